@@ -1,0 +1,118 @@
+/**
+ * The one error class of the project.
+ *
+ * Every failure that a caller can meet is an {@link AnchorError} with a stable `code`. Codes are part of the public
+ * interface: they are added, never renamed. The message is one line that says what to do; `details` carries the values.
+ *
+ * @module
+ */
+
+/** Every code, with what it means. Grouped by the part that raises it. */
+export const ERROR_CODES = {
+  // input
+  INPUT_INVALID: "a value has the wrong type, range or encoding",
+  INPUT_TOO_LARGE: "an input is larger than the stated limit",
+  FILE_NOT_FOUND: "a named file does not exist",
+  FILE_UNREADABLE: "a file exists but cannot be read or written",
+  JSON_MALFORMED: "a file is not valid JSON",
+  FORMAT_UNSUPPORTED: "a file's format or version is not one this release reads",
+  USAGE: "a command was called with wrong words",
+  // dataset
+  DATASET_EMPTY: "a dataset has no records",
+  DATASET_CHUNK_UNKNOWN: "a chunk index lies outside the dataset",
+  DATASET_MISMATCH: "data does not hash to the commitment beside it",
+  POV_INVALID: "a POV submission breaks its schema, its limits or its clock rule",
+  // circuit and keys
+  CIRCUIT_COMPILE: "Circom refused the circuit",
+  CIRCUIT_MALFORMED: "a circuit artefact (r1cs, wasm) is damaged",
+  WITNESS_INVALID: "the inputs do not satisfy the circuit",
+  KEY_MALFORMED: "a proving or verifying key is damaged or not canonical",
+  KEY_FORGEABLE: "a verifying key admits forged proofs",
+  KEY_DEVELOPMENT: "a development key was used where a production key is needed",
+  KEY_UNKNOWN: "a key is not among the trusted or registered ones",
+  CACHE_DAMAGED: "a cached artefact does not match its digest",
+  // proving
+  PROVE_FAILED: "a backend could not make a proof",
+  PROOF_MALFORMED: "a proof is not three canonical BN254 points",
+  PROOF_INVALID: "a proof does not verify",
+  POOL_CLOSED: "the prover pool no longer takes jobs",
+  POOL_FULL: "the prover pool's queue is at its limit",
+  WORKER_CRASHED: "a worker process died while it held a job",
+  DEADLINE_PASSED: "a job's or statement's deadline has passed",
+  ABORTED: "the caller stopped the operation",
+  // model
+  MODEL_MALFORMED: "a model file is damaged or not ONNX",
+  MODEL_OP_UNSUPPORTED: "a model uses an operator, dtype or shape that cannot be compiled",
+  MODEL_UNBOUNDED: "no proven bound for a layer's accumulator",
+  // statements, quorum, settlement
+  STATEMENT_INVALID: "a statement breaks its schema",
+  CONTEXT_ZERO: "a statement's context is zero, which every circuit forbids",
+  SIGNATURE_INVALID: "a signature is malformed or by someone else",
+  CERTIFICATE_INVALID: "a certificate's votes are malformed, foreign, repeated or not over this statement",
+  QUORUM_NOT_REACHED: "the accepting weight is not more than two thirds",
+  EPOCH_UNKNOWN: "a certificate names an epoch that is not trusted",
+  RECEIPT_INVALID: "a usage receipt breaks a rule",
+  VERDICT_REJECTED: "a validator refuses a submission",
+  // bundle
+  BUNDLE_INVALID: "a bundle breaks its schema",
+  TRUST_INVALID: "a trust file breaks its schema",
+  UNANCHORED: "a bundle was checked without a trust file",
+  CLAIM_FAILED: "a claim of a bundle does not hold",
+  // chain
+  CONTRACT_COMPILE: "solc refused a contract",
+  CHAIN_UNAVAILABLE: "no EVM node answers, or anvil is not installed",
+  CHAIN_REVERTED: "a contract refused a call",
+  // anything that should not happen
+  INTERNAL: "a defect of anchorproof itself; please report it",
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+export interface AnchorErrorOptions {
+  /** Values that help to find the cause. Never secrets: they are printed. */
+  details?: Record<string, unknown>;
+  cause?: unknown;
+}
+
+export class AnchorError extends Error {
+  override readonly name = "AnchorError";
+  readonly code: ErrorCode;
+  readonly details: Record<string, unknown>;
+
+  constructor(code: ErrorCode, message: string, options: AnchorErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.details = options.details ?? {};
+  }
+
+  /** The form that crosses a worker's or a process's boundary; {@link AnchorError.fromJSON} reads it back. */
+  toJSON(): { code: ErrorCode; message: string; details: Record<string, unknown> } {
+    return { code: this.code, message: this.message, details: this.details };
+  }
+
+  static fromJSON(value: { code: ErrorCode; message: string; details?: Record<string, unknown> }): AnchorError {
+    return new AnchorError(value.code, value.message, { details: value.details ?? {} });
+  }
+}
+
+/** True for an {@link AnchorError}, and with `code` given, only for one with that code. */
+export function isAnchorError(error: unknown, code?: ErrorCode): error is AnchorError {
+  return error instanceof AnchorError && (code === undefined || error.code === code);
+}
+
+/** Wraps anything thrown by foreign code; an {@link AnchorError} passes through unchanged. */
+export function toAnchorError(error: unknown, code: ErrorCode, message: string): AnchorError {
+  if (error instanceof AnchorError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new AnchorError(code, `${message}: ${firstLine(reason)}`, { cause: error });
+}
+
+/** Throws `ABORTED` when the signal has fired. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new AnchorError("ABORTED", "stopped on request", { cause: signal.reason });
+}
+
+function firstLine(text: string): string {
+  const line = text.split("\n", 1)[0] ?? "";
+  return line.length > 300 ? `${line.slice(0, 300)}…` : line;
+}

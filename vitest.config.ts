@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    globalSetup: [],
+    testTimeout: 120_000,
+    hookTimeout: 300_000,
+    // Two files at a time: several of them start provers, a compiler or a chain of their own.
+    maxWorkers: 2,
+    pool: "forks",
+  },
+});
