@@ -1,0 +1,212 @@
+/**
+ * Reads circom's binary constraint systems.
+ *
+ * Format: iden3's "R1CS binary format for rank-1 constraint system", version 1. Everything is bounds-checked; a
+ * truncated or foreign file gives `CIRCUIT_MALFORMED`.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { AnchorError } from "../errors.js";
+import { R } from "../field/scalar.js";
+
+export interface R1csHeader {
+  wires: number;
+  publicOutputs: number;
+  publicInputs: number;
+  privateInputs: number;
+  constraints: number;
+}
+
+/** One of the matrices A, B, C, by rows: entries `start[i] … start[i + 1]` of `wire` and `coefficient` are row i. */
+export interface SparseMatrix {
+  start: Uint32Array;
+  wire: Uint32Array;
+  coefficient: bigint[];
+}
+
+/** `(A · w) ∘ (B · w) = C · w`; w[0] = 1, then the public outputs, the public inputs, and the rest. */
+export interface R1cs extends R1csHeader {
+  a: SparseMatrix;
+  b: SparseMatrix;
+  c: SparseMatrix;
+}
+
+const HEADER_SECTION = 1;
+const CONSTRAINT_SECTION = 2;
+
+export function readR1csHeader(bytes: Uint8Array): R1csHeader {
+  return parseHeader(section(bytes, HEADER_SECTION));
+}
+
+/** @throws CIRCUIT_MALFORMED */
+export function readR1cs(bytes: Uint8Array): R1cs {
+  const header = readR1csHeader(bytes);
+  const reader = new Reader(section(bytes, CONSTRAINT_SECTION));
+  const builders = [new MatrixBuilder(header), new MatrixBuilder(header), new MatrixBuilder(header)];
+  for (let row = 0; row < header.constraints; row++) {
+    for (const builder of builders) builder.readRow(reader, row);
+  }
+  reader.end();
+  const [a, b, c] = builders.map((builder) => builder.matrix()) as [SparseMatrix, SparseMatrix, SparseMatrix];
+  return { ...header, a, b, c };
+}
+
+/**
+ * Names a circuit: SHA-256 over a tag and the header and constraint sections, so not over the labels, which say
+ * nothing about what is proven. Compiling the same source again gives the same digest.
+ */
+export function circuitDigest(r1cs: Uint8Array): `0x${string}` {
+  const hash = createHash("sha256").update("anchorproof/r1cs/1");
+  for (const id of [HEADER_SECTION, CONSTRAINT_SECTION]) {
+    const content = section(r1cs, id);
+    const length = new Uint8Array(8);
+    new DataView(length.buffer).setBigUint64(0, BigInt(content.length));
+    hash.update(length).update(content);
+  }
+  return `0x${hash.digest("hex")}`;
+}
+
+/**
+ * The first row that a witness violates, or −1.
+ *
+ * @param witness one scalar a wire, `witness[0] = 1`
+ */
+export function checkWitness(r1cs: R1cs, witness: readonly bigint[]): number {
+  if (witness.length !== r1cs.wires || witness[0] !== 1n) {
+    throw new AnchorError("WITNESS_INVALID", `a witness of this circuit has ${r1cs.wires} values, the first of them 1`);
+  }
+  for (let row = 0; row < r1cs.constraints; row++) {
+    if (!rowHolds(r1cs, witness, row)) return row;
+  }
+  return -1;
+}
+
+/** Whether one row holds; with {@link rowsOfWires}, a way to re-check only what a changed wire touches. */
+export function rowHolds(r1cs: R1cs, witness: readonly bigint[], row: number): boolean {
+  const { a, b, c } = r1cs;
+  return (dot(a, witness, row) * dot(b, witness, row) - dot(c, witness, row)) % R === 0n;
+}
+
+/** For every wire, the rows that mention it. */
+export function rowsOfWires(r1cs: R1cs): number[][] {
+  const rows: Set<number>[] = Array.from({ length: r1cs.wires }, () => new Set());
+  for (const { start, wire } of [r1cs.a, r1cs.b, r1cs.c]) {
+    for (let row = 0; row < r1cs.constraints; row++) {
+      for (let i = start[row]!; i < start[row + 1]!; i++) rows[wire[i]!]!.add(row);
+    }
+  }
+  return rows.map((set) => [...set]);
+}
+
+function dot({ start, wire, coefficient }: SparseMatrix, witness: readonly bigint[], row: number): bigint {
+  let sum = 0n;
+  for (let i = start[row]!; i < start[row + 1]!; i++) sum += coefficient[i]! * witness[wire[i]!]!;
+  return sum % R;
+}
+
+function section(bytes: Uint8Array, wanted: number): Uint8Array {
+  const reader = new Reader(bytes);
+  if (reader.uint32() !== 0x73633172 /* "r1cs" */ || reader.uint32() !== 1) malformed("not an r1cs file of version 1");
+  const count = reader.uint32();
+  let found: Uint8Array | undefined;
+  for (let i = 0; i < count; i++) {
+    const id = reader.uint32();
+    const content = reader.take(reader.uint64());
+    if (id !== wanted) continue;
+    if (found) malformed(`section ${wanted} stands twice`);
+    found = content;
+  }
+  reader.end();
+  return found ?? malformed(`section ${wanted} is missing`);
+}
+
+function parseHeader(content: Uint8Array): R1csHeader {
+  const reader = new Reader(content);
+  if (reader.uint32() !== 32 || reader.scalar(true) !== R) malformed("its field is not BN254's");
+  const header = {
+    wires: reader.uint32(),
+    publicOutputs: reader.uint32(),
+    publicInputs: reader.uint32(),
+    privateInputs: reader.uint32(),
+    constraints: 0,
+  };
+  reader.uint64(); // labels
+  header.constraints = reader.uint32();
+  reader.end();
+  if (1 + header.publicOutputs + header.publicInputs + header.privateInputs > header.wires) malformed("too few wires");
+  return header;
+}
+
+class MatrixBuilder {
+  readonly #header: R1csHeader;
+  readonly #start: Uint32Array;
+  readonly #wire: number[] = [];
+  readonly #coefficient: bigint[] = [];
+
+  constructor(header: R1csHeader) {
+    this.#header = header;
+    this.#start = new Uint32Array(header.constraints + 1);
+  }
+
+  readRow(reader: Reader, row: number): void {
+    const entries = reader.uint32();
+    for (let i = 0; i < entries; i++) {
+      const wire = reader.uint32();
+      if (wire >= this.#header.wires) malformed(`row ${row} names wire ${wire} of ${this.#header.wires}`);
+      this.#wire.push(wire);
+      this.#coefficient.push(reader.scalar());
+    }
+    this.#start[row + 1] = this.#wire.length;
+  }
+
+  matrix(): SparseMatrix {
+    return { start: this.#start, wire: Uint32Array.from(this.#wire), coefficient: this.#coefficient };
+  }
+}
+
+class Reader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #offset = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  take(length: number): Uint8Array {
+    if (length > this.#bytes.length - this.#offset) malformed("it is truncated");
+    this.#offset += length;
+    return this.#bytes.subarray(this.#offset - length, this.#offset);
+  }
+
+  uint32(): number {
+    this.take(4);
+    return this.#view.getUint32(this.#offset - 4, true);
+  }
+
+  uint64(): number {
+    this.take(8);
+    const value = this.#view.getBigUint64(this.#offset - 8, true);
+    if (value > BigInt(Number.MAX_SAFE_INTEGER)) malformed("a length is out of range");
+    return Number(value);
+  }
+
+  /** 32 bytes, little-endian; below r unless `modulus` says that r itself is expected. */
+  scalar(modulus = false): bigint {
+    this.take(32);
+    let value = 0n;
+    for (let i = 1; i <= 4; i++) value = (value << 64n) | this.#view.getBigUint64(this.#offset - 8 * i, true);
+    if (!modulus && value >= R) malformed("a coefficient is not reduced");
+    return value;
+  }
+
+  end(): void {
+    if (this.#offset !== this.#bytes.length) malformed("bytes are left over");
+  }
+}
+
+function malformed(reason: string): never {
+  throw new AnchorError("CIRCUIT_MALFORMED", `the constraint system cannot be read: ${reason}`);
+}

@@ -1,0 +1,254 @@
+/**
+ * Poseidon over BN254 with 16 inputs, circomlib's instance (t = 17, 8 full and 68 partial rounds, x^5).
+ *
+ * One permutation serves the whole project: the capacity element carries a domain tag and the lengths, the sixteen
+ * others the inputs, and the output is the first element of the final state. With capacity 0 this is exactly
+ * circomlib's `Poseidon(16)`.
+ *
+ * The constants are not shipped: they are drawn here from the Grain LFSR as the paper prescribes (Grassi et al.,
+ * "Poseidon", USENIX Security 2021, appendix F), which takes some tens of milliseconds once a process. The partial
+ * rounds use the paper's equivalent sparse matrices (appendix B), 33 multiplications a round where the plain form
+ * takes 289.
+ *
+ * Not constant-time.
+ *
+ * @module
+ */
+import { AnchorError } from "../errors.js";
+import { assertScalar, invert, R } from "./scalar.js";
+
+/** State width: 16 inputs and the capacity. */
+const T = 17;
+const FULL_ROUNDS = 8;
+const PARTIAL_ROUNDS = 68;
+const HALF = FULL_ROUNDS / 2;
+
+type Matrix = bigint[][];
+
+/** The instance as published: `constants[round][lane]` are added before the S-boxes, `mds` mixes after them. */
+export interface PoseidonParameters {
+  constants: bigint[][];
+  mds: Matrix;
+}
+
+interface SparseForm {
+  /** Constants of the first four full rounds and of the first partial round, one row of T each. */
+  head: bigint[][];
+  /** Scalar constants of lane 0 after each of the S-boxes of the partial rounds but the last. */
+  lane0: bigint[];
+  /** Dense matrix applied before the partial rounds instead of the MDS matrix. */
+  dense: Matrix;
+  /** For each partial round: first row (T entries) and first column without its first entry (T − 1 entries). */
+  rows: bigint[][];
+  columns: bigint[][];
+  tail: bigint[][];
+  mds: Matrix;
+}
+
+let parameters: PoseidonParameters | undefined;
+let sparse: SparseForm | undefined;
+
+/** The published constants, generated on first use. */
+export function poseidonParameters(): PoseidonParameters {
+  parameters ??= generateParameters();
+  return parameters;
+}
+
+/**
+ * Hashes sixteen scalars under a capacity (domain tag, plus lengths where a caller puts them there).
+ *
+ * @param capacity scalar; the caller keeps tags of different uses apart
+ * @param inputs exactly 16 scalars
+ * @throws INPUT_INVALID
+ */
+export function poseidon16(capacity: bigint, inputs: readonly bigint[]): bigint {
+  if (inputs.length !== T - 1) throw new AnchorError("INPUT_INVALID", "poseidon16 takes exactly 16 inputs");
+  assertScalar(capacity, "capacity");
+  for (const input of inputs) assertScalar(input, "input");
+  return permute(capacity, inputs);
+}
+
+function permute(capacity: bigint, inputs: readonly bigint[]): bigint {
+  sparse ??= toSparseForm(poseidonParameters());
+  const { head, lane0, dense, rows, columns, tail, mds } = sparse;
+  let state = [capacity, ...inputs];
+  for (let round = 0; round < HALF; round++) {
+    fullSbox(state, head[round]!);
+    state = multiply(round === HALF - 1 ? dense : mds, state);
+  }
+  // Partial rounds: the constants of all lanes but the first have been pushed forward into lane 0 and the tail.
+  const first = head[HALF]!;
+  for (let lane = 0; lane < T; lane++) state[lane] = state[lane]! + first[lane]!;
+  for (let round = 0; round < PARTIAL_ROUNDS; round++) {
+    const x = pow5(state[0]! % R) + lane0[round]!;
+    const row = rows[round]!;
+    const column = columns[round]!;
+    let dot = row[0]! * x;
+    for (let lane = 1; lane < T; lane++) {
+      const value = state[lane]!;
+      dot += row[lane]! * value;
+      state[lane] = (value + column[lane - 1]! * x) % R;
+    }
+    state[0] = dot;
+  }
+  for (let round = 0; round < HALF; round++) {
+    fullSbox(state, tail[round]!);
+    if (round === HALF - 1) break;
+    state = multiply(mds, state);
+  }
+  let out = 0n;
+  for (let lane = 0; lane < T; lane++) out += mds[0]![lane]! * state[lane]!;
+  return out % R;
+}
+
+function pow5(x: bigint): bigint {
+  const square = (x * x) % R;
+  return (((square * square) % R) * x) % R;
+}
+
+function fullSbox(state: bigint[], constants: readonly bigint[]): void {
+  for (let lane = 0; lane < T; lane++) state[lane] = pow5((state[lane]! + constants[lane]!) % R);
+}
+
+/** Matrix times vector, one reduction an entry. */
+function multiply(matrix: Matrix, vector: readonly bigint[]): bigint[] {
+  return matrix.map((row) => {
+    let sum = 0n;
+    for (let j = 0; j < vector.length; j++) sum += row[j]! * vector[j]!;
+    return sum % R;
+  });
+}
+
+/**
+ * Rewrites the rounds in the form of the paper's appendix B.
+ *
+ * Matrices: M = S · diag(1, M̂) with S sparse, and diag(1, M̂) commutes with the partial S-box layer, so every partial
+ * round keeps the sparse factor and hands diag(1, M̂) to the round before. Constants: of a partial round, all but lane 0's commute
+ * with the S-box too, so they travel through the inverse of the linear layer to the round before.
+ */
+function toSparseForm({ constants, mds }: PoseidonParameters): SparseForm {
+  // Constants of the partial rounds, from the last backwards: c = M · (rest), rest's lanes 1.. join the round before.
+  const inverse = invertMatrix(mds);
+  const merged = constants.map((row) => [...row]);
+  const lane0: bigint[] = new Array(PARTIAL_ROUNDS).fill(0n);
+  const firstPartial = HALF;
+  const lastPartial = HALF + PARTIAL_ROUNDS - 1;
+  for (let round = lastPartial; round > firstPartial; round--) {
+    const pulled = multiply(inverse, merged[round]!);
+    lane0[round - firstPartial - 1] = pulled[0]!;
+    for (let lane = 1; lane < T; lane++) merged[round - 1]![lane] = (merged[round - 1]![lane]! + pulled[lane]!) % R;
+  }
+  // Matrices: the k-th round from the end meets M̂^k, so rows and columns follow by vector products alone.
+  const mHat = mds.slice(1).map((row) => row.slice(1));
+  const mHatInverseT = transpose(invertMatrix(mHat));
+  const rows: bigint[][] = new Array(PARTIAL_ROUNDS);
+  const columns: bigint[][] = new Array(PARTIAL_ROUNDS);
+  let row = mds[0]!.slice(1);
+  let column = mds.slice(1).map((line) => line[0]!);
+  for (let round = PARTIAL_ROUNDS - 1; round >= 0; round--) {
+    row = multiply(mHatInverseT, row);
+    rows[round] = [mds[0]![0]!, ...row];
+    columns[round] = column;
+    column = multiply(mHat, column);
+  }
+  const hat = matrixPower(mHat, PARTIAL_ROUNDS);
+  const block = [[1n, ...new Array(T - 1).fill(0n)], ...hat.map((line) => [0n, ...line])] as Matrix;
+  return {
+    // The last diag(1, M̂^68) also passes the constants of the first partial round, which still cover all lanes.
+    head: [...merged.slice(0, HALF), multiply(block, merged[HALF]!)],
+    lane0,
+    dense: multiplyMatrices(block, mds),
+    rows,
+    columns,
+    tail: constants.slice(HALF + PARTIAL_ROUNDS),
+    mds,
+  };
+}
+
+function matrixPower(matrix: Matrix, exponent: number): Matrix {
+  if (exponent === 1) return matrix;
+  const half = matrixPower(matrix, exponent >> 1);
+  const square = multiplyMatrices(half, half);
+  return exponent & 1 ? multiplyMatrices(square, matrix) : square;
+}
+
+function transpose(matrix: Matrix): Matrix {
+  return matrix[0]!.map((_, j) => matrix.map((row) => row[j]!));
+}
+
+function multiplyMatrices(a: Matrix, b: Matrix): Matrix {
+  return a.map((row) => b[0]!.map((_, j) => row.reduce((sum, value, k) => sum + value * b[k]![j]!, 0n) % R));
+}
+
+/** Gauss–Jordan. The matrices here come from a Cauchy matrix, whose minors are all non-zero. */
+function invertMatrix(matrix: Matrix): Matrix {
+  const n = matrix.length;
+  const work = matrix.map((row, i) => [...row, ...row.map((_, j) => (i === j ? 1n : 0n))]);
+  for (let column = 0; column < n; column++) {
+    const pivot = work.findIndex((row, i) => i >= column && row[column] !== 0n);
+    [work[column], work[pivot]] = [work[pivot]!, work[column]!];
+    const scale = invert(work[column]![column]!);
+    work[column] = work[column]!.map((value) => (value * scale) % R);
+    for (let i = 0; i < n; i++) {
+      const factor = work[i]![column]!;
+      if (i === column || factor === 0n) continue;
+      const source = work[column]!;
+      work[i] = work[i]!.map((value, j) => (((value - factor * source[j]!) % R) + R) % R);
+    }
+  }
+  return work.map((row) => row.slice(n));
+}
+
+/** The Grain LFSR of the paper's appendix F, self-shrinking, for a prime field and x^5. */
+function generateParameters(): PoseidonParameters {
+  const seed: number[] = [];
+  const push = (value: number, bits: number) => {
+    for (let i = bits - 1; i >= 0; i--) seed.push((value >> i) & 1);
+  };
+  push(1, 2); // prime field
+  push(0, 4); // S-box x^alpha
+  push(254, 12); // bits of r
+  push(T, 12);
+  push(FULL_ROUNDS, 10);
+  push(PARTIAL_ROUNDS, 10);
+  push(0x3fffffff, 30);
+  // The 80-bit register slides over a ring of 128 cells, so that an index needs a mask and no division.
+  const ring = new Uint8Array(128);
+  ring.set(seed);
+  let n = 0;
+  const step = (): number => {
+    const bit =
+      ring[(n + 62) & 127]! ^
+      ring[(n + 51) & 127]! ^
+      ring[(n + 38) & 127]! ^
+      ring[(n + 23) & 127]! ^
+      ring[(n + 13) & 127]! ^
+      ring[n & 127]!;
+    ring[(n + 80) & 127] = bit;
+    n++;
+    return bit;
+  };
+  for (let i = 0; i < 160; i++) step();
+  const nextBit = (): number => {
+    while (step() === 0) step();
+    return step();
+  };
+  const nextInteger = (): bigint => {
+    let bits = "0b";
+    for (let i = 0; i < 254; i++) bits += nextBit();
+    return BigInt(bits);
+  };
+  const constants = Array.from({ length: FULL_ROUNDS + PARTIAL_ROUNDS }, () =>
+    Array.from({ length: T }, () => {
+      for (;;) {
+        const value = nextInteger();
+        if (value < R) return value;
+      }
+    }),
+  );
+  // Cauchy matrix; the reference reduces here where it rejects above.
+  const xs = Array.from({ length: T }, () => nextInteger() % R);
+  const ys = Array.from({ length: T }, () => nextInteger() % R);
+  const mds = xs.map((x) => ys.map((y) => invert(x + y)));
+  return { constants, mds };
+}

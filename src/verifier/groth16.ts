@@ -1,0 +1,320 @@
+/**
+ * Groth16 over BN254: strict parsing of snarkjs' JSON, key lint, and verification.
+ *
+ * Source: J. Groth, "On the Size of Pairing-based Non-interactive Arguments", EUROCRYPT 2016, section 3.2, in the
+ * form that snarkjs uses (γ, δ in G2; one IC point a public signal, and one for the constant).
+ *
+ * Verification takes the public signals from the caller, who rebuilds them from the statement it expects
+ * (`protocol`), never from whoever made the proof.
+ *
+ * @module
+ */
+import { bn254 } from "@noble/curves/bn254.js";
+import { AnchorError } from "../errors.js";
+import { concat, type Hex, keccak, tag, toHex, word } from "../field/bytes.js";
+import { Q, R } from "../field/scalar.js";
+
+export type G1Affine = readonly [x: bigint, y: bigint];
+/** Coordinates in Fq², constant part first, as in snarkjs' JSON. The EVM wants them the other way round. */
+export type G2Affine = readonly [x: readonly [c0: bigint, c1: bigint], y: readonly [c0: bigint, c1: bigint]];
+
+export interface VerifyingKey {
+  nPublic: number;
+  alpha: G1Affine;
+  beta: G2Affine;
+  gamma: G2Affine;
+  delta: G2Affine;
+  /** `nPublic + 1` points. */
+  ic: readonly G1Affine[];
+}
+
+export interface Proof {
+  a: G1Affine;
+  b: G2Affine;
+  c: G1Affine;
+}
+
+/** snarkjs' `proof.json`. */
+export interface SnarkjsProof {
+  pi_a: string[];
+  pi_b: string[][];
+  pi_c: string[];
+  protocol: string;
+  curve: string;
+}
+
+/** snarkjs' `verification_key.json`; `vk_alphabeta_12` is derived and never read. */
+export interface SnarkjsVerifyingKey {
+  protocol: string;
+  curve: string;
+  nPublic: number;
+  vk_alpha_1: string[];
+  vk_beta_2: string[][];
+  vk_gamma_2: string[][];
+  vk_delta_2: string[][];
+  vk_alphabeta_12?: unknown;
+  IC: string[][];
+}
+
+const { G1, G2, fields, pairingBatch } = bn254;
+const KEY_TAG = tag("anchorproof/groth16-bn254-key/1");
+const EVIDENCE_TAG = tag("anchorproof/groth16-evidence/1");
+const MAX_PUBLIC_SIGNALS = 1024;
+
+type G1Point = InstanceType<typeof G1.Point>;
+type G2Point = InstanceType<typeof G2.Point>;
+
+/**
+ * Reads snarkjs' `verification_key.json`: shapes, canonical coordinates, points on the curve and in the group of
+ * order r, none at infinity. It does not lint: see {@link lintVerifyingKey}.
+ *
+ * @throws KEY_MALFORMED
+ */
+export function parseVerifyingKey(json: unknown): VerifyingKey {
+  const fail: Fail = malformed("KEY_MALFORMED", "the verifying key");
+  const record = object(json, fail);
+  checkSystem(record, fail);
+  const nPublic = record["nPublic"];
+  if (typeof nPublic !== "number" || !Number.isInteger(nPublic) || nPublic < 0 || nPublic > MAX_PUBLIC_SIGNALS) {
+    fail(`nPublic must be an integer from 0 to ${MAX_PUBLIC_SIGNALS}`);
+  }
+  const points = record["IC"];
+  if (!Array.isArray(points) || points.length !== nPublic + 1) fail("IC must have nPublic + 1 points");
+  const key: VerifyingKey = {
+    nPublic,
+    alpha: g1(record["vk_alpha_1"], "vk_alpha_1", fail),
+    beta: g2(record["vk_beta_2"], "vk_beta_2", fail),
+    gamma: g2(record["vk_gamma_2"], "vk_gamma_2", fail),
+    delta: g2(record["vk_delta_2"], "vk_delta_2", fail),
+    ic: points.map((point, i) => g1(point, `IC[${i}]`, fail)),
+  };
+  return key;
+}
+
+/**
+ * Refuses keys that an unfinished setup leaves forgeable, or that no sound setup makes.
+ *
+ * γ = ±δ lets anyone forge a proof of anything (A = α, B = β, C = ∓Σ xᵢ ICᵢ); δ, α or β at a generator mean a setup
+ * without contributions. A key that passes is not thereby trustworthy: whoever knows its trapdoor can still forge,
+ * and no verifying key shows whether somebody does. That needs the ceremony's record.
+ *
+ * @throws KEY_FORGEABLE, KEY_MALFORMED
+ */
+export function lintVerifyingKey(key: VerifyingKey): void {
+  const forgeable = (reason: string): never => {
+    throw new AnchorError("KEY_FORGEABLE", `this key lets anyone forge proofs: ${reason}`, { details: { reason } });
+  };
+  if (sameUpToSign(key.gamma, key.delta)) forgeable("gamma equals delta up to sign (setup without a contribution)");
+  const g2Generator = affineG2(G2.Point.BASE);
+  if (sameUpToSign(key.delta, g2Generator)) forgeable("delta is the generator (setup without a contribution)");
+  if (sameUpToSign(key.beta, g2Generator)) forgeable("beta is the generator (powers of tau without a contribution)");
+  if (sameUpToSign(key.beta, key.delta) || sameUpToSign(key.beta, key.gamma)) forgeable("beta equals gamma or delta");
+  const [x] = affineG1(G1.Point.BASE);
+  if (key.alpha[0] === x) forgeable("alpha is the generator (powers of tau without a contribution)");
+  const seen = new Set(key.ic.map(([icX]) => icX));
+  if (seen.size !== key.ic.length) {
+    throw new AnchorError("KEY_MALFORMED", "two IC points of the verifying key are equal up to sign");
+  }
+}
+
+/**
+ * Names a key: keccak256 over a tag and its canonical words. The same digest is computed on chain.
+ *
+ * Words, 32 bytes each, big-endian: nPublic, α, β, γ, δ, IC…; a G2 coordinate's imaginary part first.
+ */
+export function keyDigest(key: VerifyingKey): Hex {
+  const words = [BigInt(key.nPublic), ...key.alpha, ...g2Words(key.beta), ...g2Words(key.gamma), ...g2Words(key.delta)];
+  for (const point of key.ic) words.push(...point);
+  return toHex(keccak(KEY_TAG, ...words.map(word)));
+}
+
+/** Back to snarkjs' JSON, without the derived `vk_alphabeta_12` (snarkjs' own verifier does not read it either). */
+export function verifyingKeyToJson(key: VerifyingKey): SnarkjsVerifyingKey {
+  return {
+    protocol: "groth16",
+    curve: "bn128",
+    nPublic: key.nPublic,
+    vk_alpha_1: g1Json(key.alpha),
+    vk_beta_2: g2Json(key.beta),
+    vk_gamma_2: g2Json(key.gamma),
+    vk_delta_2: g2Json(key.delta),
+    IC: key.ic.map(g1Json),
+  };
+}
+
+/**
+ * Reads snarkjs' `proof.json`: three points with canonical coordinates, on the curve, B in the group of order r, none
+ * at infinity (an honest prover meets infinity with probability 2⁻²⁵⁴).
+ *
+ * @throws PROOF_MALFORMED
+ */
+export function parseProof(json: unknown): Proof {
+  const fail: Fail = malformed("PROOF_MALFORMED", "the proof");
+  const record = object(json, fail);
+  checkSystem(record, fail);
+  return {
+    a: g1(record["pi_a"], "pi_a", fail),
+    b: g2(record["pi_b"], "pi_b", fail),
+    c: g1(record["pi_c"], "pi_c", fail),
+  };
+}
+
+export function proofToJson(proof: Proof): SnarkjsProof {
+  return { pi_a: g1Json(proof.a), pi_b: g2Json(proof.b), pi_c: g1Json(proof.c), protocol: "groth16", curve: "bn128" };
+}
+
+/** The proof as the contracts take it: A, B with imaginary parts first, C. */
+export function proofWords(proof: Proof): bigint[] {
+  return [...proof.a, ...g2Words(proof.b), ...proof.c];
+}
+
+/** Reads snarkjs' `public.json`: canonical decimals in [0, r). @throws INPUT_INVALID */
+export function parsePublicSignals(json: unknown): bigint[] {
+  if (!Array.isArray(json) || json.length > MAX_PUBLIC_SIGNALS) {
+    throw new AnchorError("INPUT_INVALID", "public signals must be an array of decimal strings");
+  }
+  return json.map((value, i) => {
+    const signal = decimal(value);
+    if (signal === undefined || signal >= R) {
+      throw new AnchorError("INPUT_INVALID", `public signal ${i} is not a canonical decimal below r`);
+    }
+    return signal;
+  });
+}
+
+/**
+ * Verifies one proof: e(A, B) = e(α, β) · e(Σ xᵢ ICᵢ, γ) · e(C, δ).
+ *
+ * @param publicSignals `nPublic` scalars, rebuilt by the caller from the statement it expects
+ * @returns whether the equation holds
+ * @throws INPUT_INVALID for a wrong number of signals or one outside [0, r) (aliases of a value are never accepted)
+ */
+export function verifyGroth16(key: VerifyingKey, publicSignals: readonly bigint[], proof: Proof): boolean {
+  if (publicSignals.length !== key.nPublic) {
+    throw new AnchorError("INPUT_INVALID", `this key takes ${key.nPublic} public signals, got ${publicSignals.length}`);
+  }
+  let input = g1Point(key.ic[0]!);
+  publicSignals.forEach((signal, i) => {
+    if (typeof signal !== "bigint" || signal < 0n || signal >= R) {
+      throw new AnchorError("INPUT_INVALID", `public signal ${i} is outside the field`);
+    }
+    if (signal !== 0n) input = input.add(g1Point(key.ic[i + 1]!).multiplyUnsafe(signal));
+  });
+  const pairs = [
+    { g1: g1Point(proof.a), g2: g2Point(proof.b) },
+    { g1: g1Point(key.alpha).negate(), g2: g2Point(key.beta) },
+    { g1: input.negate(), g2: g2Point(key.gamma) },
+    { g1: g1Point(proof.c).negate(), g2: g2Point(key.delta) },
+  ].filter((pair) => !pair.g1.is0()); // e(0, ·) = 1
+  return fields.Fp12.eql(pairingBatch(pairs), fields.Fp12.ONE);
+}
+
+/**
+ * Names one piece of evidence: keccak256 over a tag, the key digest, the public signals and the proof's words.
+ *
+ * Two proofs of one statement have different digests (Groth16 proofs can be re-randomised), so this names evidence
+ * and must never serve as a nullifier.
+ */
+export function evidenceDigest(key: Hex, publicSignals: readonly bigint[], proof: Proof): Hex {
+  const words = [BigInt(publicSignals.length), ...publicSignals, ...proofWords(proof)];
+  return toHex(keccak(EVIDENCE_TAG, word(BigInt(key)), ...words.map(word)));
+}
+
+type Fail = (reason: string) => never;
+
+function malformed(code: "KEY_MALFORMED" | "PROOF_MALFORMED", what: string): Fail {
+  return (reason) => {
+    throw new AnchorError(code, `${what} is malformed: ${reason}`, { details: { reason } });
+  };
+}
+
+function object(value: unknown, fail: Fail): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) fail("it is not a JSON object");
+  return value as Record<string, unknown>;
+}
+
+function checkSystem(record: Record<string, unknown>, fail: Fail): void {
+  if (record["protocol"] !== "groth16") fail("protocol must be groth16");
+  if (record["curve"] !== "bn128" && record["curve"] !== "bn254") fail("curve must be bn128");
+}
+
+/** A canonical decimal: no sign, no leading zero, at most 78 digits. */
+function decimal(value: unknown): bigint | undefined {
+  return typeof value === "string" && /^(?:0|[1-9]\d{0,77})$/.test(value) ? BigInt(value) : undefined;
+}
+
+function coordinate(value: unknown, name: string, fail: Fail): bigint {
+  const result = decimal(value);
+  if (result === undefined || result >= Q) fail(`${name} is not a canonical decimal below q`);
+  return result;
+}
+
+function g1(value: unknown, name: string, fail: Fail): G1Affine {
+  if (!Array.isArray(value) || value.length !== 3 || value[2] !== "1") fail(`${name} is not an affine G1 point`);
+  const point: G1Affine = [coordinate(value[0], name, fail), coordinate(value[1], name, fail)];
+  const [x, y] = point;
+  // y² = x³ + 3; G1 has prime order, so a point of the curve is in the group. (0, 0) is off the curve.
+  if ((y * y - x * x * x - 3n) % Q !== 0n) fail(`${name} is not on the curve`);
+  return point;
+}
+
+function g2(value: unknown, name: string, fail: Fail): G2Affine {
+  if (!Array.isArray(value) || value.length !== 3) fail(`${name} is not an affine G2 point`);
+  const [x, y, z] = value.map((pair: unknown) => {
+    if (!Array.isArray(pair) || pair.length !== 2) fail(`${name} is not an affine G2 point`);
+    return [coordinate(pair[0], name, fail), coordinate(pair[1], name, fail)] as const;
+  }) as [G2Affine[0], G2Affine[1], G2Affine[0]];
+  if (z[0] !== 1n || z[1] !== 0n) fail(`${name} is not an affine G2 point`);
+  const point: G2Affine = [x, y];
+  try {
+    // On the curve, and in the subgroup of order r: the twist has a large cofactor.
+    const p = g2Point(point);
+    p.assertValidity();
+  } catch {
+    fail(`${name} is not in the group G2`);
+  }
+  return point;
+}
+
+function g1Point([x, y]: G1Affine): G1Point {
+  return G1.Point.fromAffine({ x, y });
+}
+
+function g2Point([x, y]: G2Affine): G2Point {
+  const { Fp2 } = fields;
+  return G2.Point.fromAffine({ x: Fp2.fromBigTuple([x[0], x[1]]), y: Fp2.fromBigTuple([y[0], y[1]]) });
+}
+
+function affineG1(point: G1Point): G1Affine {
+  const { x, y } = point.toAffine();
+  return [x, y];
+}
+
+function affineG2(point: G2Point): G2Affine {
+  const { x, y } = point.toAffine();
+  return [
+    [x.c0, x.c1],
+    [y.c0, y.c1],
+  ];
+}
+
+/** P = ±Q exactly when the x coordinates agree. */
+function sameUpToSign(a: G2Affine, b: G2Affine): boolean {
+  return a[0][0] === b[0][0] && a[0][1] === b[0][1];
+}
+
+function g2Words([x, y]: G2Affine): [bigint, bigint, bigint, bigint] {
+  return [x[1], x[0], y[1], y[0]];
+}
+
+function g1Json([x, y]: G1Affine): string[] {
+  return [x.toString(), y.toString(), "1"];
+}
+
+function g2Json([x, y]: G2Affine): string[][] {
+  return [
+    [x[0].toString(), x[1].toString()],
+    [y[0].toString(), y[1].toString()],
+    ["1", "0"],
+  ];
+}
