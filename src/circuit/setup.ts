@@ -29,6 +29,7 @@ import {
   verifyingKeyToJson,
 } from "../verifier/groth16.js";
 import { workerFile } from "../workers.js";
+import { binFile, littleEndian, uint32 } from "./binfile.js";
 import type { CompiledCircuit } from "./compile.js";
 import { type R1cs, readR1cs, type SparseMatrix } from "./r1cs.js";
 import type { FixedBaseRequest, FixedBaseSetup } from "./setupWorker.js";
@@ -157,7 +158,7 @@ export async function setupDevelopment(
     IC: slices(g1("ic"), 64).map(g1Json),
   });
   lintVerifyingKey(verifyingKey);
-  return { zkey: binFile("zkey", sections), verifyingKey };
+  return { zkey: binFile("zkey", 1, sections), verifyingKey };
 }
 
 /** Every discrete logarithm of the key. */
@@ -310,30 +311,6 @@ function coefficients(r1cs: R1cs, publics: number): Uint8Array {
     }
   }
   for (let s = 0; s <= publics; s++) put(0, r1cs.constraints + s, s, 1n);
-  return bytes;
-}
-
-/** iden3's container: magic, version, sections with id and length. */
-function binFile(magic: string, sections: readonly [number, Uint8Array][]): Uint8Array {
-  const parts: Uint8Array[] = [utf8(magic), uint32(1), uint32(sections.length)];
-  for (const [id, content] of sections) {
-    const length = new Uint8Array(8);
-    new DataView(length.buffer).setBigUint64(0, BigInt(content.length), true);
-    parts.push(uint32(id), length, content);
-  }
-  return concat(...parts);
-}
-
-function uint32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value, true);
-  return bytes;
-}
-
-function littleEndian(value: bigint): Uint8Array {
-  const bytes = new Uint8Array(32);
-  const view = new DataView(bytes.buffer);
-  for (let i = 0; i < 4; i++) view.setBigUint64(8 * i, (value >> BigInt(64 * i)) & 0xffffffffffffffffn, true);
   return bytes;
 }
 

@@ -13,13 +13,6 @@ declare module "snarkjs" {
     ): Promise<{ proof: Record<string, unknown>; publicSignals: string[] }>;
     verify(vkey: unknown, publicSignals: readonly string[], proof: unknown): Promise<boolean>;
   };
-  export const wtns: {
-    calculate(input: Record<string, unknown>, wasm: string | Uint8Array, wtns: string | MemoryFile): Promise<void>;
-    exportJson(wtns: string | MemoryFile): Promise<bigint[]>;
-  };
-  export const zKey: {
-    exportVerificationKey(zkey: string | MemoryFile, logger?: undefined): Promise<Record<string, unknown>>;
-  };
 }
 
 declare module "ffjavascript" {

@@ -1,0 +1,151 @@
+/**
+ * The bundle: one file with all evidence of a task, from dataset to settlement, that anyone can check again offline.
+ *
+ * A bundle is evidence, never trust. Every value in it is bound to a trusted key's proof, a trusted quorum's votes or
+ * a party's signature; there is no room for anything else, and each value has one spelling.
+ *
+ * @module
+ */
+import { AnchorError } from "../errors.js";
+import type { Hex } from "../field/bytes.js";
+import { readObject } from "../protocol/eip712.js";
+import { type PointOfView, povFromJson, povToJson } from "../protocol/pov.js";
+import { type Certificate, certificateFromJson, certificateToJson } from "../protocol/quorum.js";
+import { type Receipt, receiptFromJson, receiptToJson } from "../protocol/settlement.js";
+import {
+  type DatasetStatement,
+  type InferenceStatement,
+  type ModelStatement,
+  statementFromJson,
+  statementToJson,
+} from "../protocol/statements.js";
+import {
+  parseProof,
+  parseVerifyingKey,
+  type Proof,
+  proofToJson,
+  type VerifyingKey,
+  verifyingKeyToJson,
+} from "../verifier/groth16.js";
+import { canonicalJson } from "./canonical.js";
+
+const FORMAT = "anchorproof/bundle@1";
+const CODE = "BUNDLE_INVALID";
+
+/** What a creator hands to the validators for a dataset. */
+export interface DatasetEvidence {
+  pov: PointOfView;
+  povSignature: Hex;
+  statement: DatasetStatement;
+  proof: Proof;
+  verifyingKey: VerifyingKey;
+}
+
+/** What a creator hands to the validators for a model. */
+export interface ModelEvidence {
+  statement: ModelStatement;
+  proof: Proof;
+  verifyingKey: VerifyingKey;
+}
+
+export interface InferenceEvidence {
+  statement: InferenceStatement;
+  proof: Proof;
+  receipt: Receipt;
+  signatures: { user: Hex; node: Hex };
+}
+
+export interface Bundle {
+  dataset: DatasetEvidence & { certificate: Certificate };
+  model: ModelEvidence & { certificate: Certificate };
+  /** Under the model's key. */
+  inference: InferenceEvidence;
+}
+
+export function bundleToJson({ dataset, model, inference }: Bundle): Record<string, unknown> {
+  return {
+    format: FORMAT,
+    dataset: {
+      pov: povToJson(dataset.pov),
+      povSignature: dataset.povSignature,
+      statement: statementToJson("DatasetStatement", dataset.statement),
+      proof: proofToJson(dataset.proof),
+      verifyingKey: verifyingKeyToJson(dataset.verifyingKey),
+      certificate: certificateToJson(dataset.certificate),
+    },
+    model: {
+      statement: statementToJson("ModelStatement", model.statement),
+      proof: proofToJson(model.proof),
+      verifyingKey: verifyingKeyToJson(model.verifyingKey),
+      certificate: certificateToJson(model.certificate),
+    },
+    inference: {
+      statement: statementToJson("InferenceStatement", inference.statement),
+      proof: proofToJson(inference.proof),
+      receipt: receiptToJson(inference.receipt),
+      signatures: { ...inference.signatures },
+    },
+  };
+}
+
+/** Reads a bundle, refusing unknown fields and any second spelling of a value. @throws AnchorError of any input code */
+export function bundleFromJson(json: unknown): Bundle {
+  const root = readObject(json, ["format", "dataset", "model", "inference"], CODE, "bundle");
+  if (root["format"] !== FORMAT) throw new AnchorError("FORMAT_UNSUPPORTED", `this is not a bundle of format ${FORMAT}`);
+  const evidence = ["statement", "proof", "verifyingKey", "certificate"];
+  const dataset = readObject(root["dataset"], ["pov", "povSignature", ...evidence], CODE, "dataset");
+  const model = readObject(root["model"], evidence, CODE, "model");
+  const inference = readObject(root["inference"], ["statement", "proof", "receipt", "signatures"], CODE, "inference");
+  const signatures = readObject(inference["signatures"], ["user", "node"], CODE, "inference.signatures");
+  return {
+    dataset: {
+      pov: povFromJson(dataset["pov"], "dataset.pov"),
+      povSignature: dataset["povSignature"] as Hex,
+      statement: statementFromJson("DatasetStatement", dataset["statement"], "dataset.statement"),
+      proof: readProof(dataset["proof"], "dataset.proof"),
+      verifyingKey: readKey(dataset["verifyingKey"], "dataset.verifyingKey"),
+      certificate: certificateFromJson(dataset["certificate"], "dataset.certificate"),
+    },
+    model: {
+      statement: statementFromJson("ModelStatement", model["statement"], "model.statement"),
+      proof: readProof(model["proof"], "model.proof"),
+      verifyingKey: readKey(model["verifyingKey"], "model.verifyingKey"),
+      certificate: certificateFromJson(model["certificate"], "model.certificate"),
+    },
+    inference: {
+      statement: statementFromJson("InferenceStatement", inference["statement"], "inference.statement"),
+      proof: readProof(inference["proof"], "inference.proof"),
+      receipt: receiptFromJson(inference["receipt"], "inference.receipt"),
+      signatures: signatures as { user: Hex; node: Hex },
+    },
+  };
+}
+
+function readProof(json: unknown, path: string): Proof {
+  const proof = within(path, () => parseProof(json));
+  requireCanonical(json, proofToJson(proof), path);
+  return proof;
+}
+
+function readKey(json: unknown, path: string): VerifyingKey {
+  const key = within(path, () => parseVerifyingKey(json));
+  requireCanonical(json, verifyingKeyToJson(key), path);
+  return key;
+}
+
+/** Says where in the bundle a parser that knows nothing of bundles failed. */
+function within<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof AnchorError)) throw error;
+    throw new AnchorError(error.code, `${path}: ${error.message}`, { details: error.details, cause: error });
+  }
+}
+
+/** snarkjs' JSON has room for more than one spelling (curve "bn254", derived and unknown fields): here it has none. */
+function requireCanonical(json: unknown, canonical: unknown, path: string): void {
+  if (canonicalJson(json) !== canonicalJson(canonical)) {
+    throw new AnchorError(CODE, `${path} is not in canonical form: it has fields or spellings that nothing binds`);
+  }
+}

@@ -1,0 +1,317 @@
+/**
+ * Checks evidence against trust, claim by claim, and says what holds, by what, and what nobody has shown.
+ *
+ * A validator calls {@link reviewDataset} or {@link reviewModel} before it votes; anyone calls {@link verifyBundle} on
+ * the finished bundle. Both run the same checks. Pure, synchronous, offline.
+ *
+ * @module
+ */
+import { AnchorError, toAnchorError } from "../errors.js";
+import { bigIntToBytes } from "../field/scalar.js";
+import { type Hex, toHex } from "../field/bytes.js";
+import { checkPov } from "../protocol/pov.js";
+import { type Certificate, checkCertificate } from "../protocol/quorum.js";
+import { checkReceipt, type Shares, splitCost } from "../protocol/settlement.js";
+import { ASSET_CLASSES, datId, statementDigest } from "../protocol/statements.js";
+import { keyDigest, lintVerifyingKey, type VerifyingKey } from "../verifier/groth16.js";
+import { verifyStatement } from "../verifier/statement.js";
+import { type Bundle, bundleFromJson, bundleToJson, type DatasetEvidence, type ModelEvidence } from "./bundle.js";
+import { canonicalJson, documentDigest } from "./canonical.js";
+import { domains, type Trust, type TrustedKey, trustToJson } from "./trust.js";
+
+export interface Claim {
+  /** Stable name, such as `dataset.proof`. */
+  id: string;
+  /** What is claimed, in plain words. */
+  claim: string;
+  /** What shows it: a proof, votes, signatures. */
+  by: string;
+  ok: boolean;
+  /** Code and message of the check that failed. */
+  failure?: { code: string; message: string };
+}
+
+export interface Verdict {
+  format: "anchorproof/verdict@1";
+  ok: boolean;
+  bundleDigest: Hex;
+  trustDigest: Hex;
+  claims: Claim[];
+  /** What a reader might take for granted and what none of the evidence shows. */
+  notProven: string[];
+}
+
+/** Runs checks one by one; a failed one is recorded under its name and the others go on. */
+class Claims {
+  readonly list: Claim[] = [];
+
+  check<T>(id: string, claim: string, by: string, run: () => T): T | undefined {
+    try {
+      const result = run();
+      this.list.push({ id, claim, by, ok: true });
+      return result;
+    } catch (error) {
+      const { code, message } = toAnchorError(error, "INTERNAL", "the check failed unexpectedly");
+      this.list.push({ id, claim, by, ok: false, failure: { code, message } });
+      return undefined;
+    }
+  }
+}
+
+/**
+ * A validator's review of a dataset submission, before voting.
+ *
+ * @param now Unix seconds of a recent block that the validator trusts
+ * @returns the digests to vote on
+ * @throws VERDICT_REJECTED with the claims in its details, DEADLINE_PASSED
+ */
+export function reviewDataset(
+  trust: Trust,
+  evidence: DatasetEvidence,
+  now: bigint,
+): { statementDigest: Hex; evidenceDigest: Hex } {
+  const claims = new Claims();
+  const evidenceDigest = checkDataset(claims, trust, evidence, now);
+  concludeReview(claims, evidence.statement.task.deadline, now);
+  const digest = statementDigest(domains(trust).gate, "DatasetStatement", evidence.statement);
+  return { statementDigest: digest, evidenceDigest: evidenceDigest! };
+}
+
+/** A validator's review of a model submission, before voting. Errors as for {@link reviewDataset}. */
+export function reviewModel(
+  trust: Trust,
+  evidence: ModelEvidence,
+  now: bigint,
+): { statementDigest: Hex; evidenceDigest: Hex } {
+  const claims = new Claims();
+  const evidenceDigest = checkModel(claims, trust, evidence);
+  concludeReview(claims, evidence.statement.sample.task.deadline, now);
+  const digest = statementDigest(domains(trust).gate, "ModelStatement", evidence.statement);
+  return { statementDigest: digest, evidenceDigest: evidenceDigest! };
+}
+
+/**
+ * Checks a whole bundle.
+ *
+ * @param json  the parsed file; nothing in it is believed
+ * @param trust what the verifier believes; without it there is nothing to anchor any claim to
+ * @throws UNANCHORED without trust; any input code for a malformed bundle. A claim that fails does not throw: see `ok`.
+ */
+export function verifyBundle(json: unknown, trust: Trust | undefined): Verdict {
+  if (!trust) {
+    throw new AnchorError(
+      "UNANCHORED",
+      "a bundle shows nothing by itself: name the trust file that holds the keys, quorum and contracts you believe in",
+    );
+  }
+  const bundle = bundleFromJson(json);
+  const claims = new Claims();
+  const { dataset, model } = bundle;
+  const datasetEvidence = checkDataset(claims, trust, dataset);
+  checkVotes(claims, trust, "dataset", dataset.statement.task.taskId, dataset.certificate, {
+    statementDigest: statementDigest(domains(trust).gate, "DatasetStatement", dataset.statement),
+    evidenceDigest: datasetEvidence,
+  });
+  const modelEvidence = checkModel(claims, trust, model);
+  checkVotes(claims, trust, "model", model.statement.sample.task.taskId, model.certificate, {
+    statementDigest: statementDigest(domains(trust).gate, "ModelStatement", model.statement),
+    evidenceDigest: modelEvidence,
+  });
+  checkLineage(claims, bundle);
+  checkInference(claims, trust, bundle);
+
+  const used = trust.keys.filter(({ keyDigest: digest }) => usedKeys(bundle).includes(digest));
+  return {
+    format: "anchorproof/verdict@1",
+    ok: claims.list.every(({ ok }) => ok),
+    bundleDigest: documentDigest(bundleToJson(bundle)),
+    trustDigest: documentDigest(trustToJson(trust)),
+    claims: claims.list,
+    notProven: notProven(used),
+  };
+}
+
+/** Two verifiers with the same bundle and trust file get the same bytes. */
+export function verdictToJson(verdict: Verdict): string {
+  return canonicalJson(verdict);
+}
+
+/** The exact amounts that a bundle's receipt pays, in the token's smallest unit. */
+export function receiptSplit(trust: Trust, bundle: Bundle): Shares {
+  return splitCost(bundle.inference.receipt.cost, trust.settlement.shares);
+}
+
+function checkDataset(claims: Claims, trust: Trust, evidence: DatasetEvidence, now?: bigint): Hex | undefined {
+  const { pov, povSignature, statement, proof, verifyingKey } = evidence;
+  const { task, asset, chunkIndex, chunkElements } = statement;
+  checkKey(claims, trust, "dataset", "dataset-chunk", verifyingKey);
+  claims.check(
+    "dataset.submission",
+    `the creator ${pov.creator} submits ${pov.records} records in ${pov.elements} elements under the root ${pov.dataRoot}`,
+    "the creator's signature over the POV submission",
+    () => {
+      const { digest } = checkPov(domains(trust).gate, pov, povSignature, now);
+      require(asset.class === ASSET_CLASSES.dataset, "the asset is not a dataset");
+      require(asset.commitment === pov.dataRoot, "the statement is about another root than the submission");
+      require(asset.metadataDigest === digest, "the statement names another submission");
+      require(task.requester === pov.creator, "the token would go to someone else than the creator");
+    },
+  );
+  return claims.check(
+    "dataset.proof",
+    `the creator's side knew the ${chunkElements} field elements of chunk ${chunkIndex} under the root`,
+    `a Groth16 proof under key ${task.keyDigest}`,
+    () => verifyStatement(domains(trust).gate, "DatasetStatement", statement, verifyingKey, proof).evidenceDigest,
+  );
+}
+
+function checkModel(claims: Claims, trust: Trust, evidence: ModelEvidence): Hex | undefined {
+  const { statement, proof, verifyingKey } = evidence;
+  const { asset, circuitDigest, sample } = statement;
+  const trusted = checkKey(claims, trust, "model", "inference", verifyingKey);
+  claims.check(
+    "model.identity",
+    `the key belongs to the circuit ${circuitDigest} of the model ${asset.commitment}`,
+    "the verifier's trust file",
+    () => {
+      require(trusted !== undefined, "its key is not trusted");
+      require(trusted?.modelDigest === asset.commitment, "the trusted key is of another model");
+      require(trusted?.circuitDigest === circuitDigest, "the trusted key is of another circuit");
+    },
+  );
+  return claims.check(
+    "model.sample",
+    `the model gave output ${sample.output} on the sample input behind commitment ${sample.inputCommitment}`,
+    `a Groth16 proof under key ${sample.task.keyDigest}`,
+    () => verifyStatement(domains(trust).gate, "ModelStatement", statement, verifyingKey, proof).evidenceDigest,
+  );
+}
+
+function checkInference(claims: Claims, trust: Trust, { model, inference }: Bundle): void {
+  const { statement, proof, receipt, signatures } = inference;
+  const domain = domains(trust);
+  const evidence = claims.check(
+    "inference.proof",
+    `the model ${statement.modelDigest} gave output ${statement.output} on the input behind commitment ${statement.inputCommitment}`,
+    `a Groth16 proof under key ${statement.task.keyDigest}`,
+    () => {
+      require(statement.modelDigest === model.statement.asset.commitment, "the answer is by another model");
+      return verifyStatement(domain.gate, "InferenceStatement", statement, model.verifyingKey, proof).evidenceDigest;
+    },
+  );
+  const { creator, node, pool } = splitCost(receipt.cost, trust.settlement.shares);
+  claims.check(
+    "inference.receipt",
+    `user ${receipt.user} and node ${receipt.node} agreed on ${receipt.cost} units for this answer, which split into ` +
+      `${creator} for the creator, ${node} for the node and ${pool} for the governance pool`,
+    "both parties' signatures over the receipt",
+    () => {
+      checkReceipt(domain.settlement, receipt, signatures);
+      const { asset } = model.statement;
+      require(receipt.user === statement.task.requester, "the receipt is by another user");
+      require(receipt.node === statement.task.payee, "the receipt pays another node");
+      require(receipt.datId === datId(asset.class, asset.commitment), "the receipt is for another token");
+      require(receipt.requestHash === toHex(bigIntToBytes(statement.inputCommitment, 32)), "the receipt is for another question");
+      const answer = statementDigest(domain.gate, "InferenceStatement", statement);
+      require(receipt.responseHash === answer, "the receipt is for another answer");
+      require(evidence !== undefined, "there is no valid proof that it could be for");
+      require(receipt.evidenceDigest === evidence, "the receipt is for another proof");
+      require(receipt.parameterVersion === trust.settlement.parameterVersion, "the split has another version");
+    },
+  );
+}
+
+function checkLineage(claims: Claims, { dataset, model }: Bundle): void {
+  claims.check(
+    "model.lineage",
+    "the model's token names the dataset's token as its parent",
+    "the quorum's votes over the model's statement",
+    () => {
+      const { asset } = dataset.statement;
+      const parent = datId(asset.class, asset.commitment);
+      require(model.statement.asset.parents.includes(parent), "the dataset is not among the model's parents");
+    },
+  );
+}
+
+function checkKey(
+  claims: Claims,
+  trust: Trust,
+  part: "dataset" | "model",
+  circuit: TrustedKey["circuit"],
+  verifyingKey: VerifyingKey,
+): TrustedKey | undefined {
+  const digest = keyDigest(verifyingKey);
+  return claims.check(
+    `${part}.key`,
+    `the ${part}'s verifying key is ${digest}`,
+    "the verifier's trust file",
+    () => {
+      const trusted = trust.keys.find((key) => key.keyDigest === digest && key.circuit === circuit);
+      if (!trusted) {
+        throw new AnchorError("KEY_UNKNOWN", `key ${digest} is not a trusted key for ${circuit} circuits`);
+      }
+      lintVerifyingKey(verifyingKey);
+      return trusted;
+    },
+  );
+}
+
+function checkVotes(
+  claims: Claims,
+  trust: Trust,
+  part: "dataset" | "model",
+  taskId: Hex,
+  certificate: Certificate,
+  digests: { statementDigest: Hex; evidenceDigest: Hex | undefined },
+): void {
+  claims.check(
+    `${part}.certificate`,
+    `more than two thirds of the quorum of epoch ${certificate.epoch} accepted the ${part} on this very evidence`,
+    `${certificate.votes.length} validators' signatures`,
+    () => {
+      const { evidenceDigest } = digests;
+      if (evidenceDigest === undefined) {
+        throw new AnchorError("CERTIFICATE_INVALID", "there is no valid proof that the votes could be for");
+      }
+      checkCertificate(domains(trust).quorum, trust.epochs, certificate, { ...digests, evidenceDigest, taskId });
+    },
+  );
+}
+
+function concludeReview({ list }: Claims, deadline: bigint, now: bigint): void {
+  const failed = list.filter(({ ok }) => !ok);
+  if (failed.length > 0) {
+    const { id, failure } = failed[0]!;
+    throw new AnchorError("VERDICT_REJECTED", `${id}: ${failure!.message}`, { details: { claims: failed } });
+  }
+  if (deadline < now) throw new AnchorError("DEADLINE_PASSED", `the statement's deadline was ${now - deadline} s ago`);
+}
+
+function usedKeys({ dataset, model }: Bundle): Hex[] {
+  return [keyDigest(dataset.verifyingKey), keyDigest(model.verifyingKey)];
+}
+
+function notProven(keys: readonly TrustedKey[]): string[] {
+  const gaps = [
+    "TEE: no hardware attestation is part of this bundle",
+    "dataset: chunks other than the one proven (each needs a proof of its own), and that its elements pack bytes",
+    "dataset: that the SHA-256 in the submission names the same bytes as the root",
+    "model: that it was trained on the dataset that it names as its parent",
+    "inference: that the features behind the input commitment are those of a given mail; tokenising and hashing happen " +
+      "outside the circuit, and a verifier who has the mail and its salt can recompute them",
+    "chain: that the tokens were minted and the receipt was paid; ask a node of the chain",
+    "time: that deadlines had not passed when the contracts were called; the contracts check that",
+  ];
+  if (keys.some(({ development }) => development)) {
+    gaps.unshift(
+      "keys: at least one trusted key is a development key; whoever made it can forge proofs, so this bundle shows " +
+        "nothing to anyone else",
+    );
+  }
+  return gaps;
+}
+
+function require(condition: boolean, reason: string): void {
+  if (!condition) throw new AnchorError("CLAIM_FAILED", reason);
+}

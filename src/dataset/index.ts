@@ -1,0 +1,3 @@
+export * from "./circuit.js";
+export * from "./commitment.js";
+export * from "./record.js";

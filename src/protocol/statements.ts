@@ -1,0 +1,194 @@
+/**
+ * What is proven: typed statements, and how a verifier turns one into the public signals of its circuit.
+ *
+ * A statement says everything that its proof is bound to. Nobody passes public signals around: whoever verifies builds
+ * them from the statement that it expects, here and in `verifier-contracts/src/Statements.sol`, word for word alike.
+ *
+ * The digest of a statement (EIP-712, under the gate's domain) is what gets used up on chain, never the proof.
+ *
+ * @module
+ */
+import { AnchorError } from "../errors.js";
+import { concat, fromHex, type Hex, keccak, tag, toHex, word } from "../field/bytes.js";
+import { isScalar } from "../field/scalar.js";
+import { type Domain, structFromJson, structToJson, type TypeTable, typedDigest } from "./eip712.js";
+
+/** Whom a proof is for, under which key, and until when. Hashed into the `context` signal that every circuit has. */
+export interface Task {
+  keyDigest: Hex;
+  taskId: Hex;
+  /** Who asked; a minted DAT goes to this account. */
+  requester: Hex;
+  /** Who did the work. */
+  payee: Hex;
+  nonce: bigint;
+  /** Unix seconds; the last block time at which the statement is accepted. */
+  deadline: bigint;
+}
+
+export const ASSET_CLASSES = { dataset: 1n, model: 2n, adapter: 3n, inference: 4n } as const;
+
+/** The token that a statement asks for. */
+export interface Asset {
+  class: bigint;
+  /** Dataset root, or model digest. */
+  commitment: Hex;
+  /** Digest of what describes the asset: of the POV for a dataset. */
+  metadataDigest: Hex;
+  supply: bigint;
+  /** DAT ids of what it was made from. */
+  parents: bigint[];
+}
+
+/** "The payee knows `chunkElements` field elements at chunk `chunkIndex` under the root `asset.commitment`." */
+export interface DatasetStatement {
+  task: Task;
+  asset: Asset;
+  chunkIndex: bigint;
+  chunkElements: bigint;
+}
+
+/** "The model, on the input behind `inputCommitment`, gives `output`." */
+export interface InferenceStatement {
+  task: Task;
+  modelDigest: Hex;
+  output: bigint;
+  inputCommitment: bigint;
+}
+
+/** "This model has this circuit", shown by a sample inference under the key that is to be registered for it. */
+export interface ModelStatement {
+  asset: Asset;
+  circuitDigest: Hex;
+  sample: InferenceStatement;
+}
+
+export interface Statements {
+  DatasetStatement: DatasetStatement;
+  InferenceStatement: InferenceStatement;
+  ModelStatement: ModelStatement;
+}
+
+export type StatementName = keyof Statements;
+
+export const STATEMENT_TYPES: TypeTable = {
+  Task: [
+    { name: "keyDigest", type: "bytes32" },
+    { name: "taskId", type: "bytes32" },
+    { name: "requester", type: "address" },
+    { name: "payee", type: "address" },
+    { name: "nonce", type: "uint256" },
+    { name: "deadline", type: "uint256" },
+  ],
+  Asset: [
+    { name: "class", type: "uint8" },
+    { name: "commitment", type: "bytes32" },
+    { name: "metadataDigest", type: "bytes32" },
+    { name: "supply", type: "uint256" },
+    { name: "parents", type: "uint256[]" },
+  ],
+  DatasetStatement: [
+    { name: "task", type: "Task" },
+    { name: "asset", type: "Asset" },
+    { name: "chunkIndex", type: "uint256" },
+    { name: "chunkElements", type: "uint256" },
+  ],
+  InferenceStatement: [
+    { name: "task", type: "Task" },
+    { name: "modelDigest", type: "bytes32" },
+    { name: "output", type: "uint256" },
+    { name: "inputCommitment", type: "uint256" },
+  ],
+  ModelStatement: [
+    { name: "asset", type: "Asset" },
+    { name: "circuitDigest", type: "bytes32" },
+    { name: "sample", type: "InferenceStatement" },
+  ],
+};
+
+/** keccak256 of a circuit family's name: part of the context, and of the registry's entry for a key. */
+export const CIRCUIT_TYPES = {
+  datasetChunk: toHex(tag("anchorproof/dataset-chunk/1")),
+  inference: toHex(tag("anchorproof/inference/1")),
+} as const;
+
+const CONTEXT_TAG = tag("anchorproof/context/1");
+const DAT_TAG = tag("anchorproof/dat/1");
+
+export function statementDigest<N extends StatementName>(domain: Domain, name: N, statement: Statements[N]): Hex {
+  return typedDigest(domain, STATEMENT_TYPES, name, statement);
+}
+
+export function statementToJson<N extends StatementName>(name: N, statement: Statements[N]): Record<string, unknown> {
+  return structToJson(STATEMENT_TYPES, name, statement);
+}
+
+/** @throws STATEMENT_INVALID */
+export function statementFromJson<N extends StatementName>(name: N, json: unknown, path: string): Statements[N] {
+  return structFromJson<Statements[N]>(STATEMENT_TYPES, name, json, "STATEMENT_INVALID", path);
+}
+
+/** The task that a statement's proof is bound to. */
+export function taskOf<N extends StatementName>(name: N, statement: Statements[N]): Task {
+  return name === "ModelStatement" ? (statement as ModelStatement).sample.task : (statement as DatasetStatement).task;
+}
+
+/**
+ * The `context` signal: 253 bits of keccak256, so always below r.
+ *
+ * @throws CONTEXT_ZERO which no circuit accepts (chance 2⁻²⁵³)
+ */
+export function contextSignal(domain: Domain, circuitType: Hex, task: Task): bigint {
+  const address = (value: Hex, name: string) => concat(new Uint8Array(12), fromHex(value, name, 20));
+  const hash = keccak(
+    CONTEXT_TAG,
+    fromHex(circuitType, "circuit type", 32),
+    word(domain.chainId),
+    address(domain.verifyingContract, "contract"),
+    fromHex(task.keyDigest, "key digest", 32),
+    fromHex(task.taskId, "task id", 32),
+    address(task.requester, "requester"),
+    address(task.payee, "payee"),
+    word(task.nonce),
+    word(task.deadline),
+  );
+  const context = BigInt(toHex(hash)) >> 3n;
+  if (context === 0n) throw new AnchorError("CONTEXT_ZERO", "the context came out zero: use another nonce");
+  return context;
+}
+
+/**
+ * The public signals that a proof of this statement must have, in the circuit's order.
+ *
+ * @throws STATEMENT_INVALID when a value is no field element, or the statement contradicts itself
+ */
+export function publicSignals<N extends StatementName>(domain: Domain, name: N, statement: Statements[N]): bigint[] {
+  if (name === "DatasetStatement") {
+    const { task, asset, chunkIndex, chunkElements } = statement as DatasetStatement;
+    if (asset.class !== ASSET_CLASSES.dataset) invalid("a dataset statement is about an asset of class 1");
+    const root = BigInt(asset.commitment);
+    return scalars([root, chunkIndex, chunkElements, contextSignal(domain, CIRCUIT_TYPES.datasetChunk, task)]);
+  }
+  if (name === "ModelStatement") {
+    const { asset, sample } = statement as ModelStatement;
+    if (asset.class !== ASSET_CLASSES.model) invalid("a model statement is about an asset of class 2");
+    if (sample.modelDigest !== asset.commitment) invalid("the sample is of another model");
+    return publicSignals(domain, "InferenceStatement", sample);
+  }
+  const { task, output, inputCommitment } = statement as InferenceStatement;
+  return scalars([output, inputCommitment, contextSignal(domain, CIRCUIT_TYPES.inference, task)]);
+}
+
+/** A DAT's id: one commitment of one class has one token, on every chain. */
+export function datId(assetClass: bigint, commitment: Hex): bigint {
+  return BigInt(toHex(keccak(DAT_TAG, word(assetClass), fromHex(commitment, "commitment", 32))));
+}
+
+function scalars(values: bigint[]): bigint[] {
+  if (!values.every(isScalar)) invalid("a value is not an element of BN254's scalar field");
+  return values;
+}
+
+function invalid(reason: string): never {
+  throw new AnchorError("STATEMENT_INVALID", reason);
+}

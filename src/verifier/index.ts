@@ -1,0 +1,2 @@
+export * from "./groth16.js";
+export { verifyStatement } from "./statement.js";
