@@ -7,9 +7,9 @@ pragma circom 2.2.3;
 // where the shift rounds towards minus infinity. With B = MAGNITUDE + 1 bits this takes B + 5 rows, or B + 1 when the
 // quotient is too narrow to saturate.
 //
-// How: v = in + half + 2^MAGNITUDE is split into B bits. Since SHIFT < MAGNITUDE the offset is a multiple of 2^SHIFT, so that bits SHIFT and
-// up are those of the quotient, and the top bit says that it is not negative. That bit is not a signal but what the
-// others leave of v, which saves the linear row that would tie them together.
+// How: v = in + half + 2^MAGNITUDE is split into B bits. Since SHIFT < MAGNITUDE the offset is a multiple of 2^SHIFT,
+// so that bits SHIFT and up are those of the quotient, and the top bit says that it is not negative. That bit is not
+// a signal but what the others leave of v, which saves the linear row that would tie them together.
 //
 // Enforced: -2^MAGNITUDE <= in + half < 2^MAGNITUDE. An `in` outside has no witness at all, so a wrong MAGNITUDE costs
 // completeness and never soundness; the writer of the circuit takes it from interval analysis (src/model/bounds.ts).

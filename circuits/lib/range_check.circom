@@ -1,12 +1,12 @@
 pragma circom 2.2.3;
 
-// Forces 0 <= in < 2^BITS. BITS rows: the highest bit is not a signal but what the others leave of `in`, which saves the
-// linear row that would tie them together.
+// Forces 0 <= in < 2^BITS. BITS rows: the highest bit is not a signal but what the others leave of `in`, which saves
+// the linear row that would tie them together.
 //
 // With BITS <= 253 every sum of the bits is below the field's order, so `in` has one decomposition, and the bits are
 // unique.
 //
-// Not enforced: nothing beyond the range. The bits are not given out.
+// Not enforced: anything beyond the range. The bits are not given out.
 template RangeCheck(BITS) {
     assert(BITS >= 1 && BITS <= 253); // on the parameter, when the circuit is compiled
     signal input in;

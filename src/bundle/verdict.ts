@@ -41,6 +41,8 @@ export interface Verdict {
   notProven: string[];
 }
 
+const UNTRUSTED = "the trust file does not hold its key for this purpose";
+
 /** Runs checks one by one; a failed one is recorded under its name and the others go on. */
 class Claims {
   readonly list: Claim[] = [];
@@ -84,7 +86,7 @@ export function reviewModel(
   now: bigint,
 ): { statementDigest: Hex; evidenceDigest: Hex } {
   const claims = new Claims();
-  const evidenceDigest = checkModel(claims, trust, evidence);
+  const { evidenceDigest } = checkModel(claims, trust, evidence);
   concludeReview(claims, evidence.statement.sample.task.deadline, now);
   const digest = statementDigest(domains(trust).gate, "ModelStatement", evidence.statement);
   return { statementDigest: digest, evidenceDigest: evidenceDigest! };
@@ -112,13 +114,13 @@ export function verifyBundle(json: unknown, trust: Trust | undefined): Verdict {
     statementDigest: statementDigest(domains(trust).gate, "DatasetStatement", dataset.statement),
     evidenceDigest: datasetEvidence,
   });
-  const modelEvidence = checkModel(claims, trust, model);
-  checkVotes(claims, trust, "model", model.statement.sample.task.taskId, model.certificate, {
+  const { key, evidenceDigest: modelEvidence } = checkModel(claims, trust, model);
+  const modelVoted = checkVotes(claims, trust, "model", model.statement.sample.task.taskId, model.certificate, {
     statementDigest: statementDigest(domains(trust).gate, "ModelStatement", model.statement),
     evidenceDigest: modelEvidence,
   });
-  checkLineage(claims, bundle);
-  checkInference(claims, trust, bundle);
+  checkLineage(claims, bundle, modelVoted);
+  checkInference(claims, trust, bundle, key);
 
   const used = trust.keys.filter(({ keyDigest: digest }) => usedKeys(bundle).includes(digest));
   return {
@@ -144,7 +146,7 @@ export function receiptSplit(trust: Trust, bundle: Bundle): Shares {
 function checkDataset(claims: Claims, trust: Trust, evidence: DatasetEvidence, now?: bigint): Hex | undefined {
   const { pov, povSignature, statement, proof, verifyingKey } = evidence;
   const { task, asset, chunkIndex, chunkElements } = statement;
-  checkKey(claims, trust, "dataset", "dataset-chunk", verifyingKey);
+  const key = checkKey(claims, trust, "dataset", "dataset-chunk", verifyingKey);
   claims.check(
     "dataset.submission",
     `the creator ${pov.creator} submits ${pov.records} records in ${pov.elements} elements under the root ${pov.dataRoot}`,
@@ -161,33 +163,51 @@ function checkDataset(claims: Claims, trust: Trust, evidence: DatasetEvidence, n
     "dataset.proof",
     `the creator's side knew the ${chunkElements} field elements of chunk ${chunkIndex} under the root`,
     `a Groth16 proof under key ${task.keyDigest}`,
-    () => verifyStatement(domains(trust).gate, "DatasetStatement", statement, verifyingKey, proof).evidenceDigest,
+    () => {
+      require(key !== undefined, UNTRUSTED);
+      return verifyStatement(domains(trust).gate, "DatasetStatement", statement, verifyingKey, proof).evidenceDigest;
+    },
   );
 }
 
-function checkModel(claims: Claims, trust: Trust, evidence: ModelEvidence): Hex | undefined {
+/** The key comes back only if the trust file says that it is this model's. */
+function checkModel(
+  claims: Claims,
+  trust: Trust,
+  evidence: ModelEvidence,
+): { key: TrustedKey | undefined; evidenceDigest: Hex | undefined } {
   const { statement, proof, verifyingKey } = evidence;
   const { asset, circuitDigest, sample } = statement;
   const trusted = checkKey(claims, trust, "model", "inference", verifyingKey);
-  claims.check(
+  const key = claims.check(
     "model.identity",
     `the key belongs to the circuit ${circuitDigest} of the model ${asset.commitment}`,
     "the verifier's trust file",
     () => {
-      require(trusted !== undefined, "its key is not trusted");
+      require(trusted !== undefined, UNTRUSTED);
       require(trusted?.modelDigest === asset.commitment, "the trusted key is of another model");
       require(trusted?.circuitDigest === circuitDigest, "the trusted key is of another circuit");
+      return trusted;
     },
   );
-  return claims.check(
+  const evidenceDigest = claims.check(
     "model.sample",
     `the model gave output ${sample.output} on the sample input behind commitment ${sample.inputCommitment}`,
     `a Groth16 proof under key ${sample.task.keyDigest}`,
-    () => verifyStatement(domains(trust).gate, "ModelStatement", statement, verifyingKey, proof).evidenceDigest,
+    () => {
+      require(key !== undefined, UNTRUSTED);
+      return verifyStatement(domains(trust).gate, "ModelStatement", statement, verifyingKey, proof).evidenceDigest;
+    },
   );
+  return { key, evidenceDigest };
 }
 
-function checkInference(claims: Claims, trust: Trust, { model, inference }: Bundle): void {
+function checkInference(
+  claims: Claims,
+  trust: Trust,
+  { model, inference }: Bundle,
+  key: TrustedKey | undefined,
+): void {
   const { statement, proof, receipt, signatures } = inference;
   const domain = domains(trust);
   const evidence = claims.check(
@@ -195,7 +215,8 @@ function checkInference(claims: Claims, trust: Trust, { model, inference }: Bund
     `the model ${statement.modelDigest} gave output ${statement.output} on the input behind commitment ${statement.inputCommitment}`,
     `a Groth16 proof under key ${statement.task.keyDigest}`,
     () => {
-      require(statement.modelDigest === model.statement.asset.commitment, "the answer is by another model");
+      require(key !== undefined, UNTRUSTED);
+      require(statement.modelDigest === key?.modelDigest, "the answer is by another model");
       return verifyStatement(domain.gate, "InferenceStatement", statement, model.verifyingKey, proof).evidenceDigest;
     },
   );
@@ -221,12 +242,13 @@ function checkInference(claims: Claims, trust: Trust, { model, inference }: Bund
   );
 }
 
-function checkLineage(claims: Claims, { dataset, model }: Bundle): void {
+function checkLineage(claims: Claims, { dataset, model }: Bundle, voted: boolean): void {
   claims.check(
     "model.lineage",
     "the model's token names the dataset's token as its parent",
     "the quorum's votes over the model's statement",
     () => {
+      require(voted, "the quorum's votes do not hold");
       const { asset } = dataset.statement;
       const parent = datId(asset.class, asset.commitment);
       require(model.statement.asset.parents.includes(parent), "the dataset is not among the model's parents");
@@ -264,8 +286,8 @@ function checkVotes(
   taskId: Hex,
   certificate: Certificate,
   digests: { statementDigest: Hex; evidenceDigest: Hex | undefined },
-): void {
-  claims.check(
+): boolean {
+  const result = claims.check(
     `${part}.certificate`,
     `more than two thirds of the quorum of epoch ${certificate.epoch} accepted the ${part} on this very evidence`,
     `${certificate.votes.length} validators' signatures`,
@@ -274,9 +296,10 @@ function checkVotes(
       if (evidenceDigest === undefined) {
         throw new AnchorError("CERTIFICATE_INVALID", "there is no valid proof that the votes could be for");
       }
-      checkCertificate(domains(trust).quorum, trust.epochs, certificate, { ...digests, evidenceDigest, taskId });
+      return checkCertificate(domains(trust).quorum, trust.epochs, certificate, { ...digests, evidenceDigest, taskId });
     },
   );
+  return result !== undefined;
 }
 
 function concludeReview({ list }: Claims, deadline: bigint, now: bigint): void {

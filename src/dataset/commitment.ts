@@ -126,6 +126,31 @@ export async function commitStream(
   };
 }
 
+/**
+ * Commits again to data that was committed before, and refuses it when anything has changed since.
+ *
+ * @throws DATASET_MISMATCH
+ */
+export async function reopenDataset(
+  commitment: DatasetCommitment,
+  stream: Uint8Array,
+  options: CommitOptions = {},
+): Promise<CommittedDataset> {
+  const again = await commitStream(stream, commitment.totals.records, options);
+  const { root, sha256, depth, totals } = again.commitment;
+  const same =
+    root === commitment.root &&
+    sha256 === commitment.sha256 &&
+    depth === commitment.depth &&
+    totals.elements === commitment.totals.elements &&
+    totals.chunks === commitment.totals.chunks &&
+    totals.bytes === commitment.totals.bytes;
+  if (!same) {
+    throw new AnchorError("DATASET_MISMATCH", "data or seed is not what the commitment was made from: the root is another");
+  }
+  return again;
+}
+
 /** Inputs of `circuits/dataset/chunk.circom` for one chunk, but for the context. */
 export interface ChunkWitness {
   root: bigint;

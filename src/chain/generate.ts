@@ -1,0 +1,236 @@
+/**
+ * Generates Solidity verifiers from verifying keys, by a template of our own (no GPL text ends up in the result).
+ *
+ * @module
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { AnchorError, toAnchorError } from "../errors.js";
+import { assertHex, type Hex } from "../field/bytes.js";
+import { Q } from "../field/scalar.js";
+import { PACKAGE_ROOT } from "../paths.js";
+import {
+  keyDigest,
+  lintVerifyingKey,
+  parseVerifyingKey,
+  type VerifyingKey,
+  verifyGroth16,
+  verifyingKeyToJson,
+} from "../verifier/groth16.js";
+import { COMPILER_SETTINGS, solcVersion } from "./compile.js";
+
+/** Raised whenever the template's output changes. Part of every generated file. */
+export const GENERATOR_VERSION = 1;
+
+/** EIP-170's limit of 24,576 bytes is reached a little above this many public signals. */
+export const MAX_PUBLIC_SIGNALS = 128;
+
+const TEMPLATE = join(PACKAGE_ROOT, "verifier-contracts", "templates", "Groth16Verifier.sol.tmpl");
+const IDENTIFIER = /^[A-Za-z_$][A-Za-z0-9_$]{0,63}$/;
+
+export interface GenerateVerifierOptions {
+  vkey: VerifyingKey;
+  /** Solidity identifier; `Groth16Verifier` unless told. */
+  contractName?: string | undefined;
+  /** Digest of the R1CS, 32 bytes. It is stated in the contract, which cannot check it. */
+  circuitDigest: Hex;
+  /**
+   * True unless the key's ceremony has been verified. A development verifier answers on chain 31337 only; the lock is in
+   * `verifyProof`, not in the constructor, so that copying deployed code to another chain does not undo it.
+   */
+  development: boolean;
+}
+
+/**
+ * Solidity source of a verifier for one key. The same input always gives the same text.
+ *
+ * @throws KEY_MALFORMED for a key that is not canonical, KEY_FORGEABLE for one that admits forged proofs, INPUT_INVALID
+ *         for a bad name or digest
+ */
+export function generateVerifier(options: GenerateVerifierOptions): string {
+  // A key object need not come from parseVerifyingKey, and a point off its curve would brick the contract or worse.
+  const vkey = reparse(options.vkey);
+  lintVerifyingKey(vkey);
+  attemptForgery(vkey);
+  return renderVerifier({ ...options, vkey });
+}
+
+/**
+ * Runs the forgery behind the Veil Cash and FoomCash losses against a key: A = alpha, B = beta, C = ∓vk_x, which holds
+ * when gamma = ±delta. With all signals zero vk_x is IC[0], so that no secret and no arithmetic is needed. It rests on
+ * the pairing alone and so catches what a comparison of coordinates might miss.
+ *
+ * @throws KEY_FORGEABLE
+ * @internal
+ */
+export function attemptForgery(vkey: VerifyingKey): void {
+  const signals = Array.from({ length: vkey.nPublic }, () => 0n);
+  const [x, y] = vkey.ic[0]!;
+  for (const c of [[x, negate(y)] as const, [x, y] as const]) {
+    if (verifyGroth16(vkey, signals, { a: vkey.alpha, b: vkey.beta, c })) {
+      throw new AnchorError("KEY_FORGEABLE", "a proof forged without any secret verifies under this key", {
+        details: { forgery: "A = alpha, B = beta, C = ∓vk_x" },
+      });
+    }
+  }
+}
+
+function reparse(vkey: VerifyingKey): VerifyingKey {
+  let json: unknown;
+  try {
+    json = verifyingKeyToJson(vkey);
+  } catch (error) {
+    throw toAnchorError(error, "KEY_MALFORMED", "the verifying key lacks a point; read it with parseVerifyingKey");
+  }
+  const parsed = parseVerifyingKey(json);
+  // e(·, 0) = 1: with gamma at infinity the public signals would not matter, with delta C would not. This does not rest on
+  // the parser, whose curve library counts infinity among the valid points.
+  for (const name of ["beta", "gamma", "delta"] as const) {
+    if (parsed[name].flat().every((coordinate) => coordinate === 0n)) {
+      throw new AnchorError("KEY_MALFORMED", `${name} of the verifying key is the point at infinity`);
+    }
+  }
+  return parsed;
+}
+
+/**
+ * {@link generateVerifier} without the key lint. Tests use it to show what a refused key would have allowed.
+ *
+ * @internal
+ */
+export function renderVerifier(options: GenerateVerifierOptions): string {
+  const { vkey, development } = options;
+  const contract = options.contractName ?? "Groth16Verifier";
+  if (typeof contract !== "string" || !IDENTIFIER.test(contract)) {
+    throw new AnchorError("INPUT_INVALID", "contractName must be a Solidity identifier of at most 64 characters", {
+      details: { contractName: contract },
+    });
+  }
+  if (typeof development !== "boolean") {
+    throw new AnchorError("INPUT_INVALID", "development must be true or false: say whether a ceremony was verified");
+  }
+  assertHex(options.circuitDigest, "circuitDigest", 32);
+  const n = vkey.nPublic;
+  if (n > MAX_PUBLIC_SIGNALS) {
+    throw new AnchorError(
+      "INPUT_INVALID",
+      `a verifier of ${n} public signals would not fit EIP-170; hash them together`,
+      {
+        details: { nPublic: n, limit: MAX_PUBLIC_SIGNALS },
+      },
+    );
+  }
+  const some = n > 0;
+  return fill(readTemplate(), {
+    GENERATOR_VERSION: String(GENERATOR_VERSION),
+    KEY_DIGEST: keyDigest(vkey),
+    CIRCUIT_DIGEST: options.circuitDigest,
+    N_PUBLIC: String(n),
+    KEY_STATUS: development
+      ? "DEVELOPMENT: no ceremony shown; locked to chain 31337"
+      : "production: the generator was told that the ceremony was verified",
+    COMPILER: compilerLine(),
+    CONTRACT: contract,
+    DEVELOPMENT: String(development),
+    CALLDATA_SIZE: String(4 + 32 * (8 + n)),
+    KEY_CONSTANTS: keyConstants(vkey),
+    SIGNAL_ERROR: some ? "\n    error PublicSignalNotInField(uint256 index);" : "",
+    SIGNALS_DOC: some ? "    /// @param publicSignals in the circuit's order, each below r\n" : "",
+    SIGNALS_PARAMETER: some ? `, uint256[${n}] calldata publicSignals` : "",
+    SIGNAL_TERMS: signalTerms(n),
+    SIGNAL_CHECK: some ? SIGNAL_CHECK : "",
+  });
+}
+
+/** Compiler, version and settings in one line, as they stand in the header of generated files. */
+function compilerLine(): string {
+  const { evmVersion, optimizer, viaIR } = COMPILER_SETTINGS;
+  return `solc ${solcVersion()}, evmVersion ${evmVersion}, optimizer runs ${optimizer.runs}, viaIR ${viaIR}, no metadata`;
+}
+
+function keyConstants(vkey: VerifyingKey): string {
+  const lines: string[] = [];
+  const constant = (name: string, value: bigint) =>
+    lines.push(`    uint256 private constant ${name} = ${word(value)};`);
+  const g1 = (name: string, [x, y]: readonly [bigint, bigint]) => {
+    constant(`${name}_X`, x);
+    constant(`${name}_Y`, y);
+  };
+  const g2 = (name: string, [x, y]: VerifyingKey["beta"]) => {
+    constant(`${name}_X_C1`, x[1]);
+    constant(`${name}_X_C0`, x[0]);
+    constant(`${name}_Y_C1`, y[1]);
+    constant(`${name}_Y_C0`, y[0]);
+  };
+  g1("_NEG_ALPHA", [vkey.alpha[0], negate(vkey.alpha[1])]);
+  g2("_BETA", vkey.beta);
+  g2("_NEG_GAMMA", negateG2(vkey.gamma));
+  g2("_NEG_DELTA", negateG2(vkey.delta));
+  for (const [i, point] of vkey.ic.entries()) g1(`_IC${i}`, point);
+  return lines.join("\n");
+}
+
+/** One multiplication and one addition a signal, unrolled: a loop would cost more than the code it saves. */
+function signalTerms(n: number): string {
+  const lines: string[] = [];
+  for (let i = 0; i < n; i++) {
+    const source = i === 0 ? "publicSignals" : `add(publicSignals, 0x${(32 * i).toString(16)})`;
+    lines.push(
+      "",
+      i === 0 ? `let signal := calldataload(${source})` : `signal := calldataload(${source})`,
+      `mstore(0x240, _IC${i + 1}_X)`,
+      `mstore(0x260, _IC${i + 1}_Y)`,
+      "mstore(0x280, signal)",
+      "sound := and(",
+      "    and(eq(returndatasize(), 0x40), staticcall(gas(), 0x06, 0x200, 0x80, 0x200, 0x40)),",
+      "    and(",
+      "        and(eq(returndatasize(), 0x40), staticcall(gas(), 0x07, 0x240, 0x60, 0x240, 0x40)),",
+      "        and(sound, lt(signal, _R))",
+      "    )",
+      ")",
+    );
+  }
+  return lines.map((line) => (line === "" ? "" : `            ${line}`)).join("\n") + (n > 0 ? "\n" : "");
+}
+
+const SIGNAL_CHECK = `            for (uint256 i = 0; i < N_PUBLIC; ++i) {
+                if (publicSignals[i] >= _R) revert PublicSignalNotInField(i);
+            }
+`;
+
+function negate(y: bigint): bigint {
+  return y === 0n ? 0n : Q - y;
+}
+
+function negateG2([x, [c0, c1]]: VerifyingKey["beta"]): VerifyingKey["beta"] {
+  return [x, [negate(c0), negate(c1)]];
+}
+
+function word(value: bigint): string {
+  return `0x${value.toString(16).padStart(64, "0")}`;
+}
+
+function readTemplate(): string {
+  try {
+    return readFileSync(TEMPLATE, "utf8");
+  } catch (error) {
+    throw toAnchorError(
+      error,
+      "FILE_NOT_FOUND",
+      `the verifier template is missing from ${TEMPLATE}; reinstall anchorproof`,
+    );
+  }
+}
+
+/** Every placeholder must be known and every value used: a template and a generator that drift apart fail loudly. */
+function fill(template: string, values: Record<string, string>): string {
+  const unused = new Set(Object.keys(values));
+  const text = template.replace(/\{\{([A-Z0-9_]+)\}\}/g, (_, name: string) => {
+    if (!Object.hasOwn(values, name)) throw new AnchorError("INTERNAL", `the verifier template asks for {{${name}}}`);
+    unused.delete(name);
+    return values[name]!;
+  });
+  if (unused.size > 0)
+    throw new AnchorError("INTERNAL", `the verifier template does not use ${[...unused].join(", ")}`);
+  return text;
+}

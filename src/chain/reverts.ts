@@ -1,0 +1,204 @@
+/**
+ * Turns what ethers throws into an {@link AnchorError} that says in words what the contract refused.
+ *
+ * @module
+ */
+import { type ErrorDescription, Interface, isCallException, isError, type Provider } from "ethers";
+import { AnchorError } from "../errors.js";
+import type { ContractArtefacts } from "./compile.js";
+
+/** Errors of generated verifiers, of OpenZeppelin's parts, and of Solidity itself. */
+const FOREIGN_ERRORS = [
+  "error PublicSignalNotInField(uint256 index)",
+  "error CalldataSizeWrong(uint256 expected, uint256 given)",
+  "error DevelopmentKeyLocked(uint256 chainId)",
+  "error PointAtInfinity()",
+  "error PrecompileFailed()",
+  "error ProofInvalid()",
+];
+
+/** One line for each custom error, in words of what the caller can do about it. */
+const EXPLANATIONS: Record<string, string> = {
+  // generated verifiers
+  PublicSignalNotInField: "a public signal is not below the field's order",
+  CalldataSizeWrong: "the call has the wrong length for this verifier",
+  DevelopmentKeyLocked: "the key is a development key, which only works on chain 31337",
+  PointAtInfinity: "the proof has a point at infinity",
+  PrecompileFailed: "the proof is not three canonical BN254 points, or the call ran out of gas",
+  ProofInvalid: "the proof does not hold for this statement, gate and chain",
+  // registry
+  KeyUnknown: "no verifier is registered for this key",
+  KeyFrozen: "this key has been frozen for good",
+  KeyAlreadyAdded: "this key is registered already; an entry is never replaced",
+  StatementTypeMismatch: "this key is registered for another kind of statement",
+  StatementTypeUnknown: "the registry knows dataset-chunk and inference statements only",
+  VerifierWithoutCode: "there is no contract at the verifier's address",
+  VerifierKeyMismatch: "the verifier at this address was generated for another key",
+  VerifierCircuitMismatch: "the verifier at this address was generated for another circuit",
+  VerifierSignalsMismatch: "the verifier takes a different number of public signals than this kind of statement has",
+  VerifierDevelopmentMismatch: "the verifier's development flag is not the one given",
+  DevelopmentKeyRefused: "development keys can be registered on chain 31337 only; show a ceremony for this one",
+  ModelDigestInvalid: "inference keys need a model digest, and dataset keys have none",
+  NotGuardian: "only the guardian or the owner may freeze a key",
+  // token
+  NotGate: "only the gate may mint",
+  ClassInvalid: "the asset's class is not one of 1 to 4",
+  CommitmentZero: "the asset's commitment is zero",
+  SupplyZero: "the asset's supply is zero",
+  AlreadyAnchored: "this asset has been minted already",
+  ParentUnknown: "a parent has not been minted",
+  ParentRepeated: "a parent is listed twice",
+  ParentsTooMany: "the asset lists too many parents",
+  IdUnknown: "no asset has this id",
+  // quorum
+  EpochNotAscending: "an epoch's number must be above the current one",
+  EpochNotCurrent: "the certificate is of another epoch than the current one",
+  MembersInvalid: "a set has 1 to 256 members",
+  MembersNotAscending: "members must be in ascending order, without repetition and without the zero address",
+  WeightZero: "every member needs a weight above zero",
+  WeightsTooLarge: "the weights' sum is too large",
+  LengthsDiffer: "there must be one weight for every member",
+  SetUnknown: "the certificate's members and weights are not the current epoch's",
+  BitmapOutOfRange: "the certificate's bitmap names a member that does not exist",
+  SignatureCountWrong: "the certificate must have one signature for each bit of its bitmap",
+  SignatureMalformed: "a signature of the certificate is not a canonical 65-byte one",
+  SignerWrong: "a signature of the certificate is not its member's over this vote",
+  VerdictInvalid: "a verdict is 1 (accept) or 2 (reject)",
+  QuorumNotReached: "the votes do not carry more than two thirds of the weight",
+  // gate
+  StatementUsed: "this statement has been accepted already",
+  AssetClassWrong: "the asset's class does not belong to this kind of statement",
+  ModelDigestMismatch: "the model digests of statement, asset and key differ",
+  CircuitDigestMismatch: "the statement's circuit digest is not the registered one",
+  ModelNotAnchored: "the model has not been minted yet",
+  TokenForeign: "the token was deployed for another gate",
+  // settlement
+  DeadlinePassed: "the deadline has passed",
+  AmountZero: "the amount is zero",
+  DepositTooSmall: "the deposit does not cover this",
+  WithdrawalNotRequested: "no withdrawal has been requested",
+  WithdrawalTooEarly: "the withdrawal's delay is not over",
+  WithdrawalDelayInvalid: "the withdrawal delay must be between a minute and 30 days",
+  GovernancePoolZero: "the governance pool's address is zero",
+  NothingOwed: "nothing is owed to this account",
+  TransferFailed: "the recipient refused the payment",
+  CurrencyUnsupported: "only the chain's own currency is taken",
+  CostAboveCap: "the receipt's cost is above the cap that the user agreed to",
+  ParameterVersionWrong: "the receipt was signed under other terms than the current ones",
+  ReceiptClaimed: "this receipt has been claimed already",
+  DatUnknown: "the receipt names an asset that does not exist",
+  UserIsNode: "user and node of the receipt are one account",
+  UserSignatureInvalid: "the user did not sign this receipt",
+  NodeSignatureInvalid: "the node did not sign this receipt",
+  // OpenZeppelin and Solidity
+  OwnableUnauthorizedAccount: "only the owner may do this",
+  ERC1155InvalidReceiver: "the requester cannot receive ERC-1155 tokens",
+  Panic: "the contract hit an internal check",
+  Error: "the contract refused the call",
+};
+
+/** An interface with every error that a call to the protocol's contracts can end in. */
+export function errorInterface(artefacts: ContractArtefacts): Interface {
+  const errors = new Map<string, string>();
+  for (const text of FOREIGN_ERRORS) errors.set(text, text);
+  for (const { abi } of Object.values(artefacts)) {
+    new Interface(abi).forEachError((fragment) => {
+      errors.set(fragment.format("sighash"), fragment.format("full"));
+    });
+  }
+  return new Interface([...errors.values()]);
+}
+
+/** The names that have an explanation; a test compares them with the contracts' own. */
+export function explainedErrors(): string[] {
+  return Object.keys(EXPLANATIONS);
+}
+
+/**
+ * CHAIN_REVERTED with `details.error` (name) and `details.args` for a refused call; CHAIN_UNAVAILABLE when the node does
+ * not answer; INPUT_INVALID for arguments that cannot be encoded. An AnchorError passes through.
+ *
+ * @param what  the call, for messages
+ */
+export async function explainFailure(
+  error: unknown,
+  what: string,
+  errors: Interface,
+  provider: Provider | null,
+): Promise<AnchorError> {
+  if (error instanceof AnchorError) return error;
+  if (isCallException(error)) {
+    const data = error.data ?? (await replay(error, provider));
+    return explainRevert(data, what, errors, error);
+  }
+  const reason = error instanceof Error ? error.message.split("\n", 1)[0]!.slice(0, 200) : String(error);
+  if (isError(error, "INSUFFICIENT_FUNDS")) {
+    return new AnchorError("CHAIN_REVERTED", `${what}: the sending account cannot pay for the transaction`, {
+      details: { call: what, error: "INSUFFICIENT_FUNDS", args: [] },
+      cause: error,
+    });
+  }
+  // ethers meets missing fields with plain TypeErrors.
+  if (
+    error instanceof TypeError ||
+    isError(error, "INVALID_ARGUMENT") ||
+    isError(error, "NUMERIC_FAULT") ||
+    isError(error, "MISSING_ARGUMENT")
+  ) {
+    return new AnchorError("INPUT_INVALID", `${what}: an argument cannot be encoded: ${reason}`, { cause: error });
+  }
+  if (isError(error, "UNSUPPORTED_OPERATION")) {
+    return new AnchorError("INPUT_INVALID", `${what} sends a transaction: connect the client with a signer`, {
+      cause: error,
+    });
+  }
+  return new AnchorError("CHAIN_UNAVAILABLE", `${what}: the node did not carry out the call: ${reason}`, {
+    cause: error,
+  });
+}
+
+/** As {@link explainFailure}, from revert data alone. */
+function explainRevert(data: string | null, what: string, errors: Interface, cause?: unknown): AnchorError {
+  const found = parse(data, errors);
+  const name = found?.name ?? (data && data !== "0x" ? "unknown" : "none");
+  const reason = found
+    ? (EXPLANATIONS[found.name] ?? `the contract refused with ${found.name}`)
+    : "the contract refused without a reason (malformed call data, or out of gas)";
+  const named = found?.fragment.inputs.map((input, i) => `${input.name || i} ${plain(found.args[i])}`).join(", ");
+  return new AnchorError("CHAIN_REVERTED", `${what}: ${reason}${named ? ` (${named})` : ""}`, {
+    details: { call: what, error: name, args: found ? [...found.args].map(plain) : [], data: data ?? "0x" },
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+function parse(data: string | null, errors: Interface): ErrorDescription | null {
+  if (!data || data === "0x") return null;
+  try {
+    return errors.parseError(data);
+  } catch {
+    return null; // a known selector with arguments that do not decode
+  }
+}
+
+/**
+ * A transaction that failed in its block carries no data. The same call after that block gives it: what made it fail, such
+ * as another transaction in the same block that was first, is still so.
+ */
+async function replay(error: unknown, provider: Provider | null): Promise<string | null> {
+  const { receipt } = error as { receipt?: { hash: string; blockNumber: number } | null };
+  if (!receipt || !provider) return null;
+  try {
+    const mined = await provider.getTransaction(receipt.hash);
+    if (!mined) return null;
+    const { from, to, data, value } = mined;
+    await provider.call({ from, to, data, value, blockTag: receipt.blockNumber });
+  } catch (again) {
+    if (isCallException(again)) return again.data;
+  }
+  return null;
+}
+
+/** JSON has no bigint, and details cross process boundaries as JSON. */
+function plain(value: unknown): string {
+  return typeof value === "string" ? value : String(value);
+}

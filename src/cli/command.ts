@@ -1,0 +1,96 @@
+/**
+ * The frame of every command: options, help text, files in and out.
+ *
+ * @module
+ */
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { ParseArgsConfig } from "node:util";
+import { AnchorError, toAnchorError } from "../errors.js";
+import type { Terminal } from "./terminal.js";
+
+export type Values = Record<string, string | boolean | (string | boolean)[] | undefined>;
+
+export interface Context {
+  values: Values;
+  positionals: string[];
+  terminal: Terminal;
+  /** Fires on Ctrl-C. */
+  signal: AbortSignal;
+}
+
+export interface Command {
+  /** Words that call it, such as `dataset commit`. */
+  name: string;
+  summary: string;
+  /** Shown by `--help`, after the summary. */
+  help: string;
+  options: NonNullable<ParseArgsConfig["options"]>;
+  /** Names of its arguments, such as `FILE`; the last may end in `…`. */
+  positionals: readonly string[];
+  run(context: Context): Promise<void>;
+}
+
+/** A text option that must be given. @throws USAGE */
+export function required(values: Values, name: string): string {
+  const value = values[name];
+  if (typeof value !== "string" || value === "") throw new AnchorError("USAGE", `--${name} is needed`);
+  return value;
+}
+
+export function optional(values: Values, name: string): string | undefined {
+  const value = values[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+/** A whole number in a range. @throws USAGE */
+export function integer(values: Values, name: string, min: number, max: number, fallback: number): number {
+  const value = values[name];
+  if (value === undefined) return fallback;
+  const number = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : Number.NaN;
+  if (!(number >= min && number <= max)) throw new AnchorError("USAGE", `--${name} takes a number from ${min} to ${max}`);
+  return number;
+}
+
+/** @throws FILE_NOT_FOUND, FILE_UNREADABLE */
+export async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    throw new AnchorError(missing ? "FILE_NOT_FOUND" : "FILE_UNREADABLE", `cannot read ${path}${missing ? ": no such file" : ""}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Largest JSON file that is read: evidence is far smaller. */
+const MAX_JSON = 64 * 1024 * 1024;
+
+/** @throws FILE_NOT_FOUND, FILE_UNREADABLE, INPUT_TOO_LARGE, JSON_MALFORMED */
+export async function readJson(path: string): Promise<unknown> {
+  const bytes = await readBytes(path);
+  if (bytes.length > MAX_JSON) throw new AnchorError("INPUT_TOO_LARGE", `${path} is larger than 64 MB`);
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw toAnchorError(error, "JSON_MALFORMED", `${path} is not JSON`);
+  }
+}
+
+/** Writes beside the target, then renames: a file is there whole or not at all. @throws FILE_UNREADABLE */
+export async function writeWhole(path: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const beside = `${path}.${process.pid}.part`;
+    await writeFile(beside, content, { mode });
+    await rename(beside, path);
+  } catch (error) {
+    throw toAnchorError(error, "FILE_UNREADABLE", `cannot write ${path}`);
+  }
+}
+
+/** JSON as files hold it. */
+export function pretty(value: unknown): string {
+  return `${JSON.stringify(value, (_, item) => (typeof item === "bigint" ? item.toString() : item), 2)}\n`;
+}

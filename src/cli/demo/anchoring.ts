@@ -1,0 +1,251 @@
+/**
+ * Steps 1 to 5 of the story: a dataset and a model become tokens.
+ *
+ * @module
+ */
+import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type DatasetEvidence, documentDigest, domains, type ModelEvidence, reviewDataset, reviewModel } from "../../bundle/index.js";
+import { deployVerifier } from "../../chain/index.js";
+import { type CompiledCircuit, compileCircuit } from "../../circuit/compile.js";
+import { type CircuitKey, developmentKey } from "../../circuit/setup.js";
+import {
+  bytesRecord,
+  chunkWitness,
+  type CommittedDataset,
+  commitDataset,
+  datasetChunkCircuit,
+  SEED_BYTES,
+} from "../../dataset/index.js";
+import { toHex } from "../../field/bytes.js";
+import { bigIntToBytes, randomScalar } from "../../field/scalar.js";
+import { inferenceWitnessInput } from "../../model/circuit.js";
+import { commitInput } from "../../model/commitment.js";
+import type { Mail } from "../../model/corpus.js";
+import { MAIL_CLASSES } from "../../model/corpus.js";
+import { importModel, type ModelDirectory, type ModelReport } from "../../model/directory.js";
+import { execute } from "../../model/execute.js";
+import { extractFeatures, featuresToFloat } from "../../model/features.js";
+import { PACKAGE_ROOT } from "../../paths.js";
+import { type PointOfView, povDigest } from "../../protocol/pov.js";
+import { type Certificate } from "../../protocol/quorum.js";
+import { signDigest } from "../../protocol/signature.js";
+import {
+  ASSET_CLASSES,
+  type Asset,
+  CIRCUIT_TYPES,
+  contextSignal,
+  datId,
+  type DatasetStatement,
+  type InferenceStatement,
+} from "../../protocol/statements.js";
+import type { ProveResult } from "../../prover/pool.js";
+import { blockTime, newTask, vote, type World } from "./world.js";
+
+/** About how much of the corpus the creator commits to. */
+const DATASET_BYTES = 2_000_000;
+/** Mails that the quantiser looks at, and that agreement is measured on. */
+const CALIBRATION_MAILS = 400;
+export const MODEL_FILE = join(PACKAGE_ROOT, "bench", "models", "spam-classifier.onnx");
+
+export interface DatasetSubmission {
+  dataset: CommittedDataset;
+  pov: PointOfView;
+  povSignature: `0x${string}`;
+}
+
+export interface Prover {
+  circuit: CompiledCircuit;
+  key: CircuitKey;
+}
+
+/** Step 1: the training mails, in their order, until there are 2 MB of them. */
+export async function submitDataset(world: World, mails: readonly Mail[]): Promise<DatasetSubmission> {
+  const chosen: Mail[] = [];
+  let bytes = 0;
+  for (const mail of mails) {
+    if (bytes + mail.bytes.length > DATASET_BYTES) break;
+    bytes += mail.bytes.length;
+    chosen.push(mail);
+  }
+  const dataset = await commitDataset(
+    chosen.map((mail) => bytesRecord(mail.bytes, `${mail.label}/${mail.id}`)),
+    {
+      seed: new Uint8Array(randomBytes(SEED_BYTES)),
+      signal: world.signal,
+      onProgress: (done, chunks) => world.terminal.progress("committing", done / chunks),
+    },
+  );
+  const { commitment } = dataset;
+  const pov: PointOfView = {
+    creator: world.creator.account,
+    dataHash: commitment.sha256,
+    dataTag: "dataset metadata",
+    dataType: "bytes",
+    dataSize: BigInt(commitment.totals.bytes),
+    timestamp: await blockTime(world),
+    dataRoot: toHex(bigIntToBytes(commitment.root, 32)),
+    records: BigInt(commitment.totals.records),
+    elements: BigInt(commitment.totals.elements),
+  };
+  const povSignature = signDigest(world.creator.secretKey, povDigest(domains(world.trust).gate, pov));
+  return { dataset, pov, povSignature };
+}
+
+/** Step 2, first half: circuit, key, and the verifier contract in the registry. */
+export async function prepareDatasetProver(world: World, { dataset }: DatasetSubmission): Promise<Prover> {
+  world.terminal.busy("compiling the circuit");
+  const circuit = await compileCircuit(datasetChunkCircuit(dataset.commitment.depth), { signal: world.signal });
+  const key = await makeKey(world, circuit);
+  await register(world, "DatasetChunkVerifier", key);
+  return { circuit, key };
+}
+
+/** Step 2: a chunk lies under the root. */
+export async function proveChunk(
+  world: World,
+  { dataset, pov, povSignature }: DatasetSubmission,
+  { circuit, key }: Prover,
+  index: number,
+): Promise<{ evidence: DatasetEvidence; result: ProveResult }> {
+  const domain = domains(world.trust).gate;
+  const witness = chunkWitness(dataset, index);
+  const statement: DatasetStatement = {
+    task: await newTask(world, key, world.creator, world.creator),
+    asset: {
+      class: ASSET_CLASSES.dataset,
+      commitment: pov.dataRoot,
+      metadataDigest: povDigest(domain, pov),
+      supply: 1n,
+      parents: [],
+    },
+    chunkIndex: witness.index,
+    chunkElements: witness.count,
+  };
+  const context = contextSignal(domain, CIRCUIT_TYPES.datasetChunk, statement.task);
+  world.terminal.busy("proving");
+  const result = await world.pool.prove(circuit, key, { ...witness, context }, { signal: world.signal });
+  return { evidence: { pov, povSignature, statement, proof: result.proof, verifyingKey: key.verifyingKey }, result };
+}
+
+/** Step 3: four validators check the submission with the embeddable verifier and vote. */
+export async function certifyDataset(world: World, evidence: DatasetEvidence): Promise<Certificate> {
+  const now = await blockTime(world);
+  return vote(world, evidence.statement.task.taskId, () => reviewDataset(world.trust, evidence, now));
+}
+
+/** Step 5: from the ONNX file to integers. */
+export async function quantiseModel(
+  world: World,
+  out: string,
+  mails: { train: readonly Mail[]; test: readonly Mail[] },
+): Promise<ModelDirectory & { report: ModelReport }> {
+  const set = (chosen: readonly Mail[]) => ({
+    inputs: chosen.map((mail) => featuresToFloat(extractFeatures(mail.body))),
+    labels: chosen.map((mail) => MAIL_CLASSES.indexOf(mail.label)),
+  });
+  // Every n-th mail, since the corpus is sorted by label.
+  const thin = (all: readonly Mail[], count: number) => {
+    const step = Math.max(1, Math.floor(all.length / count));
+    return all.filter((_, i) => i % step === 0).slice(0, count);
+  };
+  return importModel({
+    onnx: new Uint8Array(await readFile(MODEL_FILE)),
+    calibration: set(thin(mails.train, CALIBRATION_MAILS)),
+    evaluation: set(mails.test),
+    out,
+    overwrite: true,
+    signal: world.signal,
+    onProgress: ({ step, done, total }) => world.terminal.progress(step, done / total),
+  });
+}
+
+/** Step 5: the model's circuit, with its weights as constants, and its key. */
+export async function prepareModelProver(world: World, model: ModelDirectory): Promise<Prover> {
+  world.terminal.busy("compiling the model's circuit");
+  const source = { name: "spam-classifier", source: model.circuit.source };
+  const circuit = await compileCircuit(source, { signal: world.signal });
+  const key = await makeKey(world, circuit);
+  await register(world, "SpamClassifierVerifier", key, model.descriptor.modelDigest);
+  return { circuit, key };
+}
+
+/** Step 5: a sample inference shows that key, circuit and model belong together. */
+export async function submitModel(
+  world: World,
+  model: ModelDirectory,
+  prover: Prover,
+  sample: Mail,
+  parent: Asset,
+): Promise<ModelEvidence> {
+  const { statement, proof } = await proveInference(world, model, prover, {
+    features: extractFeatures(sample.body),
+    salt: randomScalar(),
+    requester: world.creator,
+    payee: world.creator,
+  });
+  return {
+    statement: {
+      asset: {
+        class: ASSET_CLASSES.model,
+        commitment: model.descriptor.modelDigest,
+        metadataDigest: documentDigest(model.descriptor),
+        supply: 1n,
+        parents: [datId(parent.class, parent.commitment)],
+      },
+      circuitDigest: prover.circuit.circuitDigest,
+      sample: statement,
+    },
+    proof,
+    verifyingKey: prover.key.verifyingKey,
+  };
+}
+
+export async function certifyModel(world: World, evidence: ModelEvidence): Promise<Certificate> {
+  const now = await blockTime(world);
+  return vote(world, evidence.statement.sample.task.taskId, () => reviewModel(world.trust, evidence, now));
+}
+
+/** Step 6: an answer, and the proof that it is the model's. */
+export async function proveInference(
+  world: World,
+  model: ModelDirectory,
+  { circuit, key }: Prover,
+  question: { features: Uint8Array; salt: bigint; requester: World["user"]; payee: World["node"] },
+): Promise<{ statement: InferenceStatement; proof: ProveResult["proof"]; result: ProveResult }> {
+  const { features, salt, requester, payee } = question;
+  const statement: InferenceStatement = {
+    task: await newTask(world, key, requester, payee),
+    modelDigest: model.descriptor.modelDigest,
+    output: BigInt(execute(model.graph, features).classIndex),
+    inputCommitment: commitInput(features, salt),
+  };
+  const context = contextSignal(domains(world.trust).gate, CIRCUIT_TYPES.inference, statement.task);
+  world.terminal.busy("proving");
+  const inputs = inferenceWitnessInput(model.graph, features, salt, context);
+  const result = await world.pool.prove(circuit, key, inputs, { signal: world.signal });
+  return { statement, proof: result.proof, result };
+}
+
+function makeKey(world: World, circuit: CompiledCircuit): Promise<CircuitKey> {
+  return developmentKey(circuit, {
+    signal: world.signal,
+    onProgress: (done) => world.terminal.progress("making the development key", done),
+  });
+}
+
+async function register(world: World, contractName: string, key: CircuitKey, modelDigest?: `0x${string}`): Promise<void> {
+  world.terminal.busy(`compiling and deploying ${contractName}`);
+  const { circuitDigest, keyDigest, development, verifyingKey: vkey } = key;
+  const signer = await world.provider.getSigner(0);
+  const options = { signal: world.signal };
+  const verifier = await deployVerifier(signer, { vkey, contractName, circuitDigest, development }, options);
+  const circuitType = modelDigest ? "inference" : "datasetChunk";
+  await world.operator.addVerifier({ keyDigest, verifier, circuitType, circuitDigest, modelDigest, development });
+  world.trust.keys.push(
+    modelDigest
+      ? { circuit: "inference", keyDigest, circuitDigest, modelDigest, development }
+      : { circuit: "dataset-chunk", keyDigest, circuitDigest, development },
+  );
+}

@@ -1,0 +1,522 @@
+/**
+ * Step 8 of the story: for each step, changed inputs are tried and must be refused, each for the right reason.
+ *
+ * @module
+ */
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Contract } from "ethers";
+import {
+  type Bundle,
+  bundleToJson,
+  type DatasetEvidence,
+  domains,
+  type ModelEvidence,
+  reviewDataset,
+  reviewModel,
+  trustToJson,
+  verifyBundle,
+  trustFromJson,
+} from "../../bundle/index.js";
+import { artefact, compileContracts, connectProvider, deployVerifier, generateVerifier, startAnvil } from "../../chain/index.js";
+import { readR1cs } from "../../circuit/r1cs.js";
+import { type CircuitKey, setupDevelopment } from "../../circuit/setup.js";
+import { chunkWitness, commitStream, reopenDataset } from "../../dataset/index.js";
+import { AnchorError, type ErrorCode } from "../../errors.js";
+import { toHex } from "../../field/bytes.js";
+import { Q, R, randomScalar } from "../../field/scalar.js";
+import { extractFeatures } from "../../model/features.js";
+import type { ModelDirectory } from "../../model/directory.js";
+import type { Mail } from "../../model/corpus.js";
+import { assembleCertificate, type Certificate, checkCertificate, signVote, VERDICTS } from "../../protocol/quorum.js";
+import { checkReceipt, receiptDigest } from "../../protocol/settlement.js";
+import { signDigest } from "../../protocol/signature.js";
+import { CIRCUIT_TYPES, contextSignal, publicSignals, statementDigest } from "../../protocol/statements.js";
+import { keyDigest, lintVerifyingKey, type Proof, proofWords, type VerifyingKey, verifyGroth16 } from "../../verifier/groth16.js";
+import { verifyStatement } from "../../verifier/statement.js";
+import { type DatasetSubmission, type Prover, proveInference } from "./anchoring.js";
+import { blockTime, type World } from "./world.js";
+
+export interface Attempt {
+  step: string;
+  what: string;
+  /** Code that must come, and for reverts the contract's error. */
+  expect: ErrorCode | `CHAIN_REVERTED ${string}`;
+  run(): Promise<unknown> | unknown;
+}
+
+export interface Refusal {
+  attempt: Attempt;
+  refused: boolean;
+  /** The reason, or what happened instead. */
+  reason: string;
+}
+
+/** Runs one attempt. It is refused only if it fails with the code that it must fail with. */
+export async function tryToCheat(attempt: Attempt): Promise<Refusal> {
+  try {
+    await attempt.run();
+    return { attempt, refused: false, reason: "it was accepted" };
+  } catch (error) {
+    if (!(error instanceof AnchorError)) throw error;
+    const contractError = error.details["error"];
+    const got = error.code === "CHAIN_REVERTED" ? `${error.code} ${String(contractError)}` : error.code;
+    if (got !== attempt.expect) {
+      return { attempt, refused: false, reason: `it failed with ${got} (${error.message}), not ${attempt.expect}` };
+    }
+    return { attempt, refused: true, reason: `${got}: ${error.message}` };
+  }
+}
+
+export interface Evidence {
+  bundle: Bundle;
+  submission: DatasetSubmission;
+  datasetProver: Prover;
+  model: ModelDirectory;
+  modelProver: Prover;
+  question: Mail;
+}
+
+export function attempts(world: World, evidence: Evidence): Attempt[] {
+  return [
+    ...datasetAttempts(world, evidence),
+    ...quorumAttempts(world, evidence),
+    ...chainAttempts(world, evidence),
+    ...modelAttempts(world, evidence),
+    ...inferenceAttempts(world, evidence),
+    ...settlementAttempts(world, evidence),
+    ...keyAttempts(world, evidence),
+    ...bundleAttempts(world, evidence),
+  ];
+}
+
+function datasetAttempts(world: World, { bundle, submission, datasetProver }: Evidence): Attempt[] {
+  const { dataset } = submission;
+  const { statement, proof, verifyingKey } = bundle.dataset;
+  const domain = domains(world.trust).gate;
+  const verify = (changed: Partial<typeof statement>, other: { proof?: Proof; chainId?: bigint; gate?: `0x${string}` } = {}) =>
+    verifyStatement(
+      { chainId: other.chainId ?? domain.chainId, verifyingContract: other.gate ?? domain.verifyingContract },
+      "DatasetStatement",
+      { ...statement, ...changed },
+      verifyingKey,
+      other.proof ?? proof,
+    );
+  return [
+    {
+      step: "dataset",
+      what: "a flipped byte, proven under the old root",
+      expect: "WITNESS_INVALID",
+      run: () => {
+        const stream = dataset.stream.slice();
+        stream[100]! ^= 1;
+        const context = contextSignal(domain, CIRCUIT_TYPES.datasetChunk, statement.task);
+        const { circuit, key } = datasetProver;
+        return world.pool.prove(circuit, key, { ...chunkWitness({ ...dataset, stream }, 0), context });
+      },
+    },
+    {
+      step: "dataset",
+      what: "a flipped byte, committed again and passed off as the same dataset",
+      expect: "DATASET_MISMATCH",
+      run: async () => {
+        const stream = dataset.stream.slice(0, 31 * 100);
+        const { commitment } = await commitStream(stream, 1, { seed: dataset.seed });
+        stream[100]! ^= 1;
+        return reopenDataset(commitment, stream, { seed: dataset.seed });
+      },
+    },
+    {
+      step: "dataset proof",
+      what: "a forged proof (A and C exchanged)",
+      expect: "PROOF_INVALID",
+      run: () => verify({}, { proof: { ...proof, a: proof.c, c: proof.a } }),
+    },
+    {
+      step: "dataset proof",
+      what: "the proof of another chunk",
+      expect: "PROOF_INVALID",
+      run: () => verify({ chunkIndex: statement.chunkIndex + 1n }),
+    },
+    {
+      step: "dataset proof",
+      what: "an index plus the field's order (the same number to a careless verifier)",
+      expect: "STATEMENT_INVALID",
+      run: () => verify({ chunkIndex: statement.chunkIndex + R }),
+    },
+    {
+      step: "dataset proof",
+      what: "the same proof for another chain",
+      expect: "PROOF_INVALID",
+      run: () => verify({}, { chainId: 1n }),
+    },
+    {
+      step: "dataset proof",
+      what: "the same proof for another requester",
+      expect: "PROOF_INVALID",
+      run: () => verify({ task: { ...statement.task, requester: world.node.account } }),
+    },
+  ];
+}
+
+function quorumAttempts(world: World, { bundle }: Evidence): Attempt[] {
+  const { certificate, ...evidence } = bundle.dataset;
+  const { statement } = evidence;
+  const domain = domains(world.trust);
+  const subject = () => ({
+    taskId: statement.task.taskId,
+    statementDigest: statementDigest(domain.gate, "DatasetStatement", statement),
+    evidenceDigest: verifyStatement(domain.gate, "DatasetStatement", statement, evidence.verifyingKey, evidence.proof)
+      .evidenceDigest,
+  });
+  const review = async (changed: DatasetEvidence) => reviewDataset(world.trust, changed, await blockTime(world));
+  return [
+    {
+      step: "quorum",
+      what: "a submission whose size was changed after signing",
+      expect: "VERDICT_REJECTED",
+      run: () => review({ ...evidence, pov: { ...evidence.pov, records: evidence.pov.records + 1n } }),
+    },
+    {
+      step: "quorum",
+      what: "a submission signed by someone else than its creator",
+      expect: "VERDICT_REJECTED",
+      run: () => review({ ...evidence, povSignature: signDigest(world.node.secretKey, statement.asset.metadataDigest) }),
+    },
+    {
+      step: "quorum",
+      what: "two votes of four",
+      expect: "QUORUM_NOT_REACHED",
+      run: () =>
+        checkCertificate(domain.quorum, [world.epoch], { ...certificate, votes: certificate.votes.slice(0, 2) }, subject()),
+    },
+    {
+      step: "quorum",
+      what: "one validator's vote twice, and an outsider's",
+      expect: "QUORUM_NOT_REACHED",
+      run: () => {
+        const ballot = { epoch: 1n, round: 0n, verdict: VERDICTS.accept, ...subject() };
+        const [first] = world.validators;
+        const signers = [first!, first!, world.node, world.creator];
+        const signatures = signers.map(({ secretKey }) => signVote(domain.quorum, ballot, secretKey));
+        return assembleCertificate(domain.quorum, world.epoch, { round: 0n, ...subject() }, signatures);
+      },
+    },
+    {
+      step: "quorum",
+      what: "a certificate moved to another statement",
+      expect: "CERTIFICATE_INVALID",
+      run: () =>
+        checkCertificate(domain.quorum, [world.epoch], certificate, {
+          ...subject(),
+          statementDigest: toHex(new Uint8Array(32).fill(1)),
+        }),
+    },
+  ];
+}
+
+function chainAttempts(world: World, { bundle }: Evidence): Attempt[] {
+  const { statement, proof, certificate, verifyingKey } = bundle.dataset;
+  const client = world.operator;
+  const fresh = { ...statement, task: { ...statement.task, nonce: statement.task.nonce + 1n } };
+  return [
+    {
+      step: "chain",
+      what: "the same statement, proof and certificate again",
+      expect: "CHAIN_REVERTED StatementUsed",
+      run: () => client.mintDataset(statement, proof, certificate, world.epoch),
+    },
+    {
+      step: "chain",
+      what: "the replayed certificate with a fresh statement",
+      expect: "CHAIN_REVERTED ProofInvalid",
+      run: () => client.mintDataset(fresh, proof, certificate, world.epoch),
+    },
+    {
+      step: "chain",
+      what: "a statement whose deadline has passed",
+      expect: "CHAIN_REVERTED DeadlinePassed",
+      run: () => client.mintDataset({ ...statement, task: { ...statement.task, deadline: 1n } }, proof, certificate, world.epoch),
+    },
+    {
+      step: "chain",
+      what: "the development verifier on another chain (id 1)",
+      expect: "CHAIN_REVERTED DevelopmentKeyLocked",
+      run: () => callOnOtherChain(world, verifyingKey, bundle),
+    },
+  ];
+}
+
+/** Starts a second chain with id 1, puts the dataset's verifier there and shows it a proof that is valid for it. */
+async function callOnOtherChain(world: World, vkey: VerifyingKey, { dataset }: Bundle): Promise<void> {
+  const other = await startAnvil({ signal: world.signal, chainId: 1 });
+  try {
+    const provider = await connectProvider(other.url);
+    const trusted = world.trust.keys.find((key) => key.keyDigest === keyDigest(vkey))!;
+    const options = { vkey, contractName: "DatasetChunkVerifier", circuitDigest: trusted.circuitDigest, development: true };
+    const address = await deployVerifier(await provider.getSigner(0), options, { signal: world.signal });
+    const artefacts = await compileContracts({ "DatasetChunkVerifier.sol": generateVerifier(options) });
+    const { abi } = artefact(artefacts, "DatasetChunkVerifier");
+    const signals = publicSignals(domains(world.trust).gate, "DatasetStatement", dataset.statement);
+    try {
+      await new Contract(address, abi as never, provider).getFunction("verifyProof").staticCall(proofWords(dataset.proof), signals);
+    } catch (error) {
+      const { revert } = error as { revert?: { name: string } };
+      throw new AnchorError("CHAIN_REVERTED", "the key is locked to chain 31337", { details: { error: revert?.name } });
+    }
+    provider.destroy();
+  } finally {
+    await other.stop();
+  }
+}
+
+/** What only works, if at all, before the model is minted. */
+export function modelAttemptsBeforeMint(world: World, evidence: ModelEvidence, certificate: Certificate): Attempt[] {
+  const { statement, proof } = evidence;
+  const mint = (changed: ModelEvidence["statement"], votes: Certificate) =>
+    world.operator.mintModel(changed, proof, votes, world.epoch);
+  return [
+    {
+      step: "model",
+      what: "minted without the parent that the quorum voted for",
+      expect: "CHAIN_REVERTED SignerWrong",
+      run: () => mint({ ...statement, asset: { ...statement.asset, parents: [] } }, certificate),
+    },
+    {
+      step: "model",
+      what: "minted with two votes of four",
+      expect: "CHAIN_REVERTED QuorumNotReached",
+      run: () => mint(statement, { ...certificate, votes: certificate.votes.slice(0, 2) }),
+    },
+    {
+      step: "model",
+      what: "minted with the votes under each other's names",
+      expect: "CHAIN_REVERTED SignerWrong",
+      run: () => {
+        const votes = certificate.votes.map(({ validator }, i) => ({
+          validator,
+          signature: certificate.votes[(i + 1) % certificate.votes.length]!.signature,
+        }));
+        return mint(statement, { ...certificate, votes });
+      },
+    },
+  ];
+}
+
+function modelAttempts(world: World, { bundle }: Evidence): Attempt[] {
+  const { certificate, ...evidence } = bundle.model;
+  const { statement } = evidence;
+  const otherDigest = toHex(new Uint8Array(32).fill(7));
+  const review = async (changed: ModelEvidence) => reviewModel(world.trust, changed, await blockTime(world));
+  return [
+    {
+      step: "model",
+      what: "the proof under another model's name",
+      expect: "VERDICT_REJECTED",
+      run: () =>
+        review({
+          ...evidence,
+          statement: {
+            ...statement,
+            asset: { ...statement.asset, commitment: otherDigest },
+            sample: { ...statement.sample, modelDigest: otherDigest },
+          },
+        }),
+    },
+    {
+      step: "model",
+      what: "the dataset's proof in place of the model's",
+      expect: "VERDICT_REJECTED",
+      run: () => review({ ...evidence, proof: bundle.dataset.proof }),
+    },
+  ];
+}
+
+function inferenceAttempts(world: World, { bundle }: Evidence): Attempt[] {
+  const { statement, proof } = bundle.inference;
+  const { verifyingKey } = bundle.model;
+  const domain = domains(world.trust).gate;
+  const wrong = { ...statement, output: 1n - statement.output };
+  return [
+    {
+      step: "inference",
+      what: "the wrong class, off chain",
+      expect: "PROOF_INVALID",
+      run: () => verifyStatement(domain, "InferenceStatement", wrong, verifyingKey, proof),
+    },
+    {
+      step: "inference",
+      what: "the wrong class, on chain",
+      expect: "CHAIN_REVERTED ProofInvalid",
+      run: () => world.operator.verifyInference(wrong, proof),
+    },
+    {
+      step: "inference",
+      what: "an old answer for a new request",
+      expect: "PROOF_INVALID",
+      run: () => {
+        const task = { ...statement.task, nonce: statement.task.nonce + 1n };
+        return verifyStatement(domain, "InferenceStatement", { ...statement, task }, verifyingKey, proof);
+      },
+    },
+    {
+      step: "inference",
+      what: "the same answer on chain again",
+      expect: "CHAIN_REVERTED StatementUsed",
+      run: () => world.operator.verifyInference(statement, proof),
+    },
+    {
+      step: "inference",
+      what: "an answer about another question",
+      expect: "PROOF_INVALID",
+      run: () =>
+        verifyStatement(domain, "InferenceStatement", { ...statement, inputCommitment: randomScalar() }, verifyingKey, proof),
+    },
+  ];
+}
+
+function settlementAttempts(world: World, { bundle }: Evidence): Attempt[] {
+  const { receipt, signatures } = bundle.inference;
+  const domain = domains(world.trust).settlement;
+  const signBoth = (changed: typeof receipt) => {
+    const digest = receiptDigest(domain, changed);
+    return [signDigest(world.user.secretKey, digest), signDigest(world.node.secretKey, digest)] as const;
+  };
+  return [
+    {
+      step: "settlement",
+      what: "a receipt claimed twice",
+      expect: "CHAIN_REVERTED ReceiptClaimed",
+      run: () => world.node.client.claim(receipt, signatures.user, signatures.node),
+    },
+    {
+      step: "settlement",
+      what: "a cost raised by the node after the user signed",
+      expect: "SIGNATURE_INVALID",
+      run: () => checkReceipt(domain, { ...receipt, cost: receipt.costCap }, signatures),
+    },
+    {
+      step: "settlement",
+      what: "a cost above the user's cap, signed by both",
+      expect: "CHAIN_REVERTED CostAboveCap",
+      run: () => {
+        const changed = { ...receipt, nonce: receipt.nonce + 1n, cost: receipt.costCap + 1n };
+        return world.node.client.claim(changed, ...signBoth(changed));
+      },
+    },
+    {
+      step: "settlement",
+      what: "a receipt signed by the node alone",
+      expect: "CHAIN_REVERTED UserSignatureInvalid",
+      run: () => {
+        const changed = { ...receipt, nonce: receipt.nonce + 1n };
+        const [, node] = signBoth(changed);
+        return world.node.client.claim(changed, node, node);
+      },
+    },
+  ];
+}
+
+function keyAttempts(world: World, evidence: Evidence): Attempt[] {
+  const { bundle, model, modelProver, question } = evidence;
+  let own: { prover: Prover; directory: string } | undefined;
+  const selfMade = async (): Promise<Prover> => {
+    own ??= await makeOwnKey(modelProver);
+    return own.prover;
+  };
+  const answerUnderOwnKey = async () => {
+    const prover = await selfMade();
+    const { statement, proof } = await proveInference(world, model, prover, {
+      features: extractFeatures(question.body),
+      salt: randomScalar(),
+      requester: world.user,
+      payee: world.node,
+    });
+    return { statement, proof, prover };
+  };
+  return [
+    {
+      step: "keys",
+      what: "a valid proof under a self-made key, on chain",
+      expect: "CHAIN_REVERTED KeyUnknown",
+      run: async () => {
+        const { statement, proof } = await answerUnderOwnKey();
+        return world.operator.verifyInference(statement, proof);
+      },
+    },
+    {
+      step: "keys",
+      what: "a model that brings its self-made key along",
+      expect: "VERDICT_REJECTED",
+      run: async () => {
+        try {
+          const { statement: sample, proof, prover } = await answerUnderOwnKey();
+          const changed = { ...bundle.model.statement, sample };
+          const submitted = { statement: changed, proof, verifyingKey: prover.key.verifyingKey };
+          return reviewModel(world.trust, submitted, await blockTime(world));
+        } finally {
+          if (own) await rm(own.directory, { recursive: true, force: true });
+        }
+      },
+    },
+    {
+      step: "keys",
+      what: "a key whose setup was never finished (gamma = delta), with the forgery that it allows",
+      expect: "KEY_FORGEABLE",
+      run: () => {
+        const key = { ...bundle.model.verifyingKey, delta: bundle.model.verifyingKey.gamma };
+        const negated = ([x, y]: readonly [bigint, bigint]) => [x, Q - y] as const;
+        // With no public input but zeros, A = alpha, B = beta, C = -IC[0] satisfies the equation.
+        const forged: Proof = { a: key.alpha, b: key.beta, c: negated(key.ic[0]!) };
+        const zeros = new Array<bigint>(key.nPublic).fill(0n);
+        if (!verifyGroth16(key, zeros, forged)) throw new AnchorError("INTERNAL", "the forgery should have worked");
+        lintVerifyingKey(key);
+      },
+    },
+  ];
+}
+
+/** The same circuit under a trapdoor of one's own. */
+async function makeOwnKey({ circuit }: Prover): Promise<{ prover: Prover; directory: string }> {
+  const directory = await mkdtemp(join(tmpdir(), "anchorproof-"));
+  const { zkey, verifyingKey } = await setupDevelopment(readR1cs(await readFile(circuit.r1csPath)), circuit.circuitDigest);
+  const zkeyPath = join(directory, "own.zkey");
+  await writeFile(zkeyPath, zkey);
+  const key = { zkeyPath, verifyingKey, keyDigest: keyDigest(verifyingKey), circuitDigest: circuit.circuitDigest };
+  return { prover: { circuit, key: { ...key, development: true } as CircuitKey }, directory };
+}
+
+function bundleAttempts(world: World, { bundle }: Evidence): Attempt[] {
+  const check = (changed: Bundle, trust = world.trust) => {
+    const verdict = verifyBundle(JSON.parse(JSON.stringify(bundleToJson(changed))), trustFromJson(trustToJson(trust)));
+    const failed = verdict.claims.find(({ ok }) => !ok);
+    if (failed) throw new AnchorError("CLAIM_FAILED", `${failed.id}: ${failed.failure!.message}`);
+  };
+  const { inference } = bundle;
+  return [
+    {
+      step: "bundle",
+      what: "without a trust file",
+      expect: "UNANCHORED",
+      run: () => verifyBundle(bundleToJson(bundle), undefined),
+    },
+    {
+      step: "bundle",
+      what: "the answer changed",
+      expect: "CLAIM_FAILED",
+      run: () =>
+        check({ ...bundle, inference: { ...inference, statement: { ...inference.statement, output: 1n - inference.statement.output } } }),
+    },
+    {
+      step: "bundle",
+      what: "under a trust file with another quorum",
+      expect: "CLAIM_FAILED",
+      run: () => {
+        const members = world.epoch.members.slice(1).concat({ account: world.epoch.members[0]!.account, weight: 25n });
+        members[3] = { account: `0x${"ff".repeat(20)}`, weight: 25n };
+        return check(bundle, { ...world.trust, epochs: [{ epoch: 1n, members }] });
+      },
+    },
+  ];
+}

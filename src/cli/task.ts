@@ -1,0 +1,60 @@
+import { randomBytes } from "node:crypto";
+import { AnchorError } from "../errors.js";
+import { assertHex, type Hex, toHex } from "../field/bytes.js";
+import type { Domain } from "../protocol/eip712.js";
+import type { Task } from "../protocol/statements.js";
+import { optional, type Values } from "./command.js";
+
+/** Options that say what a proof is bound to. */
+export const TASK_OPTIONS = {
+  "chain-id": { type: "string" },
+  contract: { type: "string" },
+  "task-id": { type: "string" },
+  requester: { type: "string" },
+  payee: { type: "string" },
+  nonce: { type: "string" },
+  deadline: { type: "string" },
+} as const;
+
+export const TASK_HELP = `
+What the proof is bound to (a proof for one task proves nothing for another):
+  --chain-id N       [31337]
+  --contract 0x…     the gate that will check it [the zero address: nobody's]
+  --task-id 0x…      32 bytes [random]
+  --requester 0x…    who asked, and receives the token [the zero address]
+  --payee 0x…        who did the work [the zero address]
+  --nonce N          [random]
+  --deadline N       Unix seconds [an hour from now]
+`;
+
+const ZERO_ADDRESS: Hex = `0x${"00".repeat(20)}`;
+
+/** @throws USAGE */
+export function readTask(values: Values, keyDigest: Hex): { domain: Domain; task: Task } {
+  const hex = (name: string, bytes: number, fallback: Hex): Hex => {
+    const value = optional(values, name)?.toLowerCase() ?? fallback;
+    try {
+      assertHex(value, name, bytes);
+      return value;
+    } catch {
+      throw new AnchorError("USAGE", `--${name} takes 0x and ${bytes} bytes in hexadecimal`);
+    }
+  };
+  const number = (name: string, fallback: bigint): bigint => {
+    const value = optional(values, name);
+    if (value === undefined) return fallback;
+    if (!/^\d{1,77}$/.test(value)) throw new AnchorError("USAGE", `--${name} takes a decimal number`);
+    return BigInt(value);
+  };
+  return {
+    domain: { chainId: number("chain-id", 31337n), verifyingContract: hex("contract", 20, ZERO_ADDRESS) },
+    task: {
+      keyDigest,
+      taskId: hex("task-id", 32, toHex(randomBytes(32))),
+      requester: hex("requester", 20, ZERO_ADDRESS),
+      payee: hex("payee", 20, ZERO_ADDRESS),
+      nonce: number("nonce", BigInt(toHex(randomBytes(16)))),
+      deadline: number("deadline", BigInt(Math.floor(Date.now() / 1000) + 3600)),
+    },
+  };
+}

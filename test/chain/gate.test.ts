@@ -1,0 +1,365 @@
+import { Interface } from "ethers";
+import { beforeAll, describe, expect, it } from "vitest";
+import { encodeCertificate } from "../../src/chain/certificate.js";
+import type { AnchorClient } from "../../src/chain/client.js";
+import { artefact, compileContracts, compileProtocolContracts } from "../../src/chain/compile.js";
+import { deployProtocol } from "../../src/chain/deploy.js";
+import { R } from "../../src/field/scalar.js";
+import { statementDigest } from "../../src/protocol/statements.js";
+import { proofWords } from "../../src/verifier/groth16.js";
+import { advance, deploy, digestOf, expectRevert, now, undone, useChain } from "./fixture.js";
+import { rerandomise } from "./simulated.js";
+import {
+  certify,
+  createWorld,
+  makeDataset,
+  makeInference,
+  makeModel,
+  prepareDataset,
+  prepareModel,
+  proveDataset,
+  proveInference,
+  type World,
+} from "./world.js";
+
+const chain = useChain();
+let world: World;
+let client: AnchorClient;
+
+beforeAll(async () => {
+  world = await createWorld(chain);
+  client = world.client;
+});
+
+describe("minting a dataset", () => {
+  it("mints the supply to the requester, whoever sends the transaction", async () => {
+    const statement = await makeDataset(chain, world);
+    const { proof, certificate } = prepareDataset(world, statement);
+    const digest = statementDigest(world.gate, "DatasetStatement", statement);
+    expect(await client.isUsed(digest)).toBe(false);
+    const stranger = await world.as(7);
+    const minted = await stranger.mintDataset(statement, proof, certificate, world.epoch);
+    expect(minted.statementDigest).toBe(digest);
+    expect(minted.datId).toBe(await client.datIdOf(1n, statement.asset.commitment));
+    expect(await client.isUsed(digest)).toBe(true);
+    expect(await client.assetBalance(statement.task.requester, minted.datId)).toBe(100n);
+    expect(await client.assetOf(minted.datId)).toEqual({
+      ...statement.asset,
+      creator: statement.task.requester,
+      mintedAt: await now(chain.provider),
+    });
+  });
+
+  it("refuses a replay, and a replay with a re-randomised proof and fresh votes", async () => {
+    const statement = await makeDataset(chain, world);
+    const { proof, certificate, subject } = prepareDataset(world, statement);
+    await client.mintDataset(statement, proof, certificate, world.epoch);
+    await expectRevert(client.mintDataset(statement, proof, certificate, world.epoch), "StatementUsed");
+    await expectRevert(
+      client.mintDataset(statement, rerandomise(proof), certify(world, subject), world.epoch),
+      "StatementUsed",
+    );
+  });
+
+  it("refuses a re-randomised proof under votes for the original: votes are over the evidence", async () => {
+    const statement = await makeDataset(chain, world);
+    const { proof, certificate } = prepareDataset(world, statement);
+    await expectRevert(client.mintDataset(statement, rerandomise(proof), certificate, world.epoch), "SignerWrong");
+  });
+
+  it("refuses the same commitment under another task", async () => {
+    const first = await makeDataset(chain, world);
+    const a = prepareDataset(world, first);
+    await client.mintDataset(first, a.proof, a.certificate, world.epoch);
+    const second = await makeDataset(chain, world, { asset: { commitment: first.asset.commitment } });
+    const b = prepareDataset(world, second);
+    await expectRevert(client.mintDataset(second, b.proof, b.certificate, world.epoch), "AlreadyAnchored");
+    expect(await client.isUsed(statementDigest(world.gate, "DatasetStatement", second))).toBe(false);
+  });
+
+  it("accepts at the deadline's second and refuses after it", async () => {
+    await undone(chain.provider, async () => {
+      const deadline = (await now(chain.provider)) + 1000n;
+      const statement = await makeDataset(chain, world, { task: { deadline } });
+      const { proof, certificate } = prepareDataset(world, statement);
+      await undone(chain.provider, async () => {
+        await chain.provider.send("evm_setNextBlockTimestamp", [Number(deadline)]);
+        await client.mintDataset(statement, proof, certificate, world.epoch);
+        expect(await now(chain.provider)).toBe(deadline);
+      });
+      await advance(chain.provider, 1001n);
+      await expectRevert(client.mintDataset(statement, proof, certificate, world.epoch), "DeadlinePassed");
+    });
+  });
+
+  it("refuses every bound field when it is changed after proving", async () => {
+    const statement = await makeDataset(chain, world);
+    const { proof } = prepareDataset(world, statement);
+    const { task, asset } = statement;
+    const other = chain.addresses[5]!;
+    const changed = [
+      { ...statement, task: { ...task, requester: other } },
+      { ...statement, task: { ...task, payee: other } },
+      { ...statement, task: { ...task, nonce: task.nonce + 1n } },
+      { ...statement, task: { ...task, deadline: task.deadline + 1n } },
+      { ...statement, task: { ...task, taskId: digestOf("other") } },
+      { ...statement, chunkIndex: 4n },
+      { ...statement, chunkElements: 1023n },
+      {
+        ...statement,
+        asset: { ...asset, commitment: digestOf("low").replace("0x", "0x00").slice(0, 66) as `0x${string}` },
+      },
+    ];
+    for (const forged of changed) {
+      // Votes are given for the forgery, so that nothing but the proof stands in its way.
+      const { certificate } = prepareDataset(world, forged);
+      await expectRevert(client.mintDataset(forged, proof, certificate, world.epoch), "ProofInvalid");
+    }
+  });
+
+  it("refuses every unproven field when it is changed after voting", async () => {
+    const statement = await makeDataset(chain, world);
+    const { proof, certificate } = prepareDataset(world, statement);
+    for (const asset of [{ supply: 101n }, { metadataDigest: digestOf("other") }, { parents: [1n] }]) {
+      const forged = { ...statement, asset: { ...statement.asset, ...asset } };
+      await expectRevert(client.mintDataset(forged, proof, certificate, world.epoch), "SignerWrong");
+    }
+  });
+
+  it("refuses an alias of the commitment", async () => {
+    const statement = await makeDataset(chain, world);
+    const { proof } = prepareDataset(world, statement);
+    const commitment = `0x${(BigInt(statement.asset.commitment) + R).toString(16).padStart(64, "0")}` as const;
+    const forged = { ...statement, asset: { ...statement.asset, commitment } };
+    const { certificate } = prepareDataset(world, forged);
+    await expectRevert(client.mintDataset(forged, proof, certificate, world.epoch), "PublicSignalNotInField");
+  });
+
+  it("refuses unknown and frozen keys, and keys for other statements", async () => {
+    const unknown = await makeDataset(chain, world, { task: { keyDigest: digestOf("no key") } });
+    const prepared = prepareDataset(world, unknown);
+    await expectRevert(client.mintDataset(unknown, prepared.proof, prepared.certificate, world.epoch), "KeyUnknown");
+
+    const wrong = await makeDataset(chain, world, { task: { keyDigest: world.inferenceKey } });
+    const other = prepareDataset(world, wrong);
+    await expectRevert(client.mintDataset(wrong, other.proof, other.certificate, world.epoch), "StatementTypeMismatch");
+
+    await undone(chain.provider, async () => {
+      const statement = await makeDataset(chain, world);
+      const { proof, certificate } = prepareDataset(world, statement);
+      await client.freezeVerifier(world.datasetKey);
+      await expectRevert(client.mintDataset(statement, proof, certificate, world.epoch), "KeyFrozen");
+    });
+  });
+
+  it("refuses classes other than dataset", async () => {
+    for (const assetClass of [0n, 2n, 3n, 4n, 255n]) {
+      const statement = await makeDataset(chain, world, { asset: { class: assetClass } });
+      const { proof, certificate } = prepareDataset(world, statement);
+      await expectRevert(client.mintDataset(statement, proof, certificate, world.epoch), "AssetClassWrong");
+    }
+  });
+
+  it("refuses unknown and repeated parents, too many parents, and no supply; accepts known parents", async () => {
+    const first = await makeDataset(chain, world);
+    const base = prepareDataset(world, first);
+    const { datId } = await client.mintDataset(first, base.proof, base.certificate, world.epoch);
+    const attempt = async (asset: object) => {
+      const statement = await makeDataset(chain, world, { asset });
+      const { proof, certificate } = prepareDataset(world, statement);
+      return client.mintDataset(statement, proof, certificate, world.epoch);
+    };
+    await expectRevert(attempt({ parents: [datId, 1n] }), "ParentUnknown");
+    await expectRevert(attempt({ parents: [datId, datId] }), "ParentRepeated");
+    await expectRevert(attempt({ parents: Array.from({ length: 17 }, () => datId) }), "ParentsTooMany");
+    await expectRevert(attempt({ supply: 0n }), "SupplyZero");
+    const child = await attempt({ parents: [datId] });
+    expect((await client.assetOf(child.datId))?.parents).toEqual([datId]);
+  });
+
+  it("refuses a rejecting quorum and votes for another task, statement or evidence", async () => {
+    const statement = await makeDataset(chain, world);
+    const { proof, subject } = prepareDataset(world, statement);
+    const votes = [
+      certify(world, subject, { verdict: 2n }),
+      certify(world, { ...subject, taskId: digestOf("x") }),
+      certify(world, { ...subject, statementDigest: digestOf("x") }),
+      certify(world, { ...subject, evidenceDigest: digestOf("x") }),
+    ];
+    for (const certificate of votes)
+      await expectRevert(client.mintDataset(statement, proof, await certificate, world.epoch), "SignerWrong");
+    await expectRevert(
+      client.mintDataset(statement, proof, certify(world, subject, { voters: [1, 2] }), world.epoch),
+      "QuorumNotReached",
+    );
+  });
+
+  it("refuses proofs made for another deployment or another chain", async () => {
+    const second = await createWorld(chain);
+    const statement = await makeDataset(chain, world);
+    const here = prepareDataset(world, statement);
+    const there = prepareDataset(second, statement);
+    expect(statementDigest(second.gate, "DatasetStatement", statement)).not.toBe(here.subject.statementDigest);
+    // Same key, same statement, but the other gate's proof under this gate's votes, and the reverse.
+    await expectRevert(client.mintDataset(statement, there.proof, here.certificate, world.epoch), "ProofInvalid");
+    await expectRevert(
+      second.client.mintDataset(statement, here.proof, there.certificate, world.epoch),
+      "ProofInvalid",
+    );
+    // This gate's proof under the other quorum's votes.
+    const foreign = certify(world, here.subject, { domain: second.quorum });
+    await expectRevert(client.mintDataset(statement, here.proof, foreign, world.epoch), "SignerWrong");
+    const otherChain = certify(world, here.subject, { domain: { ...world.quorum, chainId: 1n } });
+    await expectRevert(client.mintDataset(statement, here.proof, otherChain, world.epoch), "SignerWrong");
+  });
+
+  it("on a chain that forked away, neither proofs nor votes carry over", async () => {
+    const statement = await makeDataset(chain, world);
+    const { proof, certificate } = prepareDataset(world, statement);
+    const data = { before: await client.contextOf("datasetChunk", statement.task) };
+    await chain.provider.send("anvil_setChainId", [31338]);
+    try {
+      expect(await client.contextOf("datasetChunk", statement.task)).not.toBe(data.before);
+      expect(await client.datasetStatementDigest(statement)).not.toBe(
+        statementDigest(world.gate, "DatasetStatement", statement),
+      );
+      await expectRevert(client.mintDataset(statement, proof, certificate, world.epoch), "DevelopmentKeyLocked");
+    } finally {
+      await chain.provider.send("anvil_setChainId", [31337]);
+    }
+  });
+
+  it("a receiver that calls back in the mint finds the statement used and the asset minted", async () => {
+    const source = `// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+contract Reenterer {
+    bytes public again;
+    address public gate;
+    bytes4 public seen;
+    function arm(address gate_, bytes calldata again_) external { gate = gate_; again = again_; }
+    function onERC1155Received(address, address, uint256, uint256, bytes calldata) external returns (bytes4) {
+        (bool ok, bytes memory result) = gate.call(again);
+        require(!ok);
+        seen = bytes4(result);
+        return this.onERC1155Received.selector;
+    }
+}`;
+    const artefact = (await compileContracts({ "Reenterer.sol": source }))["Reenterer"]!;
+    const receiver = await deploy(chain.accounts[0]!, artefact);
+    const requester = (await receiver.getAddress()).toLowerCase() as `0x${string}`;
+    const statement = await makeDataset(chain, world, { task: { requester } });
+    const { proof, certificate } = prepareDataset(world, statement);
+    const gate = new Interface((await compileProtocolContracts())["MintGate"]!.abi);
+    const again = gate.encodeFunctionData("mintDataset", [
+      statement,
+      proofWords(proof),
+      encodeCertificate(world.epoch, certificate),
+    ]);
+    await (await receiver.getFunction("arm").send(world.deployment.gate, again)).wait();
+    const { datId } = await client.mintDataset(statement, proof, certificate, world.epoch);
+    expect(await receiver.getFunction("seen")()).toBe(gate.getError("StatementUsed")!.selector);
+    expect(await client.assetBalance(requester, datId)).toBe(100n);
+  });
+});
+
+describe("models and inferences", () => {
+  it("refuses an inference of a model that has not been minted", async () => {
+    const statement = await makeInference(chain, world);
+    const { proof } = proveInference(world, statement);
+    await expectRevert(client.verifyInference(statement, proof), "ModelNotAnchored");
+  });
+
+  it("refuses a model whose digests differ from the asset or the registry", async () => {
+    const good = await makeModel(chain, world);
+    const attempt = async (statement: typeof good) => {
+      const { proof, certificate } = prepareModel(world, statement);
+      return client.mintModel(statement, proof, certificate, world.epoch);
+    };
+    const other = digestOf("another model");
+    await expectRevert(attempt({ ...good, asset: { ...good.asset, commitment: other } }), "ModelDigestMismatch");
+    await expectRevert(
+      attempt({ ...good, asset: { ...good.asset, commitment: other }, sample: { ...good.sample, modelDigest: other } }),
+      "ModelDigestMismatch",
+    );
+    await expectRevert(attempt({ ...good, circuitDigest: other }), "CircuitDigestMismatch");
+    await expectRevert(attempt({ ...good, asset: { ...good.asset, class: 1n } }), "AssetClassWrong");
+    await expectRevert(attempt({ ...good, asset: { ...good.asset, class: 3n } }), "AssetClassWrong");
+    const datasetKeyed = await makeModel(chain, world, { task: { keyDigest: world.datasetKey } });
+    await expectRevert(attempt(datasetKeyed), "StatementTypeMismatch");
+    const late = await makeModel(chain, world, { task: { deadline: 1n } });
+    await expectRevert(attempt(late), "DeadlinePassed");
+  });
+
+  it("mints a model, whose sample then cannot be counted as an inference", async () => {
+    await undone(chain.provider, async () => {
+      const statement = await makeModel(chain, world);
+      const { proof, certificate } = prepareModel(world, statement);
+      const minted = await client.mintModel(statement, proof, certificate, world.epoch);
+      expect(minted.statementDigest).toBe(statementDigest(world.gate, "ModelStatement", statement));
+      expect((await client.assetOf(minted.datId))?.commitment).toBe(statement.asset.commitment);
+      await expectRevert(client.verifyInference(statement.sample, proof), "StatementUsed");
+      await expectRevert(client.mintModel(statement, proof, certificate, world.epoch), "StatementUsed");
+    });
+  });
+
+  it("records inferences of a minted model once each, with every field bound", async () => {
+    await undone(chain.provider, async () => {
+      const model = await makeModel(chain, world);
+      const prepared = prepareModel(world, model);
+      const { datId } = await client.mintModel(model, prepared.proof, prepared.certificate, world.epoch);
+
+      const statement = await makeInference(chain, world);
+      const { proof } = proveInference(world, statement);
+      const { task } = statement;
+      for (const forged of [
+        { ...statement, output: 8n },
+        { ...statement, inputCommitment: statement.inputCommitment + 1n },
+        { ...statement, task: { ...task, payee: chain.addresses[5]! } },
+        { ...statement, task: { ...task, requester: chain.addresses[5]! } },
+        { ...statement, task: { ...task, nonce: task.nonce + 1n } },
+      ]) {
+        await expectRevert(client.verifyInference(forged, proof), "ProofInvalid");
+      }
+      const verified = await client.verifyInference(statement, proof);
+      expect(verified.datId).toBe(datId);
+      expect(verified.statementDigest).toBe(statementDigest(world.gate, "InferenceStatement", statement));
+      await expectRevert(client.verifyInference(statement, rerandomise(proof)), "StatementUsed");
+
+      const late = await makeInference(chain, world, { deadline: 1n });
+      await expectRevert(client.verifyInference(late, proveInference(world, late).proof), "DeadlinePassed");
+      const other = { ...(await makeInference(chain, world)), modelDigest: digestOf("other") };
+      await expectRevert(client.verifyInference(other, proof), "ModelNotAnchored");
+      await undone(chain.provider, async () => {
+        await (await world.as(8)).freezeVerifier(world.inferenceKey);
+        const next = await makeInference(chain, world);
+        await expectRevert(client.verifyInference(next, proveInference(world, next).proof), "KeyFrozen");
+      });
+    });
+  });
+
+  it("a dataset proof is no inference proof and the reverse: the context names the kind", async () => {
+    const statement = await makeDataset(chain, world);
+    const { task } = statement;
+    expect(await client.contextOf("datasetChunk", task)).not.toBe(await client.contextOf("inference", task));
+    expect(proveDataset(world, statement).evidenceDigest).toMatch(/^0x[0-9a-f]{64}$/);
+  });
+});
+
+describe("the gate's deployment", () => {
+  it("fails with a token of another gate", async () => {
+    const artefacts = await compileProtocolContracts();
+    const { token, registry, quorum } = world.deployment;
+    await expect(
+      deploy(chain.accounts[0]!, artefact(artefacts, "MintGate"), token, registry, quorum),
+    ).rejects.toThrow();
+  });
+
+  it("reports progress and can be stopped", async () => {
+    const seen: string[] = [];
+    await deployProtocol(chain.accounts[0]!, { onProgress: ({ contract }) => seen.push(contract) });
+    expect(seen).toEqual(["VerifierRegistry", "Quorum", "DataAnchoringToken", "MintGate", "UsageSettlement"]);
+    const stop = new AbortController();
+    const stopped = deployProtocol(chain.accounts[0]!, { signal: stop.signal, onProgress: () => stop.abort() });
+    await expect(stopped).rejects.toMatchObject({ code: "ABORTED" });
+  });
+});

@@ -1,0 +1,127 @@
+import { Interface } from "ethers";
+import { beforeAll, describe, expect, it } from "vitest";
+import { type AddVerifierParameters, AnchorClient } from "../../src/chain/client.js";
+import { artefact, compileProtocolContracts } from "../../src/chain/compile.js";
+import { deployProtocol, deployVerifier } from "../../src/chain/deploy.js";
+import { CIRCUIT_TYPES } from "../../src/protocol/statements.js";
+import { keyDigest } from "../../src/verifier/groth16.js";
+import { type Chain, CIRCUIT_DIGEST, digestOf, expectRevert, outcome, undone, useChain } from "./fixture.js";
+import { simulateKey } from "./simulated.js";
+import { createWorld, MODEL_DIGEST, type World } from "./world.js";
+
+const chain = useChain();
+const elsewhere = useChain({ chainId: 1 });
+let world: World;
+
+beforeAll(async () => {
+  world = await createWorld(chain);
+});
+
+/** A deployed verifier that is not registered yet, and a correct entry for it. */
+async function fresh(n: number, development = true, on: Chain = chain): Promise<AddVerifierParameters> {
+  const contractName = `Fresh${n}${development ? "" : "Production"}`;
+  const { vkey } = simulateKey(n, "registry");
+  const options = { vkey, contractName, circuitDigest: CIRCUIT_DIGEST, development };
+  return {
+    keyDigest: keyDigest(vkey),
+    verifier: await deployVerifier(on.accounts[0]!, options),
+    circuitType: n === 4 ? "datasetChunk" : "inference",
+    circuitDigest: CIRCUIT_DIGEST,
+    ...(n === 4 ? {} : { modelDigest: MODEL_DIGEST }),
+    development,
+  };
+}
+
+describe("adding a verifier", () => {
+  it("stores what was given, and never replaces it", async () => {
+    const entry = await fresh(3);
+    expect(await world.client.verifierOf(entry.keyDigest)).toBeUndefined();
+    await world.client.addVerifier(entry);
+    expect(await world.client.verifierOf(entry.keyDigest)).toEqual({
+      verifier: entry.verifier,
+      development: true,
+      frozen: false,
+      statementType: CIRCUIT_TYPES.inference,
+      circuitDigest: CIRCUIT_DIGEST,
+      modelDigest: MODEL_DIGEST,
+    });
+    await expectRevert(world.client.addVerifier(entry), "KeyAlreadyAdded");
+  });
+
+  it("refuses whatever the verifier does not say about itself", async () => {
+    const { client } = world;
+    const entry = await fresh(4);
+    await expectRevert(client.addVerifier({ ...entry, keyDigest: digestOf("other") }), "VerifierKeyMismatch");
+    await expectRevert(client.addVerifier({ ...entry, circuitDigest: digestOf("other") }), "VerifierCircuitMismatch");
+    await expectRevert(client.addVerifier({ ...entry, development: false }), "VerifierDevelopmentMismatch");
+    const inference = { ...entry, circuitType: "inference", modelDigest: MODEL_DIGEST } as const;
+    await expectRevert(client.addVerifier(inference), "VerifierSignalsMismatch");
+    await expectRevert(client.addVerifier({ ...entry, verifier: chain.addresses[5]! }), "VerifierWithoutCode");
+    // A contract that is no verifier does not answer KEY_DIGEST.
+    await expectRevert(client.addVerifier({ ...entry, verifier: world.deployment.token }), "none");
+    await expectRevert(client.addVerifier({ ...entry, modelDigest: MODEL_DIGEST }), "ModelDigestInvalid");
+    const { modelDigest: _, ...bare } = await fresh(3);
+    await expectRevert(client.addVerifier({ ...bare, keyDigest: digestOf("bare") }), "ModelDigestInvalid");
+  });
+
+  it("refuses development keys on other chains, and takes production keys there", async () => {
+    const deployment = await deployProtocol(elsewhere.accounts[0]!);
+    const client = await AnchorClient.connect(deployment, elsewhere.accounts[0]!);
+    await expectRevert(client.addVerifier(await fresh(4, true, elsewhere)), "DevelopmentKeyRefused");
+    const production = await fresh(4, false, elsewhere);
+    await client.addVerifier(production);
+    expect((await client.verifierOf(production.keyDigest))?.development).toBe(false);
+  });
+
+  it("is the owner's alone; freezing is the guardian's and the owner's", async () => {
+    await undone(chain.provider, async () => {
+      const entry = await fresh(4);
+      const stranger = await world.as(5);
+      const guardian = await world.as(8);
+      await expectRevert(stranger.addVerifier(entry), "OwnableUnauthorizedAccount");
+      await expectRevert(guardian.addVerifier(entry), "OwnableUnauthorizedAccount");
+      await world.client.addVerifier(entry);
+      await expectRevert(stranger.freezeVerifier(entry.keyDigest), "NotGuardian");
+      await expectRevert(guardian.freezeVerifier(digestOf("unknown")), "KeyUnknown");
+      await guardian.freezeVerifier(entry.keyDigest);
+      expect((await world.client.verifierOf(entry.keyDigest))?.frozen).toBe(true);
+      // A tombstone: neither thawed, nor added again.
+      await expectRevert(world.client.freezeVerifier(entry.keyDigest), "KeyFrozen");
+      await expectRevert(world.client.addVerifier(entry), "KeyAlreadyAdded");
+      await world.client.freezeVerifier(world.inferenceKey);
+      expect((await world.client.verifierOf(world.inferenceKey))?.frozen).toBe(true);
+    });
+  });
+});
+
+describe("the token", () => {
+  it("is minted by the gate alone, not even by the owner", async () => {
+    const { abi } = artefact(await compileProtocolContracts(), "DataAnchoringToken");
+    const data = new Interface(abi).encodeFunctionData("mint", [
+      chain.addresses[0],
+      1,
+      MODEL_DIGEST,
+      MODEL_DIGEST,
+      1n,
+      [],
+    ]);
+    expect(await outcome(chain.provider, world.deployment.token, data, abi)).toBe("NotGate");
+  });
+
+  it("says of an unknown id that it is unknown", async () => {
+    expect(await world.client.assetOf(1n)).toBeUndefined();
+    const { abi } = artefact(await compileProtocolContracts(), "DataAnchoringToken");
+    for (const method of [
+      "creatorOf",
+      "classOf",
+      "commitmentOf",
+      "metadataDigestOf",
+      "parentsOf",
+      "mintedAt",
+      "totalSupply",
+    ]) {
+      const data = new Interface(abi).encodeFunctionData(method, [1n]);
+      expect(await outcome(chain.provider, world.deployment.token, data, abi)).toBe("IdUnknown");
+    }
+  });
+});

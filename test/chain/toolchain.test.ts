@@ -1,0 +1,218 @@
+import { spawn } from "node:child_process";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Interface } from "ethers";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findAnvil, startAnvil } from "../../src/chain/anvil.js";
+import { AnchorClient } from "../../src/chain/client.js";
+import { artefact, compileContracts, compileProtocolContracts, protocolSources } from "../../src/chain/compile.js";
+import { deployProtocol } from "../../src/chain/deploy.js";
+import { connectProvider } from "../../src/chain/provider.js";
+import { errorInterface, explainedErrors } from "../../src/chain/reverts.js";
+import { ArtefactStore } from "../../src/circuit/store.js";
+import { PACKAGE_ROOT } from "../../src/paths.js";
+import { expectRevert } from "./fixture.js";
+
+const HEADER = "// SPDX-License-Identifier: Apache-2.0\npragma solidity 0.8.37;\n";
+
+let root: string;
+let store: ArtefactStore;
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "anchorproof-chain-"));
+  store = new ArtefactStore(root);
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+describe("compiling", () => {
+  it("gives abi and code, the same bytes each time, from the store the second time", async () => {
+    const sources = { "A.sol": `${HEADER}contract A { uint256 public x = 1; }` };
+    const first = await compileContracts(sources, { store });
+    expect(first["A"]!.bytecode).toMatch(/^0x60[0-9a-f]+$/);
+    expect(await readdir(join(root, "contracts"))).toHaveLength(1);
+    const started = performance.now();
+    expect(await compileContracts(sources, { store })).toEqual(first);
+    expect(performance.now() - started).toBeLessThan(500);
+    const anew = await compileContracts(sources, { store: new ArtefactStore(join(root, "other")) });
+    expect(anew).toEqual(first);
+  });
+
+  it("resolves imports between sources and from packages, and returns only what the sources define", async () => {
+    const artefacts = await compileContracts(
+      {
+        "lib/B.sol": `${HEADER}library B { function f() internal pure returns (uint256) { return 1; } }`,
+        "C.sol": `${HEADER}import {B} from "./lib/B.sol";\nimport {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";\ncontract C is Ownable { constructor() Ownable(msg.sender) {} function g() external pure returns (uint256) { return B.f(); } }`,
+      },
+      { store },
+    );
+    expect(Object.keys(artefacts).sort()).toEqual(["B", "C"]);
+  });
+
+  it.each([
+    ["a syntax error", { "A.sol": `${HEADER}contract A {` }],
+    ["a missing import", { "A.sol": `${HEADER}import "./nowhere.sol";\ncontract A {}` }],
+    ["a missing package", { "A.sol": `${HEADER}import "@nowhere/at-all/A.sol";\ncontract A {}` }],
+    [
+      "another compiler's pragma",
+      { "A.sol": "// SPDX-License-Identifier: MIT\npragma solidity 0.8.20;\ncontract A {}" },
+    ],
+    ["one name twice", { "A.sol": `${HEADER}contract A {}`, "B.sol": `${HEADER}contract A {}` }],
+  ])("refuses %s with CONTRACT_COMPILE", async (_, sources) => {
+    await expect(compileContracts(sources, { store })).rejects.toMatchObject({ code: "CONTRACT_COMPILE" });
+  });
+
+  it("stops on abort without waiting for the compiler, and leaves nothing behind", async () => {
+    const empty = new ArtefactStore(join(root, "aborted"));
+    const started = performance.now();
+    await expect(
+      compileContracts(await protocolSources(), { store: empty, signal: AbortSignal.timeout(300) }),
+    ).rejects.toMatchObject({ code: "ABORTED" });
+    expect(performance.now() - started).toBeLessThan(1500);
+    expect(await readdir(join(root, "aborted", "contracts"))).toEqual([]);
+    await expect(compileContracts({}, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "ABORTED" });
+  });
+
+  it("the protocol's contracts fit EIP-170, keep one exact pragma and revert with custom errors alone", async () => {
+    for (const [name, { deployedSize }] of Object.entries(await compileProtocolContracts())) {
+      expect(deployedSize, name).toBeLessThan(24_576);
+    }
+    for (const [name, text] of Object.entries(await protocolSources())) {
+      const header = /^\/\/ SPDX-License-Identifier: Apache-2\.0\npragma solidity 0\.8\.37;\n/;
+      expect(header.test(text), name).toBe(true);
+      const code = text.replace(/\/\/.*$/gm, "");
+      expect(code.match(/\brequire\(|\brevert\(|tx\.origin|selfdestruct|delegatecall|gas: ?\d/g), name).toBeNull();
+    }
+  });
+});
+
+describe("reverts in words", () => {
+  it("every custom error of the project's contracts has an explanation", async () => {
+    const artefacts = await compileProtocolContracts();
+    const foreign =
+      /^(ERC1155(?!InvalidReceiver)|Ownable(?!Unauthorized)|ECDSA|InvalidShortString|StringTooLong|SafeCast)/;
+    const names = new Set<string>();
+    errorInterface(artefacts).forEachError(({ name }) => names.add(name));
+    const explained = new Set(explainedErrors());
+    expect([...names].filter((name) => !explained.has(name) && !foreign.test(name))).toEqual([]);
+    const known = new Set([...names, "Panic", "Error"]);
+    expect([...explained].filter((name) => !known.has(name))).toEqual([]);
+  });
+});
+
+describe("anvil", () => {
+  it("starts on a free port with the chain id asked for, and is gone after stop", async () => {
+    const [a, b] = await Promise.all([startAnvil({ chainId: 4242 }), startAnvil()]);
+    expect(a.port).not.toBe(b.port);
+    const provider = await connectProvider(a.url);
+    expect((await provider.getNetwork()).chainId).toBe(4242n);
+    provider.destroy();
+    await Promise.all([a.stop(), b.stop()]);
+    await a.stop();
+    await expect(connectProvider(a.url)).rejects.toMatchObject({ code: "CHAIN_UNAVAILABLE" });
+  });
+
+  it("stops on abort", async () => {
+    const stop = new AbortController();
+    const anvil = await startAnvil({ signal: stop.signal });
+    stop.abort();
+    await anvil.stop();
+    await expect(connectProvider(anvil.url)).rejects.toMatchObject({ code: "CHAIN_UNAVAILABLE" });
+    await expect(startAnvil({ signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "ABORTED" });
+    const early = new AbortController();
+    const starting = startAnvil({ signal: early.signal });
+    early.abort();
+    await expect(starting).rejects.toMatchObject({ code: "ABORTED" });
+  });
+
+  it("says what is wrong when it cannot start", async () => {
+    await expect(startAnvil({ hardfork: "nonsense" })).rejects.toMatchObject({ code: "CHAIN_UNAVAILABLE" });
+    expect(findAnvil()).toContain("anvil");
+  });
+
+  it.each(["SIGINT", "SIGTERM", "SIGKILL"] as const)("does not outlive a process that dies of %s", async (signal) => {
+    const script = `
+      const { startAnvil } = await import("./src/chain/anvil.ts");
+      const { url } = await startAnvil();
+      console.log(url);
+      setInterval(() => {}, 1000);
+    `;
+    const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], {
+      cwd: PACKAGE_ROOT,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const url = await new Promise<string>((resolve) =>
+      child.stdout.once("data", (data) => resolve(String(data).trim())),
+    );
+    (await connectProvider(url)).destroy();
+    child.kill(signal);
+    const deadline = Date.now() + 5000;
+    let alive = true;
+    while (alive && Date.now() < deadline) {
+      alive = await connectProvider(url).then(
+        (provider) => {
+          provider.destroy();
+          return true;
+        },
+        () => false,
+      );
+    }
+    expect(alive).toBe(false);
+  });
+
+  it("lets a program end that forgets to stop it", async () => {
+    const script = `
+      const { startAnvil } = await import("./src/chain/anvil.ts");
+      await startAnvil();
+    `;
+    const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], {
+      cwd: PACKAGE_ROOT,
+      stdio: "inherit",
+    });
+    expect(await new Promise((resolve) => child.once("exit", resolve))).toBe(0);
+  });
+});
+
+describe("connecting", () => {
+  it("refuses what is no URL, and nodes without the deployment", async () => {
+    await expect(connectProvider("nowhere")).rejects.toMatchObject({ code: "INPUT_INVALID" });
+    await expect(connectProvider("http://127.0.0.1:1/secret-key")).rejects.toMatchObject({
+      code: "CHAIN_UNAVAILABLE",
+      message: expect.not.stringContaining("secret-key"),
+    });
+    const anvil = await startAnvil();
+    const provider = await connectProvider(anvil.url);
+    try {
+      const signer = await provider.getSigner(0);
+      const deployment = await deployProtocol(signer);
+      const wrong = { ...deployment, chainId: 1n };
+      await expect(AnchorClient.connect(wrong, signer)).rejects.toMatchObject({ code: "CHAIN_UNAVAILABLE" });
+      const empty = { ...deployment, gate: "0x0000000000000000000000000000000000000bad" as const };
+      await expect(AnchorClient.connect(empty, signer)).rejects.toMatchObject({ code: "CHAIN_UNAVAILABLE" });
+
+      const reader = await AnchorClient.connect(deployment, provider);
+      expect(await reader.parameterVersion()).toBe(1n);
+      await expect(reader.deposit(1n)).rejects.toMatchObject({ code: "INPUT_INVALID" });
+      const client = await AnchorClient.connect(deployment, signer);
+      await expect(client.deposit(-1n)).rejects.toMatchObject({ code: "INPUT_INVALID" });
+      await expect(client.deposit("1" as unknown as bigint)).resolves.toBeDefined();
+      await expect(client.freezeVerifier("0x12")).rejects.toMatchObject({ code: "INPUT_INVALID" });
+      await expectRevert(client.deposit(10n ** 30n), "INSUFFICIENT_FUNDS");
+      const failure = await expectRevert(client.withdraw(), "NothingOwed");
+      expect(failure.message).toContain("nothing is owed to this account");
+      expect(JSON.parse(JSON.stringify(failure)).details.args).toHaveLength(1);
+      await anvil.stop();
+      await expect(client.parameterVersion()).rejects.toMatchObject({ code: "CHAIN_UNAVAILABLE" });
+    } finally {
+      provider.destroy();
+      await anvil.stop();
+    }
+  });
+
+  it("every name in the abi of an artefact parses", async () => {
+    expect(
+      new Interface(artefact(await compileProtocolContracts(), "MintGate").abi).getFunction("mintDataset"),
+    ).not.toBeNull();
+    expect(() => artefact({}, "Nothing")).toThrow(expect.objectContaining({ code: "CONTRACT_COMPILE" }));
+  });
+});

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @notice What every generated verifier says about itself.
+interface IGroth16Verifier {
+    function KEY_DIGEST() external view returns (bytes32);
+
+    function CIRCUIT_DIGEST() external view returns (bytes32);
+
+    function N_PUBLIC() external view returns (uint256);
+
+    function DEVELOPMENT() external view returns (bool);
+}
+
+/// @notice A verifier of the dataset-chunk circuit. Returns nothing: a proof that does not verify reverts.
+interface IDatasetVerifier is IGroth16Verifier {
+    function verifyProof(uint256[8] calldata proof, uint256[4] calldata publicSignals) external view;
+}
+
+/// @notice A verifier of an inference circuit. Returns nothing: a proof that does not verify reverts.
+interface IInferenceVerifier is IGroth16Verifier {
+    function verifyProof(uint256[8] calldata proof, uint256[3] calldata publicSignals) external view;
+}
