@@ -6,7 +6,15 @@
 //     node .ci/lock.mjs --check  exits 1 if any is missing
 import { readFileSync, writeFileSync } from "node:fs";
 
-const CPUS = { x64: "x64", arm64: "arm64", ia32: "ia32", ppc64: "ppc64", riscv64: "riscv64", s390x: "s390x", arm: "arm" };
+const CPUS = {
+  x64: "x64",
+  arm64: "arm64",
+  ia32: "ia32",
+  ppc64: "ppc64",
+  riscv64: "riscv64",
+  s390x: "s390x",
+  arm: "arm",
+};
 const SYSTEMS = ["android", "darwin", "freebsd", "linux", "openharmony", "win32"];
 
 const lock = JSON.parse(readFileSync("package-lock.json", "utf8"));

@@ -20,9 +20,9 @@ import {
   statementToJson,
 } from "../protocol/statements.js";
 import {
+  type Proof,
   parseProof,
   parseVerifyingKey,
-  type Proof,
   proofToJson,
   type VerifyingKey,
   verifyingKeyToJson,
@@ -91,7 +91,8 @@ export function bundleToJson({ dataset, model, inference }: Bundle): Record<stri
 /** Reads a bundle, refusing unknown fields and any second spelling of a value. @throws AnchorError of any input code */
 export function bundleFromJson(json: unknown): Bundle {
   const root = readObject(json, ["format", "dataset", "model", "inference"], CODE, "bundle");
-  if (root["format"] !== FORMAT) throw new AnchorError("FORMAT_UNSUPPORTED", `this is not a bundle of format ${FORMAT}`);
+  if (root["format"] !== FORMAT)
+    throw new AnchorError("FORMAT_UNSUPPORTED", `this is not a bundle of format ${FORMAT}`);
   const evidence = ["statement", "proof", "verifyingKey", "certificate"];
   const dataset = readObject(root["dataset"], ["pov", "povSignature", ...evidence], CODE, "dataset");
   const model = readObject(root["model"], evidence, CODE, "model");

@@ -7,8 +7,8 @@
  * @module
  */
 import { AnchorError, toAnchorError } from "../errors.js";
-import { bigIntToBytes } from "../field/scalar.js";
 import { type Hex, toHex } from "../field/bytes.js";
+import { bigIntToBytes } from "../field/scalar.js";
 import { checkPov } from "../protocol/pov.js";
 import { type Certificate, checkCertificate } from "../protocol/quorum.js";
 import { checkReceipt, type Shares, splitCost } from "../protocol/settlement.js";
@@ -202,12 +202,7 @@ function checkModel(
   return { key, evidenceDigest };
 }
 
-function checkInference(
-  claims: Claims,
-  trust: Trust,
-  { model, inference }: Bundle,
-  key: TrustedKey | undefined,
-): void {
+function checkInference(claims: Claims, trust: Trust, { model, inference }: Bundle, key: TrustedKey | undefined): void {
   const { statement, proof, receipt, signatures } = inference;
   const domain = domains(trust);
   const evidence = claims.check(
@@ -232,7 +227,8 @@ function checkInference(
       require(receipt.user === statement.task.requester, "the receipt is by another user");
       require(receipt.node === statement.task.payee, "the receipt pays another node");
       require(receipt.datId === datId(asset.class, asset.commitment), "the receipt is for another token");
-      require(receipt.requestHash === toHex(bigIntToBytes(statement.inputCommitment, 32)), "the receipt is for another question");
+      require(receipt.requestHash ===
+        toHex(bigIntToBytes(statement.inputCommitment, 32)), "the receipt is for another question");
       const answer = statementDigest(domain.gate, "InferenceStatement", statement);
       require(receipt.responseHash === answer, "the receipt is for another answer");
       require(evidence !== undefined, "there is no valid proof that it could be for");
@@ -264,19 +260,14 @@ function checkKey(
   verifyingKey: VerifyingKey,
 ): TrustedKey | undefined {
   const digest = keyDigest(verifyingKey);
-  return claims.check(
-    `${part}.key`,
-    `the ${part}'s verifying key is ${digest}`,
-    "the verifier's trust file",
-    () => {
-      const trusted = trust.keys.find((key) => key.keyDigest === digest && key.circuit === circuit);
-      if (!trusted) {
-        throw new AnchorError("KEY_UNKNOWN", `key ${digest} is not a trusted key for ${circuit} circuits`);
-      }
-      lintVerifyingKey(verifyingKey);
-      return trusted;
-    },
-  );
+  return claims.check(`${part}.key`, `the ${part}'s verifying key is ${digest}`, "the verifier's trust file", () => {
+    const trusted = trust.keys.find((key) => key.keyDigest === digest && key.circuit === circuit);
+    if (!trusted) {
+      throw new AnchorError("KEY_UNKNOWN", `key ${digest} is not a trusted key for ${circuit} circuits`);
+    }
+    lintVerifyingKey(verifyingKey);
+    return trusted;
+  });
 }
 
 function checkVotes(

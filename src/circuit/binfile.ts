@@ -6,7 +6,11 @@
  */
 import { concat, utf8 } from "../field/bytes.js";
 
-export function binFile(magic: string, version: number, sections: readonly (readonly [id: number, Uint8Array])[]): Uint8Array {
+export function binFile(
+  magic: string,
+  version: number,
+  sections: readonly (readonly [id: number, Uint8Array])[],
+): Uint8Array {
   const parts: Uint8Array[] = [utf8(magic), uint32(version), uint32(sections.length)];
   for (const [id, content] of sections) {
     const length = new Uint8Array(8);

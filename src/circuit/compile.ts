@@ -112,7 +112,8 @@ async function collectIncludes(source: string): Promise<Map<string, string>> {
     for (const match of text.matchAll(/^\s*include\s+"([^"]+)"\s*;/gm)) {
       const path = posix.normalize(posix.join(folder, match[1]!));
       if (found.has(path)) continue;
-      if (path.startsWith("..")) throw new AnchorError("CIRCUIT_COMPILE", `include "${match[1]}" leaves the circuits folder`);
+      if (path.startsWith(".."))
+        throw new AnchorError("CIRCUIT_COMPILE", `include "${match[1]}" leaves the circuits folder`);
       let included: string;
       try {
         included = await readFile(join(CIRCUITS, path), "utf8");

@@ -5,13 +5,19 @@
  *
  * @module
  */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { poseidonParameters } from "../field/poseidon.js";
+import { PACKAGE_ROOT } from "../paths.js";
 
 /** Text of `circuits/lib/poseidon16_constants.circom`. */
 export function renderPoseidonConstants(): string {
   const { constants, mds } = poseidonParameters();
   const flat = (name: string, comment: string, rows: bigint[][]) => {
-    const body = rows.map((row) => `        [${row.map((v) => `0x${v.toString(16)}`).join(",\n         ")}]`).join(",\n");
+    const body = rows
+      .map((row) => `        [${row.map((v) => `0x${v.toString(16)}`).join(",\n         ")}]`)
+      .join(",\n");
     return `// ${comment}\nfunction ${name}() {\n    return [\n${body}\n    ];\n}\n`;
   };
   return [
@@ -22,4 +28,9 @@ export function renderPoseidonConstants(): string {
     flat("poseidon16Constants", "Round constants: 76 rounds of 17 lanes.", constants),
     flat("poseidon16Mds", "MDS matrix, 17 by 17.", mds),
   ].join("\n");
+}
+
+/** `npm run generate` */
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  writeFileSync(join(PACKAGE_ROOT, "circuits", "lib", "poseidon16_constants.circom"), renderPoseidonConstants());
 }

@@ -111,7 +111,12 @@ export async function setupDevelopment(
 
   const jobs: Job[] = Object.entries(scalars.g1).map(([name, values]) => ({ name, group: "g1", values }));
   jobs.push({ name: "g2", group: "g2", values: scalars.g2 });
-  const points = await multiplyAll({ code: curve.tm.code, generators: { g1: curve.G1.g, g2: curve.G2.g } }, jobs, signal, onProgress);
+  const points = await multiplyAll(
+    { code: curve.tm.code, generators: { g1: curve.G1.g, g2: curve.G2.g } },
+    jobs,
+    signal,
+    onProgress,
+  );
 
   const g1 = (name: keyof typeof scalars.g1) => points.get(name)!;
   const [alpha1, beta1, delta1] = slices(g1("key"), 64) as [Uint8Array, Uint8Array, Uint8Array];
@@ -273,7 +278,8 @@ async function multiplyAll(
 function ask(worker: Worker, request: FixedBaseRequest, signal: AbortSignal | undefined): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const onMessage = (points: Uint8Array) => finish(() => resolve(points));
-    const onError = (error: unknown) => finish(() => reject(toAnchorError(error, "INTERNAL", "the setup worker failed")));
+    const onError = (error: unknown) =>
+      finish(() => reject(toAnchorError(error, "INTERNAL", "the setup worker failed")));
     const onExit = () => onError(new Error("it ended"));
     const onAbort = () => finish(() => reject(new AnchorError("ABORTED", "the setup was stopped")));
     const finish = (settle: () => void) => {

@@ -10,8 +10,8 @@
 import { readFile } from "node:fs/promises";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { concat, utf8 } from "../field/bytes.js";
-import { binFile, littleEndian, uint32 } from "./binfile.js";
 import { isScalar, R } from "../field/scalar.js";
+import { binFile, littleEndian, uint32 } from "./binfile.js";
 
 /** A circuit's named inputs: scalars, or arrays of them, row by row. */
 export type CircuitInputs = { readonly [name: string]: bigint | readonly bigint[] | readonly (readonly bigint[])[] };
@@ -121,7 +121,7 @@ export async function calculateWtns(wasm: string | Uint8Array, inputs: CircuitIn
 
 export function encodeWtns(witness: readonly bigint[]): Uint8Array {
   const values = new Uint8Array(32 * witness.length);
-  witness.forEach((scalar, i) => values.set(littleEndian(scalar), 32 * i));
+  for (const [i, scalar] of witness.entries()) values.set(littleEndian(scalar), 32 * i);
   const header = concat(uint32(32), littleEndian(R), uint32(witness.length));
   return binFile("wtns", 2, [
     [1, header],

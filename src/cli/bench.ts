@@ -2,7 +2,7 @@ import { cpus } from "node:os";
 import { compileCircuit } from "../circuit/compile.js";
 import { developmentKey } from "../circuit/setup.js";
 import { bytesRecord, chunkWitness, commitDataset, datasetChunkCircuit } from "../dataset/index.js";
-import { ProverPool, type ProveResult } from "../prover/pool.js";
+import { type ProveResult, ProverPool } from "../prover/pool.js";
 import { type Command, integer, pretty } from "./command.js";
 
 export const benchCommand: Command = {
@@ -64,7 +64,9 @@ each worker, which loads the prover, is made before the clock starts.
       if (values["json"]) return terminal.line(pretty(report).trimEnd());
       const { witness: w, prove: p, verify: v } = report.medianMs;
       terminal.line(`${report.circuit}, ${report.rows} rows, ${report.backend}, ${pool.concurrency} at a time`);
-      terminal.line(`${report.proofsPerSecond.toFixed(3)} proofs/s (${proofs} verified proofs in ${(wallMs / 1000).toFixed(1)} s)`);
+      terminal.line(
+        `${report.proofsPerSecond.toFixed(3)} proofs/s (${proofs} verified proofs in ${(wallMs / 1000).toFixed(1)} s)`,
+      );
       terminal.line(`median ms: witness ${w.toFixed(0)}, prove ${p.toFixed(0)}, verify ${v.toFixed(0)}`);
       terminal.line(`${report.cpu}, ${report.cores} cores, node ${report.node}`);
     } finally {

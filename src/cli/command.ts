@@ -48,7 +48,8 @@ export function integer(values: Values, name: string, min: number, max: number, 
   const value = values[name];
   if (value === undefined) return fallback;
   const number = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : Number.NaN;
-  if (!(number >= min && number <= max)) throw new AnchorError("USAGE", `--${name} takes a number from ${min} to ${max}`);
+  if (!(number >= min && number <= max))
+    throw new AnchorError("USAGE", `--${name} takes a number from ${min} to ${max}`);
   return number;
 }
 
@@ -58,9 +59,13 @@ export async function readBytes(path: string): Promise<Uint8Array> {
     return await readFile(path);
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
-    throw new AnchorError(missing ? "FILE_NOT_FOUND" : "FILE_UNREADABLE", `cannot read ${path}${missing ? ": no such file" : ""}`, {
-      cause: error,
-    });
+    throw new AnchorError(
+      missing ? "FILE_NOT_FOUND" : "FILE_UNREADABLE",
+      `cannot read ${path}${missing ? ": no such file" : ""}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

@@ -1,6 +1,6 @@
+import { randomBytes } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
-import { randomBytes } from "node:crypto";
 import { compileCircuit } from "../circuit/compile.js";
 import { developmentKey } from "../circuit/setup.js";
 import {
@@ -8,20 +8,26 @@ import {
   chunkWitness,
   commitDataset,
   type DatasetCommitment,
-  datasetChunkCircuit,
   type DatasetRecord,
+  datasetChunkCircuit,
   reopenDataset,
   SEED_BYTES,
 } from "../dataset/index.js";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { fromHex, toHex } from "../field/bytes.js";
 import { bigIntToBytes } from "../field/scalar.js";
-import { ASSET_CLASSES, contextSignal, CIRCUIT_TYPES, type DatasetStatement, statementToJson } from "../protocol/statements.js";
 import { readInteger, readObject } from "../protocol/eip712.js";
+import {
+  ASSET_CLASSES,
+  CIRCUIT_TYPES,
+  contextSignal,
+  type DatasetStatement,
+  statementToJson,
+} from "../protocol/statements.js";
 import { ProverPool } from "../prover/pool.js";
 import { proofToJson } from "../verifier/groth16.js";
 import { verifyStatement } from "../verifier/statement.js";
-import { type Command, integer, optional, pretty, readBytes, readJson, required, writeWhole } from "./command.js";
+import { type Command, integer, optional, pretty, readBytes, readJson, writeWhole } from "./command.js";
 import { readTask, TASK_HELP, TASK_OPTIONS } from "./task.js";
 import { seconds, type Terminal } from "./terminal.js";
 
@@ -88,7 +94,10 @@ key of this machine, made on first use.
 
     terminal.busy("compiling the circuit");
     const circuit = await compileCircuit(datasetChunkCircuit(commitment.depth), { signal });
-    const key = await developmentKey(circuit, { signal, onProgress: (done) => terminal.progress("making the key", done) });
+    const key = await developmentKey(circuit, {
+      signal,
+      onProgress: (done) => terminal.progress("making the key", done),
+    });
     const { domain, task } = readTask(values, key.keyDigest);
     const statement: DatasetStatement = {
       task,
@@ -113,7 +122,9 @@ key of this machine, made on first use.
       await writeWhole(join(out, "verification_key.json"), pretty(key.verifyingKeyJson));
       await writeWhole(join(out, "statement.json"), pretty(statementToJson("DatasetStatement", statement)));
       terminal.line(`chunk ${index} of ${commitment.totals.chunks} under ${statement.asset.commitment}`);
-      terminal.line(`proof in ${seconds(timings.witnessMs + timings.proveMs)} (${circuit.rows} rows), key ${key.keyDigest} (development)`);
+      terminal.line(
+        `proof in ${seconds(timings.witnessMs + timings.proveMs)} (${circuit.rows} rows), key ${key.keyDigest} (development)`,
+      );
       terminal.line(`written to ${out}`);
     } finally {
       await pool.close();
@@ -148,7 +159,8 @@ async function readRecords(path: string, lines: boolean): Promise<DatasetRecord[
     } catch (error) {
       throw toAnchorError(error, "FILE_UNREADABLE", `cannot read ${file}`);
     }
-    for (const part of lines ? splitLines(data) : [data]) records.push({ dtype: "bytes", shape: [part.length], label, data: part });
+    for (const part of lines ? splitLines(data) : [data])
+      records.push({ dtype: "bytes", shape: [part.length], label, data: part });
   }
   return records;
 }
@@ -190,8 +202,10 @@ function commitmentFromJson(json: unknown, path: string): DatasetCommitment {
   const numbers = ["depth", "records", "elements", "chunks", "bytes"] as const;
   const record = readObject(json, ["format", "root", ...numbers, "sha256", "blinded"], "INPUT_INVALID", path);
   if (record["format"] !== FORMAT) throw new AnchorError("FORMAT_UNSUPPORTED", `${path} is not of format ${FORMAT}`);
-  if (typeof record["blinded"] !== "boolean") throw new AnchorError("INPUT_INVALID", `${path}: blinded is true or false`);
-  const count = (name: (typeof numbers)[number]) => Number(readInteger(record[name], 48, "INPUT_INVALID", `${path}: ${name}`));
+  if (typeof record["blinded"] !== "boolean")
+    throw new AnchorError("INPUT_INVALID", `${path}: blinded is true or false`);
+  const count = (name: (typeof numbers)[number]) =>
+    Number(readInteger(record[name], 48, "INPUT_INVALID", `${path}: ${name}`));
   return {
     root: BigInt(toHex(fromHex(record["root"], "root", 32))),
     depth: count("depth"),
@@ -222,7 +236,9 @@ function printCommitment(terminal: Terminal, commitment: DatasetCommitment, out:
   const rate = totals.bytes / 1e6 / (ms / 1000);
   terminal.line(`root     ${toHex(bigIntToBytes(root, 32))}`);
   terminal.line(`sha-256  ${sha256}${blinded ? "  (publishing it lets anyone test a guess at the data)" : ""}`);
-  terminal.line(`         ${totals.records} records, ${totals.bytes} bytes in ${totals.elements} elements, ${totals.chunks} chunks`);
+  terminal.line(
+    `         ${totals.records} records, ${totals.bytes} bytes in ${totals.elements} elements, ${totals.chunks} chunks`,
+  );
   terminal.line(`         ${blinded ? "blinded" : "not blinded"}; ${seconds(ms)}, ${rate.toFixed(2)} MB/s`);
   terminal.line(`written to ${out}${blinded ? ` (keep ${join(out, "seed.hex")} secret, and a copy of it)` : ""}`);
 }

@@ -1,5 +1,5 @@
-import { runDemo } from "./demo/story.js";
 import { type Command, integer, optional } from "./command.js";
+import { runDemo } from "./demo/story.js";
 
 export const demoCommand: Command = {
   name: "demo",

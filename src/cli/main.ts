@@ -45,13 +45,24 @@ async function main(args: readonly string[]): Promise<void> {
 
   let parsed: ReturnType<typeof parseArgs>;
   try {
-    parsed = parseArgs({ args: rest, options: { ...command.options, ...COMMON }, allowPositionals: true, strict: true });
+    parsed = parseArgs({
+      args: rest,
+      options: { ...command.options, ...COMMON },
+      allowPositionals: true,
+      strict: true,
+    });
   } catch (error) {
-    throw new AnchorError("USAGE", `${(error as Error).message.split(". ")[0]} (see anchorproof ${command.name} --help)`);
+    throw new AnchorError(
+      "USAGE",
+      `${(error as Error).message.split(". ")[0]} (see anchorproof ${command.name} --help)`,
+    );
   }
   const { positionals } = parsed;
   if (positionals.length > command.positionals.length) {
-    throw new AnchorError("USAGE", `unexpected "${positionals[command.positionals.length]}" (see anchorproof ${command.name} --help)`);
+    throw new AnchorError(
+      "USAGE",
+      `unexpected "${positionals[command.positionals.length]}" (see anchorproof ${command.name} --help)`,
+    );
   }
   const stop = new AbortController();
   const onSignal = () => {

@@ -34,9 +34,13 @@ bounds, rows, agreement with the float model).
     });
     const { model, evaluation } = report;
     terminal.line(`model    ${model.modelDigest}`);
-    terminal.line(`         ${model.inputSize} inputs, ${model.classes} classes, ${model.multiplications} multiplications`);
+    terminal.line(
+      `         ${model.inputSize} inputs, ${model.classes} classes, ${model.multiplications} multiplications`,
+    );
     for (const { kind, width, min, max, bits } of model.layers) {
-      terminal.line(`         ${kind.padEnd(12)} ${String(width).padStart(5)} values in [${min}, ${max}], ${bits} bits, proven`);
+      terminal.line(
+        `         ${kind.padEnd(12)} ${String(width).padStart(5)} values in [${min}, ${max}], ${bits} bits, proven`,
+      );
     }
     terminal.line(`rows     ${model.totalRows} expected`);
     terminal.line(`agrees   with the float model on ${percent(evaluation.agreement)} of ${evaluation.samples} inputs`);

@@ -9,7 +9,7 @@ import { commitInput } from "../model/commitment.js";
 import { readModelDirectory } from "../model/directory.js";
 import { execute } from "../model/execute.js";
 import { CIRCUIT_TYPES, contextSignal, type InferenceStatement, statementToJson } from "../protocol/statements.js";
-import { ProverPool, type ProveResult } from "../prover/pool.js";
+import { type ProveResult, ProverPool } from "../prover/pool.js";
 import { keyDigest, lintVerifyingKey, parseVerifyingKey, proofToJson } from "../verifier/groth16.js";
 import { verifyStatement } from "../verifier/statement.js";
 import { type Command, optional, pretty, readBytes, readJson, required, writeWhole } from "./command.js";
@@ -37,7 +37,10 @@ and salt: private). The key is a development key of this machine, made on first 
 
     terminal.busy("compiling the circuit");
     const circuit = await compileCircuit({ name: "inference", source: emitted.source }, { signal });
-    const key = await developmentKey(circuit, { signal, onProgress: (done) => terminal.progress("making the key", done) });
+    const key = await developmentKey(circuit, {
+      signal,
+      onProgress: (done) => terminal.progress("making the key", done),
+    });
     const { domain, task } = readTask(values, key.keyDigest);
     const statement: InferenceStatement = {
       task,
@@ -50,7 +53,13 @@ and salt: private). The key is a development key of this machine, made on first 
       terminal.busy("proving");
       const context = contextSignal(domain, CIRCUIT_TYPES.inference, task);
       const result = await pool.prove(circuit, key, inferenceWitnessInput(graph, features, salt, context), { signal });
-      const { publicSignals } = verifyStatement(domain, "InferenceStatement", statement, key.verifyingKey, result.proof);
+      const { publicSignals } = verifyStatement(
+        domain,
+        "InferenceStatement",
+        statement,
+        key.verifyingKey,
+        result.proof,
+      );
       await writeProof(out, { ...result, publicSignals }, key.verifyingKeyJson);
       await writeWhole(join(out, "statement.json"), pretty(statementToJson("InferenceStatement", statement)));
       const opening = { features, salt: toHex(bigIntToBytes(salt, 32)) };

@@ -2,8 +2,8 @@ import { trustFromJson, type Verdict, verdictToJson, verifyBundle } from "../bun
 import { AnchorError } from "../errors.js";
 import { fromHex } from "../field/bytes.js";
 import { commitInput } from "../model/commitment.js";
-import { extractFeatures } from "../model/features.js";
 import { mailBody } from "../model/corpus.js";
+import { extractFeatures } from "../model/features.js";
 import {
   keyDigest,
   lintVerifyingKey,
@@ -43,7 +43,8 @@ Exits with 0 only if everything holds.
   positionals: ["BUNDLE.json"],
   async run({ values, positionals, terminal }) {
     const [path] = positionals;
-    if (!path) return verifySingle(terminal, required(values, "proof"), required(values, "public"), required(values, "vkey"));
+    if (!path)
+      return verifySingle(terminal, required(values, "proof"), required(values, "public"), required(values, "vkey"));
     if (values["proof"] ?? values["public"] ?? values["vkey"]) {
       throw new AnchorError("USAGE", "name either a bundle, or --proof, --public and --vkey");
     }
@@ -92,13 +93,20 @@ function checkQuery(verdict: Verdict, bundle: unknown, json: unknown): void {
     claim: "the input behind the commitment is the features of the given mail",
     by: "recomputing features and commitment from the mail and its salt",
     ok,
-    ...(ok ? {} : { failure: { code: "CLAIM_FAILED", message: "the mail has other features, or the salt is another" } }),
+    ...(ok
+      ? {}
+      : { failure: { code: "CLAIM_FAILED", message: "the mail has other features, or the salt is another" } }),
   });
   verdict.ok &&= ok;
   if (ok) verdict.notProven = verdict.notProven.filter((gap) => !gap.startsWith("inference: that the features"));
 }
 
-async function verifySingle(terminal: Terminal, proofPath: string, publicPath: string, vkeyPath: string): Promise<void> {
+async function verifySingle(
+  terminal: Terminal,
+  proofPath: string,
+  publicPath: string,
+  vkeyPath: string,
+): Promise<void> {
   const key = parseVerifyingKey(await readJson(vkeyPath));
   lintVerifyingKey(key);
   const publicSignals = parsePublicSignals(await readJson(publicPath));

@@ -20,9 +20,9 @@ import { createHash } from "node:crypto";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha512 } from "@noble/hashes/sha2.js";
 import { AnchorError, throwIfAborted } from "../errors.js";
-import { bigIntToBytes, bytesToBigInt, R } from "../field/scalar.js";
 import { capacityTag, concat, ELEMENT_BYTES, type Hex, packElements, toHex, utf8 } from "../field/bytes.js";
 import { poseidon16 } from "../field/poseidon.js";
+import { bigIntToBytes, bytesToBigInt, R } from "../field/scalar.js";
 import { type DatasetRecord, encodeRecord } from "./record.js";
 
 export const LEAF_ELEMENTS = 15;
@@ -96,7 +96,8 @@ export async function commitStream(
   { seed, signal, onProgress }: CommitOptions = {},
 ): Promise<CommittedDataset> {
   if (records < 1 || stream.length === 0) throw new AnchorError("DATASET_EMPTY", "a dataset has at least one record");
-  if (stream.length % ELEMENT_BYTES !== 0) throw new AnchorError("DATASET_MISMATCH", "the canonical stream is truncated");
+  if (stream.length % ELEMENT_BYTES !== 0)
+    throw new AnchorError("DATASET_MISMATCH", "the canonical stream is truncated");
   checkSeed(seed);
   const elements = stream.length / ELEMENT_BYTES;
   const chunks = Math.ceil(elements / CHUNK_ELEMENTS);
@@ -146,7 +147,10 @@ export async function reopenDataset(
     totals.chunks === commitment.totals.chunks &&
     totals.bytes === commitment.totals.bytes;
   if (!same) {
-    throw new AnchorError("DATASET_MISMATCH", "data or seed is not what the commitment was made from: the root is another");
+    throw new AnchorError(
+      "DATASET_MISMATCH",
+      "data or seed is not what the commitment was made from: the root is another",
+    );
   }
   return again;
 }

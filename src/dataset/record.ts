@@ -66,7 +66,10 @@ export function encodeRecord(record: DatasetRecord): Uint8Array {
     throw new AnchorError("INPUT_INVALID", `a shape has at most ${MAX_RANK} dimensions, all non-negative integers`);
   }
   if (shape.reduce((size, n) => size * n, dtype.size) !== data.length) {
-    throw new AnchorError("INPUT_INVALID", `shape [${shape.join(", ")}] of ${record.dtype} is not ${data.length} bytes`);
+    throw new AnchorError(
+      "INPUT_INVALID",
+      `shape [${shape.join(", ")}] of ${record.dtype} is not ${data.length} bytes`,
+    );
   }
   if (!Number.isInteger(scale) || Math.abs(scale) > 1024 || (scale !== 0 && !/^[ui]/.test(record.dtype))) {
     throw new AnchorError("INPUT_INVALID", "scale is a power of two of an integer dtype, from -1024 to 1024");

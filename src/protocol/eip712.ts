@@ -110,7 +110,8 @@ export function structFromJson<T>(types: TypeTable, name: string, json: unknown,
     }
     if (types[type]) return structFromJson(types, type, value, code, at);
     if (type === "string") {
-      if (typeof value !== "string" || value.length > 4096) fail(code, at, "must be a string of at most 4,096 characters");
+      if (typeof value !== "string" || value.length > 4096)
+        fail(code, at, "must be a string of at most 4,096 characters");
       return value;
     }
     if (type === "address" || type === "bytes32") {

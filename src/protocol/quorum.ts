@@ -74,7 +74,8 @@ export function epochHash(epoch: Epoch): Hex {
 
 /** @throws TRUST_INVALID */
 export function checkEpoch({ members }: Epoch): void {
-  if (members.length === 0 || members.length > 256) throw new AnchorError("TRUST_INVALID", "an epoch has 1 to 256 members");
+  if (members.length === 0 || members.length > 256)
+    throw new AnchorError("TRUST_INVALID", "an epoch has 1 to 256 members");
   members.forEach((member, i) => {
     if (member.weight <= 0n) throw new AnchorError("TRUST_INVALID", "a member's weight is positive");
     if (i > 0 && members[i - 1]!.account >= member.account) {
@@ -157,7 +158,9 @@ export function assembleCertificate(
   const certificate: Certificate = {
     epoch: epoch.epoch,
     round,
-    votes: [...votes].map(([validator, signature]) => ({ validator, signature })).sort((a, b) => (a.validator < b.validator ? -1 : 1)),
+    votes: [...votes]
+      .map(([validator, signature]) => ({ validator, signature }))
+      .sort((a, b) => (a.validator < b.validator ? -1 : 1)),
   };
   checkCertificate(domain, [epoch], certificate, subject);
   return certificate;

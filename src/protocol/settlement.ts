@@ -72,7 +72,12 @@ export function receiptDigest(domain: Domain, receipt: Receipt): Hex {
  * three always add up to the cost.
  */
 export function splitCost(cost: bigint, shares: Shares = DEFAULT_SHARES): Shares {
-  if (shares.creator < 0n || shares.node < 0n || shares.pool < 0n || shares.creator + shares.node + shares.pool !== 10_000n) {
+  if (
+    shares.creator < 0n ||
+    shares.node < 0n ||
+    shares.pool < 0n ||
+    shares.creator + shares.node + shares.pool !== 10_000n
+  ) {
     throw new AnchorError("INPUT_INVALID", "shares are basis points that add up to 10,000");
   }
   const creator = (cost * shares.creator) / 10_000n;

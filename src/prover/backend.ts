@@ -5,7 +5,7 @@
  */
 import * as snarkjs from "snarkjs";
 import { toAnchorError } from "../errors.js";
-import { parseProof, parsePublicSignals, type Proof } from "../verifier/groth16.js";
+import { type Proof, parseProof, parsePublicSignals } from "../verifier/groth16.js";
 
 export interface ProverBackend {
   readonly name: string;

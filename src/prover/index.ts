@@ -1,2 +1,2 @@
 export { type ProverBackend, snarkjsBackend } from "./backend.js";
-export { type PoolOptions, type ProveOptions, ProverPool, type ProveResult } from "./pool.js";
+export { type PoolOptions, type ProveOptions, type ProveResult, ProverPool } from "./pool.js";

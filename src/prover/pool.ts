@@ -126,7 +126,8 @@ export class ProverPool {
     if (late) return new AnchorError("DEADLINE_PASSED", "the job's deadline passed before its proof was made");
     if (this.#closed) return new AnchorError("POOL_CLOSED", "the pool was closed while the job was in it");
     const message = error instanceof Error ? error.message : "";
-    if (/queue/i.test(message)) return new AnchorError("POOL_FULL", "the queue is full: wait for a job to end", { cause: error });
+    if (/queue/i.test(message))
+      return new AnchorError("POOL_FULL", "the queue is full: wait for a job to end", { cause: error });
     return toAnchorError(error, "WORKER_CRASHED", "the worker died");
   }
 }

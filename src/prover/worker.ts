@@ -6,7 +6,7 @@
 import { readFile } from "node:fs/promises";
 import { type CircuitInputs, calculateWtns } from "../circuit/witness.js";
 import { AnchorError, toAnchorError } from "../errors.js";
-import { type Proof, verifyGroth16, type VerifyingKey } from "../verifier/groth16.js";
+import { type Proof, type VerifyingKey, verifyGroth16 } from "../verifier/groth16.js";
 import { snarkjsBackend } from "./backend.js";
 
 export interface WorkerJob {

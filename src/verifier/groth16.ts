@@ -11,7 +11,7 @@
  */
 import { bn254 } from "@noble/curves/bn254.js";
 import { AnchorError } from "../errors.js";
-import { concat, type Hex, keccak, tag, toHex, word } from "../field/bytes.js";
+import { type Hex, keccak, tag, toHex, word } from "../field/bytes.js";
 import { Q, R } from "../field/scalar.js";
 
 export type G1Affine = readonly [x: bigint, y: bigint];

@@ -24,11 +24,16 @@ export function verifyStatement<N extends StatementName>(
 ): { publicSignals: bigint[]; evidenceDigest: Hex } {
   const digest = keyDigest(key);
   if (taskOf(name, statement).keyDigest !== digest) {
-    throw new AnchorError("KEY_UNKNOWN", "the statement is bound to another key than this one", { details: { digest } });
+    throw new AnchorError("KEY_UNKNOWN", "the statement is bound to another key than this one", {
+      details: { digest },
+    });
   }
   const signals = publicSignals(domain, name, statement);
   if (signals.length !== key.nPublic) {
-    throw new AnchorError("KEY_UNKNOWN", `the key is of a circuit with ${key.nPublic} public signals, not ${signals.length}`);
+    throw new AnchorError(
+      "KEY_UNKNOWN",
+      `the key is of a circuit with ${key.nPublic} public signals, not ${signals.length}`,
+    );
   }
   if (!verifyGroth16(key, signals, proof)) {
     throw new AnchorError("PROOF_INVALID", "the proof does not prove this statement", { details: { statement: name } });

@@ -6,14 +6,21 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type DatasetEvidence, documentDigest, domains, type ModelEvidence, reviewDataset, reviewModel } from "../../bundle/index.js";
+import {
+  type DatasetEvidence,
+  documentDigest,
+  domains,
+  type ModelEvidence,
+  reviewDataset,
+  reviewModel,
+} from "../../bundle/index.js";
 import { deployVerifier } from "../../chain/index.js";
 import { type CompiledCircuit, compileCircuit } from "../../circuit/compile.js";
 import { type CircuitKey, developmentKey } from "../../circuit/setup.js";
 import {
   bytesRecord,
-  chunkWitness,
   type CommittedDataset,
+  chunkWitness,
   commitDataset,
   datasetChunkCircuit,
   SEED_BYTES,
@@ -29,15 +36,15 @@ import { execute } from "../../model/execute.js";
 import { extractFeatures, featuresToFloat } from "../../model/features.js";
 import { PACKAGE_ROOT } from "../../paths.js";
 import { type PointOfView, povDigest } from "../../protocol/pov.js";
-import { type Certificate } from "../../protocol/quorum.js";
+import type { Certificate } from "../../protocol/quorum.js";
 import { signDigest } from "../../protocol/signature.js";
 import {
   ASSET_CLASSES,
   type Asset,
   CIRCUIT_TYPES,
   contextSignal,
-  datId,
   type DatasetStatement,
+  datId,
   type InferenceStatement,
 } from "../../protocol/statements.js";
 import type { ProveResult } from "../../prover/pool.js";
@@ -235,7 +242,12 @@ function makeKey(world: World, circuit: CompiledCircuit): Promise<CircuitKey> {
   });
 }
 
-async function register(world: World, contractName: string, key: CircuitKey, modelDigest?: `0x${string}`): Promise<void> {
+async function register(
+  world: World,
+  contractName: string,
+  key: CircuitKey,
+  modelDigest?: `0x${string}`,
+): Promise<void> {
   world.terminal.busy(`compiling and deploying ${contractName}`);
   const { circuitDigest, keyDigest, development, verifyingKey: vkey } = key;
   const signer = await world.provider.getSigner(0);

@@ -4,19 +4,27 @@
  * @module
  */
 import { join } from "node:path";
-import { type Bundle, bundleToJson, domains, trustFromJson, trustToJson, verdictToJson, verifyBundle } from "../../bundle/index.js";
-import { pretty, writeWhole } from "../command.js";
-import { seconds, type Terminal } from "../terminal.js";
+import {
+  type Bundle,
+  bundleToJson,
+  domains,
+  trustFromJson,
+  trustToJson,
+  verdictToJson,
+  verifyBundle,
+} from "../../bundle/index.js";
 import { AnchorError, throwIfAborted } from "../../errors.js";
 import { toHex } from "../../field/bytes.js";
 import { bigIntToBytes, randomScalar } from "../../field/scalar.js";
 import { commitInput } from "../../model/commitment.js";
 import { loadCorpus, MAIL_CLASSES, type Mail, split } from "../../model/corpus.js";
 import { extractFeatures } from "../../model/features.js";
-import { receiptDigest, type Receipt } from "../../protocol/settlement.js";
+import { type Receipt, receiptDigest } from "../../protocol/settlement.js";
 import { signDigest } from "../../protocol/signature.js";
 import { statementDigest } from "../../protocol/statements.js";
 import { verifyStatement } from "../../verifier/statement.js";
+import { pretty, writeWhole } from "../command.js";
+import { seconds, type Terminal } from "../terminal.js";
 import {
   certifyDataset,
   certifyModel,
@@ -28,7 +36,14 @@ import {
   submitDataset,
   submitModel,
 } from "./anchoring.js";
-import { type Attempt, attempts, type Evidence, modelAttemptsBeforeMint, type Refusal, tryToCheat } from "./tampering.js";
+import {
+  type Attempt,
+  attempts,
+  type Evidence,
+  modelAttemptsBeforeMint,
+  type Refusal,
+  tryToCheat,
+} from "./tampering.js";
 import { blockTime, createWorld, type World } from "./world.js";
 
 export interface DemoOptions {
@@ -114,7 +129,12 @@ async function tell(world: World, { out, mail, terminal, signal }: DemoOptions, 
   const modelEvidence = await submitModel(world, model, modelProver, mails.train[0]!, datasetAsset);
   const modelCertificate = await certifyModel(world, modelEvidence);
   const early = await cheat(world, modelAttemptsBeforeMint(world, modelEvidence, modelCertificate));
-  const modelMint = await world.operator.mintModel(modelEvidence.statement, modelEvidence.proof, modelCertificate, world.epoch);
+  const modelMint = await world.operator.mintModel(
+    modelEvidence.statement,
+    modelEvidence.proof,
+    modelCertificate,
+    world.epoch,
+  );
   const { evaluation } = model.report;
   step.end("5 model", [
     `spam classifier from ONNX, ${model.descriptor.multiplications} weights, as integers: right on ` +
@@ -157,7 +177,8 @@ async function tell(world: World, { out, mail, terminal, signal }: DemoOptions, 
   const refusals = [...early, ...(await cheat(world, attempts(world, story)))];
   step.end("8 tampering", report(refusals));
   const accepted = refusals.filter(({ refused }) => !refused).length;
-  if (accepted > 0) throw new AnchorError("CLAIM_FAILED", `${accepted} attempts to cheat were not rejected as they should be`);
+  if (accepted > 0)
+    throw new AnchorError("CLAIM_FAILED", `${accepted} attempts to cheat were not rejected as they should be`);
 
   step.begin();
   const written = { bundle: pretty(bundleToJson(bundle)), trust: pretty(trustToJson(world.trust)) };
@@ -186,7 +207,8 @@ function verifyAsClient(
   if (statement.inputCommitment !== commitInput(features, salt)) {
     throw new AnchorError("CLAIM_FAILED", "the answer is about another question");
   }
-  return verifyStatement(domains(world.trust).gate, "InferenceStatement", statement, key.verifyingKey, proof).evidenceDigest;
+  return verifyStatement(domains(world.trust).gate, "InferenceStatement", statement, key.verifyingKey, proof)
+    .evidenceDigest;
 }
 
 async function settle(

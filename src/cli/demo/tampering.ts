@@ -15,25 +15,39 @@ import {
   type ModelEvidence,
   reviewDataset,
   reviewModel,
+  trustFromJson,
   trustToJson,
   verifyBundle,
-  trustFromJson,
 } from "../../bundle/index.js";
-import { artefact, compileContracts, connectProvider, deployVerifier, generateVerifier, startAnvil } from "../../chain/index.js";
+import {
+  artefact,
+  compileContracts,
+  connectProvider,
+  deployVerifier,
+  generateVerifier,
+  startAnvil,
+} from "../../chain/index.js";
 import { readR1cs } from "../../circuit/r1cs.js";
 import { type CircuitKey, setupDevelopment } from "../../circuit/setup.js";
 import { chunkWitness, commitStream, reopenDataset } from "../../dataset/index.js";
 import { AnchorError, type ErrorCode } from "../../errors.js";
 import { toHex } from "../../field/bytes.js";
 import { Q, R, randomScalar } from "../../field/scalar.js";
-import { extractFeatures } from "../../model/features.js";
-import type { ModelDirectory } from "../../model/directory.js";
 import type { Mail } from "../../model/corpus.js";
+import type { ModelDirectory } from "../../model/directory.js";
+import { extractFeatures } from "../../model/features.js";
 import { assembleCertificate, type Certificate, checkCertificate, signVote, VERDICTS } from "../../protocol/quorum.js";
 import { checkReceipt, receiptDigest } from "../../protocol/settlement.js";
 import { signDigest } from "../../protocol/signature.js";
 import { CIRCUIT_TYPES, contextSignal, publicSignals, statementDigest } from "../../protocol/statements.js";
-import { keyDigest, lintVerifyingKey, type Proof, proofWords, type VerifyingKey, verifyGroth16 } from "../../verifier/groth16.js";
+import {
+  keyDigest,
+  lintVerifyingKey,
+  type Proof,
+  proofWords,
+  type VerifyingKey,
+  verifyGroth16,
+} from "../../verifier/groth16.js";
 import { verifyStatement } from "../../verifier/statement.js";
 import { type DatasetSubmission, type Prover, proveInference } from "./anchoring.js";
 import { blockTime, type World } from "./world.js";
@@ -95,7 +109,10 @@ function datasetAttempts(world: World, { bundle, submission, datasetProver }: Ev
   const { dataset } = submission;
   const { statement, proof, verifyingKey } = bundle.dataset;
   const domain = domains(world.trust).gate;
-  const verify = (changed: Partial<typeof statement>, other: { proof?: Proof; chainId?: bigint; gate?: `0x${string}` } = {}) =>
+  const verify = (
+    changed: Partial<typeof statement>,
+    other: { proof?: Proof; chainId?: bigint; gate?: `0x${string}` } = {},
+  ) =>
     verifyStatement(
       { chainId: other.chainId ?? domain.chainId, verifyingContract: other.gate ?? domain.verifyingContract },
       "DatasetStatement",
@@ -182,14 +199,20 @@ function quorumAttempts(world: World, { bundle }: Evidence): Attempt[] {
       step: "quorum",
       what: "a submission signed by someone else than its creator",
       expect: "VERDICT_REJECTED",
-      run: () => review({ ...evidence, povSignature: signDigest(world.node.secretKey, statement.asset.metadataDigest) }),
+      run: () =>
+        review({ ...evidence, povSignature: signDigest(world.node.secretKey, statement.asset.metadataDigest) }),
     },
     {
       step: "quorum",
       what: "two votes of four",
       expect: "QUORUM_NOT_REACHED",
       run: () =>
-        checkCertificate(domain.quorum, [world.epoch], { ...certificate, votes: certificate.votes.slice(0, 2) }, subject()),
+        checkCertificate(
+          domain.quorum,
+          [world.epoch],
+          { ...certificate, votes: certificate.votes.slice(0, 2) },
+          subject(),
+        ),
     },
     {
       step: "quorum",
@@ -237,7 +260,13 @@ function chainAttempts(world: World, { bundle }: Evidence): Attempt[] {
       step: "chain",
       what: "a statement whose deadline has passed",
       expect: "CHAIN_REVERTED DeadlinePassed",
-      run: () => client.mintDataset({ ...statement, task: { ...statement.task, deadline: 1n } }, proof, certificate, world.epoch),
+      run: () =>
+        client.mintDataset(
+          { ...statement, task: { ...statement.task, deadline: 1n } },
+          proof,
+          certificate,
+          world.epoch,
+        ),
     },
     {
       step: "chain",
@@ -254,13 +283,20 @@ async function callOnOtherChain(world: World, vkey: VerifyingKey, { dataset }: B
   try {
     const provider = await connectProvider(other.url);
     const trusted = world.trust.keys.find((key) => key.keyDigest === keyDigest(vkey))!;
-    const options = { vkey, contractName: "DatasetChunkVerifier", circuitDigest: trusted.circuitDigest, development: true };
+    const options = {
+      vkey,
+      contractName: "DatasetChunkVerifier",
+      circuitDigest: trusted.circuitDigest,
+      development: true,
+    };
     const address = await deployVerifier(await provider.getSigner(0), options, { signal: world.signal });
     const artefacts = await compileContracts({ "DatasetChunkVerifier.sol": generateVerifier(options) });
     const { abi } = artefact(artefacts, "DatasetChunkVerifier");
     const signals = publicSignals(domains(world.trust).gate, "DatasetStatement", dataset.statement);
     try {
-      await new Contract(address, abi as never, provider).getFunction("verifyProof").staticCall(proofWords(dataset.proof), signals);
+      await new Contract(address, abi as never, provider)
+        .getFunction("verifyProof")
+        .staticCall(proofWords(dataset.proof), signals);
     } catch (error) {
       const { revert } = error as { revert?: { name: string } };
       throw new AnchorError("CHAIN_REVERTED", "the key is locked to chain 31337", { details: { error: revert?.name } });
@@ -371,7 +407,13 @@ function inferenceAttempts(world: World, { bundle }: Evidence): Attempt[] {
       what: "an answer about another question",
       expect: "PROOF_INVALID",
       run: () =>
-        verifyStatement(domain, "InferenceStatement", { ...statement, inputCommitment: randomScalar() }, verifyingKey, proof),
+        verifyStatement(
+          domain,
+          "InferenceStatement",
+          { ...statement, inputCommitment: randomScalar() },
+          verifyingKey,
+          proof,
+        ),
     },
   ];
 }
@@ -480,7 +522,10 @@ function keyAttempts(world: World, evidence: Evidence): Attempt[] {
 /** The same circuit under a trapdoor of one's own. */
 async function makeOwnKey({ circuit }: Prover): Promise<{ prover: Prover; directory: string }> {
   const directory = await mkdtemp(join(tmpdir(), "anchorproof-"));
-  const { zkey, verifyingKey } = await setupDevelopment(readR1cs(await readFile(circuit.r1csPath)), circuit.circuitDigest);
+  const { zkey, verifyingKey } = await setupDevelopment(
+    readR1cs(await readFile(circuit.r1csPath)),
+    circuit.circuitDigest,
+  );
   const zkeyPath = join(directory, "own.zkey");
   await writeFile(zkeyPath, zkey);
   const key = { zkeyPath, verifyingKey, keyDigest: keyDigest(verifyingKey), circuitDigest: circuit.circuitDigest };
@@ -506,7 +551,10 @@ function bundleAttempts(world: World, { bundle }: Evidence): Attempt[] {
       what: "the answer changed",
       expect: "CLAIM_FAILED",
       run: () =>
-        check({ ...bundle, inference: { ...inference, statement: { ...inference.statement, output: 1n - inference.statement.output } } }),
+        check({
+          ...bundle,
+          inference: { ...inference, statement: { ...inference.statement, output: 1n - inference.statement.output } },
+        }),
     },
     {
       step: "bundle",

@@ -7,14 +7,21 @@ import { randomBytes } from "node:crypto";
 import { type JsonRpcProvider, Wallet } from "ethers";
 import type { Trust } from "../../bundle/index.js";
 import { domains } from "../../bundle/index.js";
-import { AnchorClient, type Anvil, connectProvider, type Deployment, deployProtocol, startAnvil } from "../../chain/index.js";
+import {
+  AnchorClient,
+  type Anvil,
+  connectProvider,
+  type Deployment,
+  deployProtocol,
+  startAnvil,
+} from "../../chain/index.js";
 import type { CircuitKey } from "../../circuit/setup.js";
-import type { Terminal } from "../terminal.js";
 import { type Hex, toHex } from "../../field/bytes.js";
-import { accountOf } from "../../protocol/signature.js";
 import { assembleCertificate, type Certificate, type Epoch, signVote, VERDICTS } from "../../protocol/quorum.js";
 import { DEFAULT_SHARES } from "../../protocol/settlement.js";
+import { accountOf } from "../../protocol/signature.js";
 import { ProverPool } from "../../prover/pool.js";
+import type { Terminal } from "../terminal.js";
 
 export interface Actor {
   name: string;
@@ -67,7 +74,12 @@ export async function createWorld(terminal: Terminal, signal: AbortSignal): Prom
     const enter = async (name: string, secretKey: Hex = toHex(randomBytes(32))): Promise<Actor> => {
       const account = accountOf(secretKey);
       await provider.send("anvil_setBalance", [account, `0x${(10n ** 19n).toString(16)}`]);
-      return { name, secretKey, account, client: await AnchorClient.connect(deployment, new Wallet(secretKey, provider)) };
+      return {
+        name,
+        secretKey,
+        account,
+        client: await AnchorClient.connect(deployment, new Wallet(secretKey, provider)),
+      };
     };
     const validators = await Promise.all([1, 2, 3, 4].map((n) => enter(`validator ${n}`)));
     validators.sort((a, b) => (a.account < b.account ? -1 : 1));

@@ -1,0 +1,8 @@
+export { proveBounds } from "./bounds.js";
+export * from "./circuit.js";
+export * from "./commitment.js";
+export * from "./directory.js";
+export { createExecutor, type Execution, execute } from "./execute.js";
+export * from "./graph.js";
+export { type FloatModel, readOnnx, runFloat } from "./onnx.js";
+export { type QuantiseOptions, type QuantiseReport, quantise, quantiseInput } from "./quantise.js";
