@@ -34,6 +34,8 @@ export interface R1cs extends R1csHeader {
 
 const HEADER_SECTION = 1;
 const CONSTRAINT_SECTION = 2;
+/** An empty row: three counts. */
+const MIN_ROW_BYTES = 12;
 
 export function readR1csHeader(bytes: Uint8Array): R1csHeader {
   return parseHeader(section(bytes, HEADER_SECTION));
@@ -42,7 +44,9 @@ export function readR1csHeader(bytes: Uint8Array): R1csHeader {
 /** @throws CIRCUIT_MALFORMED */
 export function readR1cs(bytes: Uint8Array): R1cs {
   const header = readR1csHeader(bytes);
-  const reader = new Reader(section(bytes, CONSTRAINT_SECTION));
+  const rows = section(bytes, CONSTRAINT_SECTION);
+  if (header.constraints > rows.length / MIN_ROW_BYTES) malformed("it is truncated"); // before memory is taken for them
+  const reader = new Reader(rows);
   const builders = [new MatrixBuilder(header), new MatrixBuilder(header), new MatrixBuilder(header)];
   for (let row = 0; row < header.constraints; row++) {
     for (const builder of builders) builder.readRow(reader, row);
@@ -134,7 +138,8 @@ function parseHeader(content: Uint8Array): R1csHeader {
   reader.uint64(); // labels
   header.constraints = reader.uint32();
   reader.end();
-  if (1 + header.publicOutputs + header.publicInputs + header.privateInputs > header.wires) malformed("too few wires");
+  // Private inputs are not counted here: circom drops one from the wires, not from the header, where it equals an output.
+  if (1 + header.publicOutputs + header.publicInputs > header.wires) malformed("too few wires");
   return header;
 }
 

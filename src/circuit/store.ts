@@ -11,7 +11,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
+import { AnchorError, isAnchorError, throwIfAborted, toAnchorError } from "../errors.js";
 
 const MANIFEST = "manifest.json";
 
@@ -54,7 +54,13 @@ export class ArtefactStore {
   ): Promise<string> {
     const directory = this.#place(kind, key);
     const running = this.#running.get(directory);
-    if (running) return running;
+    if (running) {
+      // Somebody else's abort is no reason to give up here: start over.
+      return running.catch((error: unknown) => {
+        if (!isAnchorError(error, "ABORTED") || options.signal?.aborted) throw error;
+        return this.build(kind, key, make, options);
+      });
+    }
     const promise = this.#build(directory, make, options).finally(() => this.#running.delete(directory));
     this.#running.set(directory, promise);
     return promise;

@@ -55,7 +55,7 @@ const WORDS = 8;
  */
 export async function calculateWitness(wasm: string | Uint8Array, inputs: CircuitInputs): Promise<bigint[]> {
   let messages = "";
-  const bytes = typeof wasm === "string" ? await readWasm(wasm) : wasm;
+  const bytes = typeof wasm === "string" ? await readWitnessGenerator(wasm) : wasm;
   let generator: Generator;
   const imports = {
     runtime: {
@@ -129,7 +129,8 @@ export function encodeWtns(witness: readonly bigint[]): Uint8Array {
   ]);
 }
 
-async function readWasm(path: string): Promise<Uint8Array> {
+/** @throws FILE_NOT_FOUND */
+export async function readWitnessGenerator(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {

@@ -39,6 +39,8 @@ export interface ProveResult {
 export class ProverPool {
   readonly concurrency: number;
   readonly #piscina: Piscina;
+  readonly #capacity: number;
+  #inside = 0;
   #closed = false;
 
   constructor({ concurrency = availableParallelism(), maxQueue = 256 }: PoolOptions = {}) {
@@ -49,11 +51,11 @@ export class ProverPool {
       throw new AnchorError("INPUT_INVALID", "maxQueue must be a non-negative integer");
     }
     this.concurrency = concurrency;
+    this.#capacity = concurrency + maxQueue;
     this.#piscina = new Piscina({
       filename: workerFile("prover/worker"),
       minThreads: 0,
       maxThreads: concurrency,
-      maxQueue,
       idleTimeout: 30_000,
       // snarkjs loads `web-worker`, which takes every thread for one that it started and reads this; an empty module
       // keeps it quiet. snarkjs runs single-threaded here and never needs it.
@@ -63,7 +65,7 @@ export class ProverPool {
 
   /** Jobs that wait for a thread. */
   get queued(): number {
-    return this.#piscina.queueSize;
+    return Math.max(0, this.#inside - this.concurrency);
   }
 
   /**
@@ -79,6 +81,7 @@ export class ProverPool {
   ): Promise<ProveResult> {
     if (this.#closed) throw new AnchorError("POOL_CLOSED", "the pool is closed");
     throwIfAborted(signal);
+    if (this.#inside >= this.#capacity) throw new AnchorError("POOL_FULL", "the queue is full: wait for a job to end");
     const job: WorkerJob = {
       wasmPath: circuit.wasmPath,
       zkeyPath: key.zkeyPath,
@@ -100,6 +103,7 @@ export class ProverPool {
             },
             Math.max(0, deadline - Date.now()),
           );
+    this.#inside++;
     try {
       const reply = (await this.#piscina.run(job, { signal: stop.signal })) as WorkerReply;
       if ("error" in reply) throw AnchorError.fromJSON(reply.error);
@@ -109,6 +113,7 @@ export class ProverPool {
     } catch (error) {
       throw this.#explain(error, signal, late);
     } finally {
+      this.#inside--;
       clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);
     }
@@ -125,9 +130,6 @@ export class ProverPool {
     if (signal?.aborted) return new AnchorError("ABORTED", "the proof was stopped", { cause: error });
     if (late) return new AnchorError("DEADLINE_PASSED", "the job's deadline passed before its proof was made");
     if (this.#closed) return new AnchorError("POOL_CLOSED", "the pool was closed while the job was in it");
-    const message = error instanceof Error ? error.message : "";
-    if (/queue/i.test(message))
-      return new AnchorError("POOL_FULL", "the queue is full: wait for a job to end", { cause: error });
     return toAnchorError(error, "WORKER_CRASHED", "the worker died");
   }
 }

@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { readFile } from "node:fs/promises";
-import { type CircuitInputs, calculateWtns } from "../circuit/witness.js";
+import { type CircuitInputs, calculateWtns, readWitnessGenerator } from "../circuit/witness.js";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { type Proof, type VerifyingKey, verifyGroth16 } from "../verifier/groth16.js";
 import { snarkjsBackend } from "./backend.js";
@@ -40,7 +39,7 @@ export default async function run(job: WorkerJob): Promise<WorkerReply> {
 async function prove({ wasmPath, zkeyPath, verifyingKey, inputs }: WorkerJob): Promise<WorkerResult> {
   const started = performance.now();
   let wasm = wasmFiles.get(wasmPath);
-  if (!wasm) wasmFiles.set(wasmPath, (wasm = await readFile(wasmPath)));
+  if (!wasm) wasmFiles.set(wasmPath, (wasm = await readWitnessGenerator(wasmPath)));
   const wtns = await calculateWtns(wasm, inputs);
   const witnessed = performance.now();
   const { proof, publicSignals } = await snarkjsBackend.prove(zkeyPath, wtns);

@@ -270,8 +270,10 @@ function g2(value: unknown, name: string, fail: Fail): G2Affine {
     // On the curve, and in the subgroup of order r: the twist has a large cofactor.
     const p = g2Point(point);
     p.assertValidity();
+    // noble takes (0, 0) for the point at infinity and calls it valid
+    if (p.is0()) throw new Error("infinity");
   } catch {
-    fail(`${name} is not in the group G2`);
+    fail(`${name} is not a point of G2 other than infinity`);
   }
   return point;
 }

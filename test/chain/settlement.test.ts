@@ -309,6 +309,8 @@ describe("deposits", () => {
 });
 
 describe("re-entrancy", () => {
+  // Given outright: an estimate would settle on the least gas with which the outer call succeeds and the attack starves.
+  const GAS = 10_000_000n;
   const source = `// SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 contract Thief {
@@ -343,7 +345,11 @@ contract Thief {
         world.deployment.settlement,
       );
       const run = async (method: string, args: unknown[], again: string, value = 0n) =>
-        (await thief.getFunction("run").send(settlement.encodeFunctionData(method, args), again, { value })).wait();
+        (
+          await thief
+            .getFunction("run")
+            .send(settlement.encodeFunctionData(method, args), again, { value, gasLimit: GAS })
+        ).wait();
       await (await world.as(3)).deposit(5000n);
       await run("deposit", [], "0x", 1000n);
       await run("requestWithdrawal", [1000n], "0x");
@@ -376,7 +382,7 @@ contract Thief {
         });
         expect((await world.client.balancesOf(address)).owed).toBe(100n);
       });
-      await (await thief.getFunction("run").send(withdraw, withdraw)).wait();
+      await (await thief.getFunction("run").send(withdraw, withdraw, { gasLimit: GAS })).wait();
       expect([await thief.getFunction("attempts")(), await thief.getFunction("successes")()]).toEqual([1n, 0n]);
       expect(await chain.provider.getBalance(address)).toBe(100n);
       expect((await world.client.balancesOf(address)).owed).toBe(0n);

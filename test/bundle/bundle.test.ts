@@ -1,0 +1,332 @@
+import { describe, expect, it } from "vitest";
+import {
+  type Bundle,
+  bundleFromJson,
+  bundleToJson,
+  reviewDataset,
+  reviewModel,
+  type Trust,
+  trustFromJson,
+  trustToJson,
+  verdictToJson,
+  verifyBundle,
+} from "../../src/bundle/index.js";
+import { AnchorError } from "../../src/errors.js";
+import { povDigest } from "../../src/protocol/pov.js";
+import { signDigest } from "../../src/protocol/signature.js";
+import { publicSignals, statementDigest } from "../../src/protocol/statements.js";
+import { keyDigest } from "../../src/verifier/groth16.js";
+import { rerandomise, simulateKey, simulateProof } from "../chain/simulated.js";
+import { DOMAINS, EPOCH } from "../support/parties.js";
+import {
+  certify,
+  CREATOR,
+  DATASET_KEY,
+  leaves,
+  makeBundle,
+  MODEL_KEY,
+  NODE,
+  NOW,
+  signReceipt,
+  TRUST,
+  USER,
+  withLeaf,
+} from "./fixture.js";
+
+const honest = makeBundle();
+const json = JSON.parse(JSON.stringify(bundleToJson(honest)));
+
+/** Names of the claims that fail, or the code that the bundle is refused with. */
+function failures(document: unknown, trust: Trust | undefined): string[] {
+  try {
+    const verdict = verifyBundle(document, trust);
+    const failed = verdict.claims.filter(({ ok }) => !ok).map(({ id }) => id);
+    expect(verdict.ok).toBe(failed.length === 0);
+    return failed;
+  } catch (error) {
+    if (!(error instanceof AnchorError)) throw error;
+    expect(error.code).not.toBe("INTERNAL");
+    return [error.code];
+  }
+}
+
+const check = (bundle: Bundle, trust = TRUST) => failures(bundleToJson(bundle), trust);
+
+describe("an honest bundle", () => {
+  it("holds, claim by claim, and says what it does not show", () => {
+    const verdict = verifyBundle(json, TRUST);
+    expect(verdict.ok).toBe(true);
+    expect(verdict.claims.map(({ id }) => id)).toEqual([
+      "dataset.key",
+      "dataset.submission",
+      "dataset.proof",
+      "dataset.certificate",
+      "model.key",
+      "model.identity",
+      "model.sample",
+      "model.certificate",
+      "model.lineage",
+      "inference.proof",
+      "inference.receipt",
+    ]);
+    expect(verdict.notProven.join("\n")).toMatch(/development key[\s\S]*TEE[\s\S]*SHA-256[\s\S]*trained on[\s\S]*features/);
+  });
+
+  it("survives a round trip, and gives two verifiers the same bytes", () => {
+    expect(bundleToJson(bundleFromJson(json))).toEqual(json);
+    const shuffled = Object.fromEntries(Object.entries(json).reverse());
+    expect(verdictToJson(verifyBundle(shuffled, TRUST))).toBe(verdictToJson(verifyBundle(json, TRUST)));
+  });
+
+  it("is UNANCHORED without a trust file", () => {
+    expect(failures(json, undefined)).toEqual(["UNANCHORED"]);
+  });
+});
+
+describe("no value can be changed", () => {
+  const paths = leaves(json);
+
+  it("has leaves to change", () => {
+    expect(paths.length).toBeGreaterThan(120);
+  });
+
+  it.each(paths.map((path) => [path.join("."), path] as const))("%s", (_, path) => {
+    const changes: ((old: string) => unknown)[] = [
+      () => null,
+      // the smallest change that keeps the shape
+      (old) => {
+        if (/^\d+$/.test(old)) return (BigInt(old) + 1n).toString();
+        if (old.startsWith("0x")) return old.slice(0, -1) + (old.endsWith("0") ? "1" : "0");
+        return `${old}x`;
+      },
+      // another spelling of the same value
+      (old) => (old.startsWith("0x") ? `0x${old.slice(2).toUpperCase()}` : ` ${old}`),
+      (old) => (/^\d+$/.test(old) ? `0${old}` : `${old}00`),
+      (old) => (/^\d+$/.test(old) ? Number(old) : null),
+    ];
+    for (const change of changes) {
+      const changed = withLeaf(json, path, (old: unknown) => change(String(old)));
+      if (JSON.stringify(changed) === JSON.stringify(json)) continue; // 0x of digits only has no upper case
+      expect(failures(changed, TRUST)).not.toEqual([]);
+    }
+  });
+
+  it("nor a field added or left out, anywhere", () => {
+    const objects = [...new Set(paths.flatMap((path) => path.map((_, i) => JSON.stringify(path.slice(0, i)))))]
+      .map((text) => JSON.parse(text) as (string | number)[])
+      .filter((path) => path.length > 0);
+    for (const path of objects) {
+      const added = withLeaf(json, path, (old) =>
+        Array.isArray(old) ? [...(old as unknown[]), "1"] : { ...(old as object), extra: "1" },
+      );
+      expect(failures(added, TRUST), `${path.join(".")} extended`).not.toEqual([]);
+      const emptied = withLeaf(json, path, (old) => (Array.isArray(old) ? (old as unknown[]).slice(1) : undefined));
+      // three of four votes are still a quorum: dropping one is no forgery
+      if (path.at(-1) === "votes") continue;
+      expect(failures(emptied, TRUST), `${path.join(".")} cut`).not.toEqual([]);
+    }
+  });
+
+  it("nor a curve's name, which snarkjs would read either way", () => {
+    const alias = withLeaf(json, ["dataset", "proof", "curve"], () => "bn254");
+    expect(failures(alias, TRUST)).toEqual(["BUNDLE_INVALID"]);
+  });
+});
+
+describe("changes with every unkeyed hash recomputed", () => {
+  it("the submission, its digest in the statement, and the statement's digests", () => {
+    const pov = { ...honest.dataset.pov, records: 13n };
+    const statement = {
+      ...honest.dataset.statement,
+      asset: { ...honest.dataset.statement.asset, metadataDigest: povDigest(DOMAINS.gate, pov) },
+    };
+    expect(check({ ...honest, dataset: { ...honest.dataset, pov, statement } })).toEqual([
+      "dataset.submission",
+      "dataset.certificate",
+    ]);
+  });
+
+  it("the same, signed by a creator of one's own", () => {
+    const pov = { ...honest.dataset.pov, creator: NODE.account };
+    const povSignature = signDigest(NODE.secretKey, povDigest(DOMAINS.gate, pov));
+    const { asset, task } = honest.dataset.statement;
+    const statement = {
+      ...honest.dataset.statement,
+      task: { ...task, requester: NODE.account },
+      asset: { ...asset, metadataDigest: povDigest(DOMAINS.gate, pov) },
+    };
+    const failed = check({ ...honest, dataset: { ...honest.dataset, pov, povSignature, statement } });
+    expect(failed).toEqual(["dataset.proof", "dataset.certificate"]);
+  });
+
+  it("the answer, and the receipt's hashes of it", () => {
+    const statement = { ...honest.inference.statement, output: 0n };
+    const receipt = {
+      ...honest.inference.receipt,
+      responseHash: statementDigest(DOMAINS.gate, "InferenceStatement", statement),
+    };
+    expect(check({ ...honest, inference: { ...honest.inference, statement, receipt } })).toEqual([
+      "inference.proof",
+      "inference.receipt",
+    ]);
+  });
+
+  it("the answer with a receipt that both parties sign again: the proof still says no", () => {
+    const statement = { ...honest.inference.statement, output: 0n };
+    const receipt = {
+      ...honest.inference.receipt,
+      responseHash: statementDigest(DOMAINS.gate, "InferenceStatement", statement),
+    };
+    const inference = { ...honest.inference, statement, receipt, signatures: signReceipt(receipt) };
+    expect(check({ ...honest, inference })).toEqual(["inference.proof", "inference.receipt"]);
+  });
+});
+
+describe("evidence from elsewhere", () => {
+  it("re-randomised proofs are other evidence than was voted for and paid for", () => {
+    const dataset = { ...honest.dataset, proof: rerandomise(honest.dataset.proof) };
+    const model = { ...honest.model, proof: rerandomise(honest.model.proof) };
+    const inference = { ...honest.inference, proof: rerandomise(honest.inference.proof) };
+    expect(check({ dataset, model, inference })).toEqual([
+      "dataset.certificate",
+      "model.certificate",
+      "model.lineage",
+      "inference.receipt",
+    ]);
+  });
+
+  it("a bundle under self-made keys is consistent and shows nothing", () => {
+    const keys = { dataset: simulateKey(4, "own dataset"), model: simulateKey(3, "own model") };
+    const failed = check(makeBundle(keys));
+    expect(failed).toContain("dataset.key");
+    expect(failed).toContain("model.key");
+    expect(failed).toContain("dataset.proof");
+    expect(failed).toContain("inference.proof");
+    // only the key is to blame: under a trust file that holds it, everything else stands
+    const [first, second] = TRUST.keys;
+    const trusting = {
+      ...TRUST,
+      keys: [
+        { ...first!, keyDigest: keyDigest(keys.dataset.vkey) },
+        { ...second!, keyDigest: keyDigest(keys.model.vkey) },
+      ],
+    };
+    expect(check(makeBundle(keys), trusting)).toEqual([]);
+  });
+
+  it("the dataset's key does not serve for inferences, nor a model's for another model", () => {
+    const swapped = { ...TRUST, keys: TRUST.keys.map((key) => ({ ...key, circuit: "dataset-chunk" as const })) };
+    expect(check(honest, swapped)).toContain("model.key");
+    const other = { ...TRUST, keys: [TRUST.keys[0]!, { ...TRUST.keys[1]!, modelDigest: TRUST.keys[0]!.circuitDigest }] };
+    expect(check(honest, other)).toContain("model.identity");
+    expect(check(honest, other)).toContain("inference.proof");
+  });
+
+  it("a forgeable key fails even if a trust file names it", () => {
+    const bad = simulateKey(3, "own model");
+    const forged = { ...bad, vkey: { ...bad.vkey, delta: bad.vkey.gamma } };
+    const trust = { ...TRUST, keys: [TRUST.keys[0]!, { ...TRUST.keys[1]!, keyDigest: keyDigest(forged.vkey) }] };
+    const verdict = verifyBundle(bundleToJson({ ...honest, model: { ...honest.model, verifyingKey: forged.vkey } }), trust);
+    expect(verdict.claims.find(({ id }) => id === "model.key")?.failure?.code).toBe("KEY_FORGEABLE");
+  });
+
+  it.each([
+    ["another chain", { chainId: 1n }],
+    ["another gate", { contracts: { ...TRUST.contracts, gate: TRUST.contracts.token } }],
+  ])("%s", (_, change) => {
+    expect(check(honest, { ...TRUST, ...change })).toEqual(
+      expect.arrayContaining(["dataset.submission", "dataset.proof", "model.sample", "inference.proof"]),
+    );
+  });
+
+  it("another quorum contract, another epoch, another quorum", () => {
+    const contracts = { ...TRUST.contracts, quorum: TRUST.contracts.token };
+    expect(check(honest, { ...TRUST, contracts })).toEqual(["dataset.certificate", "model.certificate", "model.lineage"]);
+    expect(check(honest, { ...TRUST, epochs: [{ ...EPOCH, epoch: 2n }] })).toContain("dataset.certificate");
+    const members = [{ account: `0x${"00".repeat(19)}01` as const, weight: 100n }, ...EPOCH.members.slice(1)];
+    expect(check(honest, { ...TRUST, epochs: [{ epoch: 1n, members }] })).toContain("dataset.certificate");
+  });
+
+  it("a receipt for another token, question or version, though both signed it", () => {
+    for (const change of [{ datId: 1n }, { requestHash: TRUST.keys[0]!.keyDigest }, { parameterVersion: 2n }, { cost: 2001n }]) {
+      const receipt = { ...honest.inference.receipt, ...change };
+      const inference = { ...honest.inference, receipt, signatures: signReceipt(receipt) };
+      expect(check({ ...honest, inference })).toEqual(["inference.receipt"]);
+    }
+  });
+
+  it("a model whose parents do not include the dataset, though the quorum voted for it", () => {
+    const statement = { ...honest.model.statement, asset: { ...honest.model.statement.asset, parents: [5n] } };
+    const proof = simulateProof(MODEL_KEY, publicSignals(DOMAINS.gate, "ModelStatement", statement), "sample");
+    const evidenceDigest = honest.model.certificate && verifyEvidence(statement, proof);
+    const certificate = certify(statement.sample.task.taskId, {
+      statementDigest: statementDigest(DOMAINS.gate, "ModelStatement", statement),
+      evidenceDigest,
+    });
+    expect(check({ ...honest, model: { ...honest.model, statement, proof, certificate } })).toEqual(["model.lineage"]);
+  });
+});
+
+function verifyEvidence(statement: Bundle["model"]["statement"], proof: Bundle["model"]["proof"]) {
+  return reviewModel(TRUST, { statement, proof, verifyingKey: MODEL_KEY.vkey }, NOW).evidenceDigest;
+}
+
+describe("a validator's review", () => {
+  const { certificate: _, ...evidence } = honest.dataset;
+  const code = (run: () => unknown): string => {
+    try {
+      run();
+      return "accepted";
+    } catch (error) {
+      return (error as AnchorError).code;
+    }
+  };
+
+  it("accepts honest evidence and gives the digests to vote on", () => {
+    const digests = reviewDataset(TRUST, evidence, NOW);
+    expect(digests.statementDigest).toBe(statementDigest(DOMAINS.gate, "DatasetStatement", evidence.statement));
+  });
+
+  it("refuses a passed deadline, a stale or early submission, and a wrong proof", () => {
+    expect(code(() => reviewDataset(TRUST, evidence, NOW + 3601n))).toBe("DEADLINE_PASSED");
+    expect(code(() => reviewDataset(TRUST, evidence, NOW + 3600n))).toBe("accepted");
+    expect(code(() => reviewDataset(TRUST, evidence, NOW - 301n))).toBe("VERDICT_REJECTED");
+    const pov = { ...evidence.pov, timestamp: NOW - 8n * 86_400n };
+    expect(code(() => reviewDataset(TRUST, { ...evidence, pov }, NOW))).toBe("VERDICT_REJECTED");
+    const proof = simulateProof(DATASET_KEY, [1n, 2n, 3n, 4n]);
+    expect(code(() => reviewDataset(TRUST, { ...evidence, proof }, NOW))).toBe("VERDICT_REJECTED");
+  });
+
+  it("refuses a token for someone else than the creator", () => {
+    const statement = { ...evidence.statement, task: { ...evidence.statement.task, requester: USER.account } };
+    const proof = simulateProof(DATASET_KEY, publicSignals(DOMAINS.gate, "DatasetStatement", statement));
+    expect(CREATOR.account).not.toBe(USER.account);
+    expect(code(() => reviewDataset(TRUST, { ...evidence, statement, proof }, NOW))).toBe("VERDICT_REJECTED");
+  });
+});
+
+describe("the trust file", () => {
+  const trust = JSON.parse(JSON.stringify(trustToJson(TRUST)));
+
+  it("survives a round trip", () => {
+    expect(trustFromJson(trust)).toEqual(TRUST);
+  });
+
+  it.each(leaves(trust).map((path) => [path.join("."), path] as const))("refuses nonsense at %s", (_, path) => {
+    for (const nonsense of [null, "", "0xZZ", -1, {}, [], "00"]) {
+      expect(() => trustFromJson(withLeaf(trust, path, () => nonsense))).toThrow(AnchorError);
+    }
+  });
+
+  it("refuses unordered or repeated members, shares that do not add up, and a model digest on a dataset key", () => {
+    const members = trust.epochs[0].members;
+    for (const changed of [
+      withLeaf(trust, ["epochs", 0, "members"], () => [...members].reverse()),
+      withLeaf(trust, ["epochs", 0, "members"], () => [members[0], members[0]]),
+      withLeaf(trust, ["settlement", "shares", "pool"], () => "1001"),
+      withLeaf(trust, ["keys", 0], (key: object) => ({ ...key, modelDigest: TRUST.keys[0]!.keyDigest })),
+    ]) {
+      expect(() => trustFromJson(changed)).toThrow(AnchorError);
+    }
+  });
+});

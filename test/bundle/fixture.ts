@@ -1,0 +1,186 @@
+/** A whole bundle under simulated keys (known trapdoor, valid proofs in milliseconds), and the trust that fits it. */
+import { type Bundle, documentDigest, type Trust } from "../../src/bundle/index.js";
+import { toHex } from "../../src/field/bytes.js";
+import { bigIntToBytes } from "../../src/field/scalar.js";
+import { type PointOfView, povDigest } from "../../src/protocol/pov.js";
+import { assembleCertificate, type Certificate, signVote, VERDICTS } from "../../src/protocol/quorum.js";
+import { type Receipt, receiptDigest } from "../../src/protocol/settlement.js";
+import { signDigest } from "../../src/protocol/signature.js";
+import {
+  type DatasetStatement,
+  datId,
+  type InferenceStatement,
+  type ModelStatement,
+  publicSignals,
+  statementDigest,
+  type Task,
+} from "../../src/protocol/statements.js";
+import { keyDigest, type Proof } from "../../src/verifier/groth16.js";
+import { verifyStatement } from "../../src/verifier/statement.js";
+import { simulateKey, simulateProof } from "../chain/simulated.js";
+import { digestOf, DOMAINS, EPOCH, party, trustWith, VALIDATORS } from "../support/parties.js";
+
+export const CREATOR = party("creator");
+export const NODE = party("node");
+export const USER = party("user");
+export const DATASET_KEY = simulateKey(4, "bundle dataset");
+export const MODEL_KEY = simulateKey(3, "bundle model");
+export const MODEL_DIGEST = digestOf("model");
+
+export const NOW = 1_800_000_000n;
+
+export const TRUST: Trust = trustWith([
+  {
+    circuit: "dataset-chunk",
+    keyDigest: keyDigest(DATASET_KEY.vkey),
+    circuitDigest: digestOf("dataset circuit"),
+    development: true,
+  },
+  {
+    circuit: "inference",
+    keyDigest: keyDigest(MODEL_KEY.vkey),
+    circuitDigest: digestOf("model circuit"),
+    modelDigest: MODEL_DIGEST,
+    development: true,
+  },
+]);
+
+function task(label: string, key: typeof DATASET_KEY, requester = CREATOR, payee = CREATOR): Task {
+  return {
+    keyDigest: keyDigest(key.vkey),
+    taskId: digestOf(`task ${label}`),
+    requester: requester.account,
+    payee: payee.account,
+    nonce: 7n,
+    deadline: NOW + 3600n,
+  };
+}
+
+/** Votes of the first `voters` validators. */
+export function certify(
+  taskId: `0x${string}`,
+  digests: { statementDigest: `0x${string}`; evidenceDigest: `0x${string}` },
+  voters = 4,
+): Certificate {
+  const ballot = { epoch: 1n, taskId, round: 0n, verdict: VERDICTS.accept, ...digests };
+  const signatures = VALIDATORS.slice(0, voters).map(({ secretKey }) => signVote(DOMAINS.quorum, ballot, secretKey));
+  return assembleCertificate(DOMAINS.quorum, EPOCH, { taskId, round: 0n, ...digests }, signatures);
+}
+
+/** Both parties' signatures. */
+export function signReceipt(receipt: Receipt): { user: `0x${string}`; node: `0x${string}` } {
+  const digest = receiptDigest(DOMAINS.settlement, receipt);
+  return { user: signDigest(USER.secretKey, digest), node: signDigest(NODE.secretKey, digest) };
+}
+
+/** An honest bundle. `keys` replaces the keys that it is made with, everything else consistently so. */
+export function makeBundle(keys = { dataset: DATASET_KEY, model: MODEL_KEY }): Bundle {
+  const domain = DOMAINS.gate;
+  const root = digestOf("root");
+  const pov: PointOfView = {
+    creator: CREATOR.account,
+    dataHash: digestOf("stream"),
+    dataTag: "dataset metadata",
+    dataType: "bytes",
+    dataSize: 31n * 500n,
+    timestamp: NOW,
+    dataRoot: `0x00${root.slice(4)}`,
+    records: 12n,
+    elements: 500n,
+  };
+  const statement: DatasetStatement = {
+    task: task("dataset", keys.dataset),
+    asset: { class: 1n, commitment: pov.dataRoot, metadataDigest: povDigest(domain, pov), supply: 1n, parents: [] },
+    chunkIndex: 1n,
+    chunkElements: 240n,
+  };
+  const proof = simulateProof(keys.dataset, publicSignals(domain, "DatasetStatement", statement), "dataset");
+  const evidence = (name: "DatasetStatement" | "ModelStatement", value: never, of: typeof MODEL_KEY, by: Proof) => ({
+    statementDigest: statementDigest(domain, name, value),
+    evidenceDigest: verifyStatement(domain, name, value, of.vkey, by).evidenceDigest,
+  });
+
+  const sample: InferenceStatement = {
+    task: task("sample", keys.model),
+    modelDigest: MODEL_DIGEST,
+    output: 0n,
+    inputCommitment: 4242n,
+  };
+  const modelStatement: ModelStatement = {
+    asset: {
+      class: 2n,
+      commitment: MODEL_DIGEST,
+      metadataDigest: documentDigest({ name: "spam" }),
+      supply: 1n,
+      parents: [datId(1n, pov.dataRoot)],
+    },
+    circuitDigest: digestOf("model circuit"),
+    sample,
+  };
+  const sampleProof = simulateProof(keys.model, publicSignals(domain, "ModelStatement", modelStatement), "sample");
+
+  const answer: InferenceStatement = {
+    task: task("inference", keys.model, USER, NODE),
+    modelDigest: MODEL_DIGEST,
+    output: 1n,
+    inputCommitment: 99n,
+  };
+  const answerProof = simulateProof(keys.model, publicSignals(domain, "InferenceStatement", answer), "answer");
+  const receipt: Receipt = {
+    user: USER.account,
+    node: NODE.account,
+    datId: datId(2n, MODEL_DIGEST),
+    nonce: 1n,
+    cost: 1001n,
+    costCap: 2000n,
+    token: `0x${"00".repeat(20)}`,
+    parameterVersion: 1n,
+    deadline: NOW + 3600n,
+    usage: 1n,
+    requestHash: toHex(bigIntToBytes(answer.inputCommitment, 32)),
+    responseHash: statementDigest(domain, "InferenceStatement", answer),
+    evidenceDigest: verifyStatement(domain, "InferenceStatement", answer, keys.model.vkey, answerProof).evidenceDigest,
+  };
+  return {
+    dataset: {
+      pov,
+      povSignature: signDigest(CREATOR.secretKey, povDigest(domain, pov)),
+      statement,
+      proof,
+      verifyingKey: keys.dataset.vkey,
+      certificate: certify(
+        statement.task.taskId,
+        evidence("DatasetStatement", statement as never, keys.dataset, proof),
+      ),
+    },
+    model: {
+      statement: modelStatement,
+      proof: sampleProof,
+      verifyingKey: keys.model.vkey,
+      certificate: certify(
+        sample.task.taskId,
+        evidence("ModelStatement", modelStatement as never, keys.model, sampleProof),
+      ),
+    },
+    inference: { statement: answer, proof: answerProof, receipt, signatures: signReceipt(receipt) },
+  };
+}
+
+/** Every leaf of a JSON document, as a path. */
+export function leaves(value: unknown, path: (string | number)[] = []): (string | number)[][] {
+  if (Array.isArray(value)) return value.flatMap((item, i) => leaves(item, [...path, i]));
+  if (typeof value === "object" && value !== null) {
+    return Object.entries(value).flatMap(([key, item]) => leaves(item, [...path, key]));
+  }
+  return [path];
+}
+
+/** A copy with one leaf changed. */
+export function withLeaf(document: unknown, path: readonly (string | number)[], change: (old: never) => unknown): unknown {
+  const copy = structuredClone(document);
+  let at = copy as Record<string | number, unknown>;
+  for (const key of path.slice(0, -1)) at = at[key] as Record<string | number, unknown>;
+  const last = path.at(-1)!;
+  at[last] = change(at[last] as never);
+  return copy;
+}

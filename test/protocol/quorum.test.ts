@@ -1,0 +1,253 @@
+import { AbiCoder, keccak256, verifyTypedData } from "ethers";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { AnchorError } from "../../src/errors.js";
+import { type Hex, toHex } from "../../src/field/bytes.js";
+import { bigIntToBytes } from "../../src/field/scalar.js";
+import { checkPov, type PointOfView, povDigest } from "../../src/protocol/pov.js";
+import {
+  assembleCertificate,
+  type Certificate,
+  certificateFromJson,
+  certificateToJson,
+  checkCertificate,
+  type Epoch,
+  epochHash,
+  signVote,
+  VERDICTS,
+  type Vote,
+  VOTE_TYPES,
+} from "../../src/protocol/quorum.js";
+import { checkReceipt, DEFAULT_SHARES, type Receipt, receiptDigest, splitCost } from "../../src/protocol/settlement.js";
+import { accountOf, recoverSigner, signDigest } from "../../src/protocol/signature.js";
+import { digestOf, DOMAINS, EPOCH, party, VALIDATORS } from "../support/parties.js";
+
+const SECP256K1_N = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
+
+function code(run: () => unknown): string {
+  try {
+    run();
+    return "accepted";
+  } catch (error) {
+    if (!(error instanceof AnchorError)) throw error;
+    return error.code;
+  }
+}
+
+const subject = { taskId: digestOf("task"), statementDigest: digestOf("statement"), evidenceDigest: digestOf("proof") };
+const ballot: Vote = { epoch: 1n, round: 0n, verdict: VERDICTS.accept, ...subject };
+
+function votes(voters: readonly { secretKey: Hex }[], over = ballot): Hex[] {
+  return voters.map(({ secretKey }) => signVote(DOMAINS.quorum, over, secretKey));
+}
+
+function certificate(voters = VALIDATORS): Certificate {
+  return assembleCertificate(DOMAINS.quorum, EPOCH, { round: 0n, ...subject }, votes(voters));
+}
+
+const check = (made: Certificate, epochs: readonly Epoch[] = [EPOCH], about = subject) =>
+  code(() => checkCertificate(DOMAINS.quorum, epochs, made, about));
+
+describe("signatures", () => {
+  const signer = party("signer");
+  const digest = digestOf("message");
+  const signature = signDigest(signer.secretKey, digest);
+
+  it("recover to the signer, and ethers agrees on typed data", () => {
+    expect(recoverSigner(digest, signature)).toBe(signer.account);
+    const domain = { name: "anchorproof", version: "1", ...DOMAINS.quorum };
+    const [vote] = votes([signer]);
+    expect(verifyTypedData(domain, { Vote: [...VOTE_TYPES["Vote"]!] }, ballot, vote!).toLowerCase()).toBe(signer.account);
+  });
+
+  it("have one spelling: no high s, no v of 0 or 1, no other length or case", () => {
+    const r = signature.slice(2, 66);
+    const s = BigInt(`0x${signature.slice(66, 130)}`);
+    const v = Number.parseInt(signature.slice(130), 16);
+    const twin = `0x${r}${toHex(bigIntToBytes(SECP256K1_N - s, 32)).slice(2)}${(55 - v).toString(16)}`;
+    for (const other of [
+      twin,
+      `${signature.slice(0, 130)}${(v - 27).toString(16).padStart(2, "0")}`,
+      signature.slice(0, -2),
+      `${signature}00`,
+      signature.toUpperCase().replace("0X", "0x"),
+      `0x${"00".repeat(65)}`,
+      `0x${"ff".repeat(64)}1b`,
+      undefined,
+      7,
+    ]) {
+      expect(code(() => recoverSigner(digest, other))).toBe("SIGNATURE_INVALID");
+    }
+  });
+
+  it("refuse keys that are none", () => {
+    expect(code(() => accountOf(`0x${"00".repeat(32)}`))).toBe("INPUT_INVALID");
+    expect(code(() => accountOf("0x01"))).toBe("INPUT_INVALID");
+  });
+});
+
+describe("certificates", () => {
+  it("of four and of three votes of four hold", () => {
+    expect(check(certificate())).toBe("accepted");
+    expect(check(certificate(VALIDATORS.slice(1)))).toBe("accepted");
+  });
+
+  it("need more than two thirds: exactly two thirds is not enough", () => {
+    const members = VALIDATORS.slice(0, 3).map(({ account }) => ({ account, weight: 1n }));
+    const epoch: Epoch = { epoch: 1n, members };
+    expect(code(() => assembleCertificate(DOMAINS.quorum, epoch, { round: 0n, ...subject }, votes(VALIDATORS.slice(0, 2))))).toBe(
+      "QUORUM_NOT_REACHED",
+    );
+    const heavier = { epoch: 1n, members: members.map((member, i) => ({ ...member, weight: i < 2 ? 3n : 2n })) };
+    expect(check({ ...certificate(), votes: certificate(VALIDATORS).votes.slice(0, 2) }, [heavier])).toBe("accepted");
+  });
+
+  it("count a member once, and outsiders not at all", () => {
+    const [first] = VALIDATORS;
+    const signatures = votes([first!, first!, first!, party("outsider"), party("another")]);
+    expect(code(() => assembleCertificate(DOMAINS.quorum, EPOCH, { round: 0n, ...subject }, signatures))).toBe(
+      "QUORUM_NOT_REACHED",
+    );
+    const vote = certificate().votes[0]!;
+    expect(check({ ...certificate(), votes: [vote, vote, ...certificate().votes.slice(1)] })).toBe("CERTIFICATE_INVALID");
+  });
+
+  it("are spoiled by a foreign, moved or unordered vote", () => {
+    const made = certificate();
+    const outsider = party("outsider");
+    const foreign = { validator: outsider.account, signature: votes([outsider])[0]! };
+    const sorted = [...made.votes, foreign].sort((a, b) => (a.validator < b.validator ? -1 : 1));
+    expect(check({ ...made, votes: sorted })).toBe("CERTIFICATE_INVALID");
+    expect(check({ ...made, votes: [...made.votes].reverse() })).toBe("CERTIFICATE_INVALID");
+    const moved = made.votes.map((vote, i) => ({ ...vote, signature: made.votes[(i + 1) % 4]!.signature }));
+    expect(check({ ...made, votes: moved })).toBe("CERTIFICATE_INVALID");
+  });
+
+  it("are for one statement, one proof, one task, one round, one epoch and one contract", () => {
+    for (const key of ["taskId", "statementDigest", "evidenceDigest"] as const) {
+      expect(check(certificate(), [EPOCH], { ...subject, [key]: digestOf("other") })).toBe("CERTIFICATE_INVALID");
+    }
+    expect(check({ ...certificate(), round: 1n })).toBe("CERTIFICATE_INVALID");
+    expect(check({ ...certificate(), epoch: 2n })).toBe("EPOCH_UNKNOWN");
+    expect(check({ ...certificate(), epoch: 2n }, [{ ...EPOCH, epoch: 2n }])).toBe("CERTIFICATE_INVALID");
+    expect(code(() => checkCertificate(DOMAINS.gate, [EPOCH], certificate(), subject))).toBe("CERTIFICATE_INVALID");
+  });
+
+  it("do not count rejecting votes", () => {
+    const against = votes(VALIDATORS, { ...ballot, verdict: VERDICTS.reject });
+    expect(code(() => assembleCertificate(DOMAINS.quorum, EPOCH, { round: 0n, ...subject }, against))).toBe(
+      "QUORUM_NOT_REACHED",
+    );
+  });
+
+  it("survive JSON, and only JSON of their own shape", () => {
+    expect(certificateFromJson(certificateToJson(certificate()), "c")).toEqual(certificate());
+    for (const wrong of [null, {}, { ...certificateToJson(certificate()), votes: [{}] }, { ...certificateToJson(certificate()), votes: 1 }]) {
+      expect(code(() => certificateFromJson(wrong, "c"))).toBe("CERTIFICATE_INVALID");
+    }
+  });
+});
+
+describe("epochs", () => {
+  it("hash as abi.encode(uint64, address[], uint256[]) does", () => {
+    const encoded = AbiCoder.defaultAbiCoder().encode(
+      ["uint64", "address[]", "uint256[]"],
+      [EPOCH.epoch, EPOCH.members.map(({ account }) => account), EPOCH.members.map(({ weight }) => weight)],
+    );
+    expect(epochHash(EPOCH)).toBe(keccak256(encoded));
+  });
+
+  it("have members in order, once, with weight", () => {
+    const [a, b] = EPOCH.members as [Epoch["members"][0], Epoch["members"][0]];
+    for (const members of [[], [b, a], [a, a], [{ ...a, weight: 0n }, b]]) {
+      expect(code(() => epochHash({ epoch: 1n, members }))).toBe("TRUST_INVALID");
+    }
+  });
+});
+
+describe("settlement", () => {
+  it("splits exactly: nothing is lost or made, the remainder is the pool's", () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: 0n, max: 1n << 200n }), (cost) => {
+        const { creator, node, pool } = splitCost(cost);
+        expect(creator + node + pool).toBe(cost);
+        expect(creator).toBe((cost * 7n) / 10n);
+        expect(node).toBe(cost / 5n);
+        expect(pool * 10n >= cost && pool * 10n < cost + 20n).toBe(true);
+      }),
+    );
+    expect(splitCost(1n)).toEqual({ creator: 0n, node: 0n, pool: 1n });
+    expect(code(() => splitCost(1n, { ...DEFAULT_SHARES, pool: 999n }))).toBe("INPUT_INVALID");
+  });
+
+  const [user, node] = [party("user"), party("node")];
+  const receipt: Receipt = {
+    user: user.account,
+    node: node.account,
+    datId: 1n,
+    nonce: 1n,
+    cost: 10n,
+    costCap: 10n,
+    token: `0x${"00".repeat(20)}`,
+    parameterVersion: 1n,
+    deadline: 1n,
+    usage: 1n,
+    requestHash: digestOf("q"),
+    responseHash: digestOf("a"),
+    evidenceDigest: digestOf("e"),
+  };
+  const sign = (of: Receipt, domain = DOMAINS.settlement) => ({
+    user: signDigest(user.secretKey, receiptDigest(domain, of)),
+    node: signDigest(node.secretKey, receiptDigest(domain, of)),
+  });
+  const outcome = (of: Receipt, signatures = sign(of)) => code(() => checkReceipt(DOMAINS.settlement, of, signatures));
+
+  it("accepts a receipt signed by both, and no other", () => {
+    expect(outcome(receipt)).toBe("accepted");
+    expect(outcome({ ...receipt, cost: 11n })).toBe("RECEIPT_INVALID");
+    expect(outcome({ ...receipt, node: user.account })).toBe("RECEIPT_INVALID");
+    expect(outcome({ ...receipt, cost: 9n }, sign(receipt))).toBe("SIGNATURE_INVALID");
+    const { user: byUser, node: byNode } = sign(receipt);
+    expect(outcome(receipt, { user: byNode, node: byUser })).toBe("SIGNATURE_INVALID");
+    expect(outcome(receipt, { user: byNode, node: byNode })).toBe("SIGNATURE_INVALID");
+    expect(outcome(receipt, sign(receipt, DOMAINS.gate))).toBe("SIGNATURE_INVALID");
+    expect(outcome(receipt, sign(receipt, { ...DOMAINS.settlement, chainId: 1n }))).toBe("SIGNATURE_INVALID");
+  });
+});
+
+describe("POV submissions", () => {
+  const creator = party("creator");
+  const pov: PointOfView = {
+    creator: creator.account,
+    dataHash: digestOf("data"),
+    dataTag: "inference prompt",
+    dataType: "f32",
+    dataSize: 310n,
+    timestamp: 1_000_000n,
+    dataRoot: digestOf("root"),
+    records: 2n,
+    elements: 10n,
+  };
+  const outcome = (change: Partial<PointOfView>, now?: bigint) => {
+    const changed = { ...pov, ...change };
+    const signature = signDigest(creator.secretKey, povDigest(DOMAINS.gate, changed));
+    return code(() => checkPov(DOMAINS.gate, changed, signature, now));
+  };
+
+  it("follow their rules", () => {
+    expect(outcome({})).toBe("accepted");
+    expect(outcome({ dataTag: "anything" })).toBe("POV_INVALID");
+    expect(outcome({ dataType: "f128" })).toBe("POV_INVALID");
+    expect(outcome({ records: 0n })).toBe("POV_INVALID");
+    expect(outcome({ records: 11n })).toBe("POV_INVALID");
+    expect(outcome({ dataSize: 311n })).toBe("POV_INVALID");
+    expect(outcome({ creator: party("other").account })).toBe("SIGNATURE_INVALID");
+  });
+
+  it("have a clock, with its edges", () => {
+    expect(outcome({}, pov.timestamp - 300n)).toBe("accepted");
+    expect(outcome({}, pov.timestamp - 301n)).toBe("POV_INVALID");
+    expect(outcome({}, pov.timestamp + 7n * 86_400n)).toBe("accepted");
+    expect(outcome({}, pov.timestamp + 7n * 86_400n + 1n)).toBe("POV_INVALID");
+  });
+});

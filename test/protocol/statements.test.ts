@@ -1,0 +1,193 @@
+import { TypedDataEncoder } from "ethers";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { isAnchorError } from "../../src/errors.js";
+import { type Hex, toHex } from "../../src/field/bytes.js";
+import { R } from "../../src/field/scalar.js";
+import { encodeType, structFromJson, structToJson, type TypeTable, typedDigest } from "../../src/protocol/eip712.js";
+import { POV_TYPES } from "../../src/protocol/pov.js";
+import { VOTE_TYPES } from "../../src/protocol/quorum.js";
+import { RECEIPT_TYPES } from "../../src/protocol/settlement.js";
+import {
+  CIRCUIT_TYPES,
+  contextSignal,
+  type DatasetStatement,
+  datId,
+  type InferenceStatement,
+  publicSignals,
+  STATEMENT_TYPES,
+  statementFromJson,
+  statementToJson,
+  type Task,
+} from "../../src/protocol/statements.js";
+import { digestOf, DOMAINS } from "../support/parties.js";
+
+/** Any value of a struct type. */
+function arbitrary(types: TypeTable, name: string): fc.Arbitrary<Record<string, unknown>> {
+  const of = (type: string): fc.Arbitrary<unknown> => {
+    if (type.endsWith("[]")) return fc.array(of(type.slice(0, -2)), { maxLength: 4 });
+    if (types[type]) return arbitrary(types, type);
+    if (type === "string") return fc.string({ unit: "grapheme" });
+    const bytes = (n: number) => fc.uint8Array({ minLength: n, maxLength: n }).map(toHex);
+    if (type === "bytes32") return bytes(32);
+    if (type === "address") return bytes(20);
+    return fc.bigInt({ min: 0n, max: (1n << BigInt(type.slice(4))) - 1n });
+  };
+  return fc.record(Object.fromEntries(types[name]!.map((field) => [field.name, of(field.type)])));
+}
+
+const STRUCTS: [string, TypeTable][] = [
+  ["DatasetStatement", STATEMENT_TYPES],
+  ["InferenceStatement", STATEMENT_TYPES],
+  ["ModelStatement", STATEMENT_TYPES],
+  ["Vote", VOTE_TYPES],
+  ["Receipt", RECEIPT_TYPES],
+  ["PointOfView", POV_TYPES],
+];
+
+describe.each(STRUCTS)("%s as typed data", (name, types) => {
+  /** ethers wants exactly the types that the primary one reaches. */
+  const reached = () => {
+    const names = encodeType(types, name)
+      .split(")")
+      .map((part) => part.split("(")[0]!)
+      .filter(Boolean);
+    return Object.fromEntries(names.map((each) => [each, [...types[each]!]]));
+  };
+
+  it("has ethers' digest", () => {
+    const domain = { name: "anchorproof", version: "1", ...DOMAINS.gate };
+    fc.assert(
+      fc.property(arbitrary(types, name), (value) => {
+        expect(typedDigest(DOMAINS.gate, types, name, value)).toBe(TypedDataEncoder.hash(domain, reached(), value));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it("survives JSON, in one spelling", () => {
+    fc.assert(
+      fc.property(arbitrary(types, name), (value) => {
+        const json = JSON.parse(JSON.stringify(structToJson(types, name, value)));
+        expect(structFromJson(types, name, json, "INPUT_INVALID", "it")).toEqual(value);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+const task: Task = {
+  keyDigest: digestOf("key"),
+  taskId: digestOf("task"),
+  requester: `0x${"11".repeat(20)}`,
+  payee: `0x${"22".repeat(20)}`,
+  nonce: 3n,
+  deadline: 4n,
+};
+
+const dataset: DatasetStatement = {
+  task,
+  asset: { class: 1n, commitment: `0x00${"01".repeat(31)}`, metadataDigest: digestOf("m"), supply: 1n, parents: [9n] },
+  chunkIndex: 5n,
+  chunkElements: 240n,
+};
+
+describe("the context", () => {
+  const context = (domain = DOMAINS.gate, type: Hex = CIRCUIT_TYPES.inference, of = task) =>
+    contextSignal(domain, type, of);
+
+  it("is fixed (golden value, the same on chain)", () => {
+    expect(context()).toMatchInlineSnapshot(`7289398454885065445745274425786189749703987106753862193131673524754915478287n`);
+  });
+
+  it("is never more than 253 bits, and changes with everything in it", () => {
+    expect(context() >> 253n).toBe(0n);
+    const others = [
+      context({ ...DOMAINS.gate, chainId: 1n }),
+      context(DOMAINS.quorum),
+      context(DOMAINS.gate, CIRCUIT_TYPES.datasetChunk),
+      ...(["keyDigest", "taskId"] as const).map((k) => context(DOMAINS.gate, undefined, { ...task, [k]: digestOf("x") })),
+      context(DOMAINS.gate, undefined, { ...task, requester: task.payee }),
+      context(DOMAINS.gate, undefined, { ...task, payee: task.requester }),
+      context(DOMAINS.gate, undefined, { ...task, nonce: 4n }),
+      context(DOMAINS.gate, undefined, { ...task, deadline: 5n }),
+    ];
+    expect(new Set([context(), ...others]).size).toBe(1 + others.length);
+  });
+});
+
+describe("public signals", () => {
+  it("are the statement's values in the circuit's order, then the context", () => {
+    expect(publicSignals(DOMAINS.gate, "DatasetStatement", dataset)).toEqual([
+      BigInt(dataset.asset.commitment),
+      5n,
+      240n,
+      contextSignal(DOMAINS.gate, CIRCUIT_TYPES.datasetChunk, task),
+    ]);
+  });
+
+  it.each([
+    ["a root above r", { asset: { ...dataset.asset, commitment: `0x${"ff".repeat(32)}` as Hex } }],
+    ["an index that wraps", { chunkIndex: 5n + R }],
+    ["the class of a model", { asset: { ...dataset.asset, class: 2n } }],
+  ])("refuse %s", (_, change) => {
+    expect(() => publicSignals(DOMAINS.gate, "DatasetStatement", { ...dataset, ...change })).toThrow(
+      expect.objectContaining({ code: "STATEMENT_INVALID" }),
+    );
+  });
+
+  it("refuse a model statement whose sample is of another model, or whose asset is no model", () => {
+    const sample: InferenceStatement = { task, modelDigest: digestOf("a"), output: 1n, inputCommitment: 2n };
+    const asset = { ...dataset.asset, class: 2n, commitment: digestOf("a") };
+    const statement = { asset, circuitDigest: digestOf("c"), sample };
+    expect(publicSignals(DOMAINS.gate, "ModelStatement", statement)).toHaveLength(3);
+    for (const wrong of [
+      { ...statement, asset: { ...asset, commitment: digestOf("b") } },
+      { ...statement, asset: { ...asset, class: 1n } },
+    ]) {
+      expect(() => publicSignals(DOMAINS.gate, "ModelStatement", wrong)).toThrow(
+        expect.objectContaining({ code: "STATEMENT_INVALID" }),
+      );
+    }
+  });
+});
+
+describe("strict JSON", () => {
+  const json = () => statementToJson("DatasetStatement", dataset) as Record<string, Record<string, unknown>>;
+  const refuse = (change: (copy: ReturnType<typeof json>) => void) => {
+    const copy = structuredClone(json());
+    change(copy);
+    try {
+      statementFromJson("DatasetStatement", copy, "statement");
+    } catch (error) {
+      return isAnchorError(error, "STATEMENT_INVALID");
+    }
+    return false;
+  };
+
+  it.each([
+    ["a number for a decimal string", (copy: ReturnType<typeof json>) => void (copy["task"]!["nonce"] = 3)],
+    ["a leading zero", (copy: ReturnType<typeof json>) => void (copy["task"]!["nonce"] = "03")],
+    ["a sign", (copy: ReturnType<typeof json>) => void (copy["task"]!["nonce"] = "+3")],
+    ["hexadecimal", (copy: ReturnType<typeof json>) => void (copy["task"]!["nonce"] = "0x3")],
+    ["more than 256 bits", (copy: ReturnType<typeof json>) => void (copy["task"]!["nonce"] = (1n << 256n).toString())],
+    ["a class above 8 bits", (copy: ReturnType<typeof json>) => void (copy["asset"]!["class"] = "256")],
+    ["a checksummed address", (copy: ReturnType<typeof json>) => void (copy["task"]!["payee"] = `0x${"Aa".repeat(20)}`)],
+    ["a short address", (copy: ReturnType<typeof json>) => void (copy["task"]!["payee"] = "0x11")],
+    ["a missing field", (copy: ReturnType<typeof json>) => void delete copy["task"]!["payee"]],
+    ["an unknown field", (copy: ReturnType<typeof json>) => void (copy["task"]!["extra"] = "1")],
+    ["an object for an array", (copy: ReturnType<typeof json>) => void (copy["asset"]!["parents"] = {})],
+  ])("refuses %s", (_, change) => {
+    expect(refuse(change)).toBe(true);
+  });
+
+  it("accepts what it writes", () => {
+    expect(refuse(() => {})).toBe(false);
+  });
+});
+
+describe("DAT ids", () => {
+  it("differ by class and commitment", () => {
+    expect(new Set([datId(1n, digestOf("a")), datId(2n, digestOf("a")), datId(1n, digestOf("b"))]).size).toBe(3);
+  });
+});
