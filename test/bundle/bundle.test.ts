@@ -19,12 +19,12 @@ import { keyDigest } from "../../src/verifier/groth16.js";
 import { rerandomise, simulateKey, simulateProof } from "../chain/simulated.js";
 import { DOMAINS, EPOCH } from "../support/parties.js";
 import {
-  certify,
   CREATOR,
+  certify,
   DATASET_KEY,
   leaves,
-  makeBundle,
   MODEL_KEY,
+  makeBundle,
   NODE,
   NOW,
   signReceipt,
@@ -69,7 +69,9 @@ describe("an honest bundle", () => {
       "inference.proof",
       "inference.receipt",
     ]);
-    expect(verdict.notProven.join("\n")).toMatch(/development key[\s\S]*TEE[\s\S]*SHA-256[\s\S]*trained on[\s\S]*features/);
+    expect(verdict.notProven.join("\n")).toMatch(
+      /development key[\s\S]*TEE[\s\S]*SHA-256[\s\S]*trained on[\s\S]*features/,
+    );
   });
 
   it("survives a round trip, and gives two verifiers the same bytes", () => {
@@ -217,7 +219,10 @@ describe("evidence from elsewhere", () => {
   it("the dataset's key does not serve for inferences, nor a model's for another model", () => {
     const swapped = { ...TRUST, keys: TRUST.keys.map((key) => ({ ...key, circuit: "dataset-chunk" as const })) };
     expect(check(honest, swapped)).toContain("model.key");
-    const other = { ...TRUST, keys: [TRUST.keys[0]!, { ...TRUST.keys[1]!, modelDigest: TRUST.keys[0]!.circuitDigest }] };
+    const other = {
+      ...TRUST,
+      keys: [TRUST.keys[0]!, { ...TRUST.keys[1]!, modelDigest: TRUST.keys[0]!.circuitDigest }],
+    };
     expect(check(honest, other)).toContain("model.identity");
     expect(check(honest, other)).toContain("inference.proof");
   });
@@ -226,7 +231,10 @@ describe("evidence from elsewhere", () => {
     const bad = simulateKey(3, "own model");
     const forged = { ...bad, vkey: { ...bad.vkey, delta: bad.vkey.gamma } };
     const trust = { ...TRUST, keys: [TRUST.keys[0]!, { ...TRUST.keys[1]!, keyDigest: keyDigest(forged.vkey) }] };
-    const verdict = verifyBundle(bundleToJson({ ...honest, model: { ...honest.model, verifyingKey: forged.vkey } }), trust);
+    const verdict = verifyBundle(
+      bundleToJson({ ...honest, model: { ...honest.model, verifyingKey: forged.vkey } }),
+      trust,
+    );
     expect(verdict.claims.find(({ id }) => id === "model.key")?.failure?.code).toBe("KEY_FORGEABLE");
   });
 
@@ -241,14 +249,23 @@ describe("evidence from elsewhere", () => {
 
   it("another quorum contract, another epoch, another quorum", () => {
     const contracts = { ...TRUST.contracts, quorum: TRUST.contracts.token };
-    expect(check(honest, { ...TRUST, contracts })).toEqual(["dataset.certificate", "model.certificate", "model.lineage"]);
+    expect(check(honest, { ...TRUST, contracts })).toEqual([
+      "dataset.certificate",
+      "model.certificate",
+      "model.lineage",
+    ]);
     expect(check(honest, { ...TRUST, epochs: [{ ...EPOCH, epoch: 2n }] })).toContain("dataset.certificate");
     const members = [{ account: `0x${"00".repeat(19)}01` as const, weight: 100n }, ...EPOCH.members.slice(1)];
     expect(check(honest, { ...TRUST, epochs: [{ epoch: 1n, members }] })).toContain("dataset.certificate");
   });
 
   it("a receipt for another token, question or version, though both signed it", () => {
-    for (const change of [{ datId: 1n }, { requestHash: TRUST.keys[0]!.keyDigest }, { parameterVersion: 2n }, { cost: 2001n }]) {
+    for (const change of [
+      { datId: 1n },
+      { requestHash: TRUST.keys[0]!.keyDigest },
+      { parameterVersion: 2n },
+      { cost: 2001n },
+    ]) {
       const receipt = { ...honest.inference.receipt, ...change };
       const inference = { ...honest.inference, receipt, signatures: signReceipt(receipt) };
       expect(check({ ...honest, inference })).toEqual(["inference.receipt"]);

@@ -18,7 +18,7 @@ import {
 import { keyDigest, type Proof } from "../../src/verifier/groth16.js";
 import { verifyStatement } from "../../src/verifier/statement.js";
 import { simulateKey, simulateProof } from "../chain/simulated.js";
-import { digestOf, DOMAINS, EPOCH, party, trustWith, VALIDATORS } from "../support/parties.js";
+import { DOMAINS, digestOf, EPOCH, party, trustWith, VALIDATORS } from "../support/parties.js";
 
 export const CREATOR = party("creator");
 export const NODE = party("node");
@@ -176,7 +176,11 @@ export function leaves(value: unknown, path: (string | number)[] = []): (string 
 }
 
 /** A copy with one leaf changed. */
-export function withLeaf(document: unknown, path: readonly (string | number)[], change: (old: never) => unknown): unknown {
+export function withLeaf(
+  document: unknown,
+  path: readonly (string | number)[],
+  change: (old: never) => unknown,
+): unknown {
   const copy = structuredClone(document);
   let at = copy as Record<string | number, unknown>;
   for (const key of path.slice(0, -1)) at = at[key] as Record<string | number, unknown>;

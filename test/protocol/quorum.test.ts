@@ -15,12 +15,12 @@ import {
   epochHash,
   signVote,
   VERDICTS,
-  type Vote,
   VOTE_TYPES,
+  type Vote,
 } from "../../src/protocol/quorum.js";
 import { checkReceipt, DEFAULT_SHARES, type Receipt, receiptDigest, splitCost } from "../../src/protocol/settlement.js";
 import { accountOf, recoverSigner, signDigest } from "../../src/protocol/signature.js";
-import { digestOf, DOMAINS, EPOCH, party, VALIDATORS } from "../support/parties.js";
+import { DOMAINS, digestOf, EPOCH, party, VALIDATORS } from "../support/parties.js";
 
 const SECP256K1_N = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
 
@@ -57,7 +57,9 @@ describe("signatures", () => {
     expect(recoverSigner(digest, signature)).toBe(signer.account);
     const domain = { name: "anchorproof", version: "1", ...DOMAINS.quorum };
     const [vote] = votes([signer]);
-    expect(verifyTypedData(domain, { Vote: [...VOTE_TYPES["Vote"]!] }, ballot, vote!).toLowerCase()).toBe(signer.account);
+    expect(verifyTypedData(domain, { Vote: [...VOTE_TYPES["Vote"]!] }, ballot, vote!).toLowerCase()).toBe(
+      signer.account,
+    );
   });
 
   it("have one spelling: no high s, no v of 0 or 1, no other length or case", () => {
@@ -95,9 +97,9 @@ describe("certificates", () => {
   it("need more than two thirds: exactly two thirds is not enough", () => {
     const members = VALIDATORS.slice(0, 3).map(({ account }) => ({ account, weight: 1n }));
     const epoch: Epoch = { epoch: 1n, members };
-    expect(code(() => assembleCertificate(DOMAINS.quorum, epoch, { round: 0n, ...subject }, votes(VALIDATORS.slice(0, 2))))).toBe(
-      "QUORUM_NOT_REACHED",
-    );
+    expect(
+      code(() => assembleCertificate(DOMAINS.quorum, epoch, { round: 0n, ...subject }, votes(VALIDATORS.slice(0, 2)))),
+    ).toBe("QUORUM_NOT_REACHED");
     const heavier = { epoch: 1n, members: members.map((member, i) => ({ ...member, weight: i < 2 ? 3n : 2n })) };
     expect(check({ ...certificate(), votes: certificate(VALIDATORS).votes.slice(0, 2) }, [heavier])).toBe("accepted");
   });
@@ -109,7 +111,9 @@ describe("certificates", () => {
       "QUORUM_NOT_REACHED",
     );
     const vote = certificate().votes[0]!;
-    expect(check({ ...certificate(), votes: [vote, vote, ...certificate().votes.slice(1)] })).toBe("CERTIFICATE_INVALID");
+    expect(check({ ...certificate(), votes: [vote, vote, ...certificate().votes.slice(1)] })).toBe(
+      "CERTIFICATE_INVALID",
+    );
   });
 
   it("are spoiled by a foreign, moved or unordered vote", () => {
@@ -142,7 +146,12 @@ describe("certificates", () => {
 
   it("survive JSON, and only JSON of their own shape", () => {
     expect(certificateFromJson(certificateToJson(certificate()), "c")).toEqual(certificate());
-    for (const wrong of [null, {}, { ...certificateToJson(certificate()), votes: [{}] }, { ...certificateToJson(certificate()), votes: 1 }]) {
+    for (const wrong of [
+      null,
+      {},
+      { ...certificateToJson(certificate()), votes: [{}] },
+      { ...certificateToJson(certificate()), votes: 1 },
+    ]) {
       expect(code(() => certificateFromJson(wrong, "c"))).toBe("CERTIFICATE_INVALID");
     }
   });

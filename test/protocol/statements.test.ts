@@ -20,7 +20,7 @@ import {
   statementToJson,
   type Task,
 } from "../../src/protocol/statements.js";
-import { digestOf, DOMAINS } from "../support/parties.js";
+import { DOMAINS, digestOf } from "../support/parties.js";
 
 /** Any value of a struct type. */
 function arbitrary(types: TypeTable, name: string): fc.Arbitrary<Record<string, unknown>> {
@@ -97,7 +97,9 @@ describe("the context", () => {
     contextSignal(domain, type, of);
 
   it("is fixed (golden value, the same on chain)", () => {
-    expect(context()).toMatchInlineSnapshot(`7289398454885065445745274425786189749703987106753862193131673524754915478287n`);
+    expect(context()).toMatchInlineSnapshot(
+      `7289398454885065445745274425786189749703987106753862193131673524754915478287n`,
+    );
   });
 
   it("is never more than 253 bits, and changes with everything in it", () => {
@@ -106,7 +108,9 @@ describe("the context", () => {
       context({ ...DOMAINS.gate, chainId: 1n }),
       context(DOMAINS.quorum),
       context(DOMAINS.gate, CIRCUIT_TYPES.datasetChunk),
-      ...(["keyDigest", "taskId"] as const).map((k) => context(DOMAINS.gate, undefined, { ...task, [k]: digestOf("x") })),
+      ...(["keyDigest", "taskId"] as const).map((k) =>
+        context(DOMAINS.gate, undefined, { ...task, [k]: digestOf("x") }),
+      ),
       context(DOMAINS.gate, undefined, { ...task, requester: task.payee }),
       context(DOMAINS.gate, undefined, { ...task, payee: task.requester }),
       context(DOMAINS.gate, undefined, { ...task, nonce: 4n }),
@@ -172,7 +176,10 @@ describe("strict JSON", () => {
     ["hexadecimal", (copy: ReturnType<typeof json>) => void (copy["task"]!["nonce"] = "0x3")],
     ["more than 256 bits", (copy: ReturnType<typeof json>) => void (copy["task"]!["nonce"] = (1n << 256n).toString())],
     ["a class above 8 bits", (copy: ReturnType<typeof json>) => void (copy["asset"]!["class"] = "256")],
-    ["a checksummed address", (copy: ReturnType<typeof json>) => void (copy["task"]!["payee"] = `0x${"Aa".repeat(20)}`)],
+    [
+      "a checksummed address",
+      (copy: ReturnType<typeof json>) => void (copy["task"]!["payee"] = `0x${"Aa".repeat(20)}`),
+    ],
     ["a short address", (copy: ReturnType<typeof json>) => void (copy["task"]!["payee"] = "0x11")],
     ["a missing field", (copy: ReturnType<typeof json>) => void delete copy["task"]!["payee"]],
     ["an unknown field", (copy: ReturnType<typeof json>) => void (copy["task"]!["extra"] = "1")],

@@ -8,18 +8,18 @@ import {
   evidenceDigest,
   keyDigest,
   lintVerifyingKey,
+  type Proof,
   parseProof,
   parsePublicSignals,
   parseVerifyingKey,
-  type Proof,
   proofToJson,
   type VerifyingKey,
   verifyGroth16,
   verifyingKeyToJson,
 } from "../../src/verifier/groth16.js";
 import { verifyStatement } from "../../src/verifier/statement.js";
+import { MODEL_KEY, makeBundle } from "../bundle/fixture.js";
 import { g1, rerandomise, simulateKey, simulateProof, wrongSubgroupG2 } from "../chain/simulated.js";
-import { makeBundle, MODEL_KEY } from "../bundle/fixture.js";
 import { DOMAINS } from "../support/parties.js";
 
 function code(run: () => unknown): string {
@@ -115,7 +115,14 @@ describe("strict parsing", () => {
   const wrong = wrongSubgroupG2();
   const badG2: [string, unknown][] = [
     ["infinity", [...zero2, ["1", "0"]]],
-    ["snarkjs' infinity", [["0", "0"], ["1", "0"], ["0", "0"]]],
+    [
+      "snarkjs' infinity",
+      [
+        ["0", "0"],
+        ["1", "0"],
+        ["0", "0"],
+      ],
+    ],
     ["outside the subgroup", [...wrong.map((c) => c.map(String)), ["1", "0"]]],
     ["parts exchanged", [...proof.b.map((c) => [...c].reverse().map(String)), ["1", "0"]]],
     ["x0 + q", [[(proof.b[0][0] + Q).toString(), proof.b[0][1].toString()], proof.b[1].map(String), ["1", "0"]]],
@@ -180,7 +187,10 @@ describe("key lint", () => {
 
   it.each([
     ["gamma = delta (Veil Cash, FoomCash)", { delta: key.vkey.gamma }],
-    ["gamma = -delta", { delta: [key.vkey.gamma[0], key.vkey.gamma[1].map((c) => (Q - c) % Q) as [bigint, bigint]] as const }],
+    [
+      "gamma = -delta",
+      { delta: [key.vkey.gamma[0], key.vkey.gamma[1].map((c) => (Q - c) % Q) as [bigint, bigint]] as const },
+    ],
     ["delta at the generator", { delta: generator.delta }],
     ["beta at the generator", { beta: generator.beta }],
     ["alpha at the generator", { alpha: generator.alpha }],
@@ -212,7 +222,8 @@ describe("digests", () => {
   it("change with every point of the key", () => {
     const digests = new Set([keyDigest(key.vkey)]);
     const other = simulateKey(2, "other").vkey;
-    for (const part of ["alpha", "beta", "gamma", "delta"] as const) digests.add(keyDigest({ ...key.vkey, [part]: other[part] }));
+    for (const part of ["alpha", "beta", "gamma", "delta"] as const)
+      digests.add(keyDigest({ ...key.vkey, [part]: other[part] }));
     for (let i = 0; i < 3; i++) {
       digests.add(keyDigest({ ...key.vkey, ic: key.vkey.ic.map((point, j) => (i === j ? other.ic[j]! : point)) }));
     }

@@ -1,0 +1,308 @@
+/** The command line as its users meet it: a process, its output, its exit status. */
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as snarkjs from "snarkjs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { bundleToJson, trustToJson } from "../../src/bundle/index.js";
+import { compileCircuit } from "../../src/circuit/compile.js";
+import { developmentKey } from "../../src/circuit/setup.js";
+import { calculateWtns } from "../../src/circuit/witness.js";
+import { extractFeatures, featuresToFloat } from "../../src/model/features.js";
+import { PACKAGE_ROOT } from "../../src/paths.js";
+import { proofToJson, verifyingKeyToJson } from "../../src/verifier/groth16.js";
+import { leaves, makeBundle, TRUST, withLeaf } from "../bundle/fixture.js";
+import { simulateKey, simulateProof } from "../chain/simulated.js";
+
+let directory: string;
+
+interface Run {
+  status: number;
+  out: string;
+  err: string;
+}
+
+function anchorproof(...args: string[]): Promise<Run> {
+  return new Promise((resolve) => {
+    const options = { cwd: directory, env: { ...process.env, ANCHORPROOF_DEBUG: "" }, maxBuffer: 1 << 26 };
+    execFile(process.execPath, [join(PACKAGE_ROOT, "dist", "cli", "main.js"), ...args], options, (error, out, err) => {
+      resolve({ status: error ? Number(error.code) : 0, out, err });
+    });
+  });
+}
+
+/** Writes JSON and gives its path. */
+async function file(name: string, content: unknown): Promise<string> {
+  const path = join(directory, name);
+  await writeFile(path, typeof content === "string" ? content : JSON.stringify(content));
+  return path;
+}
+
+const json = async (path: string) => JSON.parse(await readFile(join(directory, path), "utf8"));
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "anchorproof-cli-"));
+});
+
+afterAll(async () => {
+  await rm(directory, { recursive: true, force: true });
+  await (globalThis as { curve_bn128?: { terminate(): Promise<void> } }).curve_bn128?.terminate();
+});
+
+describe("help", () => {
+  it("lists every command, and describes each", async () => {
+    const { status, out } = await anchorproof("--help");
+    expect(status).toBe(0);
+    const commands = [...out.matchAll(/^ {2}(\w+(?: \w+)?) {2,}\S/gm)].map(([, name]) => name!);
+    expect(commands).toEqual([
+      "demo",
+      "dataset commit",
+      "dataset prove",
+      "model import",
+      "prove inference",
+      "prove circuit",
+      "verify",
+      "bench",
+    ]);
+    for (const name of commands) {
+      const help = await anchorproof(...name.split(" "), "--help");
+      expect(help.status).toBe(0);
+      expect(help.out).toContain(`usage: anchorproof ${name}`);
+    }
+    expect((await anchorproof("dataset", "--help")).out).toContain("dataset prove");
+    expect((await anchorproof()).status).toBe(0);
+    expect((await anchorproof("--version")).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe("mistakes give one line with a code, and status 1", () => {
+  it.each([
+    [["nonsense"], "USAGE"],
+    [["dataset"], "USAGE"],
+    [["dataset", "nonsense"], "USAGE"],
+    [["verify", "--nonsense"], "USAGE"],
+    [["verify", "a.json", "b.json"], "USAGE"],
+    [["verify"], "USAGE"],
+    [["verify", "a.json", "--proof", "b.json"], "USAGE"],
+    [["verify", "missing.json", "--trust", "missing.json"], "FILE_NOT_FOUND"],
+    [["dataset", "commit"], "USAGE"],
+    [["dataset", "commit", "missing"], "FILE_NOT_FOUND"],
+    [["dataset", "prove", "missing"], "FILE_NOT_FOUND"],
+    [["dataset", "prove", "missing", "--chunk", "-1"], "USAGE"],
+    [["model", "import"], "USAGE"],
+    [["model", "import", "missing.onnx"], "USAGE"],
+    [["model", "import", "missing.onnx", "--calibration", "missing.json"], "FILE_NOT_FOUND"],
+    [["prove", "inference"], "USAGE"],
+    [["prove", "inference", "--model", "missing", "--input", "missing"], "FILE_NOT_FOUND"],
+    [["prove", "circuit", "--wasm", "a"], "USAGE"],
+    [["bench", "--proofs", "many"], "USAGE"],
+    [["demo", "--mail", "x"], "USAGE"],
+  ])("%j", async (args, code) => {
+    const { status, out, err } = await anchorproof(...args);
+    expect(err).toMatch(new RegExp(`^error ${code}: [^\n]+\n$`));
+    expect(status).toBe(1);
+    expect(out).toBe("");
+  });
+
+  it("malformed JSON, and JSON of another format or version", async () => {
+    const trust = await file("trust.json", trustToJson(TRUST));
+    const bundle = await file("bundle.json", bundleToJson(makeBundle()));
+    const bad = await file("bad.json", '{"format": ');
+    const newer = await file("newer.json", { ...bundleToJson(makeBundle()), format: "anchorproof/bundle@2" });
+    expect((await anchorproof("verify", bad, "--trust", trust)).err).toMatch(/^error JSON_MALFORMED: .*bad\.json/);
+    expect((await anchorproof("verify", newer, "--trust", trust)).err).toMatch(/^error FORMAT_UNSUPPORTED/);
+    expect((await anchorproof("verify", bundle, "--trust", bundle)).err).toMatch(
+      /^error TRUST_INVALID|FORMAT_UNSUPPORTED/,
+    );
+    expect((await anchorproof("verify", directory, "--trust", trust)).err).toMatch(/^error FILE_UNREADABLE/);
+  });
+});
+
+describe("verify", () => {
+  it("lists every claim of an honest bundle and what is not proven", async () => {
+    const bundle = await file("bundle.json", bundleToJson(makeBundle()));
+    const trust = await file("trust.json", trustToJson(TRUST));
+    const { status, out } = await anchorproof("verify", bundle, "--trust", trust);
+    expect(out.match(/^ok {3}/gm)).toHaveLength(11);
+    expect(out).toContain("not proven:");
+    expect(out).toContain("all 11 claims hold");
+    expect(status).toBe(0);
+    const first = await anchorproof("verify", bundle, "--trust", trust, "--json", "--out", join(directory, "v.json"));
+    expect(JSON.parse(first.out)).toMatchObject({ ok: true, format: "anchorproof/verdict@1" });
+    expect(await readFile(join(directory, "v.json"), "utf8")).toBe(first.out);
+  });
+
+  it("says UNANCHORED without a trust file", async () => {
+    const bundle = await file("bundle.json", bundleToJson(makeBundle()));
+    const { status, err } = await anchorproof("verify", bundle);
+    expect(err).toMatch(/^error UNANCHORED: /);
+    expect(status).toBe(1);
+  });
+
+  it("names the failing claim for changed values", async () => {
+    const document = JSON.parse(JSON.stringify(bundleToJson(makeBundle())));
+    const trust = await file("trust.json", trustToJson(TRUST));
+    const numbers = leaves(document).filter((path) => /output|chunkElements|cost$|supply/.test(path.join(".")));
+    expect(numbers.length).toBeGreaterThanOrEqual(5);
+    for (const path of numbers) {
+      const changed = await file(
+        "changed.json",
+        withLeaf(document, path, (old: string) => (BigInt(old) + 1n).toString()),
+      );
+      const { status, out, err } = await anchorproof("verify", changed, "--trust", trust);
+      expect(status, path.join(".")).toBe(1);
+      expect(out).toContain("FAIL");
+      expect(err).toMatch(new RegExp(`^error CLAIM_FAILED: .*${String(path[0])}\\.`));
+    }
+  });
+
+  it("checks single proofs in snarkjs' formats, and refuses wrong signals and forgeable keys", async () => {
+    const key = simulateKey(2);
+    const vkey = await file("vkey.json", verifyingKeyToJson(key.vkey));
+    const proof = await file("proof.json", proofToJson(simulateProof(key, [1n, 2n])));
+    const good = await file("public.json", ["1", "2"]);
+    const wrong = await file("wrong.json", ["1", "3"]);
+    const unfinished = await file("unfinished.json", verifyingKeyToJson({ ...key.vkey, delta: key.vkey.gamma }));
+    expect((await anchorproof("verify", "--proof", proof, "--vkey", vkey, "--public", good)).status).toBe(0);
+    expect((await anchorproof("verify", "--proof", proof, "--vkey", vkey, "--public", wrong)).err).toMatch(
+      /PROOF_INVALID/,
+    );
+    expect((await anchorproof("verify", "--proof", proof, "--vkey", unfinished, "--public", good)).err).toMatch(
+      /KEY_FORGEABLE/,
+    );
+  });
+});
+
+describe("dataset commit and prove", () => {
+  it("commits, proves a chunk that snarkjs verifies, and refuses changed data", async () => {
+    await file("letters.txt", "first line\nsecond line\nthird");
+    const committed = await anchorproof("dataset", "commit", "letters.txt", "--lines", "--out", "ds", "--json");
+    expect(committed.status).toBe(0);
+    const commitment = JSON.parse(committed.out);
+    expect(commitment).toEqual(await json("ds/commitment.json"));
+    expect(commitment).toMatchObject({ records: "3", chunks: "1", blinded: true });
+    expect((await stat(join(directory, "ds", "seed.hex"))).mode & 0o077).toBe(0);
+    expect((await stat(join(directory, "ds", "dataset.bin"))).mode & 0o077).toBe(0);
+
+    const proven = await anchorproof("dataset", "prove", "ds", "--chunk", "0", "--out", "dsp");
+    expect(proven.err).toBe("");
+    expect(proven.status).toBe(0);
+    const [proof, publics, vkey] = await Promise.all(
+      ["proof", "public", "verification_key"].map((name) => json(`dsp/${name}.json`)),
+    );
+    expect(publics[0]).toBe(BigInt(commitment.root).toString());
+    expect(await snarkjs.groth16.verify(vkey, publics, proof)).toBe(true);
+    const verified = await anchorproof(
+      ...["verify", "--proof", "dsp/proof.json", "--vkey", "dsp/verification_key.json", "--public", "dsp/public.json"],
+    );
+    expect(verified.out).toMatch(/^ok /);
+
+    expect((await anchorproof("dataset", "prove", "ds", "--chunk", "1")).err).toMatch(/^error DATASET_CHUNK_UNKNOWN/);
+    const stream = await readFile(join(directory, "ds", "dataset.bin"));
+    stream[40]! ^= 1;
+    await writeFile(join(directory, "ds", "dataset.bin"), stream);
+    expect((await anchorproof("dataset", "prove", "ds")).err).toMatch(/^error DATASET_MISMATCH/);
+  });
+
+  it("gives public data a deterministic root, and the order of a folder's files does not depend on the disk", async () => {
+    const roots = [];
+    for (const out of ["a", "b"]) {
+      const run = await anchorproof(
+        "dataset",
+        "commit",
+        join(PACKAGE_ROOT, "circuits", "dataset"),
+        "--no-blind",
+        "--json",
+        "--out",
+        out,
+      );
+      roots.push(JSON.parse(run.out).root);
+    }
+    expect(roots[0]).toBe(roots[1]);
+  });
+});
+
+describe("model import and prove inference", () => {
+  it("goes from ONNX to a proof that snarkjs verifies", async () => {
+    const mails = [
+      "Cheap pills, buy now!!!",
+      "See you at the meeting tomorrow.",
+      "Free money, click here",
+      "Patch attached.",
+    ];
+    const features = mails.map((mail) => extractFeatures(new TextEncoder().encode(mail)));
+    const calibration = await file("calibration.json", { inputs: features.map((each) => [...featuresToFloat(each)]) });
+    const onnx = join(PACKAGE_ROOT, "bench", "models", "spam-classifier.onnx");
+    const imported = await anchorproof("model", "import", onnx, "--calibration", calibration, "--out", "m");
+    expect(imported.err).toBe("");
+    expect(imported.out).toMatch(/model {4}0x[0-9a-f]{64}/);
+    const again = await anchorproof("model", "import", onnx, "--calibration", calibration, "--out", "m2");
+    expect(again.out.split("\n")[0]).toBe(imported.out.split("\n")[0]);
+
+    await file("input.json", { features: [...features[0]!] });
+    const proven = await anchorproof("prove", "inference", "--model", "m", "--input", "input.json", "--out", "mp");
+    expect(proven.err).toBe("");
+    const [proof, publics, vkey, statement] = await Promise.all(
+      ["proof", "public", "verification_key", "statement"].map((name) => json(`mp/${name}.json`)),
+    );
+    expect(publics.slice(0, 2)).toEqual([statement.output, statement.inputCommitment]);
+    expect(await snarkjs.groth16.verify(vkey, publics, proof)).toBe(true);
+    expect((await stat(join(directory, "mp", "opening.json"))).mode & 0o077).toBe(0);
+    const short = await file("short.json", { features: [1, 2, 3] });
+    expect((await anchorproof("prove", "inference", "--model", "m", "--input", short)).err).toMatch(
+      /^error INPUT_INVALID/,
+    );
+  });
+});
+
+describe("snarkjs and anchorproof, the other way", () => {
+  it("a proof that snarkjs makes with its own witness verifies here", async () => {
+    const source = `pragma circom 2.2.3;
+template Square() { signal input x; signal output y; y <== x * x; }
+component main = Square();
+`;
+    const circuit = await compileCircuit({ name: "square", source });
+    const key = await developmentKey(circuit);
+    const wtns = await calculateWtns(circuit.wasmPath, { x: 9n });
+    const { proof, publicSignals } = await snarkjs.groth16.prove(key.zkeyPath, wtns);
+    await file("sproof.json", proof);
+    await file("spublic.json", publicSignals);
+    await file("svkey.json", await snarkjs.zKey.exportVerificationKey(key.zkeyPath));
+    const verified = await anchorproof(
+      "verify",
+      "--proof",
+      "sproof.json",
+      "--vkey",
+      "svkey.json",
+      "--public",
+      "spublic.json",
+    );
+    expect(verified.err).toBe("");
+    expect(verified.status).toBe(0);
+
+    await file("x.json", { x: "9" });
+    const made = await anchorproof(
+      ...["prove", "circuit", "--wasm", circuit.wasmPath, "--zkey", key.zkeyPath, "--vkey", "svkey.json"],
+      ...["--input", "x.json", "--out", "sq"],
+    );
+    expect(made.err).toBe("");
+    expect(await json("sq/public.json")).toEqual(["81"]);
+    await file("bad.json", { x: "-9" });
+    const refused = await anchorproof(
+      ...[
+        "prove",
+        "circuit",
+        "--wasm",
+        circuit.wasmPath,
+        "--zkey",
+        key.zkeyPath,
+        "--vkey",
+        "svkey.json",
+        "--input",
+        "bad.json",
+      ],
+    );
+    expect(refused.err).toMatch(/^error INPUT_INVALID/);
+  });
+});
