@@ -36,7 +36,10 @@ try {
   cpSync("circuits", stage, { recursive: true });
   writeFileSync(join(stage, "main.circom"), datasetChunkCircuit(2).source);
   const cli = join(dirname(require.resolve("circom2/package.json")), "cli.js");
-  const run = spawnSync(process.execPath, [cli, "main.circom", "--inspect", "--r1cs", "--O1"], { cwd: stage, encoding: "utf8" });
+  const run = spawnSync(process.execPath, [cli, "main.circom", "--inspect", "--r1cs", "--O1"], {
+    cwd: stage,
+    encoding: "utf8",
+  });
   // biome-ignore lint/suspicious/noControlCharactersInRegex: circom colours its messages
   const output = `${run.stdout}${run.stderr}`.replace(/\u001b\[[0-9;]*m/g, "");
   if (run.status !== 0) problems.push(`circom --inspect failed:\n${output}`);

@@ -33,7 +33,10 @@ export const CONTRACTS: Trust["contracts"] = {
   registry: addressOf("registry"),
 };
 
-export const DOMAINS: Record<"gate" | "quorum" | "settlement", Domain> = domains({ chainId: 31337n, contracts: CONTRACTS });
+export const DOMAINS: Record<"gate" | "quorum" | "settlement", Domain> = domains({
+  chainId: 31337n,
+  contracts: CONTRACTS,
+});
 
 /** Four validators of weight 25, in the order that an epoch wants. */
 export const VALIDATORS: Party[] = [1, 2, 3, 4]
