@@ -32,6 +32,7 @@ template DatasetChunk(DEPTH) {
     var ROOT_TAG = 0x61705f726f6f74;    // "ap_root"
 
     NonZero()(context);
+    NonZero()(count); // a proof about nothing would still carry the root's name
     ZeroFrom(240)(count, element);
 
     signal leaf[16];

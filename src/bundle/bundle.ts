@@ -7,7 +7,7 @@
  * @module
  */
 import { AnchorError } from "../errors.js";
-import type { Hex } from "../field/bytes.js";
+import { assertHex, type Hex } from "../field/bytes.js";
 import { readObject } from "../protocol/eip712.js";
 import { type PointOfView, povFromJson, povToJson } from "../protocol/pov.js";
 import { type Certificate, certificateFromJson, certificateToJson } from "../protocol/quorum.js";
@@ -35,8 +35,11 @@ const CODE = "BUNDLE_INVALID";
 /** What a creator hands to the validators for a dataset. */
 export interface DatasetEvidence {
   pov: PointOfView;
+  /** The creator's, over the submission. */
   povSignature: Hex;
   statement: DatasetStatement;
+  /** The requester's, over the statement: the proof alone binds neither supply nor parents nor metadata. */
+  statementSignature: Hex;
   proof: Proof;
   verifyingKey: VerifyingKey;
 }
@@ -44,6 +47,8 @@ export interface DatasetEvidence {
 /** What a creator hands to the validators for a model. */
 export interface ModelEvidence {
   statement: ModelStatement;
+  /** The requester's, over the statement. */
+  statementSignature: Hex;
   proof: Proof;
   verifyingKey: VerifyingKey;
 }
@@ -69,12 +74,14 @@ export function bundleToJson({ dataset, model, inference }: Bundle): Record<stri
       pov: povToJson(dataset.pov),
       povSignature: dataset.povSignature,
       statement: statementToJson("DatasetStatement", dataset.statement),
+      statementSignature: dataset.statementSignature,
       proof: proofToJson(dataset.proof),
       verifyingKey: verifyingKeyToJson(dataset.verifyingKey),
       certificate: certificateToJson(dataset.certificate),
     },
     model: {
       statement: statementToJson("ModelStatement", model.statement),
+      statementSignature: model.statementSignature,
       proof: proofToJson(model.proof),
       verifyingKey: verifyingKeyToJson(model.verifyingKey),
       certificate: certificateToJson(model.certificate),
@@ -93,7 +100,7 @@ export function bundleFromJson(json: unknown): Bundle {
   const root = readObject(json, ["format", "dataset", "model", "inference"], CODE, "bundle");
   if (root["format"] !== FORMAT)
     throw new AnchorError("FORMAT_UNSUPPORTED", `this is not a bundle of format ${FORMAT}`);
-  const evidence = ["statement", "proof", "verifyingKey", "certificate"];
+  const evidence = ["statement", "statementSignature", "proof", "verifyingKey", "certificate"];
   const dataset = readObject(root["dataset"], ["pov", "povSignature", ...evidence], CODE, "dataset");
   const model = readObject(root["model"], evidence, CODE, "model");
   const inference = readObject(root["inference"], ["statement", "proof", "receipt", "signatures"], CODE, "inference");
@@ -101,14 +108,16 @@ export function bundleFromJson(json: unknown): Bundle {
   return {
     dataset: {
       pov: povFromJson(dataset["pov"], "dataset.pov"),
-      povSignature: dataset["povSignature"] as Hex,
+      povSignature: readSignature(dataset["povSignature"], "dataset.povSignature"),
       statement: statementFromJson("DatasetStatement", dataset["statement"], "dataset.statement"),
+      statementSignature: readSignature(dataset["statementSignature"], "dataset.statementSignature"),
       proof: readProof(dataset["proof"], "dataset.proof"),
       verifyingKey: readKey(dataset["verifyingKey"], "dataset.verifyingKey"),
       certificate: certificateFromJson(dataset["certificate"], "dataset.certificate"),
     },
     model: {
       statement: statementFromJson("ModelStatement", model["statement"], "model.statement"),
+      statementSignature: readSignature(model["statementSignature"], "model.statementSignature"),
       proof: readProof(model["proof"], "model.proof"),
       verifyingKey: readKey(model["verifyingKey"], "model.verifyingKey"),
       certificate: certificateFromJson(model["certificate"], "model.certificate"),
@@ -117,18 +126,33 @@ export function bundleFromJson(json: unknown): Bundle {
       statement: statementFromJson("InferenceStatement", inference["statement"], "inference.statement"),
       proof: readProof(inference["proof"], "inference.proof"),
       receipt: receiptFromJson(inference["receipt"], "inference.receipt"),
-      signatures: signatures as { user: Hex; node: Hex },
+      signatures: {
+        user: readSignature(signatures["user"], "inference.signatures.user"),
+        node: readSignature(signatures["node"], "inference.signatures.node"),
+      },
     },
   };
 }
 
+function readSignature(json: unknown, path: string): Hex {
+  return within(path, () => {
+    assertHex(json, "a signature", 65);
+    return json;
+  });
+}
+
+const PROOF_FIELDS = ["pi_a", "pi_b", "pi_c", "protocol", "curve"];
+const KEY_FIELDS = ["protocol", "curve", "nPublic", "vk_alpha_1", "vk_beta_2", "vk_gamma_2", "vk_delta_2", "IC"];
+
 function readProof(json: unknown, path: string): Proof {
+  readObject(json, PROOF_FIELDS, CODE, path);
   const proof = within(path, () => parseProof(json));
   requireCanonical(json, proofToJson(proof), path);
   return proof;
 }
 
 function readKey(json: unknown, path: string): VerifyingKey {
+  readObject(json, KEY_FIELDS, CODE, path);
   const key = within(path, () => parseVerifyingKey(json));
   requireCanonical(json, verifyingKeyToJson(key), path);
   return key;
@@ -144,9 +168,9 @@ function within<T>(path: string, read: () => T): T {
   }
 }
 
-/** snarkjs' JSON has room for more than one spelling (curve "bn254", derived and unknown fields): here it has none. */
+/** snarkjs' JSON has room for more than one spelling, such as the curve "bn254": here it has none. */
 function requireCanonical(json: unknown, canonical: unknown, path: string): void {
   if (canonicalJson(json) !== canonicalJson(canonical)) {
-    throw new AnchorError(CODE, `${path} is not in canonical form: it has fields or spellings that nothing binds`);
+    throw new AnchorError(CODE, `${path} is not in canonical form: it has spellings that nothing binds`);
   }
 }

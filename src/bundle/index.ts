@@ -1,5 +1,5 @@
 export * from "./bundle.js";
-export { canonicalJson, documentDigest } from "./canonical.js";
+export { canonicalJson, documentDigest, parseDocument } from "./canonical.js";
 export { domains, type Trust, type TrustedKey, trustFromJson, trustToJson } from "./trust.js";
 export {
   type Claim,

@@ -71,6 +71,14 @@ export function trustFromJson(json: unknown): Trust {
       shares: { creator: share("creator"), node: share("node"), pool: share("pool") },
     },
   };
+  trust.epochs.forEach(({ epoch }, i) => {
+    if (i > 0 && trust.epochs[i - 1]!.epoch >= epoch) {
+      throw new AnchorError(CODE, "trust.epochs stand in ascending order of their number, each once");
+    }
+  });
+  if (new Set(trust.keys.map(({ keyDigest }) => keyDigest)).size !== trust.keys.length) {
+    throw new AnchorError(CODE, "trust.keys names each key once");
+  }
   try {
     splitCost(0n, trust.settlement.shares);
   } catch (cause) {

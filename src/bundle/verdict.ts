@@ -12,7 +12,16 @@ import { bigIntToBytes } from "../field/scalar.js";
 import { checkPov } from "../protocol/pov.js";
 import { type Certificate, checkCertificate } from "../protocol/quorum.js";
 import { checkReceipt, type Shares, splitCost } from "../protocol/settlement.js";
-import { ASSET_CLASSES, datId, statementDigest } from "../protocol/statements.js";
+import { checkSigner } from "../protocol/signature.js";
+import {
+  ASSET_CLASSES,
+  CHUNK_ELEMENTS,
+  checkAsset,
+  datId,
+  type Statements,
+  statementDigest,
+  taskOf,
+} from "../protocol/statements.js";
 import { keyDigest, lintVerifyingKey, type VerifyingKey } from "../verifier/groth16.js";
 import { verifyStatement } from "../verifier/statement.js";
 import { type Bundle, bundleFromJson, bundleToJson, type DatasetEvidence, type ModelEvidence } from "./bundle.js";
@@ -40,6 +49,9 @@ export interface Verdict {
   /** What a reader might take for granted and what none of the evidence shows. */
   notProven: string[];
 }
+
+/** The only chain on which development keys count, off chain as in the generated contracts. */
+const DEVELOPMENT_CHAIN = 31337n;
 
 const UNTRUSTED = "the trust file does not hold its key for this purpose";
 
@@ -144,7 +156,7 @@ export function receiptSplit(trust: Trust, bundle: Bundle): Shares {
 }
 
 function checkDataset(claims: Claims, trust: Trust, evidence: DatasetEvidence, now?: bigint): Hex | undefined {
-  const { pov, povSignature, statement, proof, verifyingKey } = evidence;
+  const { pov, povSignature, statement, statementSignature, proof, verifyingKey } = evidence;
   const { task, asset, chunkIndex, chunkElements } = statement;
   const key = checkKey(claims, trust, "dataset", "dataset-chunk", verifyingKey);
   claims.check(
@@ -157,8 +169,14 @@ function checkDataset(claims: Claims, trust: Trust, evidence: DatasetEvidence, n
       require(asset.commitment === pov.dataRoot, "the statement is about another root than the submission");
       require(asset.metadataDigest === digest, "the statement names another submission");
       require(task.requester === pov.creator, "the token would go to someone else than the creator");
+      const rest = pov.elements - chunkIndex * CHUNK_ELEMENTS;
+      const isLast = rest < CHUNK_ELEMENTS;
+      require(rest > 0n &&
+        chunkElements ===
+          (isLast ? rest : CHUNK_ELEMENTS), "the submission has no such chunk, or one of another length");
     },
   );
+  checkRequest(claims, trust, "dataset", "DatasetStatement", statement, statementSignature);
   return claims.check(
     "dataset.proof",
     `the creator's side knew the ${chunkElements} field elements of chunk ${chunkIndex} under the root`,
@@ -170,13 +188,35 @@ function checkDataset(claims: Claims, trust: Trust, evidence: DatasetEvidence, n
   );
 }
 
+/** Binds what the proof does not: who asks for which token, with which supply, parents and metadata. */
+function checkRequest<N extends "DatasetStatement" | "ModelStatement">(
+  claims: Claims,
+  trust: Trust,
+  part: "dataset" | "model",
+  name: N,
+  statement: Statements[N],
+  signature: Hex,
+): void {
+  const { asset } = statement;
+  const { requester } = taskOf(name, statement);
+  claims.check(
+    `${part}.request`,
+    `${requester} asks for ${asset.supply} of the token of ${asset.commitment}, child of ${asset.parents.length} others`,
+    "the requester's signature over the statement",
+    () => {
+      checkAsset(asset);
+      checkSigner(statementDigest(domains(trust).gate, name, statement), signature, requester, "requester");
+    },
+  );
+}
+
 /** The key comes back only if the trust file says that it is this model's. */
 function checkModel(
   claims: Claims,
   trust: Trust,
   evidence: ModelEvidence,
 ): { key: TrustedKey | undefined; evidenceDigest: Hex | undefined } {
-  const { statement, proof, verifyingKey } = evidence;
+  const { statement, statementSignature, proof, verifyingKey } = evidence;
   const { asset, circuitDigest, sample } = statement;
   const trusted = checkKey(claims, trust, "model", "inference", verifyingKey);
   const key = claims.check(
@@ -190,6 +230,7 @@ function checkModel(
       return trusted;
     },
   );
+  checkRequest(claims, trust, "model", "ModelStatement", statement, statementSignature);
   const evidenceDigest = claims.check(
     "model.sample",
     `the model gave output ${sample.output} on the sample input behind commitment ${sample.inputCommitment}`,
@@ -223,14 +264,16 @@ function checkInference(claims: Claims, trust: Trust, { model, inference }: Bund
     "both parties' signatures over the receipt",
     () => {
       checkReceipt(domain.settlement, receipt, signatures);
-      const { asset } = model.statement;
+      const { asset, sample } = model.statement;
+      const paidFor = statementDigest(domain.gate, "InferenceStatement", statement);
+      const shown = statementDigest(domain.gate, "InferenceStatement", sample);
+      require(paidFor !== shown, "the answer is the sample that the model was minted with");
       require(receipt.user === statement.task.requester, "the receipt is by another user");
       require(receipt.node === statement.task.payee, "the receipt pays another node");
       require(receipt.datId === datId(asset.class, asset.commitment), "the receipt is for another token");
       require(receipt.requestHash ===
         toHex(bigIntToBytes(statement.inputCommitment, 32)), "the receipt is for another question");
-      const answer = statementDigest(domain.gate, "InferenceStatement", statement);
-      require(receipt.responseHash === answer, "the receipt is for another answer");
+      require(receipt.responseHash === paidFor, "the receipt is for another answer");
       require(evidence !== undefined, "there is no valid proof that it could be for");
       require(receipt.evidenceDigest === evidence, "the receipt is for another proof");
       require(receipt.parameterVersion === trust.settlement.parameterVersion, "the split has another version");
@@ -264,6 +307,9 @@ function checkKey(
     const trusted = trust.keys.find((key) => key.keyDigest === digest && key.circuit === circuit);
     if (!trusted) {
       throw new AnchorError("KEY_UNKNOWN", `key ${digest} is not a trusted key for ${circuit} circuits`);
+    }
+    if (trusted.development && trust.chainId !== DEVELOPMENT_CHAIN) {
+      throw new AnchorError("KEY_DEVELOPMENT", `key ${digest} is a development key: it counts on chain 31337 only`);
     }
     lintVerifyingKey(verifyingKey);
     return trusted;
@@ -309,7 +355,10 @@ function usedKeys({ dataset, model }: Bundle): Hex[] {
 function notProven(keys: readonly TrustedKey[]): string[] {
   const gaps = [
     "TEE: no hardware attestation is part of this bundle",
-    "dataset: chunks other than the one proven (each needs a proof of its own), and that its elements pack bytes",
+    "dataset: chunks other than the one proven, which its creator chose (each needs a proof of its own), and that its " +
+      "elements pack bytes",
+    "dataset: its totals; the numbers of records and elements are the creator's word",
+    "authorship: that whoever asked for a token made the data or the model",
     "dataset: that the SHA-256 in the submission names the same bytes as the root",
     "model: that it was trained on the dataset that it names as its parent",
     "inference: that the features behind the input commitment are those of a given mail; tokenising and hashing happen " +

@@ -161,6 +161,10 @@ export class AnchorClient {
     return this.#send(this.#registry, "freeze", keyDigest);
   }
 
+  /**
+   * Starts a new version of the terms. Receipts of the one before stay claimable until {@link previousVersionUntil}, and
+   * there is no other change until then.
+   */
   async setGovernancePool(pool: Hex): Promise<Sent> {
     return this.#send(this.#settlement, "setGovernancePool", pool);
   }
@@ -314,6 +318,11 @@ export class AnchorClient {
     return this.#send(this.#settlement, "withdraw");
   }
 
+  /** Pays everything the account is owed to another address. */
+  async withdrawTo(to: Hex): Promise<Sent> {
+    return this.#send(this.#settlement, "withdrawTo", to);
+  }
+
   async balancesOf(account: Hex): Promise<Balances> {
     const [deposit, secured, [pendingWithdrawal, withdrawableAt], owed] = await Promise.all([
       this.#read<bigint>(this.#settlement, "deposits", account),
@@ -332,9 +341,23 @@ export class AnchorClient {
     return this.#read<boolean>(this.#settlement, "claimed", receiptDigest);
   }
 
-  /** The version that receipts must name. */
+  /** The version that new receipts name. */
   async parameterVersion(): Promise<bigint> {
     return this.#read<bigint>(this.#settlement, "parameterVersion");
+  }
+
+  /**
+   * Unix seconds: the last block timestamp at which receipts of the version before the current one can be claimed; 0 while
+   * there was no change.
+   */
+  async previousVersionUntil(): Promise<bigint> {
+    return this.#read<bigint>(this.#settlement, "previousVersionUntil");
+  }
+
+  /** The governance pool that receipts of a version pay, or `undefined` for a version that never was. */
+  async poolOf(version: bigint): Promise<Hex | undefined> {
+    const pool = await this.#read<Hex>(this.#settlement, "poolOf", version);
+    return BigInt(pool) === 0n ? undefined : lower(pool);
   }
 
   // ------------------------------------------------------------------ plumbing

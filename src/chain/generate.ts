@@ -35,8 +35,9 @@ export interface GenerateVerifierOptions {
   /** Digest of the R1CS, 32 bytes. It is stated in the contract, which cannot check it. */
   circuitDigest: Hex;
   /**
-   * True unless the key's ceremony has been verified. A development verifier answers on chain 31337 only; the lock is in
-   * `verifyProof`, not in the constructor, so that copying deployed code to another chain does not undo it.
+   * True unless the key's ceremony has been verified, which this release cannot do: see {@link generateVerifier}. A
+   * development verifier answers on chain 31337 only; the lock is in `verifyProof`, not in the constructor, so that
+   * copying deployed code to another chain does not undo it.
    */
   development: boolean;
 }
@@ -44,10 +45,18 @@ export interface GenerateVerifierOptions {
 /**
  * Solidity source of a verifier for one key. The same input always gives the same text.
  *
- * @throws KEY_MALFORMED for a key that is not canonical, KEY_FORGEABLE for one that admits forged proofs, INPUT_INVALID
- *         for a bad name or digest
+ * @throws KEY_DEVELOPMENT when asked for a production contract; KEY_MALFORMED for a key that is not canonical,
+ *         KEY_FORGEABLE for one that admits forged proofs, INPUT_INVALID for a bad name or digest
  */
 export function generateVerifier(options: GenerateVerifierOptions): string {
+  // A caller's word is no ceremony, and a contract that says "production" would be believed.
+  if (options.development === false) {
+    throw new AnchorError(
+      "KEY_DEVELOPMENT",
+      "production contracts need a ceremony manifest, which this release cannot check; generate with development: true " +
+        "for chain 31337",
+    );
+  }
   // A key object need not come from parseVerifyingKey, and a point off its curve would brick the contract or worse.
   const vkey = reparse(options.vkey);
   lintVerifyingKey(vkey);
@@ -94,7 +103,8 @@ function reparse(vkey: VerifyingKey): VerifyingKey {
 }
 
 /**
- * {@link generateVerifier} without the key lint. Tests use it to show what a refused key would have allowed.
+ * {@link generateVerifier} without its checks of key and ceremony. Tests use it to show what a refused key would have
+ * allowed, and for contracts that are not locked to chain 31337.
  *
  * @internal
  */

@@ -142,6 +142,7 @@ function runCircom(stage: string, name: string, optimisation: number, signal: Ab
     child.stderr.on("data", collect);
     const stop = () => child.kill("SIGKILL");
     signal?.addEventListener("abort", stop, { once: true });
+    if (signal?.aborted) stop(); // it fired while the stage was written
     child.on("error", (error) => reject(toAnchorError(error, "CIRCUIT_COMPILE", `cannot start circom for ${name}`)));
     child.on("close", (status) => {
       signal?.removeEventListener("abort", stop);
@@ -151,7 +152,11 @@ function runCircom(stage: string, name: string, optimisation: number, signal: Ab
         // biome-ignore lint/suspicious/noControlCharactersInRegex: circom colours its messages
         const plain = output.replace(/\u001b\[[0-9;]*m/g, "").trim();
         const line = plain.split("\n").find((text) => /^error/i.test(text)) ?? plain.split("\n")[0] ?? "no message";
-        reject(new AnchorError("CIRCUIT_COMPILE", `circom refused ${name}: ${line}`, { details: { output: plain } }));
+        const place = /┌─ "(.+?)":(\d+):/.exec(plain);
+        const at = place ? ` (${place[1]}, line ${place[2]})` : "";
+        reject(
+          new AnchorError("CIRCUIT_COMPILE", `circom refused ${name}: ${line}${at}`, { details: { output: plain } }),
+        );
       }
     });
   });

@@ -31,7 +31,7 @@ import {
 import { workerFile } from "../workers.js";
 import { binFile, littleEndian, uint32 } from "./binfile.js";
 import type { CompiledCircuit } from "./compile.js";
-import { type R1cs, readR1cs, type SparseMatrix } from "./r1cs.js";
+import { circuitDigest, type R1cs, readR1cs, type SparseMatrix } from "./r1cs.js";
 import type { FixedBaseRequest, FixedBaseSetup } from "./setupWorker.js";
 import { type ArtefactStore, defaultStore } from "./store.js";
 
@@ -60,7 +60,7 @@ export interface CircuitKey {
 /**
  * The development key of a circuit on this machine: made on first use, kept in the store by the circuit's digest.
  *
- * @throws CIRCUIT_MALFORMED, KEY_MALFORMED, KEY_FORGEABLE, ABORTED
+ * @throws CIRCUIT_MALFORMED, CACHE_DAMAGED, KEY_MALFORMED, KEY_FORGEABLE, ABORTED
  */
 export async function developmentKey(circuit: CompiledCircuit, options: SetupOptions = {}): Promise<CircuitKey> {
   const store = options.store ?? defaultStore();
@@ -68,7 +68,12 @@ export async function developmentKey(circuit: CompiledCircuit, options: SetupOpt
     "development-key",
     `groth16-bn254 development/1 ${circuit.circuitDigest}`,
     async (workshop) => {
-      const r1cs = readR1cs(await readFile(circuit.r1csPath));
+      const bytes = await readFile(circuit.r1csPath);
+      // The entry is named by the digest: a key of other rows must never be kept under it.
+      if (circuitDigest(bytes) !== circuit.circuitDigest) {
+        throw new AnchorError("CACHE_DAMAGED", `${circuit.r1csPath} does not match its digest: compile it again`);
+      }
+      const r1cs = readR1cs(bytes);
       const { zkey, verifyingKey } = await setupDevelopment(r1cs, circuit.circuitDigest, options);
       await writeFile(join(workshop, "key.zkey"), zkey);
       const json = JSON.stringify(verifyingKeyToJson(verifyingKey), null, 1);

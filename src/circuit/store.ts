@@ -19,6 +19,8 @@ export interface BuildOptions {
   signal?: AbortSignal | undefined;
 }
 
+const stores = new Map<string, ArtefactStore>();
+
 /** Where artefacts are kept: `$ANCHORPROOF_CACHE`, else `$XDG_CACHE_HOME/anchorproof`, else `~/.cache/anchorproof`. */
 export function defaultStoreRoot(): string {
   const { ANCHORPROOF_CACHE, XDG_CACHE_HOME } = process.env;
@@ -26,8 +28,12 @@ export function defaultStoreRoot(): string {
   return join(XDG_CACHE_HOME || join(homedir(), ".cache"), "anchorproof");
 }
 
+/** One store a process and root, so that concurrent callers share running builds. */
 export function defaultStore(): ArtefactStore {
-  return new ArtefactStore(defaultStoreRoot());
+  const root = defaultStoreRoot();
+  let store = stores.get(root);
+  if (!store) stores.set(root, (store = new ArtefactStore(root)));
+  return store;
 }
 
 export class ArtefactStore {
@@ -85,7 +91,8 @@ export class ArtefactStore {
     if (await isIntact(directory)) return directory;
     const workshop = `${directory}.${process.pid}-${randomBytes(4).toString("hex")}`;
     try {
-      await mkdir(workshop, { recursive: true });
+      // Proving keys hold a model's weights: nobody else on the machine is to read them.
+      await mkdir(workshop, { recursive: true, mode: 0o700 });
     } catch (error) {
       throw toAnchorError(
         error,

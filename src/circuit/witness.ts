@@ -43,7 +43,7 @@ interface Generator {
 const WORDS = 8;
 
 /**
- * Runs a witness generator. The compiled module is kept for the next call with the same bytes.
+ * Runs a witness generator.
  *
  * That it returns says little about the inputs: what the generator does not check as it goes is checked by nobody
  * until the proof is verified.
@@ -87,7 +87,8 @@ export async function calculateWitness(wasm: string | Uint8Array, inputs: Circui
       const values = flatten(value, name);
       const [high, low] = fnv1a(name);
       const size = generator.getInputSignalSize(high, low);
-      if (size < 0) throw new AnchorError("WITNESS_INVALID", `the circuit has no input "${name}"`);
+      // circom answers 0 for a name that it does not know.
+      if (size <= 0) throw new AnchorError("WITNESS_INVALID", `the circuit has no input "${name}"`);
       if (size !== values.length) {
         throw new AnchorError("WITNESS_INVALID", `input "${name}" takes ${size} values, got ${values.length}`);
       }

@@ -3,9 +3,11 @@
  *
  * @module
  */
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { ParseArgsConfig } from "node:util";
+import { parseDocument } from "../bundle/canonical.js";
 import { AnchorError, toAnchorError } from "../errors.js";
 import type { Terminal } from "./terminal.js";
 
@@ -72,25 +74,36 @@ export async function readBytes(path: string): Promise<Uint8Array> {
 /** Largest JSON file that is read: evidence is far smaller. */
 const MAX_JSON = 64 * 1024 * 1024;
 
-/** @throws FILE_NOT_FOUND, FILE_UNREADABLE, INPUT_TOO_LARGE, JSON_MALFORMED */
-export async function readJson(path: string): Promise<unknown> {
+/** Reads JSON as people write it. @throws FILE_NOT_FOUND, FILE_UNREADABLE, INPUT_TOO_LARGE, JSON_MALFORMED */
+export function readJson(path: string): Promise<unknown> {
+  return parseFile(path, JSON.parse);
+}
+
+/** Reads evidence and trust: JSON with one spelling, see `parseDocument`. Errors as for {@link readJson}. */
+export function readDocument(path: string): Promise<unknown> {
+  return parseFile(path, parseDocument);
+}
+
+async function parseFile(path: string, parse: (text: string) => unknown): Promise<unknown> {
   const bytes = await readBytes(path);
   if (bytes.length > MAX_JSON) throw new AnchorError("INPUT_TOO_LARGE", `${path} is larger than 64 MB`);
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
-    throw toAnchorError(error, "JSON_MALFORMED", `${path} is not JSON`);
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new AnchorError("JSON_MALFORMED", `${path}: ${reason}`, { cause: error });
   }
 }
 
 /** Writes beside the target, then renames: a file is there whole or not at all. @throws FILE_UNREADABLE */
 export async function writeWhole(path: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
+  const beside = `${path}.${randomBytes(6).toString("hex")}.part`;
   try {
     await mkdir(dirname(path), { recursive: true });
-    const beside = `${path}.${process.pid}.part`;
-    await writeFile(beside, content, { mode });
+    await writeFile(beside, content, { mode, flag: "wx" });
     await rename(beside, path);
   } catch (error) {
+    await rm(beside, { force: true }).catch(() => {});
     throw toAnchorError(error, "FILE_UNREADABLE", `cannot write ${path}`);
   }
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { readdir, readFile, stat } from "node:fs/promises";
-import { join, relative, sep } from "node:path";
+import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { isAbsolute, join, relative, resolve, sep } from "node:path";
 import { compileCircuit } from "../circuit/compile.js";
 import { developmentKey } from "../circuit/setup.js";
 import {
@@ -28,7 +28,7 @@ import { ProverPool } from "../prover/pool.js";
 import { proofToJson } from "../verifier/groth16.js";
 import { verifyStatement } from "../verifier/statement.js";
 import { type Command, integer, optional, pretty, readBytes, readJson, writeWhole } from "./command.js";
-import { readTask, TASK_HELP, TASK_OPTIONS } from "./task.js";
+import { hexOption, readTask, TASK_HELP, TASK_OPTIONS } from "./task.js";
 import { seconds, type Terminal } from "./terminal.js";
 
 const FORMAT = "anchorproof/dataset@1";
@@ -39,15 +39,18 @@ export const datasetCommitCommand: Command = {
   help: `
   PATH           a file, or a folder (each file of it is a record, in order of its path)
   --out DIR      where to write [out/dataset]
+  --force        replace DIR when it is a dataset directory; its seed is lost, and with it every later proof
   --lines        a record a line instead of a record a file
   --no-blind     leave the blinding out: the root then depends on the data alone, and guessable data can be guessed
   --json         print the commitment as JSON
 
-Writes commitment.json (to publish), dataset.bin (the canonical stream) and, unless --no-blind, seed.hex (secret: who has
-it and the data can open the commitment; without it nothing can be proven any more).
+Writes commitment.json (to publish), dataset.bin (the canonical stream), sha256.txt (its SHA-256, which LazAI's
+DataRegistry wants; it is not blinded, so publishing it lets anyone test a guess at the data) and, unless --no-blind,
+seed.hex (secret: who has it and the data can open the commitment; without it nothing can be proven any more).
 `,
   options: {
     out: { type: "string" },
+    force: { type: "boolean" },
     lines: { type: "boolean" },
     "no-blind": { type: "boolean" },
     json: { type: "boolean" },
@@ -57,6 +60,8 @@ it and the data can open the commitment; without it nothing can be proven any mo
     const [path] = positionals;
     if (!path) throw new AnchorError("USAGE", "name the file or folder to commit to");
     const out = optional(values, "out") ?? "out/dataset";
+    const force = values["force"] === true;
+    await checkTarget(out, path, force); // before the long work
     const records = await readRecords(path, values["lines"] === true);
     const seed = values["no-blind"] ? undefined : new Uint8Array(randomBytes(SEED_BYTES));
     const started = performance.now();
@@ -65,7 +70,7 @@ it and the data can open the commitment; without it nothing can be proven any mo
       signal,
       onProgress: (done, chunks) => terminal.progress("committing", done / chunks),
     });
-    await writeDataset(out, dataset);
+    await writeDataset(out, dataset, force);
     if (values["json"]) return terminal.line(pretty(commitmentToJson(dataset.commitment)).trimEnd());
     printCommitment(terminal, dataset.commitment, out, performance.now() - started);
   },
@@ -77,12 +82,18 @@ export const datasetProveCommand: Command = {
   help: `
   DIR            what \`dataset commit\` wrote [out/dataset]
   --chunk N      which chunk [0]
+  --metadata-digest 0x…  what the statement says describes the dataset: the digest of a POV submission [zero]
   --out DIR      where to write [DIR/proof-N]
 ${TASK_HELP}
 Writes proof.json, public.json and verification_key.json (snarkjs' formats) and statement.json. The key is a development
 key of this machine, made on first use.
 `,
-  options: { chunk: { type: "string" }, out: { type: "string" }, ...TASK_OPTIONS },
+  options: {
+    chunk: { type: "string" },
+    "metadata-digest": { type: "string" },
+    out: { type: "string" },
+    ...TASK_OPTIONS,
+  },
   positionals: ["DIR"],
   async run({ values, positionals, terminal, signal }) {
     const directory = positionals[0] ?? "out/dataset";
@@ -99,12 +110,13 @@ key of this machine, made on first use.
       onProgress: (done) => terminal.progress("making the key", done),
     });
     const { domain, task } = readTask(values, key.keyDigest);
+    const metadataDigest = hexOption(values, "metadata-digest", 32, `0x${"00".repeat(32)}`);
     const statement: DatasetStatement = {
       task,
       asset: {
         class: ASSET_CLASSES.dataset,
         commitment: toHex(bigIntToBytes(commitment.root, 32)),
-        metadataDigest: commitment.sha256,
+        metadataDigest,
         supply: 1n,
         parents: [],
       },
@@ -140,6 +152,11 @@ async function readRecords(path: string, lines: boolean): Promise<DatasetRecord[
     for (const entry of entries) {
       if (entry.isDirectory()) await visit(join(at, entry.name));
       else if (entry.isFile()) files.push(join(at, entry.name));
+      else
+        throw new AnchorError(
+          "INPUT_INVALID",
+          `${join(at, entry.name)} is neither a file nor a folder; copy what it stands for`,
+        );
     }
   };
   const info = await stat(path).catch(() => undefined);
@@ -177,7 +194,9 @@ function splitLines(data: Uint8Array): Uint8Array[] {
   return lines;
 }
 
-export function commitmentToJson({ root, depth, totals, sha256, blinded }: DatasetCommitment): Record<string, unknown> {
+type PublishedCommitment = Omit<DatasetCommitment, "sha256">;
+
+function commitmentToJson({ root, depth, totals, blinded }: PublishedCommitment): Record<string, unknown> {
   return {
     format: FORMAT,
     root: toHex(bigIntToBytes(root, 32)),
@@ -186,21 +205,57 @@ export function commitmentToJson({ root, depth, totals, sha256, blinded }: Datas
     elements: String(totals.elements),
     chunks: String(totals.chunks),
     bytes: String(totals.bytes),
-    sha256,
     blinded,
   };
 }
 
-async function writeDataset(out: string, { commitment, stream, seed }: CommittedDataset): Promise<void> {
-  await writeWhole(join(out, "dataset.bin"), stream, 0o600);
-  if (seed) await writeWhole(join(out, "seed.hex"), `${toHex(seed)}\n`, 0o600);
-  await writeWhole(join(out, "commitment.json"), pretty(commitmentToJson(commitment)));
+/** A seed that is overwritten is gone: only a dataset directory is replaced, and only on request. */
+async function checkTarget(out: string, source: string, force: boolean): Promise<void> {
+  const inside = relative(resolve(source), resolve(out));
+  if (inside === "" || !(inside.startsWith("..") || isAbsolute(inside))) {
+    throw new AnchorError(
+      "INPUT_INVALID",
+      `${out} lies in ${source}: what is written would be committed to the next time`,
+    );
+  }
+  const present = await readdir(out).catch(() => undefined);
+  if (present === undefined || present.length === 0) return;
+  if (!present.includes("commitment.json")) {
+    throw new AnchorError("INPUT_INVALID", `${out} holds other files: name another --out`);
+  }
+  if (!force) {
+    throw new AnchorError(
+      "INPUT_INVALID",
+      `${out} holds a commitment already, and perhaps its only seed: name another --out, or --force`,
+    );
+  }
+}
+
+/** The directory appears whole, or not at all. */
+async function writeDataset(
+  out: string,
+  { commitment, stream, seed }: CommittedDataset,
+  force: boolean,
+): Promise<void> {
+  const beside = `${resolve(out)}.${toHex(randomBytes(6)).slice(2)}.part`;
+  try {
+    await writeWhole(join(beside, "dataset.bin"), stream, 0o600);
+    await writeWhole(join(beside, "sha256.txt"), `${commitment.sha256}\n`, 0o600);
+    if (seed) await writeWhole(join(beside, "seed.hex"), `${toHex(seed)}\n`, 0o600);
+    await writeWhole(join(beside, "commitment.json"), pretty(commitmentToJson(commitment)));
+    if (force) await rm(out, { recursive: true, force: true });
+    await rename(beside, out);
+  } catch (error) {
+    throw toAnchorError(error, "FILE_UNREADABLE", `cannot write ${out}`);
+  } finally {
+    await rm(beside, { recursive: true, force: true });
+  }
 }
 
 /** @throws INPUT_INVALID, FORMAT_UNSUPPORTED */
-function commitmentFromJson(json: unknown, path: string): DatasetCommitment {
+function commitmentFromJson(json: unknown, path: string): PublishedCommitment {
   const numbers = ["depth", "records", "elements", "chunks", "bytes"] as const;
-  const record = readObject(json, ["format", "root", ...numbers, "sha256", "blinded"], "INPUT_INVALID", path);
+  const record = readObject(json, ["format", "root", ...numbers, "blinded"], "INPUT_INVALID", path);
   if (record["format"] !== FORMAT) throw new AnchorError("FORMAT_UNSUPPORTED", `${path} is not of format ${FORMAT}`);
   if (typeof record["blinded"] !== "boolean")
     throw new AnchorError("INPUT_INVALID", `${path}: blinded is true or false`);
@@ -210,7 +265,6 @@ function commitmentFromJson(json: unknown, path: string): DatasetCommitment {
     root: BigInt(toHex(fromHex(record["root"], "root", 32))),
     depth: count("depth"),
     totals: { records: count("records"), elements: count("elements"), chunks: count("chunks"), bytes: count("bytes") },
-    sha256: toHex(fromHex(record["sha256"], "sha256", 32)),
     blinded: record["blinded"],
   };
 }
@@ -235,7 +289,7 @@ function printCommitment(terminal: Terminal, commitment: DatasetCommitment, out:
   const { root, totals, sha256, blinded } = commitment;
   const rate = totals.bytes / 1e6 / (ms / 1000);
   terminal.line(`root     ${toHex(bigIntToBytes(root, 32))}`);
-  terminal.line(`sha-256  ${sha256}${blinded ? "  (publishing it lets anyone test a guess at the data)" : ""}`);
+  terminal.line(`sha-256  ${sha256}${blinded ? "  (not blinded: publishing it lets anyone test a guess)" : ""}`);
   terminal.line(
     `         ${totals.records} records, ${totals.bytes} bytes in ${totals.elements} elements, ${totals.chunks} chunks`,
   );

@@ -15,7 +15,7 @@ import { datasetCommitCommand, datasetProveCommand } from "./dataset.js";
 import { demoCommand } from "./demo.js";
 import { modelImportCommand } from "./model.js";
 import { proveCircuitCommand, proveInferenceCommand } from "./prove.js";
-import { Terminal } from "./terminal.js";
+import { printable, Terminal } from "./terminal.js";
 import { verifyCommand } from "./verify.js";
 
 const COMMANDS: readonly Command[] = [
@@ -111,7 +111,7 @@ try {
 } catch (error) {
   const { code, message } = toAnchorError(error, "INTERNAL", "anchorproof failed");
   if (process.stdout.isTTY) process.stdout.write("\r\u001b[K");
-  process.stderr.write(`error ${code}: ${message.replaceAll("\n", " ")}\n`);
+  process.stderr.write(`error ${code}: ${printable(message.replaceAll("\n", " "))}\n`);
   if (process.env["ANCHORPROOF_DEBUG"]) console.error(error);
   process.exit(code === "ABORTED" ? 130 : 1);
 }

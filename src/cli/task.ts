@@ -29,17 +29,19 @@ What the proof is bound to (a proof for one task proves nothing for another):
 
 const ZERO_ADDRESS: Hex = `0x${"00".repeat(20)}`;
 
+/** An option of `bytes` bytes in hexadecimal, either case. @throws USAGE */
+export function hexOption(values: Values, name: string, bytes: number, fallback: Hex): Hex {
+  const value = optional(values, name)?.toLowerCase() ?? fallback;
+  try {
+    assertHex(value, name, bytes);
+    return value;
+  } catch {
+    throw new AnchorError("USAGE", `--${name} takes 0x and ${bytes} bytes in hexadecimal`);
+  }
+}
+
 /** @throws USAGE */
 export function readTask(values: Values, keyDigest: Hex): { domain: Domain; task: Task } {
-  const hex = (name: string, bytes: number, fallback: Hex): Hex => {
-    const value = optional(values, name)?.toLowerCase() ?? fallback;
-    try {
-      assertHex(value, name, bytes);
-      return value;
-    } catch {
-      throw new AnchorError("USAGE", `--${name} takes 0x and ${bytes} bytes in hexadecimal`);
-    }
-  };
   const number = (name: string, fallback: bigint): bigint => {
     const value = optional(values, name);
     if (value === undefined) return fallback;
@@ -47,12 +49,12 @@ export function readTask(values: Values, keyDigest: Hex): { domain: Domain; task
     return BigInt(value);
   };
   return {
-    domain: { chainId: number("chain-id", 31337n), verifyingContract: hex("contract", 20, ZERO_ADDRESS) },
+    domain: { chainId: number("chain-id", 31337n), verifyingContract: hexOption(values, "contract", 20, ZERO_ADDRESS) },
     task: {
       keyDigest,
-      taskId: hex("task-id", 32, toHex(randomBytes(32))),
-      requester: hex("requester", 20, ZERO_ADDRESS),
-      payee: hex("payee", 20, ZERO_ADDRESS),
+      taskId: hexOption(values, "task-id", 32, toHex(randomBytes(32))),
+      requester: hexOption(values, "requester", 20, ZERO_ADDRESS),
+      payee: hexOption(values, "payee", 20, ZERO_ADDRESS),
       nonce: number("nonce", BigInt(toHex(randomBytes(16)))),
       deadline: number("deadline", BigInt(Math.floor(Date.now() / 1000) + 3600)),
     },

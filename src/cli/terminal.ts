@@ -17,7 +17,7 @@ export class Terminal {
 
   line(text = ""): void {
     this.#clear();
-    this.#out.write(`${text}\n`);
+    this.#out.write(`${printable(text)}\n`);
   }
 
   /** A bar at `done` of 1, replaced by the next one or by the next line. */
@@ -44,6 +44,16 @@ export class Terminal {
     this.#out.write("\r\u001b[K");
     this.#bar = "";
   }
+}
+
+/**
+ * Text with its control and direction characters written out, but for line feeds. Names and messages come from files
+ * that others made: an escape sequence in them could erase a failure from the screen and draw a success over it.
+ */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character === "\n" ? character : `\\u{${character.codePointAt(0)!.toString(16)}}`,
+  );
 }
 
 export function seconds(ms: number): string {

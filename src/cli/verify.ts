@@ -12,7 +12,7 @@ import {
   parseVerifyingKey,
   verifyGroth16,
 } from "../verifier/groth16.js";
-import { type Command, optional, readJson, required, writeWhole } from "./command.js";
+import { type Command, optional, readDocument, readJson, required, type Values, writeWhole } from "./command.js";
 import type { Terminal } from "./terminal.js";
 
 export const verifyCommand: Command = {
@@ -43,14 +43,14 @@ Exits with 0 only if everything holds.
   positionals: ["BUNDLE.json"],
   async run({ values, positionals, terminal }) {
     const [path] = positionals;
-    if (!path)
+    if (!path) {
+      refuseOptions(values, ["trust", "query", "json", "out"], "a bundle");
       return verifySingle(terminal, required(values, "proof"), required(values, "public"), required(values, "vkey"));
-    if (values["proof"] ?? values["public"] ?? values["vkey"]) {
-      throw new AnchorError("USAGE", "name either a bundle, or --proof, --public and --vkey");
     }
-    const bundle = await readJson(path);
+    refuseOptions(values, ["proof", "public", "vkey"], "a single proof");
+    const bundle = await readDocument(path);
     const trustPath = optional(values, "trust");
-    const trust = trustPath === undefined ? undefined : trustFromJson(await readJson(trustPath));
+    const trust = trustPath === undefined ? undefined : trustFromJson(await readDocument(trustPath));
     const verdict = verifyBundle(bundle, trust);
     const query = optional(values, "query");
     if (query !== undefined) checkQuery(verdict, bundle, await readJson(query));
@@ -76,6 +76,16 @@ export function printVerdict(terminal: Terminal, { claims, notProven, ok }: Verd
   terminal.line("not proven:");
   for (const gap of notProven) terminal.line(`  - ${gap}`);
   terminal.line(ok ? `all ${claims.length} claims hold` : "NOT VALID");
+}
+
+/** An option that does nothing must not look as if it did. */
+function refuseOptions(values: Values, names: readonly string[], belongTo: string): void {
+  const given = names.find((name) => values[name] !== undefined);
+  if (given)
+    throw new AnchorError(
+      "USAGE",
+      `--${given} goes with ${belongTo}; name either a bundle, or --proof, --public and --vkey`,
+    );
 }
 
 /** Recomputes features and commitment from the question; its author alone can do that, or whoever was given it. */

@@ -10,7 +10,8 @@
  *     root      top node, records, elements, chunks, bytes; capacity + 2^64 · height
  *
  * Blinding values are HMAC-SHA-512(seed, tag ‖ leaf index) mod r, so that roots, siblings and chunk roots say nothing
- * about guessable data. A public dataset may leave them out (all 0): its root is then a function of the data alone.
+ * about guessable data. A seed is for one dataset: with the same one, equal leaves at equal places show in two datasets'
+ * trees. A public dataset may leave them out (all 0): its root is then a function of the data alone.
  *
  * The circuit `circuits/dataset/chunk.circom` computes the same root.
  *
@@ -54,7 +55,10 @@ export interface DatasetCommitment {
   /** Height of the 16-ary tree over the chunk roots, at least 1. */
   depth: number;
   totals: DatasetTotals;
-  /** SHA-256 of the canonical stream. Nothing proves that it names the same bytes as the root. */
+  /**
+   * SHA-256 of the canonical stream, for LazAI's DataRegistry. Nothing proves that it names the same bytes as the root,
+   * and it is not blinded: whoever publishes it lets anyone test a guess at the data.
+   */
   sha256: Hex;
   blinded: boolean;
 }
@@ -95,6 +99,7 @@ export async function commitStream(
   records: number,
   { seed, signal, onProgress }: CommitOptions = {},
 ): Promise<CommittedDataset> {
+  if (!Number.isSafeInteger(records)) throw new AnchorError("INPUT_INVALID", "the number of records is an integer");
   if (records < 1 || stream.length === 0) throw new AnchorError("DATASET_EMPTY", "a dataset has at least one record");
   if (stream.length % ELEMENT_BYTES !== 0)
     throw new AnchorError("DATASET_MISMATCH", "the canonical stream is truncated");
@@ -128,20 +133,20 @@ export async function commitStream(
 }
 
 /**
- * Commits again to data that was committed before, and refuses it when anything has changed since.
+ * Commits again to data that was committed before, and refuses it when anything has changed since. The root says it
+ * all; the SHA-256, which may not have been kept, is not compared.
  *
  * @throws DATASET_MISMATCH
  */
 export async function reopenDataset(
-  commitment: DatasetCommitment,
+  commitment: Pick<DatasetCommitment, "root" | "depth" | "totals">,
   stream: Uint8Array,
   options: CommitOptions = {},
 ): Promise<CommittedDataset> {
   const again = await commitStream(stream, commitment.totals.records, options);
-  const { root, sha256, depth, totals } = again.commitment;
+  const { root, depth, totals } = again.commitment;
   const same =
     root === commitment.root &&
-    sha256 === commitment.sha256 &&
     depth === commitment.depth &&
     totals.elements === commitment.totals.elements &&
     totals.chunks === commitment.totals.chunks &&
@@ -254,5 +259,6 @@ function leafBlind(seed: Uint8Array | undefined, leafIndex: number): bigint {
 }
 
 function checkSeed(seed: Uint8Array | undefined): void {
-  if (seed && seed.length !== SEED_BYTES) throw new AnchorError("INPUT_INVALID", `a seed has ${SEED_BYTES} bytes`);
+  if (seed === undefined || (seed instanceof Uint8Array && seed.length === SEED_BYTES)) return;
+  throw new AnchorError("INPUT_INVALID", `a seed has ${SEED_BYTES} bytes`);
 }

@@ -65,6 +65,7 @@ export function encodeRecord(record: DatasetRecord): Uint8Array {
   if (shape.length > MAX_RANK || shape.some((n) => !Number.isSafeInteger(n) || n < 0)) {
     throw new AnchorError("INPUT_INVALID", `a shape has at most ${MAX_RANK} dimensions, all non-negative integers`);
   }
+  if (!(data instanceof Uint8Array)) throw new AnchorError("INPUT_INVALID", "a record's data is a Uint8Array");
   if (shape.reduce((size, n) => size * n, dtype.size) !== data.length) {
     throw new AnchorError(
       "INPUT_INVALID",
@@ -74,7 +75,10 @@ export function encodeRecord(record: DatasetRecord): Uint8Array {
   if (!Number.isInteger(scale) || Math.abs(scale) > 1024 || (scale !== 0 && !/^[ui]/.test(record.dtype))) {
     throw new AnchorError("INPUT_INVALID", "scale is a power of two of an integer dtype, from -1024 to 1024");
   }
-  if (labelBytes.length > MAX_LABEL_BYTES || new TextDecoder().decode(labelBytes) !== label) {
+  if (
+    labelBytes.length > MAX_LABEL_BYTES ||
+    new TextDecoder("utf-8", { ignoreBOM: true }).decode(labelBytes) !== label
+  ) {
     throw new AnchorError("INPUT_INVALID", `a label is well-formed text of at most ${MAX_LABEL_BYTES} bytes`);
   }
   const length = 3 + 8 * shape.length + 4 + 2 + labelBytes.length + 8 + data.length;

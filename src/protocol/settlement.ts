@@ -92,6 +92,12 @@ export function checkReceipt(
   signatures: { user: unknown; node: unknown },
 ): { digest: Hex } {
   if (receipt.cost > receipt.costCap) throw new AnchorError("RECEIPT_INVALID", "the cost is above the user's cap");
+  if (BigInt(receipt.token) !== 0n) {
+    throw new AnchorError(
+      "RECEIPT_INVALID",
+      "receipts are paid in the chain's own currency: token is the zero address",
+    );
+  }
   if (receipt.user === receipt.node) throw new AnchorError("RECEIPT_INVALID", "user and node are one account");
   const digest = receiptDigest(domain, receipt);
   checkSigner(digest, signatures.user, receipt.user, "user");

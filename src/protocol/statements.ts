@@ -112,6 +112,12 @@ export const CIRCUIT_TYPES = {
   inference: toHex(tag("anchorproof/inference/1")),
 } as const;
 
+/** Field elements of a full chunk; only a dataset's last one may have fewer. */
+export const CHUNK_ELEMENTS = 240n;
+
+/** Most parents that a token may name, here and in the gate. */
+export const MAX_PARENTS = 16;
+
 const CONTEXT_TAG = tag("anchorproof/context/1");
 const DAT_TAG = tag("anchorproof/dat/1");
 
@@ -177,6 +183,18 @@ export function publicSignals<N extends StatementName>(domain: Domain, name: N, 
   }
   const { task, output, inputCommitment } = statement as InferenceStatement;
   return scalars([output, inputCommitment, contextSignal(domain, CIRCUIT_TYPES.inference, task)]);
+}
+
+/**
+ * What the gate refuses in an asset, so that nobody votes for a token that cannot be minted.
+ *
+ * @throws STATEMENT_INVALID
+ */
+export function checkAsset({ commitment, supply, parents }: Asset): void {
+  if (BigInt(commitment) === 0n) invalid("an asset's commitment is not zero");
+  if (supply === 0n) invalid("an asset's supply is at least one");
+  if (parents.length > MAX_PARENTS) invalid(`an asset has at most ${MAX_PARENTS} parents`);
+  if (new Set(parents).size !== parents.length) invalid("an asset names each parent once");
 }
 
 /** A DAT's id: one commitment of one class has one token, on every chain. */

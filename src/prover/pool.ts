@@ -16,6 +16,9 @@ import type { Proof } from "../verifier/groth16.js";
 import { workerFile } from "../workers.js";
 import type { WorkerJob, WorkerReply } from "./worker.js";
 
+/** Node's timers take no more, and fire at once for anything longer. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
 export interface PoolOptions {
   /** Proofs made at the same time; one a core unless told. */
   concurrency?: number;
@@ -81,6 +84,9 @@ export class ProverPool {
   ): Promise<ProveResult> {
     if (this.#closed) throw new AnchorError("POOL_CLOSED", "the pool is closed");
     throwIfAborted(signal);
+    if (deadline !== undefined && !Number.isFinite(deadline)) {
+      throw new AnchorError("INPUT_INVALID", "a deadline is a time in milliseconds since 1970");
+    }
     if (this.#inside >= this.#capacity) throw new AnchorError("POOL_FULL", "the queue is full: wait for a job to end");
     const job: WorkerJob = {
       wasmPath: circuit.wasmPath,
@@ -93,16 +99,17 @@ export class ProverPool {
     const onAbort = () => stop.abort();
     signal?.addEventListener("abort", onAbort, { once: true });
     let late = false;
-    const timer =
-      deadline === undefined
-        ? undefined
-        : setTimeout(
-            () => {
-              late = true;
-              stop.abort();
-            },
-            Math.max(0, deadline - Date.now()),
-          );
+    let timer: NodeJS.Timeout | undefined;
+    const watch = () => {
+      const left = deadline! - Date.now();
+      if (left > 0) {
+        timer = setTimeout(watch, Math.min(left, MAX_TIMEOUT_MS));
+        return;
+      }
+      late = true;
+      stop.abort();
+    };
+    if (deadline !== undefined) watch();
     this.#inside++;
     try {
       const reply = (await this.#piscina.run(job, { signal: stop.signal })) as WorkerReply;

@@ -3,6 +3,7 @@ import {
   type Bundle,
   bundleFromJson,
   bundleToJson,
+  parseDocument,
   reviewDataset,
   reviewModel,
   type Trust,
@@ -27,6 +28,7 @@ import {
   makeBundle,
   NODE,
   NOW,
+  request,
   signReceipt,
   TRUST,
   USER,
@@ -59,10 +61,12 @@ describe("an honest bundle", () => {
     expect(verdict.claims.map(({ id }) => id)).toEqual([
       "dataset.key",
       "dataset.submission",
+      "dataset.request",
       "dataset.proof",
       "dataset.certificate",
       "model.key",
       "model.identity",
+      "model.request",
       "model.sample",
       "model.certificate",
       "model.lineage",
@@ -113,7 +117,23 @@ describe("no value can be changed", () => {
     }
   });
 
-  it("nor a field added or left out, anywhere", () => {
+  it("nor a field left out", () => {
+    for (const path of paths) {
+      const cut = structuredClone(json);
+      let at = cut as Record<string | number, unknown>;
+      for (const key of path.slice(0, -1)) at = at[key] as Record<string | number, unknown>;
+      if (Array.isArray(at)) at.splice(Number(path.at(-1)), 1);
+      else delete at[path.at(-1)!];
+      expect(failures(cut, TRUST), path.join(".")).not.toEqual([]);
+    }
+  });
+
+  it("nor an empty list filled", () => {
+    const filled = withLeaf(json, ["dataset", "statement", "asset", "parents"], () => ["1"]);
+    expect(failures(filled, TRUST)).toEqual(["dataset.request", "dataset.certificate"]);
+  });
+
+  it("nor a field added, anywhere", () => {
     const objects = [...new Set(paths.flatMap((path) => path.map((_, i) => JSON.stringify(path.slice(0, i)))))]
       .map((text) => JSON.parse(text) as (string | number)[])
       .filter((path) => path.length > 0);
@@ -122,16 +142,53 @@ describe("no value can be changed", () => {
         Array.isArray(old) ? [...(old as unknown[]), "1"] : { ...(old as object), extra: "1" },
       );
       expect(failures(added, TRUST), `${path.join(".")} extended`).not.toEqual([]);
-      const emptied = withLeaf(json, path, (old) => (Array.isArray(old) ? (old as unknown[]).slice(1) : undefined));
-      // three of four votes are still a quorum: dropping one is no forgery
-      if (path.at(-1) === "votes") continue;
-      expect(failures(emptied, TRUST), `${path.join(".")} cut`).not.toEqual([]);
     }
+  });
+
+  it("nor can anything be hidden deep in a part that snarkjs would skip", () => {
+    const deep = JSON.parse(`${"[".repeat(100_000)}${"]".repeat(100_000)}`);
+    for (const at of [["dataset", "proof"], ["model", "verifyingKey"], ["inference", "receipt"], ["dataset"]]) {
+      const hidden = withLeaf(json, at, (old: object) => ({ ...old, hidden: deep }));
+      expect(failures(hidden, TRUST)).toHaveLength(1);
+    }
+    expect(failures(deep, TRUST)).toEqual(["BUNDLE_INVALID"]);
+    for (const at of paths)
+      expect(
+        failures(
+          withLeaf(json, at, () => deep),
+          TRUST,
+        ),
+        at.join("."),
+      ).toHaveLength(1);
   });
 
   it("nor a curve's name, which snarkjs would read either way", () => {
     const alias = withLeaf(json, ["dataset", "proof", "curve"], () => "bn254");
     expect(failures(alias, TRUST)).toEqual(["BUNDLE_INVALID"]);
+  });
+});
+
+describe("documents have one spelling", () => {
+  const text = JSON.stringify(json);
+
+  it("white space aside", () => {
+    expect(parseDocument(text)).toEqual(json);
+    expect(parseDocument(JSON.stringify(json, null, "\t"))).toEqual(json);
+    expect(parseDocument(` ${JSON.stringify({ "a b": 'c \n" d' })}\n`)).toEqual({ "a b": 'c \n" d' });
+  });
+
+  it.each([
+    ["a key twice, the first ignored by JavaScript", text.replace('"output":"1"', '"output":"0","output":"1"')],
+    ["a part twice", text.replace('"inference":{', '"inference":{"note":"anything"},"inference":{')],
+    ["an escaped letter", text.replace('"output"', '"\\u006futput"')],
+    ["a number with a fraction", text.replace('"nPublic":4', '"nPublic":4.0')],
+    ["a number with an exponent", text.replace('"nPublic":4', '"nPublic":4e0')],
+    ["no JSON", text.slice(1)],
+    ["a byte order mark", `\ufeff${text}`],
+    ["nesting without end", "[".repeat(200_000) + "]".repeat(200_000)],
+  ])("refuses %s", (_, changed) => {
+    expect(changed).not.toBe(text);
+    expect(() => parseDocument(changed)).toThrow(expect.objectContaining({ code: "JSON_MALFORMED" }));
   });
 });
 
@@ -144,6 +201,7 @@ describe("changes with every unkeyed hash recomputed", () => {
     };
     expect(check({ ...honest, dataset: { ...honest.dataset, pov, statement } })).toEqual([
       "dataset.submission",
+      "dataset.request",
       "dataset.certificate",
     ]);
   });
@@ -157,7 +215,11 @@ describe("changes with every unkeyed hash recomputed", () => {
       task: { ...task, requester: NODE.account },
       asset: { ...asset, metadataDigest: povDigest(DOMAINS.gate, pov) },
     };
-    const failed = check({ ...honest, dataset: { ...honest.dataset, pov, povSignature, statement } });
+    const statementSignature = request("DatasetStatement", statement, NODE);
+    const failed = check({
+      ...honest,
+      dataset: { ...honest.dataset, pov, povSignature, statement, statementSignature },
+    });
     expect(failed).toEqual(["dataset.proof", "dataset.certificate"]);
   });
 
@@ -275,18 +337,31 @@ describe("evidence from elsewhere", () => {
   it("a model whose parents do not include the dataset, though the quorum voted for it", () => {
     const statement = { ...honest.model.statement, asset: { ...honest.model.statement.asset, parents: [5n] } };
     const proof = simulateProof(MODEL_KEY, publicSignals(DOMAINS.gate, "ModelStatement", statement), "sample");
-    const evidenceDigest = honest.model.certificate && verifyEvidence(statement, proof);
+    const statementSignature = request("ModelStatement", statement);
+    const evidence = { statement, statementSignature, proof, verifyingKey: MODEL_KEY.vkey };
+    const { evidenceDigest } = reviewModel(TRUST, evidence, NOW);
     const certificate = certify(statement.sample.task.taskId, {
       statementDigest: statementDigest(DOMAINS.gate, "ModelStatement", statement),
       evidenceDigest,
     });
-    expect(check({ ...honest, model: { ...honest.model, statement, proof, certificate } })).toEqual(["model.lineage"]);
+    expect(check({ ...honest, model: { ...evidence, certificate } })).toEqual(["model.lineage"]);
+  });
+
+  it("a development key on any other chain than 31337, though the trust file names it", () => {
+    const verdict = verifyBundle(json, { ...TRUST, chainId: 1n });
+    const codes = verdict.claims.filter(({ id }) => id.endsWith(".key")).map(({ failure }) => failure?.code);
+    expect(codes).toEqual(["KEY_DEVELOPMENT", "KEY_DEVELOPMENT"]);
+  });
+
+  it("a receipt in another currency, or for the sample that the model was minted with", () => {
+    const foreign = { ...honest.inference.receipt, token: TRUST.contracts.token };
+    const inference = { ...honest.inference, receipt: foreign, signatures: signReceipt(foreign) };
+    expect(check({ ...honest, inference })).toEqual(["inference.receipt"]);
+    const { statement, proof } = honest.model;
+    const sold = { ...honest.inference, statement: statement.sample, proof };
+    expect(check({ ...honest, inference: sold })).toEqual(["inference.receipt"]);
   });
 });
-
-function verifyEvidence(statement: Bundle["model"]["statement"], proof: Bundle["model"]["proof"]) {
-  return reviewModel(TRUST, { statement, proof, verifyingKey: MODEL_KEY.vkey }, NOW).evidenceDigest;
-}
 
 describe("a validator's review", () => {
   const { certificate: _, ...evidence } = honest.dataset;
@@ -296,6 +371,17 @@ describe("a validator's review", () => {
       return "accepted";
     } catch (error) {
       return (error as AnchorError).code;
+    }
+  };
+
+  /** Names of the claims for which a review refuses. */
+  const rejected = (run: () => unknown): string[] => {
+    try {
+      run();
+      return [];
+    } catch (error) {
+      expect((error as AnchorError).code).toBe("VERDICT_REJECTED");
+      return ((error as AnchorError).details["claims"] as { id: string }[]).map(({ id }) => id);
     }
   };
 
@@ -317,8 +403,70 @@ describe("a validator's review", () => {
   it("refuses a token for someone else than the creator", () => {
     const statement = { ...evidence.statement, task: { ...evidence.statement.task, requester: USER.account } };
     const proof = simulateProof(DATASET_KEY, publicSignals(DOMAINS.gate, "DatasetStatement", statement));
+    const statementSignature = request("DatasetStatement", statement, USER);
     expect(CREATOR.account).not.toBe(USER.account);
-    expect(code(() => reviewDataset(TRUST, { ...evidence, statement, proof }, NOW))).toBe("VERDICT_REJECTED");
+    expect(rejected(() => reviewDataset(TRUST, { ...evidence, statement, statementSignature, proof }, NOW))).toEqual([
+      "dataset.submission",
+    ]);
+  });
+
+  // The proof binds neither supply nor parents nor metadata: whoever carries the evidence could change them.
+  it.each([
+    ["a raised supply", { supply: 10n ** 30n }],
+    ["no supply", { supply: 0n }],
+    ["a parent", { parents: [123n] }],
+  ])("refuses a dataset's token changed on its way to the validators: %s", (_, change) => {
+    const statement = { ...evidence.statement, asset: { ...evidence.statement.asset, ...change } };
+    expect(rejected(() => reviewDataset(TRUST, { ...evidence, statement }, NOW))).toEqual(["dataset.request"]);
+  });
+
+  it.each([
+    ["another supply", { supply: 5n }],
+    ["no parent", { parents: [] }],
+    ["other metadata", { metadataDigest: TRUST.keys[0]!.keyDigest }],
+  ])("refuses a model's token changed on its way to the validators: %s", (_, change) => {
+    const { certificate: __, ...model } = honest.model;
+    const statement = { ...model.statement, asset: { ...model.statement.asset, ...change } };
+    expect(rejected(() => reviewModel(TRUST, { ...model, statement }, NOW))).toEqual(["model.request"]);
+  });
+
+  it("refuses what the gate would refuse, though the requester signed it", () => {
+    const { statement } = evidence;
+    for (const change of [
+      { supply: 0n },
+      { parents: [1n, 1n] },
+      { parents: Array.from({ length: 17 }, (_, i) => BigInt(i)) },
+    ]) {
+      const asked = { ...statement, asset: { ...statement.asset, ...change } };
+      const statementSignature = request("DatasetStatement", asked);
+      expect(rejected(() => reviewDataset(TRUST, { ...evidence, statement: asked, statementSignature }, NOW))).toEqual([
+        "dataset.request",
+      ]);
+    }
+  });
+
+  it.each([
+    ["no elements", { chunkElements: 0n }],
+    ["fewer than there are", { chunkElements: 239n }],
+    ["more than are left in the last chunk", { chunkIndex: 2n, chunkElements: 240n }],
+    ["a chunk behind the end", { chunkIndex: 3n, chunkElements: 240n }],
+    ["a chunk behind the end, empty", { chunkIndex: 3n, chunkElements: 0n }],
+  ])("refuses a proof that contradicts the submission's size: %s", (_, change) => {
+    const statement = { ...evidence.statement, ...change };
+    const proof = simulateProof(DATASET_KEY, publicSignals(DOMAINS.gate, "DatasetStatement", statement));
+    const statementSignature = request("DatasetStatement", statement);
+    expect(rejected(() => reviewDataset(TRUST, { ...evidence, statement, statementSignature, proof }, NOW))).toEqual([
+      "dataset.submission",
+    ]);
+  });
+
+  it("accepts the short last chunk with its own length", () => {
+    const statement = { ...evidence.statement, chunkIndex: 2n, chunkElements: 20n };
+    const proof = simulateProof(DATASET_KEY, publicSignals(DOMAINS.gate, "DatasetStatement", statement));
+    const statementSignature = request("DatasetStatement", statement);
+    expect(rejected(() => reviewDataset(TRUST, { ...evidence, statement, statementSignature, proof }, NOW))).toEqual(
+      [],
+    );
   });
 });
 
@@ -342,6 +490,8 @@ describe("the trust file", () => {
       withLeaf(trust, ["epochs", 0, "members"], () => [members[0], members[0]]),
       withLeaf(trust, ["settlement", "shares", "pool"], () => "1001"),
       withLeaf(trust, ["keys", 0], (key: object) => ({ ...key, modelDigest: TRUST.keys[0]!.keyDigest })),
+      withLeaf(trust, ["keys", 1, "keyDigest"], () => trust.keys[0].keyDigest),
+      withLeaf(trust, ["epochs"], () => [trust.epochs[0], trust.epochs[0]]),
     ]) {
       expect(() => trustFromJson(changed)).toThrow(AnchorError);
     }

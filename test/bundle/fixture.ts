@@ -12,6 +12,7 @@ import {
   type InferenceStatement,
   type ModelStatement,
   publicSignals,
+  type Statements,
   statementDigest,
   type Task,
 } from "../../src/protocol/statements.js";
@@ -71,6 +72,15 @@ export function certify(
 export function signReceipt(receipt: Receipt): { user: `0x${string}`; node: `0x${string}` } {
   const digest = receiptDigest(DOMAINS.settlement, receipt);
   return { user: signDigest(USER.secretKey, digest), node: signDigest(NODE.secretKey, digest) };
+}
+
+/** The requester's signature over a statement; the creator's unless told. */
+export function request<N extends "DatasetStatement" | "ModelStatement">(
+  name: N,
+  statement: Statements[N],
+  by = CREATOR,
+): `0x${string}` {
+  return signDigest(by.secretKey, statementDigest(DOMAINS.gate, name, statement));
 }
 
 /** An honest bundle. `keys` replaces the keys that it is made with, everything else consistently so. */
@@ -146,6 +156,7 @@ export function makeBundle(keys = { dataset: DATASET_KEY, model: MODEL_KEY }): B
       pov,
       povSignature: signDigest(CREATOR.secretKey, povDigest(domain, pov)),
       statement,
+      statementSignature: request("DatasetStatement", statement),
       proof,
       verifyingKey: keys.dataset.vkey,
       certificate: certify(
@@ -155,6 +166,7 @@ export function makeBundle(keys = { dataset: DATASET_KEY, model: MODEL_KEY }): B
     },
     model: {
       statement: modelStatement,
+      statementSignature: request("ModelStatement", modelStatement),
       proof: sampleProof,
       verifyingKey: keys.model.vkey,
       certificate: certify(

@@ -1,5 +1,12 @@
 /** What every chain test needs: one anvil a file, accounts, verifiers for simulated keys, expectations on reverts. */
-import { type Contract, ContractFactory, Interface, type JsonRpcProvider, type JsonRpcSigner } from "ethers";
+import {
+  type Contract,
+  ContractFactory,
+  Interface,
+  isCallException,
+  type JsonRpcProvider,
+  type JsonRpcSigner,
+} from "ethers";
 import { afterAll, beforeAll, expect } from "vitest";
 import { type Anvil, startAnvil } from "../../src/chain/anvil.js";
 import { type ContractArtefact, compileContracts } from "../../src/chain/compile.js";
@@ -66,25 +73,35 @@ export async function deploy(signer: JsonRpcSigner, artefact: ContractArtefact, 
   return contract as Contract;
 }
 
-/** What an `eth_call` gives: "ok", or the name of the custom error, or "revert" for one without data. */
+/**
+ * What an `eth_call` on the latest block, at that block's time, gives: "ok"; the name of the custom error; "revert" for one
+ * without data; or the node's own words, for a call that did not get as far as reverting.
+ */
 export async function outcome(
   provider: JsonRpcProvider,
   to: string,
   data: string,
   abi: ContractArtefact["abi"],
-  gas?: number,
+  options: { gas?: number; from?: Hex } = {},
 ): Promise<string> {
+  const { gas, from } = options;
+  const call = { to, data, ...(from ? { from } : {}), ...(gas === undefined ? {} : { gas: `0x${gas.toString(16)}` }) };
+  let result: string;
   try {
-    const call = { to, data, ...(gas === undefined ? {} : { gas: `0x${gas.toString(16)}` }) };
-    const result = await provider.send("eth_call", [call, "latest"]);
-    expect(result).toBe("0x");
-    return "ok";
+    result = await provider.send("eth_call", [call, "latest"]);
   } catch (error) {
-    const revert =
-      (error as { data?: string; error?: { data?: string } }).data ??
-      (error as { error?: { data?: string } }).error?.data;
-    return (revert && revert !== "0x" && new Interface(abi).parseError(revert)?.name) || "revert";
+    if (!isCallException(error)) throw error;
+    if (error.data === "0x") return "revert";
+    const named = error.data && new Interface(abi).parseError(error.data)?.name;
+    return named || (error.info as unknown as { error: { message: string } }).error.message;
   }
+  expect(result).toBe("0x");
+  return "ok";
+}
+
+/** Revert data of a custom error, as ethers' exceptions carry it. */
+export function errorData({ abi }: ContractArtefact, name: string, ...args: unknown[]): { data: string } {
+  return { data: new Interface(abi).encodeErrorResult(name, args) };
 }
 
 /** Expects a client's call to end in CHAIN_REVERTED with this custom error. */
@@ -111,6 +128,12 @@ export async function undone<T>(provider: JsonRpcProvider, action: () => Promise
 
 export async function now(provider: JsonRpcProvider): Promise<bigint> {
   return BigInt((await provider.getBlock("latest"))!.timestamp);
+}
+
+/** Mines an empty block at exactly this second. */
+export async function mineAt(provider: JsonRpcProvider, second: bigint): Promise<void> {
+  await provider.send("evm_setNextBlockTimestamp", [Number(second)]);
+  await provider.send("evm_mine", []);
 }
 
 /** Mines one block `seconds` later. */

@@ -5,16 +5,20 @@ import type { AnchorClient } from "../../src/chain/client.js";
 import { artefact, compileContracts, compileProtocolContracts } from "../../src/chain/compile.js";
 import { deployProtocol } from "../../src/chain/deploy.js";
 import { R } from "../../src/field/scalar.js";
-import { statementDigest } from "../../src/protocol/statements.js";
-import { proofWords } from "../../src/verifier/groth16.js";
-import { advance, deploy, digestOf, expectRevert, now, undone, useChain } from "./fixture.js";
-import { rerandomise } from "./simulated.js";
+import { type DatasetStatement, publicSignals, statementDigest } from "../../src/protocol/statements.js";
+import { evidenceDigest, proofWords } from "../../src/verifier/groth16.js";
+import { advance, deploy, digestOf, errorData, expectRevert, now, undone, useChain } from "./fixture.js";
+import { rerandomise, simulateProof } from "./simulated.js";
 import {
   certify,
   createWorld,
+  DATASET_KEY,
+  type Evidence,
+  INFERENCE_KEY,
   makeDataset,
   makeInference,
   makeModel,
+  type Prepared,
   prepareDataset,
   prepareModel,
   proveDataset,
@@ -214,16 +218,29 @@ describe("minting a dataset", () => {
   });
 
   it("on a chain that forked away, neither proofs nor votes carry over", async () => {
-    const statement = await makeDataset(chain, world);
-    const { proof, certificate } = prepareDataset(world, statement);
-    const data = { before: await client.contextOf("datasetChunk", statement.task) };
+    // Verifiers without the development lock, which would refuse everything there before a proof is looked at.
+    const origin = await createWorld(chain, false);
+    const statement = await makeDataset(chain, origin);
+    const before = prepareDataset(origin, statement);
+    const fork: World = {
+      ...origin,
+      gate: { ...origin.gate, chainId: 31338n },
+      quorum: { ...origin.quorum, chainId: 31338n },
+    };
+    const after = prepareDataset(fork, statement);
+    const mint = ({ proof }: Prepared, { certificate }: Prepared) =>
+      origin.client.mintDataset(statement, proof, certificate, origin.epoch);
     await chain.provider.send("anvil_setChainId", [31338]);
     try {
-      expect(await client.contextOf("datasetChunk", statement.task)).not.toBe(data.before);
-      expect(await client.datasetStatementDigest(statement)).not.toBe(
-        statementDigest(world.gate, "DatasetStatement", statement),
-      );
-      await expectRevert(client.mintDataset(statement, proof, certificate, world.epoch), "DevelopmentKeyLocked");
+      expect(await origin.client.datasetStatementDigest(statement)).toBe(after.subject.statementDigest);
+      await expectRevert(mint(before, before), "ProofInvalid");
+      await expectRevert(mint(before, after), "ProofInvalid");
+      await expectRevert(mint(after, before), "SignerWrong");
+      // Not even votes over the fork's own statement and evidence, if they were signed under the old chain's domain.
+      const votes = certify(origin, after.subject);
+      await expectRevert(mint(after, { ...after, certificate: votes }), "SignerWrong");
+      // Nothing else is in the way.
+      await mint(after, after);
     } finally {
       await chain.provider.send("anvil_setChainId", [31337]);
     }
@@ -337,21 +354,60 @@ describe("models and inferences", () => {
     });
   });
 
-  it("a dataset proof is no inference proof and the reverse: the context names the kind", async () => {
-    const statement = await makeDataset(chain, world);
-    const { task } = statement;
-    expect(await client.contextOf("datasetChunk", task)).not.toBe(await client.contextOf("inference", task));
-    expect(proveDataset(world, statement).evidenceDigest).toMatch(/^0x[0-9a-f]{64}$/);
+  it("a dataset proof is no inference proof and the reverse, by key and by context", async () => {
+    await undone(chain.provider, async () => {
+      const model = await makeModel(chain, world);
+      const prepared = prepareModel(world, model);
+      await client.mintModel(model, prepared.proof, prepared.certificate, world.epoch);
+      const dataset = await makeDataset(chain, world);
+      const inference = await makeInference(chain, world);
+      const mint = (statement: DatasetStatement, { proof, evidenceDigest }: Evidence) => {
+        const digest = statementDigest(world.gate, "DatasetStatement", statement);
+        const votes = certify(world, { taskId: statement.task.taskId, statementDigest: digest, evidenceDigest });
+        return client.mintDataset(statement, proof, votes, world.epoch);
+      };
+
+      // Each under the other's statement.
+      await expectRevert(mint(dataset, proveInference(world, inference)), "ProofInvalid");
+      await expectRevert(client.verifyInference(inference, proveDataset(world, dataset).proof), "ProofInvalid");
+
+      // Each under its own key, which the other's statement names.
+      const keyed = { ...inference, task: { ...inference.task, keyDigest: world.datasetKey } };
+      const asDataset = { ...dataset, task: keyed.task };
+      await expectRevert(client.verifyInference(keyed, proveDataset(world, asDataset).proof), "StatementTypeMismatch");
+      const foreign = { ...dataset, task: { ...dataset.task, keyDigest: world.inferenceKey } };
+      const asInference = { ...inference, task: foreign.task };
+      await expectRevert(mint(foreign, proveInference(world, asInference)), "StatementTypeMismatch");
+
+      // Under the right key with the right values, but with the context that the other kind has for the same task: only
+      // the statement type inside the context tells them apart.
+      const datasetContext = await client.contextOf("datasetChunk", inference.task);
+      const inferenceSignals = publicSignals(world.gate, "InferenceStatement", inference);
+      const wrongInference = simulateProof(INFERENCE_KEY, [...inferenceSignals.slice(0, -1), datasetContext]);
+      await expectRevert(client.verifyInference(inference, wrongInference), "ProofInvalid");
+      const inferenceContext = await client.contextOf("inference", dataset.task);
+      const datasetSignals = publicSignals(world.gate, "DatasetStatement", dataset);
+      const wrongDataset = simulateProof(DATASET_KEY, [...datasetSignals.slice(0, -1), inferenceContext]);
+      const evidence = evidenceDigest(
+        world.datasetKey,
+        [...datasetSignals.slice(0, -1), inferenceContext],
+        wrongDataset,
+      );
+      await expectRevert(mint(dataset, { proof: wrongDataset, evidenceDigest: evidence }), "ProofInvalid");
+
+      await client.verifyInference(inference, simulateProof(INFERENCE_KEY, inferenceSignals));
+      await mint(dataset, proveDataset(world, dataset));
+    });
   });
 });
 
 describe("the gate's deployment", () => {
   it("fails with a token of another gate", async () => {
-    const artefacts = await compileProtocolContracts();
+    const gate = artefact(await compileProtocolContracts(), "MintGate");
     const { token, registry, quorum } = world.deployment;
-    await expect(
-      deploy(chain.accounts[0]!, artefact(artefacts, "MintGate"), token, registry, quorum),
-    ).rejects.toThrow();
+    await expect(deploy(chain.accounts[0]!, gate, token, registry, quorum)).rejects.toMatchObject(
+      errorData(gate, "TokenForeign", token),
+    );
   });
 
   it("reports progress and can be stopped", async () => {

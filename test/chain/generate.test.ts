@@ -1,5 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { attemptForgery, type GenerateVerifierOptions, generateVerifier } from "../../src/chain/generate.js";
+import {
+  attemptForgery,
+  type GenerateVerifierOptions,
+  generateVerifier,
+  renderVerifier,
+} from "../../src/chain/generate.js";
 import { Q } from "../../src/field/scalar.js";
 import { keyDigest, type VerifyingKey } from "../../src/verifier/groth16.js";
 import { CIRCUIT_DIGEST, digestOf } from "./fixture.js";
@@ -53,11 +58,21 @@ describe("generated source", () => {
   });
 
   it("differs between development and production in the flag and the header alone", () => {
-    const lines = (development: boolean) => generate(vkey, { development }).split("\n");
+    const lines = (development: boolean) =>
+      renderVerifier({ vkey, circuitDigest: CIRCUIT_DIGEST, development }).split("\n");
     const production = lines(false);
     const changed = lines(true).filter((line, i) => line !== production[i]);
     expect(changed).toHaveLength(2);
     expect(changed[1]).toContain("DEVELOPMENT = true");
+  });
+
+  it("is refused for a production contract: there is no ceremony manifest that could be checked", () => {
+    expect(() => generate(vkey, { development: false })).toThrow(
+      expect.objectContaining({
+        code: "KEY_DEVELOPMENT",
+        message: expect.stringContaining("production contracts need a ceremony manifest"),
+      }),
+    );
   });
 
   it.each([
@@ -66,6 +81,8 @@ describe("generated source", () => {
     ["a digest in upper case", { circuitDigest: digestOf("x").toUpperCase().replace("0X", "0x") as `0x${string}` }],
     ["a short digest", { circuitDigest: "0x1234" as const }],
     ["a development flag that is not boolean", { development: "no" as unknown as boolean }],
+    ["a development flag that is zero", { development: 0 as unknown as boolean }],
+    ["no development flag", { development: undefined as unknown as boolean }],
   ])("is refused for %s", (_, options) => {
     expect(codeOf(() => generate(vkey, options))).toBe("INPUT_INVALID");
   });

@@ -7,7 +7,7 @@ import { CIRCUIT_TYPES } from "../../src/protocol/statements.js";
 import { keyDigest } from "../../src/verifier/groth16.js";
 import { type Chain, CIRCUIT_DIGEST, digestOf, expectRevert, outcome, undone, useChain } from "./fixture.js";
 import { simulateKey } from "./simulated.js";
-import { createWorld, MODEL_DIGEST, type World } from "./world.js";
+import { createWorld, deployKey, MODEL_DIGEST, type World } from "./world.js";
 
 const chain = useChain();
 const elsewhere = useChain({ chainId: 1 });
@@ -19,18 +19,40 @@ beforeAll(async () => {
 
 /** A deployed verifier that is not registered yet, and a correct entry for it. */
 async function fresh(n: number, development = true, on: Chain = chain): Promise<AddVerifierParameters> {
-  const contractName = `Fresh${n}${development ? "" : "Production"}`;
-  const { vkey } = simulateKey(n, "registry");
-  const options = { vkey, contractName, circuitDigest: CIRCUIT_DIGEST, development };
+  const key = simulateKey(n, "registry");
   return {
-    keyDigest: keyDigest(vkey),
-    verifier: await deployVerifier(on.accounts[0]!, options),
+    keyDigest: keyDigest(key.vkey),
+    verifier: await deployKey(on, key, `Fresh${n}`, development),
     circuitType: n === 4 ? "datasetChunk" : "inference",
     circuitDigest: CIRCUIT_DIGEST,
     ...(n === 4 ? {} : { modelDigest: MODEL_DIGEST }),
     development,
   };
 }
+
+describe("deploying a verifier", () => {
+  it("gives one that can be registered, and none that claims a ceremony", async () => {
+    const { vkey } = simulateKey(4, "deployed");
+    const options = { vkey, contractName: "Deployed", circuitDigest: CIRCUIT_DIGEST, development: true };
+    const [signer] = chain.accounts;
+    await undone(chain.provider, async () => {
+      const verifier = await deployVerifier(signer!, options);
+      const { circuitDigest, development } = options;
+      const entry = {
+        keyDigest: keyDigest(vkey),
+        verifier,
+        circuitType: "datasetChunk",
+        circuitDigest,
+        development,
+      } as const;
+      await world.client.addVerifier(entry);
+      expect((await world.client.verifierOf(entry.keyDigest))?.verifier).toBe(verifier);
+    });
+    await expect(deployVerifier(signer!, { ...options, development: false })).rejects.toMatchObject({
+      code: "KEY_DEVELOPMENT",
+    });
+  });
+});
 
 describe("adding a verifier", () => {
   it("stores what was given, and never replaces it", async () => {

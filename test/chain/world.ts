@@ -20,8 +20,8 @@ import { evidenceDigest, keyDigest, type Proof } from "../../src/verifier/groth1
 import { type Chain, CIRCUIT_DIGEST, deploy, digestOf, now, secretOf } from "./fixture.js";
 import { type SimulatedKey, scalar, simulateKey, simulateProof } from "./simulated.js";
 
-const DATASET_KEY = simulateKey(4, "dataset");
-const INFERENCE_KEY = simulateKey(3, "inference");
+export const DATASET_KEY = simulateKey(4, "dataset");
+export const INFERENCE_KEY = simulateKey(3, "inference");
 
 const ZERO: Hex = `0x${"00".repeat(32)}`;
 
@@ -42,19 +42,19 @@ export interface World {
   secrets: Hex[];
 }
 
-async function deployKey(chain: Chain, key: SimulatedKey, name: string): Promise<Hex> {
-  const source = renderVerifier({
-    vkey: key.vkey,
-    contractName: name,
-    circuitDigest: CIRCUIT_DIGEST,
-    development: true,
-  });
+/** The verifier of a simulated key. One that is not for development cannot be had from `deployVerifier`. */
+export async function deployKey(chain: Chain, key: SimulatedKey, name: string, development: boolean): Promise<Hex> {
+  const source = renderVerifier({ vkey: key.vkey, contractName: name, circuitDigest: CIRCUIT_DIGEST, development });
   const artefact = (await compileContracts({ [`${name}.sol`]: source }))[name]!;
   return (await (await deploy(chain.accounts[0]!, artefact)).getAddress()).toLowerCase() as Hex;
 }
 
-/** Validators a to d with weights 40, 30, 20 and 10 in ascending order of address. */
-export async function createWorld(chain: Chain): Promise<World> {
+/**
+ * Validators a to d with weights 40, 30, 20 and 10 in ascending order of address.
+ *
+ * @param development  false for verifiers that answer on every chain
+ */
+export async function createWorld(chain: Chain, development = true): Promise<World> {
   const [owner] = chain.accounts;
   const deployment = await deployProtocol(owner!, {
     guardian: chain.addresses[8]!,
@@ -66,18 +66,18 @@ export async function createWorld(chain: Chain): Promise<World> {
   const inferenceKey = keyDigest(INFERENCE_KEY.vkey);
   await client.addVerifier({
     keyDigest: datasetKey,
-    verifier: await deployKey(chain, DATASET_KEY, "DatasetVerifier"),
+    verifier: await deployKey(chain, DATASET_KEY, "DatasetVerifier", development),
     circuitType: "datasetChunk",
     circuitDigest: CIRCUIT_DIGEST,
-    development: true,
+    development,
   });
   await client.addVerifier({
     keyDigest: inferenceKey,
-    verifier: await deployKey(chain, INFERENCE_KEY, "InferenceVerifier"),
+    verifier: await deployKey(chain, INFERENCE_KEY, "InferenceVerifier", development),
     circuitType: "inference",
     circuitDigest: CIRCUIT_DIGEST,
     modelDigest: MODEL_DIGEST,
-    development: true,
+    development,
   });
   const secrets = ["a", "b", "c", "d"].map(secretOf).sort((a, b) => (accountOf(a) < accountOf(b) ? -1 : 1));
   const weights = [40n, 30n, 20n, 10n];

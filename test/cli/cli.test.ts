@@ -1,9 +1,8 @@
 /** The command line as its users meet it: a process, its output, its exit status. */
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import * as snarkjs from "snarkjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bundleToJson, trustToJson } from "../../src/bundle/index.js";
 import { compileCircuit } from "../../src/circuit/compile.js";
@@ -14,6 +13,7 @@ import { PACKAGE_ROOT } from "../../src/paths.js";
 import { proofToJson, verifyingKeyToJson } from "../../src/verifier/groth16.js";
 import { leaves, makeBundle, TRUST, withLeaf } from "../bundle/fixture.js";
 import { simulateKey, simulateProof } from "../chain/simulated.js";
+import { snarkjs, stopSnarkjs } from "../circuit/vendor.js";
 
 let directory: string;
 
@@ -47,7 +47,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
-  await (globalThis as { curve_bn128?: { terminate(): Promise<void> } }).curve_bn128?.terminate();
+  await stopSnarkjs();
 });
 
 describe("help", () => {
@@ -85,6 +85,9 @@ describe("mistakes give one line with a code, and status 1", () => {
     [["verify", "a.json", "b.json"], "USAGE"],
     [["verify"], "USAGE"],
     [["verify", "a.json", "--proof", "b.json"], "USAGE"],
+    [["verify", "--proof", "a", "--public", "b", "--vkey", "c", "--trust", "d"], "USAGE"],
+    [["verify", "--proof", "a", "--public", "b", "--vkey", "c", "--json"], "USAGE"],
+    [["dataset", "prove", "missing", "--metadata-digest", "0x1"], "FILE_NOT_FOUND"],
     [["verify", "missing.json", "--trust", "missing.json"], "FILE_NOT_FOUND"],
     [["dataset", "commit"], "USAGE"],
     [["dataset", "commit", "missing"], "FILE_NOT_FOUND"],
@@ -112,9 +115,7 @@ describe("mistakes give one line with a code, and status 1", () => {
     const newer = await file("newer.json", { ...bundleToJson(makeBundle()), format: "anchorproof/bundle@2" });
     expect((await anchorproof("verify", bad, "--trust", trust)).err).toMatch(/^error JSON_MALFORMED: .*bad\.json/);
     expect((await anchorproof("verify", newer, "--trust", trust)).err).toMatch(/^error FORMAT_UNSUPPORTED/);
-    expect((await anchorproof("verify", bundle, "--trust", bundle)).err).toMatch(
-      /^error TRUST_INVALID|FORMAT_UNSUPPORTED/,
-    );
+    expect((await anchorproof("verify", bundle, "--trust", bundle)).err).toMatch(/^error TRUST_INVALID: trust\./);
     expect((await anchorproof("verify", directory, "--trust", trust)).err).toMatch(/^error FILE_UNREADABLE/);
   });
 });
@@ -124,9 +125,9 @@ describe("verify", () => {
     const bundle = await file("bundle.json", bundleToJson(makeBundle()));
     const trust = await file("trust.json", trustToJson(TRUST));
     const { status, out } = await anchorproof("verify", bundle, "--trust", trust);
-    expect(out.match(/^ok {3}/gm)).toHaveLength(11);
+    expect(out.match(/^ok {3}/gm)).toHaveLength(13);
     expect(out).toContain("not proven:");
-    expect(out).toContain("all 11 claims hold");
+    expect(out).toContain("all 13 claims hold");
     expect(status).toBe(0);
     const first = await anchorproof("verify", bundle, "--trust", trust, "--json", "--out", join(directory, "v.json"));
     expect(JSON.parse(first.out)).toMatchObject({ ok: true, format: "anchorproof/verdict@1" });
@@ -157,6 +158,29 @@ describe("verify", () => {
     }
   });
 
+  it("refuses a bundle in which a key stands twice", async () => {
+    const text = JSON.stringify(bundleToJson(makeBundle()));
+    const twice = await file("twice.json", text.replace('"output":"1"', '"output":"0","output":"1"'));
+    const trust = await file("trust.json", trustToJson(TRUST));
+    const { status, err } = await anchorproof("verify", twice, "--trust", trust);
+    expect(err).toMatch(/^error JSON_MALFORMED: .*repeats a key/);
+    expect(status).toBe(1);
+  });
+
+  it("lets nothing from a file draw on the terminal", async () => {
+    const draw = "\u001b[2K\rok   dataset.key: all claims hold\u001b]0;owned\u0007\u202e\u009b8m";
+    const bundle = await file("drawing.json", { ...bundleToJson(makeBundle()), [draw]: 1 });
+    const trust = await file("trust.json", trustToJson(TRUST));
+    const noJson = await file("noise.json", draw);
+    for (const run of [
+      await anchorproof("verify", bundle, "--trust", trust),
+      await anchorproof("verify", noJson, "--trust", trust),
+    ]) {
+      expect(run.status).toBe(1);
+      expect(`${run.out}${run.err}`.slice(0, -1)).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    }
+  });
+
   it("checks single proofs in snarkjs' formats, and refuses wrong signals and forgeable keys", async () => {
     const key = simulateKey(2);
     const vkey = await file("vkey.json", verifyingKeyToJson(key.vkey));
@@ -184,6 +208,11 @@ describe("dataset commit and prove", () => {
     expect(commitment).toMatchObject({ records: "3", chunks: "1", blinded: true });
     expect((await stat(join(directory, "ds", "seed.hex"))).mode & 0o077).toBe(0);
     expect((await stat(join(directory, "ds", "dataset.bin"))).mode & 0o077).toBe(0);
+    // the hash of guessable data gives it away: it is in no file that is meant to be published
+    const sha256 = (await readFile(join(directory, "ds", "sha256.txt"), "utf8")).trim();
+    expect(sha256).toMatch(/^0x[0-9a-f]{64}$/);
+    expect((await stat(join(directory, "ds", "sha256.txt"))).mode & 0o077).toBe(0);
+    expect(committed.out).not.toContain(sha256);
 
     const proven = await anchorproof("dataset", "prove", "ds", "--chunk", "0", "--out", "dsp");
     expect(proven.err).toBe("");
@@ -193,6 +222,7 @@ describe("dataset commit and prove", () => {
     );
     expect(publics[0]).toBe(BigInt(commitment.root).toString());
     expect(await snarkjs.groth16.verify(vkey, publics, proof)).toBe(true);
+    expect(await readFile(join(directory, "dsp", "statement.json"), "utf8")).not.toContain(sha256);
     const verified = await anchorproof(
       ...["verify", "--proof", "dsp/proof.json", "--vkey", "dsp/verification_key.json", "--public", "dsp/public.json"],
     );
@@ -203,6 +233,32 @@ describe("dataset commit and prove", () => {
     stream[40]! ^= 1;
     await writeFile(join(directory, "ds", "dataset.bin"), stream);
     expect((await anchorproof("dataset", "prove", "ds")).err).toMatch(/^error DATASET_MISMATCH/);
+  });
+
+  it("does not lose a seed, follow links, or commit to its own output", async () => {
+    await file("note.txt", "hello");
+    expect((await anchorproof("dataset", "commit", "note.txt", "--out", "keep")).status).toBe(0);
+    const seed = await readFile(join(directory, "keep", "seed.hex"), "utf8");
+    expect((await anchorproof("dataset", "commit", "note.txt", "--out", "keep")).err).toMatch(
+      /^error INPUT_INVALID: .*seed/,
+    );
+    expect(await readFile(join(directory, "keep", "seed.hex"), "utf8")).toBe(seed);
+    expect((await anchorproof("dataset", "commit", "note.txt", "--out", "keep", "--force", "--no-blind")).status).toBe(
+      0,
+    );
+    await expect(stat(join(directory, "keep", "seed.hex"))).rejects.toThrow(/ENOENT/);
+
+    await mkdir(join(directory, "folder"));
+    await writeFile(join(directory, "folder", "a"), "a");
+    expect((await anchorproof("dataset", "commit", "folder", "--out", "folder/out")).err).toMatch(
+      /^error INPUT_INVALID/,
+    );
+    expect((await anchorproof("dataset", "commit", "note.txt", "--out", "folder")).err).toMatch(/^error INPUT_INVALID/);
+    await symlink("a", join(directory, "folder", "b"));
+    expect((await anchorproof("dataset", "commit", "folder", "--out", "linked")).err).toMatch(
+      /^error INPUT_INVALID: .*folder\/b/,
+    );
+    await expect(stat(join(directory, "linked"))).rejects.toThrow(/ENOENT/);
   });
 
   it("gives public data a deterministic root, and the order of a folder's files does not depend on the disk", async () => {

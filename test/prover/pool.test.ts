@@ -105,6 +105,12 @@ describe("the prover pool", () => {
 
   it("drops jobs past their deadline", async () => {
     expect(await code(pool.prove(circuit, key, inputs, { deadline: Date.now() - 1 }))).toBe("DEADLINE_PASSED");
+    expect(await code(pool.prove(circuit, key, inputs, { deadline: Date.now() + 60_000 }))).toBe("made");
+    // further away than a timer reaches
+    expect(await code(pool.prove(circuit, key, inputs, { deadline: Date.now() + 2 ** 31 + 10_000 }))).toBe("made");
+    for (const deadline of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(await code(pool.prove(circuit, key, inputs, { deadline }))).toBe("INPUT_INVALID");
+    }
   });
 
   it("has a bounded queue", async () => {

@@ -57,11 +57,15 @@ contract UsageSettlement is Ownable2Step, EIP712 {
     /// @notice Seconds between asking for a deposit back and getting it: the time nodes have to claim against it.
     uint256 public immutable withdrawalDelay;
 
-    address public governancePool;
-
-    /// @notice Counts changes of the terms. A receipt names the version it was signed under and is refused under any other,
-    ///         so nodes should claim before an announced change.
+    /// @notice The terms' version that new receipts name. Versions count up from 1.
     uint256 public parameterVersion;
+
+    /// @notice The last block timestamp at which receipts of the version before {parameterVersion} can be claimed, in unix
+    ///         seconds; 0 while there was no change. Receipts of older versions are refused.
+    uint256 public previousVersionUntil;
+
+    /// @notice Where the governance share of a version's receipts goes; zero for a version that never was.
+    mapping(uint256 version => address) public poolOf;
 
     /// @notice What users have put in and nodes have not claimed, in wei.
     mapping(address user => uint256) public deposits;
@@ -89,8 +93,8 @@ contract UsageSettlement is Ownable2Step, EIP712 {
         uint256 nodeShare,
         uint256 poolShare
     );
-    event Withdrawn(address indexed account, uint256 amount);
-    event ParametersChanged(uint256 indexed version, address governancePool);
+    event Withdrawn(address indexed account, address indexed to, uint256 amount);
+    event ParametersChanged(uint256 indexed version, address governancePool, uint256 previousVersionUntil);
 
     error AmountZero();
     error DepositTooSmall(uint256 deposit, uint256 needed);
@@ -98,6 +102,9 @@ contract UsageSettlement is Ownable2Step, EIP712 {
     error WithdrawalTooEarly(uint256 availableAt, uint256 timestamp);
     error WithdrawalDelayInvalid(uint256 delay);
     error GovernancePoolZero();
+    error GovernancePoolUnchanged(address governancePool);
+    error GracePeriodRunning(uint256 until, uint256 timestamp);
+    error RecipientZero();
     error NothingOwed(address account);
     error TransferFailed(address to, uint256 amount);
     error DeadlinePassed(uint256 deadline, uint256 timestamp);
@@ -120,13 +127,21 @@ contract UsageSettlement is Ownable2Step, EIP712 {
         }
         dat = dat_;
         withdrawalDelay = withdrawalDelay_;
-        _setGovernancePool(governancePool_);
+        // previousVersionUntil stays zero: version 0 has no pool, and must never be claimable.
+        _addVersion(governancePool_);
     }
 
-    /// @notice Changes where the governance share goes, and with it the terms' version.
-    /// @dev What the old pool is owed stays the old pool's.
+    /// @notice Changes where the governance share goes, and with it the terms' version. Receipts of the version so far can
+    ///         be claimed for another {withdrawalDelay} and pay the pool that they were signed under.
+    /// @dev So a change, however it is ordered against claims, takes nothing from anyone: a node has as long to claim as it
+    ///      has against a user who leaves. There is no second change in that time, or two in a row would cut it short.
+    ///      What the old pool is owed stays the old pool's.
     function setGovernancePool(address governancePool_) external onlyOwner {
-        _setGovernancePool(governancePool_);
+        if (block.timestamp <= previousVersionUntil) revert GracePeriodRunning(previousVersionUntil, block.timestamp);
+        // It would change nothing but the version, and so only start to void receipts.
+        if (governancePool_ == poolOf[parameterVersion]) revert GovernancePoolUnchanged(governancePool_);
+        previousVersionUntil = block.timestamp + withdrawalDelay;
+        _addVersion(governancePool_);
     }
 
     /// @notice Adds to the caller's deposit. A plain transfer is refused, as it would name no one.
@@ -182,7 +197,7 @@ contract UsageSettlement is Ownable2Step, EIP712 {
         if (receipt.cost > receipt.costCap) revert CostAboveCap(receipt.cost, receipt.costCap);
         // Two signatures by one account show no agreement.
         if (receipt.user == receipt.node) revert UserIsNode(receipt.user);
-        if (receipt.parameterVersion != parameterVersion) {
+        if (!_versionLive(receipt.parameterVersion)) {
             revert ParameterVersionWrong(receipt.parameterVersion, parameterVersion);
         }
         bytes32 digest = receiptDigest(receipt);
@@ -200,11 +215,14 @@ contract UsageSettlement is Ownable2Step, EIP712 {
 
     /// @notice Pays the caller everything it is owed.
     function withdraw() external returns (uint256 amount) {
-        amount = owed[msg.sender];
-        if (amount == 0) revert NothingOwed(msg.sender);
-        owed[msg.sender] = 0;
-        emit Withdrawn(msg.sender, amount);
-        _send(msg.sender, amount);
+        amount = _withdraw(msg.sender);
+    }
+
+    /// @notice Pays everything that the caller is owed to `to`: for creators and pools that are contracts and cannot
+    ///         receive coins themselves.
+    function withdrawTo(address to) external returns (uint256 amount) {
+        if (to == address(0)) revert RecipientZero();
+        amount = _withdraw(to);
     }
 
     /// @notice The EIP-712 digest that user and node both sign.
@@ -213,11 +231,26 @@ contract UsageSettlement is Ownable2Step, EIP712 {
         return _hashTypedDataV4(keccak256(abi.encode(_RECEIPT_TYPEHASH, receipt)));
     }
 
-    function _setGovernancePool(address governancePool_) private {
+    function _addVersion(address governancePool_) private {
         if (governancePool_ == address(0)) revert GovernancePoolZero();
-        governancePool = governancePool_;
         uint256 version = ++parameterVersion;
-        emit ParametersChanged(version, governancePool_);
+        poolOf[version] = governancePool_;
+        emit ParametersChanged(version, governancePool_, previousVersionUntil);
+    }
+
+    /// @dev The current version is at least 1, so that taking one off cannot underflow; adding one to what a receipt names
+    ///      could overflow.
+    function _versionLive(uint256 version) private view returns (bool) {
+        uint256 current = parameterVersion;
+        return version == current || (version == current - 1 && block.timestamp <= previousVersionUntil);
+    }
+
+    function _withdraw(address to) private returns (uint256 amount) {
+        amount = owed[msg.sender];
+        if (amount == 0) revert NothingOwed(msg.sender);
+        owed[msg.sender] = 0;
+        emit Withdrawn(msg.sender, to, amount);
+        _send(to, amount);
     }
 
     function _split(Receipt calldata receipt, bytes32 digest, address creator) private {
@@ -227,7 +260,7 @@ contract UsageSettlement is Ownable2Step, EIP712 {
         uint256 poolShare = receipt.cost - creatorShare - nodeShare;
         owed[creator] += creatorShare;
         owed[receipt.node] += nodeShare;
-        owed[governancePool] += poolShare;
+        owed[poolOf[receipt.parameterVersion]] += poolShare;
         emit Claimed(
             digest,
             receipt.datId,

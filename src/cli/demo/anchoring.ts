@@ -46,6 +46,8 @@ import {
   type DatasetStatement,
   datId,
   type InferenceStatement,
+  type ModelStatement,
+  statementDigest,
 } from "../../protocol/statements.js";
 import type { ProveResult } from "../../prover/pool.js";
 import { blockTime, newTask, vote, type World } from "./world.js";
@@ -133,13 +135,21 @@ export async function proveChunk(
   const context = contextSignal(domain, CIRCUIT_TYPES.datasetChunk, statement.task);
   world.terminal.busy("proving");
   const result = await world.pool.prove(circuit, key, { ...witness, context }, { signal: world.signal });
-  return { evidence: { pov, povSignature, statement, proof: result.proof, verifyingKey: key.verifyingKey }, result };
+  const statementSignature = signDigest(
+    world.creator.secretKey,
+    statementDigest(domain, "DatasetStatement", statement),
+  );
+  const { proof } = result;
+  return {
+    evidence: { pov, povSignature, statement, statementSignature, proof, verifyingKey: key.verifyingKey },
+    result,
+  };
 }
 
 /** Step 3: four validators check the submission with the embeddable verifier and vote. */
 export async function certifyDataset(world: World, evidence: DatasetEvidence): Promise<Certificate> {
   const now = await blockTime(world);
-  return vote(world, evidence.statement.task.taskId, () => reviewDataset(world.trust, evidence, now));
+  return vote(world, evidence.statement.task.taskId, (trust) => reviewDataset(trust, evidence, now));
 }
 
 /** Step 5: from the ONNX file to integers. */
@@ -192,26 +202,25 @@ export async function submitModel(
     requester: world.creator,
     payee: world.creator,
   });
-  return {
-    statement: {
-      asset: {
-        class: ASSET_CLASSES.model,
-        commitment: model.descriptor.modelDigest,
-        metadataDigest: documentDigest(model.descriptor),
-        supply: 1n,
-        parents: [datId(parent.class, parent.commitment)],
-      },
-      circuitDigest: prover.circuit.circuitDigest,
-      sample: statement,
+  const submitted: ModelStatement = {
+    asset: {
+      class: ASSET_CLASSES.model,
+      commitment: model.descriptor.modelDigest,
+      metadataDigest: documentDigest(model.descriptor),
+      supply: 1n,
+      parents: [datId(parent.class, parent.commitment)],
     },
-    proof,
-    verifyingKey: prover.key.verifyingKey,
+    circuitDigest: prover.circuit.circuitDigest,
+    sample: statement,
   };
+  const digest = statementDigest(domains(world.trust).gate, "ModelStatement", submitted);
+  const statementSignature = signDigest(world.creator.secretKey, digest);
+  return { statement: submitted, statementSignature, proof, verifyingKey: prover.key.verifyingKey };
 }
 
 export async function certifyModel(world: World, evidence: ModelEvidence): Promise<Certificate> {
   const now = await blockTime(world);
-  return vote(world, evidence.statement.sample.task.taskId, () => reviewModel(world.trust, evidence, now));
+  return vote(world, evidence.statement.sample.task.taskId, (trust) => reviewModel(trust, evidence, now));
 }
 
 /** Step 6: an answer, and the proof that it is the model's. */

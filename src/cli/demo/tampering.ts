@@ -49,14 +49,14 @@ import {
   verifyGroth16,
 } from "../../verifier/groth16.js";
 import { verifyStatement } from "../../verifier/statement.js";
-import { type DatasetSubmission, type Prover, proveInference } from "./anchoring.js";
+import { type DatasetSubmission, type Prover, proveChunk, proveInference } from "./anchoring.js";
 import { blockTime, type World } from "./world.js";
 
 export interface Attempt {
   step: string;
   what: string;
-  /** Code that must come, and for reverts the contract's error. */
-  expect: ErrorCode | `CHAIN_REVERTED ${string}`;
+  /** Code that must come; for reverts with the contract's error, for claims with the first one that fails. */
+  expect: ErrorCode | `${"CHAIN_REVERTED" | "VERDICT_REJECTED" | "CLAIM_FAILED"} ${string}`;
   run(): Promise<unknown> | unknown;
 }
 
@@ -74,8 +74,9 @@ export async function tryToCheat(attempt: Attempt): Promise<Refusal> {
     return { attempt, refused: false, reason: "it was accepted" };
   } catch (error) {
     if (!(error instanceof AnchorError)) throw error;
-    const contractError = error.details["error"];
-    const got = error.code === "CHAIN_REVERTED" ? `${error.code} ${String(contractError)}` : error.code;
+    const { error: reverted, claims } = error.details as { error?: string; claims?: { id: string }[] };
+    const where = reverted ?? claims?.[0]?.id;
+    const got = where === undefined ? error.code : `${error.code} ${where}`;
     if (got !== attempt.expect) {
       return { attempt, refused: false, reason: `it failed with ${got} (${error.message}), not ${attempt.expect}` };
     }
@@ -192,15 +193,22 @@ function quorumAttempts(world: World, { bundle }: Evidence): Attempt[] {
     {
       step: "quorum",
       what: "a submission whose size was changed after signing",
-      expect: "VERDICT_REJECTED",
+      expect: "VERDICT_REJECTED dataset.submission",
       run: () => review({ ...evidence, pov: { ...evidence.pov, records: evidence.pov.records + 1n } }),
     },
     {
       step: "quorum",
       what: "a submission signed by someone else than its creator",
-      expect: "VERDICT_REJECTED",
+      expect: "VERDICT_REJECTED dataset.submission",
       run: () =>
         review({ ...evidence, povSignature: signDigest(world.node.secretKey, statement.asset.metadataDigest) }),
+    },
+    {
+      step: "quorum",
+      what: "a supply raised by whoever carries the submission to the validators",
+      expect: "VERDICT_REJECTED dataset.request",
+      run: () =>
+        review({ ...evidence, statement: { ...statement, asset: { ...statement.asset, supply: 10n ** 30n } } }),
     },
     {
       step: "quorum",
@@ -239,7 +247,7 @@ function quorumAttempts(world: World, { bundle }: Evidence): Attempt[] {
   ];
 }
 
-function chainAttempts(world: World, { bundle }: Evidence): Attempt[] {
+function chainAttempts(world: World, { bundle, submission, datasetProver }: Evidence): Attempt[] {
   const { statement, proof, certificate, verifyingKey } = bundle.dataset;
   const client = world.operator;
   const fresh = { ...statement, task: { ...statement.task, nonce: statement.task.nonce + 1n } };
@@ -252,9 +260,18 @@ function chainAttempts(world: World, { bundle }: Evidence): Attempt[] {
     },
     {
       step: "chain",
-      what: "the replayed certificate with a fresh statement",
+      what: "the old proof with a fresh statement",
       expect: "CHAIN_REVERTED ProofInvalid",
       run: () => client.mintDataset(fresh, proof, certificate, world.epoch),
+    },
+    {
+      step: "chain",
+      what: "the replayed certificate with a fresh statement and a valid proof of it",
+      expect: "CHAIN_REVERTED SignerWrong",
+      run: async () => {
+        const { evidence } = await proveChunk(world, submission, datasetProver, Number(statement.chunkIndex));
+        return client.mintDataset(evidence.statement, evidence.proof, certificate, world.epoch);
+      },
     },
     {
       step: "chain",
@@ -349,7 +366,7 @@ function modelAttempts(world: World, { bundle }: Evidence): Attempt[] {
     {
       step: "model",
       what: "the proof under another model's name",
-      expect: "VERDICT_REJECTED",
+      expect: "VERDICT_REJECTED model.identity",
       run: () =>
         review({
           ...evidence,
@@ -363,7 +380,7 @@ function modelAttempts(world: World, { bundle }: Evidence): Attempt[] {
     {
       step: "model",
       what: "the dataset's proof in place of the model's",
-      expect: "VERDICT_REJECTED",
+      expect: "VERDICT_REJECTED model.sample",
       run: () => review({ ...evidence, proof: bundle.dataset.proof }),
     },
   ];
@@ -490,12 +507,14 @@ function keyAttempts(world: World, evidence: Evidence): Attempt[] {
     {
       step: "keys",
       what: "a model that brings its self-made key along",
-      expect: "VERDICT_REJECTED",
+      expect: "VERDICT_REJECTED model.key",
       run: async () => {
         try {
           const { statement: sample, proof, prover } = await answerUnderOwnKey();
           const changed = { ...bundle.model.statement, sample };
-          const submitted = { statement: changed, proof, verifyingKey: prover.key.verifyingKey };
+          const digest = statementDigest(domains(world.trust).gate, "ModelStatement", changed);
+          const statementSignature = signDigest(world.user.secretKey, digest);
+          const submitted = { statement: changed, statementSignature, proof, verifyingKey: prover.key.verifyingKey };
           return reviewModel(world.trust, submitted, await blockTime(world));
         } finally {
           if (own) await rm(own.directory, { recursive: true, force: true });
@@ -536,7 +555,9 @@ function bundleAttempts(world: World, { bundle }: Evidence): Attempt[] {
   const check = (changed: Bundle, trust = world.trust) => {
     const verdict = verifyBundle(JSON.parse(JSON.stringify(bundleToJson(changed))), trustFromJson(trustToJson(trust)));
     const failed = verdict.claims.find(({ ok }) => !ok);
-    if (failed) throw new AnchorError("CLAIM_FAILED", `${failed.id}: ${failed.failure!.message}`);
+    if (failed) {
+      throw new AnchorError("CLAIM_FAILED", failed.failure!.message, { details: { claims: [failed] } });
+    }
   };
   const { inference } = bundle;
   return [
@@ -549,7 +570,7 @@ function bundleAttempts(world: World, { bundle }: Evidence): Attempt[] {
     {
       step: "bundle",
       what: "the answer changed",
-      expect: "CLAIM_FAILED",
+      expect: "CLAIM_FAILED inference.proof",
       run: () =>
         check({
           ...bundle,
@@ -559,7 +580,7 @@ function bundleAttempts(world: World, { bundle }: Evidence): Attempt[] {
     {
       step: "bundle",
       what: "under a trust file with another quorum",
-      expect: "CLAIM_FAILED",
+      expect: "CLAIM_FAILED dataset.certificate",
       run: () => {
         const members = world.epoch.members.slice(1).concat({ account: world.epoch.members[0]!.account, weight: 25n });
         members[3] = { account: `0x${"ff".repeat(20)}`, weight: 25n };

@@ -5,8 +5,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { type JsonRpcProvider, Wallet } from "ethers";
-import type { Trust } from "../../bundle/index.js";
-import { domains } from "../../bundle/index.js";
+import { domains, type Trust, trustFromJson, trustToJson } from "../../bundle/index.js";
 import {
   AnchorClient,
   type Anvil,
@@ -16,6 +15,7 @@ import {
   startAnvil,
 } from "../../chain/index.js";
 import type { CircuitKey } from "../../circuit/setup.js";
+import { AnchorError, isAnchorError } from "../../errors.js";
 import { type Hex, toHex } from "../../field/bytes.js";
 import { assembleCertificate, type Certificate, type Epoch, signVote, VERDICTS } from "../../protocol/quorum.js";
 import { DEFAULT_SHARES } from "../../protocol/settlement.js";
@@ -134,22 +134,33 @@ export async function newTask(world: World, key: CircuitKey, requester: Actor, p
 }
 
 /**
- * Every validator reviews by itself and votes; those who refuse do not.
+ * Every validator reads the trust file that it was given, reviews by itself, and votes; one that refuses does not vote.
  *
- * @param review throws when the validator refuses
+ * @param review throws VERDICT_REJECTED or DEADLINE_PASSED when the validator refuses
+ * @throws QUORUM_NOT_REACHED when too many refuse, with the first reason
  */
 export function vote(
   world: World,
   taskId: Hex,
-  review: (validator: Actor) => { statementDigest: Hex; evidenceDigest: Hex },
+  review: (trust: Trust) => { statementDigest: Hex; evidenceDigest: Hex },
 ): Certificate {
   const domain = domains(world.trust).quorum;
   const round = 0n;
-  const ballots = world.validators.map((validator) => {
-    const digests = review(validator);
-    const ballot = { epoch: world.epoch.epoch, taskId, round, verdict: VERDICTS.accept, ...digests };
-    return { digests, signature: signVote(domain, ballot, validator.secretKey) };
-  });
-  const signatures = ballots.map(({ signature }) => signature);
-  return assembleCertificate(domain, world.epoch, { taskId, round, ...ballots[0]!.digests }, signatures);
+  const trustFile = JSON.stringify(trustToJson(world.trust));
+  const signatures: Hex[] = [];
+  let agreed: ReturnType<typeof review> | undefined;
+  let refusal: unknown;
+  for (const { secretKey } of world.validators) {
+    try {
+      const digests = review(trustFromJson(JSON.parse(trustFile)));
+      agreed ??= digests;
+      const ballot = { epoch: world.epoch.epoch, taskId, round, verdict: VERDICTS.accept, ...digests };
+      signatures.push(signVote(domain, ballot, secretKey));
+    } catch (error) {
+      if (!isAnchorError(error, "VERDICT_REJECTED") && !isAnchorError(error, "DEADLINE_PASSED")) throw error;
+      refusal ??= error;
+    }
+  }
+  if (!agreed) throw new AnchorError("QUORUM_NOT_REACHED", "every validator refused", { cause: refusal });
+  return assembleCertificate(domain, world.epoch, { taskId, round, ...agreed }, signatures);
 }
