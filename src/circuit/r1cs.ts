@@ -34,11 +34,15 @@ export interface R1cs extends R1csHeader {
 
 const HEADER_SECTION = 1;
 const CONSTRAINT_SECTION = 2;
+const LABEL_SECTION = 3;
 /** An empty row: three counts. */
 const MIN_ROW_BYTES = 12;
 
 export function readR1csHeader(bytes: Uint8Array): R1csHeader {
-  return parseHeader(section(bytes, HEADER_SECTION));
+  const header = parseHeader(section(bytes, HEADER_SECTION));
+  // A label a wire: a count that the file cannot hold must not be believed, since arrays are made from it.
+  if (section(bytes, LABEL_SECTION).length !== 8 * header.wires) malformed("it has other wires than labels");
+  return header;
 }
 
 /** @throws CIRCUIT_MALFORMED */

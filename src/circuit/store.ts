@@ -61,11 +61,12 @@ export class ArtefactStore {
     const directory = this.#place(kind, key);
     const running = this.#running.get(directory);
     if (running) {
-      // Somebody else's abort is no reason to give up here: start over.
-      return running.catch((error: unknown) => {
+      // Somebody else's abort is no reason to give up here: start over. One's own ends the waiting, not the work.
+      const joined = running.catch((error: unknown) => {
         if (!isAnchorError(error, "ABORTED") || options.signal?.aborted) throw error;
         return this.build(kind, key, make, options);
       });
+      return options.signal ? untilAborted(joined, options.signal) : joined;
     }
     const promise = this.#build(directory, make, options).finally(() => this.#running.delete(directory));
     this.#running.set(directory, promise);
@@ -128,6 +129,15 @@ export class ArtefactStore {
     }
     throw new AnchorError("CACHE_DAMAGED", `cannot replace the damaged entry ${directory}: remove it by hand`);
   }
+}
+
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(new AnchorError("ABORTED", "stopped on request"));
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
 }
 
 async function isIntact(directory: string): Promise<boolean> {

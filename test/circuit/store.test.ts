@@ -192,6 +192,26 @@ describe("abort", () => {
   });
 });
 
+describe("joining a build", () => {
+  it("can be given up without stopping the work", async () => {
+    let finish: () => void = () => {};
+    const gate = new Promise<void>((resolve) => (finish = resolve));
+    const slow = async (directory: string) => {
+      await gate;
+      await make()(directory);
+    };
+    const first = store.build("kind", "key", slow);
+    const stop = new AbortController();
+    const second = store.build("kind", "key", make(), { signal: stop.signal });
+    stop.abort();
+    await expect(second).rejects.toThrowError(code("ABORTED"));
+    await expect(store.build("kind", "key", make(), { signal: stop.signal })).rejects.toThrowError(code("ABORTED"));
+    finish();
+    expect(await readFile(join(await first, "one.txt"), "utf8")).toBe("content");
+    expect(made).toBe(1);
+  });
+});
+
 describe("place", () => {
   afterEach(() => vi.unstubAllEnvs());
 
