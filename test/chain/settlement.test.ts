@@ -1,18 +1,31 @@
-import { Contract, parseEther } from "ethers";
+import { type Contract, Interface, parseEther } from "ethers";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { AnchorClient } from "../../src/chain/client.js";
 import {
   artefact,
-  type ContractArtefacts,
+  type ContractArtefact,
   compileContracts,
   compileProtocolContracts,
 } from "../../src/chain/compile.js";
+import type { AnchorError } from "../../src/errors.js";
 import type { Hex } from "../../src/field/bytes.js";
 import type { Domain } from "../../src/protocol/eip712.js";
 import { type Receipt, receiptDigest, splitCost } from "../../src/protocol/settlement.js";
 import { accountOf, signDigest } from "../../src/protocol/signature.js";
-import { advance, deploy, digestOf, expectRevert, now, secretOf, undone, useChain } from "./fixture.js";
+import {
+  advance,
+  deploy,
+  digestOf,
+  errorData,
+  expectRevert,
+  mineAt,
+  now,
+  outcome,
+  secretOf,
+  undone,
+  useChain,
+} from "./fixture.js";
 import { createWorld, makeDataset, prepareDataset, type World } from "./world.js";
 
 const ZERO_ADDRESS: Hex = `0x${"00".repeat(20)}`;
@@ -20,10 +33,12 @@ const DELAY = 3600n;
 
 const chain = useChain();
 let world: World;
-let artefacts: ContractArtefacts;
+let settlement: ContractArtefact;
+let abi: Interface;
 let datId: bigint;
 let creator: Hex;
 let pool: Hex;
+let secondPool: Hex;
 /** Accounts 3 to 5 of anvil as users; their keys are the well-known ones of its mnemonic. */
 const USER_KEYS: Record<number, Hex> = {
   3: "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6",
@@ -35,12 +50,14 @@ const node = accountOf(NODE_KEY);
 
 beforeAll(async () => {
   world = await createWorld(chain);
-  artefacts = await compileProtocolContracts();
+  settlement = artefact(await compileProtocolContracts(), "UsageSettlement");
+  abi = new Interface(settlement.abi);
   const statement = await makeDataset(chain, world);
   const { proof, certificate } = prepareDataset(world, statement);
   ({ datId } = await world.client.mintDataset(statement, proof, certificate, world.epoch));
   creator = statement.task.requester;
   pool = chain.addresses[9]!;
+  secondPool = chain.addresses[8]!;
 });
 
 let nonce = 0n;
@@ -67,6 +84,15 @@ async function makeReceipt(user: number, cost: bigint, changes: Partial<Receipt>
 function sign(receipt: Receipt, user: number, domain: Domain = world.settlement): { user: Hex; node: Hex } {
   const digest = receiptDigest(domain, receipt);
   return { user: signDigest(USER_KEYS[user]!, digest), node: signDigest(NODE_KEY, digest) };
+}
+
+function claimData(receipt: Receipt, user: number): string {
+  const signatures = sign(receipt, user);
+  return abi.encodeFunctionData("claim", [receipt, signatures.user, signatures.node]);
+}
+
+async function owedTo(account: Hex): Promise<bigint> {
+  return (await world.client.balancesOf(account)).owed;
 }
 
 async function claim(client: AnchorClient, receipt: Receipt, user: number) {
@@ -206,27 +232,13 @@ describe("claims", () => {
       await expectRevert(attempt(10n, { deadline: (await now(chain.provider)) - 1n }), "DeadlinePassed");
       await expectRevert(attempt(10n, { costCap: 9n }), "CostAboveCap");
       await expectRevert(attempt(10n, { token: chain.addresses[6]! }), "CurrencyUnsupported");
-      await expectRevert(attempt(10n, { parameterVersion: 2n }), "ParameterVersionWrong");
+      for (const parameterVersion of [0n, 2n, 2n ** 256n - 1n]) {
+        await expectRevert(attempt(10n, { parameterVersion }), "ParameterVersionWrong");
+      }
       await expectRevert(attempt(10n, { datId: 12345n }), "DatUnknown");
       await expectRevert(attempt(1001n), "DepositTooSmall");
       await expectRevert(attempt(2n ** 255n), "DepositTooSmall");
       await expectRevert(attempt(10n, { node: accountOf(USER_KEYS[3]!) }), "UserIsNode");
-    }),
-  );
-
-  it(
-    "follow the terms: a new pool is a new version, and what the old pool is owed stays",
-    withDeposit(1000n, async () => {
-      await claim(world.client, await makeReceipt(3, 100n), 3);
-      const old = await makeReceipt(3, 100n);
-      await expectRevert((await world.as(5)).setGovernancePool(chain.addresses[6]!), "OwnableUnauthorizedAccount");
-      await expectRevert(world.client.setGovernancePool(ZERO_ADDRESS), "GovernancePoolZero");
-      await world.client.setGovernancePool(chain.addresses[6]!);
-      expect(await world.client.parameterVersion()).toBe(2n);
-      await expectRevert(claim(world.client, old, 3), "ParameterVersionWrong");
-      await claim(world.client, await makeReceipt(3, 100n, { parameterVersion: 2n }), 3);
-      expect((await world.client.balancesOf(pool)).owed).toBe(10n);
-      expect((await world.client.balancesOf(chain.addresses[6]!)).owed).toBe(10n);
     }),
   );
 
@@ -249,6 +261,173 @@ describe("claims", () => {
         { numRuns: 25 },
       );
     });
+  });
+});
+
+describe("a change of the terms", () => {
+  it("is the owner's, and needs another pool than the present one", async () => {
+    const { client } = world;
+    await expectRevert((await world.as(5)).setGovernancePool(secondPool), "OwnableUnauthorizedAccount");
+    await expectRevert(client.setGovernancePool(ZERO_ADDRESS), "GovernancePoolZero");
+    await expectRevert(client.setGovernancePool(pool), "GovernancePoolUnchanged");
+    expect(await client.parameterVersion()).toBe(1n);
+    expect(await client.previousVersionUntil()).toBe(0n);
+    expect([await client.poolOf(0n), await client.poolOf(1n), await client.poolOf(2n)]).toEqual([
+      undefined,
+      pool,
+      undefined,
+    ]);
+  });
+
+  it(
+    "leaves what was signed before claimable, for the pool that it was signed under",
+    withDeposit(1000n, async () => {
+      const { client } = world;
+      await claim(client, await makeReceipt(3, 100n), 3);
+      const signedBefore = await makeReceipt(3, 200n);
+      await client.setGovernancePool(secondPool);
+      const changed = await now(chain.provider);
+      expect(await client.parameterVersion()).toBe(2n);
+      expect(await client.previousVersionUntil()).toBe(changed + DELAY);
+      expect([await client.poolOf(1n), await client.poolOf(2n)]).toEqual([pool, secondPool]);
+      await claim(client, signedBefore, 3);
+      await claim(client, await makeReceipt(3, 300n, { parameterVersion: 2n }), 3);
+      expect([await owedTo(pool), await owedTo(secondPool)]).toEqual([30n, 30n]);
+    }),
+  );
+
+  it(
+    "that overtakes a claim in its own block takes nothing from it",
+    withDeposit(1000n, async () => {
+      const { provider } = chain;
+      await provider.send("evm_setAutomine", [false]);
+      try {
+        const claiming = claim(await world.as(7), await makeReceipt(3, 100n), 3);
+        const change = await chain.accounts[0]!.sendTransaction({
+          to: world.deployment.settlement,
+          data: abi.encodeFunctionData("setGovernancePool", [secondPool]),
+          gasLimit: 200_000n,
+          maxPriorityFeePerGas: 50_000_000_000n,
+          maxFeePerGas: 100_000_000_000n,
+        });
+        while (BigInt(await provider.send("eth_getBlockTransactionCountByNumber", ["pending"])) < 2n) {
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+        await provider.send("evm_mine", []);
+        const claimed = await claiming;
+        const [first, second] = (await provider.getBlock("latest"))!.transactions;
+        expect([first, second]).toEqual([change.hash, claimed.hash]);
+        expect(await world.client.parameterVersion()).toBe(2n);
+        expect([await owedTo(pool), await owedTo(secondPool)]).toEqual([10n, 0n]);
+      } finally {
+        await provider.send("evm_setAutomine", [true]);
+      }
+    }),
+  );
+
+  it(
+    "counts from the second after the previous version's last one",
+    withDeposit(1000n, async () => {
+      const { client, deployment } = world;
+      const { provider } = chain;
+      await client.setGovernancePool(secondPool);
+      const until = await client.previousVersionUntil();
+      const old = await makeReceipt(3, 10n);
+      const fresh = await makeReceipt(3, 10n, { parameterVersion: 2n });
+      const attempts = async () => {
+        const change = abi.encodeFunctionData("setGovernancePool", [pool]);
+        const from = chain.addresses[0]!;
+        return Promise.all([
+          outcome(provider, deployment.settlement, claimData(old, 3), settlement.abi),
+          outcome(provider, deployment.settlement, claimData(fresh, 3), settlement.abi),
+          outcome(provider, deployment.settlement, change, settlement.abi, { from }),
+        ]);
+      };
+      await mineAt(provider, until);
+      expect(await attempts()).toEqual(["ok", "ok", "GracePeriodRunning"]);
+      await mineAt(provider, until + 1n);
+      expect(await attempts()).toEqual(["ParameterVersionWrong", "ok", "ok"]);
+      await expectRevert(claim(client, old, 3), "ParameterVersionWrong");
+    }),
+  );
+
+  it(
+    "waits for the one before it, in the same block too, and then ends its version's time",
+    withDeposit(1000n, async () => {
+      const { client } = world;
+      const attempt = async (parameterVersion: bigint) =>
+        claim(client, await makeReceipt(3, 10n, { parameterVersion }), 3);
+      await client.setGovernancePool(secondPool);
+      await expectRevert(client.setGovernancePool(pool), "GracePeriodRunning");
+      await advance(chain.provider, DELAY + 1n);
+      await client.setGovernancePool(pool);
+      expect(await client.parameterVersion()).toBe(3n);
+      await attempt(2n);
+      await attempt(3n);
+      for (const version of [0n, 1n, 4n, 2n ** 256n - 1n])
+        await expectRevert(attempt(version), "ParameterVersionWrong");
+      expect([await owedTo(pool), await owedTo(secondPool)]).toEqual([1n, 1n]);
+    }),
+  );
+
+  /** Sent without an estimate, so that the block's own time decides. */
+  async function sentAt(second: bigint, data: string): Promise<boolean> {
+    await chain.provider.send("evm_setNextBlockTimestamp", [Number(second)]);
+    const { hash } = await chain.accounts[0]!.sendTransaction({
+      to: world.deployment.settlement,
+      data,
+      gasLimit: 500_000n,
+    });
+    const mined = await chain.provider.waitForTransaction(hash);
+    expect(await now(chain.provider)).toBe(second);
+    return mined!.status === 1;
+  }
+
+  it("leaves at most two versions live, each paying its own pool, after any sequence of changes and claims", async () => {
+    type Step = { kind: "change" | "claim"; back: number; pause: bigint };
+    const steps = fc.array(
+      fc.record<Step>({
+        kind: fc.constantFrom("change", "claim", "claim"),
+        back: fc.constantFrom(-1, 0, 1, 1, 1, 2, 3), // how many versions before the current one a receipt names
+        pause: fc.constantFrom(1n, 1n, DELAY / 2n, DELAY - 1n, DELAY, DELAY + 1n),
+      }),
+      { minLength: 4, maxLength: 12 },
+    );
+    const pools = [pool, secondPool];
+    const seen = { change: 0, refused: 0, previous: 0, old: 0 };
+    await fc.assert(
+      fc.asyncProperty(steps, (sequence) =>
+        undone(chain.provider, async () => {
+          await (await world.as(3)).deposit(100_000n);
+          // What the contract should hold: versions alternate between the two pools, so version v pays pools[(v - 1) % 2].
+          let version = 1n;
+          let until = 0n;
+          for (const { kind, back, pause } of sequence) {
+            const second = (await now(chain.provider)) + pause;
+            const named = version - BigInt(back);
+            const live = named === version || (named === version - 1n && second <= until);
+            const before = await Promise.all(pools.map(owedTo));
+            if (kind === "change") {
+              const accepted = second > until;
+              const next = pools[Number(version % 2n)];
+              expect(await sentAt(second, abi.encodeFunctionData("setGovernancePool", [next]))).toBe(accepted);
+              if (accepted) [version, until] = [version + 1n, second + DELAY];
+              seen[accepted ? "change" : "refused"]++;
+            } else if (named >= 0n) {
+              const receipt = await makeReceipt(3, 1000n, { parameterVersion: named, deadline: 2n ** 64n });
+              expect(await sentAt(second, claimData(receipt, 3))).toBe(live);
+              if (live) before[Number((named - 1n) % 2n)]! += 100n;
+              if (named < version) seen[live ? "previous" : "old"]++;
+            }
+            expect(await Promise.all(pools.map(owedTo))).toEqual(before);
+            expect(await world.client.parameterVersion()).toBe(version);
+            expect(await world.client.previousVersionUntil()).toBe(until);
+          }
+        }),
+      ),
+      { numRuns: 20 },
+    );
+    for (const [kind, times] of Object.entries(seen)) expect(times, kind).toBeGreaterThan(0);
   });
 });
 
@@ -294,18 +473,46 @@ describe("deposits", () => {
   );
 
   it("a plain transfer is refused", async () => {
-    await expect(chain.accounts[3]!.sendTransaction({ to: world.deployment.settlement, value: 1n })).rejects.toThrow();
+    await expect(
+      chain.accounts[3]!.sendTransaction({ to: world.deployment.settlement, value: 1n }),
+    ).rejects.toMatchObject({ code: "CALL_EXCEPTION", data: "0x" });
   });
 
   it("the delay is between a minute and 30 days", async () => {
-    const settlement = artefact(artefacts, "UsageSettlement");
     const [owner] = chain.addresses;
+    const withDelay = (delay: bigint) =>
+      deploy(chain.accounts[0]!, settlement, owner, world.deployment.token, owner, delay);
     for (const delay of [0n, 59n, 30n * 86_400n + 1n]) {
-      await expect(
-        deploy(chain.accounts[0]!, settlement, owner, world.deployment.token, owner, delay),
-      ).rejects.toThrow();
+      await expect(withDelay(delay)).rejects.toMatchObject(errorData(settlement, "WithdrawalDelayInvalid", delay));
+    }
+    for (const delay of [60n, 30n * 86_400n]) {
+      expect(await (await withDelay(delay)).getFunction("withdrawalDelay")()).toBe(delay);
     }
   });
+});
+
+describe("withdrawing to another address", () => {
+  it(
+    "pays the caller's own balance there, once",
+    withDeposit(1000n, async () => {
+      await claim(world.client, await makeReceipt(3, 1000n), 3);
+      const byPool = await world.as(9);
+      const recipient = accountOf(secretOf("recipient"));
+      await expectRevert(byPool.withdrawTo(ZERO_ADDRESS), "RecipientZero");
+      // The settlement takes no plain transfers, not even its own.
+      await expectRevert(byPool.withdrawTo(world.deployment.settlement), "TransferFailed");
+      expect(await owedTo(pool)).toBe(100n);
+      await expectRevert((await world.as(7)).withdrawTo(pool), "NothingOwed");
+      const sent = await byPool.withdrawTo(recipient);
+      expect(await chain.provider.getBalance(recipient)).toBe(100n);
+      const [log] = (await chain.provider.getTransactionReceipt(sent.hash))!.logs;
+      const { account, to, amount } = abi.parseLog(log!)!.args;
+      expect([account.toLowerCase(), to.toLowerCase(), amount]).toEqual([pool, recipient, 100n]);
+      expect([await owedTo(pool), await owedTo(creator), await owedTo(node)]).toEqual([0n, 700n, 200n]);
+      await expectRevert(byPool.withdrawTo(recipient), "NothingOwed");
+      await expectRevert(byPool.withdraw(), "NothingOwed");
+    }),
+  );
 });
 
 describe("re-entrancy", () => {
@@ -319,132 +526,191 @@ contract Thief {
     bool public refuses;
     uint256 public attempts;
     uint256 public successes;
+    bytes4 public refusal;
     constructor(address target_) { target = target_; }
+    function arm(bytes calldata again_) external { again = again_; }
     function run(bytes calldata call_, bytes calldata again_) external payable {
         again = again_;
         (bool ok, bytes memory result) = target.call{value: msg.value}(call_);
         if (!ok) assembly { revert(add(result, 0x20), mload(result)) }
     }
     function refuse() external { refuses = true; }
+    function onERC1155Received(address, address, uint256, uint256, bytes calldata) external pure returns (bytes4) {
+        return this.onERC1155Received.selector;
+    }
     receive() external payable {
         require(!refuses);
         if (again.length == 0) return;
         ++attempts;
-        (bool ok,) = target.call(again);
+        (bool ok, bytes memory result) = target.call(again);
         if (ok) ++successes;
+        else refusal = bytes4(result);
     }
 }`;
+  let thief: Contract;
+  let address: Hex;
 
-  it("takes out a deposit once, and nothing of others", async () => {
-    await undone(chain.provider, async () => {
-      const { abi } = artefact(artefacts, "UsageSettlement");
-      const settlement = new Contract(world.deployment.settlement, abi).interface;
-      const thief = await deploy(
-        chain.accounts[6]!,
-        (await compileContracts({ "Thief.sol": source }))["Thief"]!,
-        world.deployment.settlement,
-      );
-      const run = async (method: string, args: unknown[], again: string, value = 0n) =>
-        (
-          await thief
-            .getFunction("run")
-            .send(settlement.encodeFunctionData(method, args), again, { value, gasLimit: GAS })
-        ).wait();
+  /** On a chain of its own, with the thief's deposits and claims behind it and 5000 wei of others in the contract. */
+  const withThief = (test: () => Promise<void>) => () =>
+    undone(chain.provider, async () => {
+      const compiled = (await compileContracts({ "Thief.sol": source }))["Thief"]!;
+      thief = await deploy(chain.accounts[6]!, compiled, world.deployment.settlement);
+      address = (await thief.getAddress()).toLowerCase() as Hex;
       await (await world.as(3)).deposit(5000n);
-      await run("deposit", [], "0x", 1000n);
-      await run("requestWithdrawal", [1000n], "0x");
+      await test();
+    });
+
+  /** An asset that the thief created, sold for 1000: it is owed 700, the node 200, the pool 100. */
+  async function earn(): Promise<void> {
+    const statement = await makeDataset(chain, world, { task: { requester: address } });
+    const { proof, certificate } = prepareDataset(world, statement);
+    const own = await world.client.mintDataset(statement, proof, certificate, world.epoch);
+    await claim(world.client, await makeReceipt(3, 1000n, { datId: own.datId }), 3);
+    expect(await owedTo(address)).toBe(700n);
+  }
+
+  async function run(call: string, again: string, value = 0n): Promise<void> {
+    await (await thief.getFunction("run").send(call, again, { value, gasLimit: GAS })).wait();
+  }
+
+  /** The thief called back once, and was refused with this error. */
+  async function expectRefused(error: string): Promise<void> {
+    const [attempts, successes, refusal] = await Promise.all(
+      ["attempts", "successes", "refusal"].map((name) => thief.getFunction(name)()),
+    );
+    expect([attempts, successes, refusal]).toEqual([1n, 0n, abi.getError(error)!.selector]);
+  }
+
+  const encode = (method: string, ...args: unknown[]) => abi.encodeFunctionData(method, args);
+  const coinsOf = (account: Hex) => chain.provider.getBalance(account);
+
+  it(
+    "takes out a deposit once, and nothing of others",
+    withThief(async () => {
+      await run(encode("deposit"), "0x", 1000n);
+      await run(encode("requestWithdrawal", 1000n), "0x");
       await advance(chain.provider, DELAY);
-      await run("completeWithdrawal", [], settlement.encodeFunctionData("completeWithdrawal"));
-      expect([await thief.getFunction("attempts")(), await thief.getFunction("successes")()]).toEqual([1n, 0n]);
-      expect(await chain.provider.getBalance(await thief.getAddress())).toBe(1000n);
-      expect(await chain.provider.getBalance(world.deployment.settlement)).toBe(5000n);
-    });
-  });
+      await run(encode("completeWithdrawal"), encode("completeWithdrawal"));
+      await expectRefused("WithdrawalNotRequested");
+      expect(await coinsOf(address)).toBe(1000n);
+      expect(await coinsOf(world.deployment.settlement)).toBe(5000n);
+    }),
+  );
 
-  it("withdraws what is owed once; a recipient that refuses keeps its claim", async () => {
-    await undone(chain.provider, async () => {
-      const { abi } = artefact(artefacts, "UsageSettlement");
-      const settlement = new Contract(world.deployment.settlement, abi).interface;
-      const thief = await deploy(
-        chain.accounts[6]!,
-        (await compileContracts({ "Thief.sol": source }))["Thief"]!,
-        world.deployment.settlement,
+  it.each([
+    ["withdraw", "withdraw"],
+    ["withdraw", "withdrawTo"],
+    ["withdrawTo", "withdraw"],
+    ["withdrawTo", "withdrawTo"],
+  ])("takes out what is owed once, by %s and %s in its callback", (outer, inner) =>
+    withThief(async () => {
+      await earn();
+      const call = (method: string) => (method === "withdraw" ? encode(method) : encode(method, address));
+      await run(call(outer), call(inner));
+      await expectRefused("NothingOwed");
+      expect(await coinsOf(address)).toBe(700n);
+      expect(await coinsOf(world.deployment.settlement)).toBe(4300n);
+      expect([await owedTo(address), await owedTo(node), await owedTo(pool)]).toEqual([0n, 200n, 100n]);
+    })(),
+  );
+
+  it(
+    "as the recipient of another's withdrawal takes out its own, and nothing of others",
+    withThief(async () => {
+      await earn();
+      // Its own withdrawal calls back once more, and finds nothing left.
+      await (await thief.getFunction("arm").send(encode("withdraw"))).wait();
+      const data = encode("withdrawTo", address);
+      const sent = await chain.accounts[9]!.sendTransaction({ to: world.deployment.settlement, data, gasLimit: GAS });
+      expect((await sent.wait())!.status).toBe(1);
+      expect([await thief.getFunction("attempts")(), await thief.getFunction("successes")()]).toEqual([2n, 1n]);
+      expect(await thief.getFunction("refusal")()).toBe(abi.getError("NothingOwed")!.selector);
+      expect(await coinsOf(address)).toBe(800n);
+      expect(await coinsOf(world.deployment.settlement)).toBe(4200n);
+      expect([await owedTo(address), await owedTo(node), await owedTo(pool)]).toEqual([0n, 200n, 0n]);
+    }),
+  );
+
+  it(
+    "a creator that cannot receive coins keeps its claim, and has it paid elsewhere",
+    withThief(async () => {
+      await earn();
+      await (await thief.getFunction("refuse").send()).wait();
+      await expect(thief.getFunction("run").send(encode("withdraw"), "0x")).rejects.toMatchObject(
+        errorData(settlement, "TransferFailed", address, 700n),
       );
-      const address = (await thief.getAddress()).toLowerCase() as Hex;
-      await world.client.setGovernancePool(address);
-      await (await world.as(3)).deposit(5000n);
-      await claim(world.client, await makeReceipt(3, 1000n, { parameterVersion: 2n }), 3);
-      const withdraw = settlement.encodeFunctionData("withdraw");
-      await undone(chain.provider, async () => {
-        await (await thief.getFunction("refuse").send()).wait();
-        await expect(thief.getFunction("run").send(withdraw, "0x")).rejects.toMatchObject({
-          data: settlement.encodeErrorResult("TransferFailed", [await thief.getAddress(), 100n]),
-        });
-        expect((await world.client.balancesOf(address)).owed).toBe(100n);
-      });
-      await (await thief.getFunction("run").send(withdraw, withdraw, { gasLimit: GAS })).wait();
-      expect([await thief.getFunction("attempts")(), await thief.getFunction("successes")()]).toEqual([1n, 0n]);
-      expect(await chain.provider.getBalance(address)).toBe(100n);
-      expect((await world.client.balancesOf(address)).owed).toBe(0n);
-    });
-  });
+      expect(await owedTo(address)).toBe(700n);
+      const recipient = accountOf(secretOf("recipient"));
+      await run(encode("withdrawTo", recipient), "0x");
+      expect([await coinsOf(recipient), await coinsOf(address), await owedTo(address)]).toEqual([700n, 0n, 0n]);
+    }),
+  );
 });
 
 describe("the books", () => {
-  type Action = {
-    kind: "deposit" | "request" | "cancel" | "complete" | "claim" | "withdraw" | "wait";
-    who: 3 | 4 | 5;
-    amount: bigint;
-  };
-  const actions = fc.array(
-    fc.record<Action>({
-      kind: fc.constantFrom(
-        "deposit",
-        "deposit",
-        "request",
-        "cancel",
-        "complete",
-        "claim",
-        "claim",
-        "withdraw",
-        "wait",
-      ),
-      who: fc.constantFrom(3, 4, 5),
-      amount: fc.bigInt({ min: 0n, max: 5000n }),
-    }),
-    { minLength: 5, maxLength: 15 },
-  );
+  /** What can be done, and the errors with which it may be refused. */
+  const REFUSALS = {
+    deposit: ["AmountZero"],
+    request: ["AmountZero", "DepositTooSmall"],
+    cancel: ["WithdrawalNotRequested"],
+    complete: ["WithdrawalNotRequested", "WithdrawalTooEarly"],
+    claim: ["DepositTooSmall", "ParameterVersionWrong"],
+    withdraw: ["NothingOwed"],
+    withdrawTo: ["NothingOwed"],
+    change: ["GracePeriodRunning", "GovernancePoolUnchanged"],
+    wait: [],
+  } as const;
+  type Kind = keyof typeof REFUSALS;
+  const action = fc.record({
+    kind: fc.constantFrom<Kind>("deposit", "claim", "claim", ...(Object.keys(REFUSALS) as Kind[])),
+    who: fc.constantFrom(3 as const, 4 as const, 5 as const),
+    amount: fc.bigInt({ min: 0n, max: 5000n }),
+    version: fc.constantFrom(1n, 1n, 2n),
+  });
+  const actions = fc.array(action, { minLength: 5, maxLength: 15 });
 
   it("balance after any sequence of actions: Σ deposits + Σ owed = the contract's coins", async () => {
     const clients = { 3: await world.as(3), 4: await world.as(4), 5: await world.as(5) };
-    const accounts = [...Object.values(USER_KEYS).map(accountOf), creator, node, pool];
-    let accepted = 0;
+    const earners = [await world.as(1), await world.as(9), await world.as(8)];
+    const accounts = [...Object.values(USER_KEYS).map(accountOf), creator, node, pool, secondPool];
+    const accepted = new Map<Kind, number>();
     await fc.assert(
       fc.asyncProperty(actions, (sequence) =>
         undone(chain.provider, async () => {
-          for (const { kind, who, amount } of sequence) {
+          // Something to take out, or most sequences would be refusals.
+          await clients[3].deposit(5000n);
+          await claim(clients[3], await makeReceipt(3, 1000n), 3);
+          for (const { kind, who, amount, version } of sequence) {
             const client = clients[who];
-            const act = async () => {
-              if (kind === "deposit") return client.deposit(amount);
-              if (kind === "request") return client.requestWithdrawal(amount);
-              if (kind === "cancel") return client.cancelWithdrawal();
-              if (kind === "complete") return client.completeWithdrawal();
-              if (kind === "claim") return claim(client, await makeReceipt(who, amount / 3n), who);
-              if (kind === "withdraw") return (await world.as(amount % 2n === 0n ? 1 : 9)).withdraw();
-              return advance(chain.provider, amount);
+            const earner = earners[Number(amount % 3n)]!;
+            const act: Record<Kind, () => Promise<unknown>> = {
+              deposit: () => client.deposit(amount),
+              request: () => client.requestWithdrawal(amount),
+              cancel: () => client.cancelWithdrawal(),
+              complete: () => client.completeWithdrawal(),
+              claim: async () => claim(client, await makeReceipt(who, amount / 3n, { parameterVersion: version }), who),
+              withdraw: () => earner.withdraw(),
+              withdrawTo: () => earner.withdrawTo(accountOf(USER_KEYS[who]!)),
+              change: () => world.client.setGovernancePool(amount % 2n === 0n ? pool : secondPool),
+              wait: () => advance(chain.provider, amount),
             };
             // A refused action must leave the books as they were, an accepted one must keep them balanced.
-            await act().then(
-              () => accepted++,
-              () => undefined,
+            await act[kind]().then(
+              () => accepted.set(kind, (accepted.get(kind) ?? 0) + 1),
+              (error: unknown) => {
+                expect(error).toMatchObject({ code: "CHAIN_REVERTED" });
+                expect(REFUSALS[kind]).toContain((error as AnchorError).details["error"]);
+              },
             );
             const { owing, balance } = await books(accounts);
             expect(owing).toBe(balance);
           }
         }),
       ),
-      { numRuns: 12 },
+      { numRuns: 20 },
     );
-    expect(accepted).toBeGreaterThan(20);
+    for (const kind of ["deposit", "claim", "withdraw", "change"] as const) {
+      expect(accepted.get(kind) ?? 0, kind).toBeGreaterThan(0);
+    }
   });
 });
