@@ -18,6 +18,7 @@ import { signDigest } from "../../src/protocol/signature.js";
 import { publicSignals, statementDigest } from "../../src/protocol/statements.js";
 import { keyDigest } from "../../src/verifier/groth16.js";
 import { rerandomise, simulateKey, simulateProof } from "../chain/simulated.js";
+import { outcomeOf } from "../support/errors.js";
 import { DOMAINS, EPOCH } from "../support/parties.js";
 import {
   CREATOR,
@@ -365,15 +366,6 @@ describe("evidence from elsewhere", () => {
 
 describe("a validator's review", () => {
   const { certificate: _, ...evidence } = honest.dataset;
-  const code = (run: () => unknown): string => {
-    try {
-      run();
-      return "accepted";
-    } catch (error) {
-      return (error as AnchorError).code;
-    }
-  };
-
   /** Names of the claims for which a review refuses. */
   const rejected = (run: () => unknown): string[] => {
     try {
@@ -391,13 +383,13 @@ describe("a validator's review", () => {
   });
 
   it("refuses a passed deadline, a stale or early submission, and a wrong proof", () => {
-    expect(code(() => reviewDataset(TRUST, evidence, NOW + 3601n))).toBe("DEADLINE_PASSED");
-    expect(code(() => reviewDataset(TRUST, evidence, NOW + 3600n))).toBe("accepted");
-    expect(code(() => reviewDataset(TRUST, evidence, NOW - 301n))).toBe("VERDICT_REJECTED");
+    expect(outcomeOf(() => reviewDataset(TRUST, evidence, NOW + 3601n))).toBe("DEADLINE_PASSED");
+    expect(outcomeOf(() => reviewDataset(TRUST, evidence, NOW + 3600n))).toBe("accepted");
+    expect(outcomeOf(() => reviewDataset(TRUST, evidence, NOW - 301n))).toBe("VERDICT_REJECTED");
     const pov = { ...evidence.pov, timestamp: NOW - 8n * 86_400n };
-    expect(code(() => reviewDataset(TRUST, { ...evidence, pov }, NOW))).toBe("VERDICT_REJECTED");
+    expect(outcomeOf(() => reviewDataset(TRUST, { ...evidence, pov }, NOW))).toBe("VERDICT_REJECTED");
     const proof = simulateProof(DATASET_KEY, [1n, 2n, 3n, 4n]);
-    expect(code(() => reviewDataset(TRUST, { ...evidence, proof }, NOW))).toBe("VERDICT_REJECTED");
+    expect(outcomeOf(() => reviewDataset(TRUST, { ...evidence, proof }, NOW))).toBe("VERDICT_REJECTED");
   });
 
   it("refuses a token for someone else than the creator", () => {

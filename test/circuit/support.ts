@@ -1,10 +1,10 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect } from "vitest";
+import { afterAll } from "vitest";
 import { ArtefactStore } from "../../src/circuit/store.js";
 
-export const code = (wanted: string) => expect.objectContaining({ name: "AnchorError", code: wanted });
+export { code } from "../support/errors.js";
 
 /** Folders under the system's temporary one, removed when the file's tests are over. */
 export async function temporaryFolder(): Promise<string> {

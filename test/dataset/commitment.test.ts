@@ -17,8 +17,8 @@ import {
 import { bytesRecord, type DatasetRecord, encodeRecord } from "../../src/dataset/record.js";
 import { poseidon16 } from "../../src/field/poseidon.js";
 import { R } from "../../src/field/scalar.js";
+import { code } from "../support/errors.js";
 
-const code = (wanted: string) => expect.objectContaining({ name: "AnchorError", code: wanted });
 const text = (value: string) => new TextEncoder().encode(value);
 const bytes = (length: number, salt = 0) => Uint8Array.from({ length }, (_, i) => (i * 131 + (i >> 8) + salt) & 255);
 const SEED = Uint8Array.from({ length: 32 }, (_, i) => i);

@@ -2,8 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { bytesRecord, type DatasetRecord, DTYPES, type Dtype, encodeRecord } from "../../src/dataset/record.js";
 import { toHex } from "../../src/field/bytes.js";
-
-const code = (wanted: string) => expect.objectContaining({ name: "AnchorError", code: wanted });
+import { code } from "../support/errors.js";
 
 const dtypes = Object.keys(DTYPES) as Dtype[];
 

@@ -13,8 +13,7 @@ import {
   word,
 } from "../../src/field/bytes.js";
 import { R } from "../../src/field/scalar.js";
-
-const code = (wanted: string) => expect.objectContaining({ name: "AnchorError", code: wanted });
+import { code } from "../support/errors.js";
 
 describe("hex", () => {
   it("has one spelling, which goes both ways", () => {

@@ -5,8 +5,8 @@ import { poseidon16 as circomlibPoseidon } from "poseidon-lite";
 import { beforeAll, describe, expect, it } from "vitest";
 import { poseidon16, poseidonParameters } from "../../src/field/poseidon.js";
 import { mod, R } from "../../src/field/scalar.js";
+import { code } from "../support/errors.js";
 
-const code = (wanted: string) => expect.objectContaining({ name: "AnchorError", code: wanted });
 const scalar = fc.oneof(fc.bigInt({ min: 0n, max: R - 1n }), fc.constantFrom(0n, 1n, R - 1n));
 const inputs = fc.array(scalar, { minLength: 16, maxLength: 16 });
 

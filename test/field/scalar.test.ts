@@ -13,8 +13,8 @@ import {
   R,
   randomScalar,
 } from "../../src/field/scalar.js";
+import { code } from "../support/errors.js";
 
-const code = (wanted: string) => expect.objectContaining({ name: "AnchorError", code: wanted });
 const scalar = fc.oneof(
   fc.bigInt({ min: 0n, max: R - 1n }),
   fc.constantFrom(0n, 1n, 2n, R - 1n, R - 2n, (R - 1n) / 2n, 2n ** 253n),

@@ -6,9 +6,9 @@ import { execute } from "../../src/model/execute.js";
 import { extractFeatures } from "../../src/model/features.js";
 import type { Layer, ModelGraph } from "../../src/model/graph.js";
 import { fieldElements, Gadget } from "../circuits/inference/support.js";
+import { code } from "../support/errors.js";
 import { chain, dense, extremeFeatures, lcg, spamModel } from "./fixtures.js";
 
-const code = (wanted: string) => expect.objectContaining({ code: wanted });
 const compile = (name: string, graph: ModelGraph) => Gadget.compile(name, emitInferenceCircuit(graph).source);
 
 /** Holds an execution against the circuit: every layer's wires, the class and the commitment. */

@@ -3,8 +3,7 @@ import { describe, expect, it } from "vitest";
 import { poseidon16 } from "../../src/field/poseidon.js";
 import { R } from "../../src/field/scalar.js";
 import { commitInput, INPUT_TAG } from "../../src/model/commitment.js";
-
-const code = (wanted: string) => expect.objectContaining({ code: wanted });
+import { code } from "../support/errors.js";
 
 describe("commitInput", () => {
   it("uses the tag's ASCII bytes", () => {

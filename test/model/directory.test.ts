@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { importModel, parseCalibration, readModelDirectory } from "../../src/model/directory.js";
 import { parseGraph } from "../../src/model/graph.js";
+import { code } from "../support/errors.js";
 import { node, onnx, TINY, TINY_INPUTS, tensor } from "./fixtures.js";
 
-const code = (wanted: string) => expect.objectContaining({ code: wanted });
 const calibration = { inputs: TINY_INPUTS, labels: [0, 0, 1, 0, 0, 1] };
 
 let home: string;

@@ -2,6 +2,7 @@ import { keccak256 } from "ethers";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { checkGraph, type ModelGraph, modelDigest, parseGraph, serialiseGraph } from "../../src/model/graph.js";
+import { code } from "../support/errors.js";
 import { chain, dense, graphAndFeatures } from "./fixtures.js";
 
 const SMALL: ModelGraph = chain(
@@ -31,7 +32,6 @@ const CANONICAL =
   '{"kind":"argMax"}]}';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
-const code = (wanted: string) => expect.objectContaining({ code: wanted });
 
 describe("canonical form", () => {
   it("is this text, and its digest is this number", () => {

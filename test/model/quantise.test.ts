@@ -8,9 +8,9 @@ import { extractFeatures, featuresToFloat } from "../../src/model/features.js";
 import { modelDigest } from "../../src/model/graph.js";
 import { INPUT_SCALE_KEY, readOnnx, runFloat } from "../../src/model/onnx.js";
 import { quantise, quantiseInput } from "../../src/model/quantise.js";
+import { code } from "../support/errors.js";
 import { node, onnx, SPAM_ONNX, spamModel, TINY, TINY_INPUTS, tensor } from "./fixtures.js";
 
-const code = (wanted: string) => expect.objectContaining({ code: wanted });
 const tiny = () => readOnnx(onnx(TINY));
 
 describe("quantise", () => {

@@ -1,7 +1,6 @@
 import { AbiCoder, keccak256, verifyTypedData } from "ethers";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { AnchorError } from "../../src/errors.js";
 import { type Hex, toHex } from "../../src/field/bytes.js";
 import { bigIntToBytes } from "../../src/field/scalar.js";
 import { checkPov, type PointOfView, povDigest } from "../../src/protocol/pov.js";
@@ -20,19 +19,10 @@ import {
 } from "../../src/protocol/quorum.js";
 import { checkReceipt, DEFAULT_SHARES, type Receipt, receiptDigest, splitCost } from "../../src/protocol/settlement.js";
 import { accountOf, recoverSigner, signDigest } from "../../src/protocol/signature.js";
+import { outcomeOf } from "../support/errors.js";
 import { DOMAINS, digestOf, EPOCH, party, VALIDATORS } from "../support/parties.js";
 
 const SECP256K1_N = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
-
-function code(run: () => unknown): string {
-  try {
-    run();
-    return "accepted";
-  } catch (error) {
-    if (!(error instanceof AnchorError)) throw error;
-    return error.code;
-  }
-}
 
 const subject = { taskId: digestOf("task"), statementDigest: digestOf("statement"), evidenceDigest: digestOf("proof") };
 const ballot: Vote = { epoch: 1n, round: 0n, verdict: VERDICTS.accept, ...subject };
@@ -46,7 +36,7 @@ function certificate(voters = VALIDATORS): Certificate {
 }
 
 const check = (made: Certificate, epochs: readonly Epoch[] = [EPOCH], about = subject) =>
-  code(() => checkCertificate(DOMAINS.quorum, epochs, made, about));
+  outcomeOf(() => checkCertificate(DOMAINS.quorum, epochs, made, about));
 
 describe("signatures", () => {
   const signer = party("signer");
@@ -78,13 +68,13 @@ describe("signatures", () => {
       undefined,
       7,
     ]) {
-      expect(code(() => recoverSigner(digest, other))).toBe("SIGNATURE_INVALID");
+      expect(outcomeOf(() => recoverSigner(digest, other))).toBe("SIGNATURE_INVALID");
     }
   });
 
   it("refuse keys that are none", () => {
-    expect(code(() => accountOf(`0x${"00".repeat(32)}`))).toBe("INPUT_INVALID");
-    expect(code(() => accountOf("0x01"))).toBe("INPUT_INVALID");
+    expect(outcomeOf(() => accountOf(`0x${"00".repeat(32)}`))).toBe("INPUT_INVALID");
+    expect(outcomeOf(() => accountOf("0x01"))).toBe("INPUT_INVALID");
   });
 });
 
@@ -98,7 +88,9 @@ describe("certificates", () => {
     const members = VALIDATORS.slice(0, 3).map(({ account }) => ({ account, weight: 1n }));
     const epoch: Epoch = { epoch: 1n, members };
     expect(
-      code(() => assembleCertificate(DOMAINS.quorum, epoch, { round: 0n, ...subject }, votes(VALIDATORS.slice(0, 2)))),
+      outcomeOf(() =>
+        assembleCertificate(DOMAINS.quorum, epoch, { round: 0n, ...subject }, votes(VALIDATORS.slice(0, 2))),
+      ),
     ).toBe("QUORUM_NOT_REACHED");
     const heavier = { epoch: 1n, members: members.map((member, i) => ({ ...member, weight: i < 2 ? 3n : 2n })) };
     expect(check({ ...certificate(), votes: certificate(VALIDATORS).votes.slice(0, 2) }, [heavier])).toBe("accepted");
@@ -107,7 +99,7 @@ describe("certificates", () => {
   it("count a member once, and outsiders not at all", () => {
     const [first] = VALIDATORS;
     const signatures = votes([first!, first!, first!, party("outsider"), party("another")]);
-    expect(code(() => assembleCertificate(DOMAINS.quorum, EPOCH, { round: 0n, ...subject }, signatures))).toBe(
+    expect(outcomeOf(() => assembleCertificate(DOMAINS.quorum, EPOCH, { round: 0n, ...subject }, signatures))).toBe(
       "QUORUM_NOT_REACHED",
     );
     const vote = certificate().votes[0]!;
@@ -134,12 +126,14 @@ describe("certificates", () => {
     expect(check({ ...certificate(), round: 1n })).toBe("CERTIFICATE_INVALID");
     expect(check({ ...certificate(), epoch: 2n })).toBe("EPOCH_UNKNOWN");
     expect(check({ ...certificate(), epoch: 2n }, [{ ...EPOCH, epoch: 2n }])).toBe("CERTIFICATE_INVALID");
-    expect(code(() => checkCertificate(DOMAINS.gate, [EPOCH], certificate(), subject))).toBe("CERTIFICATE_INVALID");
+    expect(outcomeOf(() => checkCertificate(DOMAINS.gate, [EPOCH], certificate(), subject))).toBe(
+      "CERTIFICATE_INVALID",
+    );
   });
 
   it("do not count rejecting votes", () => {
     const against = votes(VALIDATORS, { ...ballot, verdict: VERDICTS.reject });
-    expect(code(() => assembleCertificate(DOMAINS.quorum, EPOCH, { round: 0n, ...subject }, against))).toBe(
+    expect(outcomeOf(() => assembleCertificate(DOMAINS.quorum, EPOCH, { round: 0n, ...subject }, against))).toBe(
       "QUORUM_NOT_REACHED",
     );
   });
@@ -152,7 +146,7 @@ describe("certificates", () => {
       { ...certificateToJson(certificate()), votes: [{}] },
       { ...certificateToJson(certificate()), votes: 1 },
     ]) {
-      expect(code(() => certificateFromJson(wrong, "c"))).toBe("CERTIFICATE_INVALID");
+      expect(outcomeOf(() => certificateFromJson(wrong, "c"))).toBe("CERTIFICATE_INVALID");
     }
   });
 });
@@ -169,7 +163,7 @@ describe("epochs", () => {
   it("have members in order, once, with weight", () => {
     const [a, b] = EPOCH.members as [Epoch["members"][0], Epoch["members"][0]];
     for (const members of [[], [b, a], [a, a], [{ ...a, weight: 0n }, b]]) {
-      expect(code(() => epochHash({ epoch: 1n, members }))).toBe("TRUST_INVALID");
+      expect(outcomeOf(() => epochHash({ epoch: 1n, members }))).toBe("TRUST_INVALID");
     }
   });
 });
@@ -186,7 +180,7 @@ describe("settlement", () => {
       }),
     );
     expect(splitCost(1n)).toEqual({ creator: 0n, node: 0n, pool: 1n });
-    expect(code(() => splitCost(1n, { ...DEFAULT_SHARES, pool: 999n }))).toBe("INPUT_INVALID");
+    expect(outcomeOf(() => splitCost(1n, { ...DEFAULT_SHARES, pool: 999n }))).toBe("INPUT_INVALID");
   });
 
   const [user, node] = [party("user"), party("node")];
@@ -209,7 +203,8 @@ describe("settlement", () => {
     user: signDigest(user.secretKey, receiptDigest(domain, of)),
     node: signDigest(node.secretKey, receiptDigest(domain, of)),
   });
-  const outcome = (of: Receipt, signatures = sign(of)) => code(() => checkReceipt(DOMAINS.settlement, of, signatures));
+  const outcome = (of: Receipt, signatures = sign(of)) =>
+    outcomeOf(() => checkReceipt(DOMAINS.settlement, of, signatures));
 
   it("accepts a receipt signed by both, and no other", () => {
     expect(outcome(receipt)).toBe("accepted");
@@ -240,7 +235,7 @@ describe("POV submissions", () => {
   const outcome = (change: Partial<PointOfView>, now?: bigint) => {
     const changed = { ...pov, ...change };
     const signature = signDigest(creator.secretKey, povDigest(DOMAINS.gate, changed));
-    return code(() => checkPov(DOMAINS.gate, changed, signature, now));
+    return outcomeOf(() => checkPov(DOMAINS.gate, changed, signature, now));
   };
 
   it("follow their rules", () => {

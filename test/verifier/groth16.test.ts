@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import * as snarkjs from "snarkjs";
 import { afterAll, describe, expect, it } from "vitest";
-import { AnchorError } from "../../src/errors.js";
 import { toHex } from "../../src/field/bytes.js";
 import { Q, R } from "../../src/field/scalar.js";
 import {
@@ -20,17 +19,8 @@ import {
 import { verifyStatement } from "../../src/verifier/statement.js";
 import { MODEL_KEY, makeBundle } from "../bundle/fixture.js";
 import { g1, rerandomise, simulateKey, simulateProof, wrongSubgroupG2 } from "../chain/simulated.js";
+import { outcomeOf } from "../support/errors.js";
 import { DOMAINS } from "../support/parties.js";
-
-function code(run: () => unknown): string {
-  try {
-    run();
-    return "accepted";
-  } catch (error) {
-    if (!(error instanceof AnchorError)) throw error;
-    return error.code;
-  }
-}
 
 const key = simulateKey(2);
 const signals = [5n, R - 1n];
@@ -64,7 +54,7 @@ describe("verification", () => {
 
   it("throws for signals outside the field or of the wrong number, rather than reduce them", () => {
     for (const wrong of [[5n], [5n, R - 1n, 0n], [5n + R, R - 1n], [-1n, 0n], [5n, R], [5n, 2n ** 256n - 1n]]) {
-      expect(code(() => verifyGroth16(key.vkey, wrong, proof))).toBe("INPUT_INVALID");
+      expect(outcomeOf(() => verifyGroth16(key.vkey, wrong, proof))).toBe("INPUT_INVALID");
     }
   });
 
@@ -131,17 +121,19 @@ describe("strict parsing", () => {
   ];
 
   it.each(badG1)("a G1 point that is %s", (_, point) => {
-    expect(code(() => parseProof({ ...proofToJson(proof), pi_a: point }))).toBe("PROOF_MALFORMED");
-    expect(code(() => parseProof({ ...proofToJson(proof), pi_c: point }))).toBe("PROOF_MALFORMED");
+    expect(outcomeOf(() => parseProof({ ...proofToJson(proof), pi_a: point }))).toBe("PROOF_MALFORMED");
+    expect(outcomeOf(() => parseProof({ ...proofToJson(proof), pi_c: point }))).toBe("PROOF_MALFORMED");
     const json = verifyingKeyToJson(key.vkey);
-    expect(code(() => parseVerifyingKey({ ...json, vk_alpha_1: point }))).toBe("KEY_MALFORMED");
-    expect(code(() => parseVerifyingKey({ ...json, IC: [json.IC[0], point, json.IC[2]] }))).toBe("KEY_MALFORMED");
+    expect(outcomeOf(() => parseVerifyingKey({ ...json, vk_alpha_1: point }))).toBe("KEY_MALFORMED");
+    expect(outcomeOf(() => parseVerifyingKey({ ...json, IC: [json.IC[0], point, json.IC[2]] }))).toBe("KEY_MALFORMED");
   });
 
   it.each(badG2)("a G2 point that is %s", (_, point) => {
-    expect(code(() => parseProof({ ...proofToJson(proof), pi_b: point }))).toBe("PROOF_MALFORMED");
+    expect(outcomeOf(() => parseProof({ ...proofToJson(proof), pi_b: point }))).toBe("PROOF_MALFORMED");
     for (const name of ["vk_beta_2", "vk_gamma_2", "vk_delta_2"]) {
-      expect(code(() => parseVerifyingKey({ ...verifyingKeyToJson(key.vkey), [name]: point }))).toBe("KEY_MALFORMED");
+      expect(outcomeOf(() => parseVerifyingKey({ ...verifyingKeyToJson(key.vkey), [name]: point }))).toBe(
+        "KEY_MALFORMED",
+      );
     }
   });
 
@@ -152,21 +144,21 @@ describe("strict parsing", () => {
     ["another system", { ...proofToJson(proof), protocol: "plonk" }],
     ["another curve", { ...proofToJson(proof), curve: "bls12381" }],
   ])("a document that is %s", (_, json) => {
-    expect(code(() => parseProof(json))).toBe("PROOF_MALFORMED");
-    expect(code(() => parseVerifyingKey(json))).toBe("KEY_MALFORMED");
+    expect(outcomeOf(() => parseProof(json))).toBe("PROOF_MALFORMED");
+    expect(outcomeOf(() => parseVerifyingKey(json))).toBe("KEY_MALFORMED");
   });
 
   it("a key whose IC has another length than nPublic says", () => {
     const json = verifyingKeyToJson(key.vkey);
     for (const nPublic of [1, 3, -1, 2.5, "2", 1e9]) {
-      expect(code(() => parseVerifyingKey({ ...json, nPublic }))).toBe("KEY_MALFORMED");
+      expect(outcomeOf(() => parseVerifyingKey({ ...json, nPublic }))).toBe("KEY_MALFORMED");
     }
   });
 
   it("public signals", () => {
     expect(parsePublicSignals(["0", (R - 1n).toString()])).toEqual([0n, R - 1n]);
     for (const bad of [[R.toString()], ["00"], ["-1"], [1], ["0x1"], [" 1"], "1", null, new Array(2000).fill("1")]) {
-      expect(code(() => parsePublicSignals(bad))).toBe("INPUT_INVALID");
+      expect(outcomeOf(() => parsePublicSignals(bad))).toBe("INPUT_INVALID");
     }
   });
 
@@ -177,7 +169,7 @@ describe("strict parsing", () => {
 });
 
 describe("key lint", () => {
-  const lint = (change: Partial<VerifyingKey>) => code(() => lintVerifyingKey({ ...key.vkey, ...change }));
+  const lint = (change: Partial<VerifyingKey>) => outcomeOf(() => lintVerifyingKey({ ...key.vkey, ...change }));
   const generator = simulateKey(2, "g", { alpha: 1n, beta: 1n, gamma: 1n, delta: 1n }).vkey;
 
   it("passes a key with a contribution, also with snarkjs' gamma = generator", () => {
@@ -234,7 +226,7 @@ describe("digests", () => {
 describe("statements", () => {
   const { statement, proof: answer } = makeBundle().inference;
   const verify = (changed: Partial<typeof statement>, vkey = MODEL_KEY.vkey) =>
-    code(() => verifyStatement(DOMAINS.gate, "InferenceStatement", { ...statement, ...changed }, vkey, answer));
+    outcomeOf(() => verifyStatement(DOMAINS.gate, "InferenceStatement", { ...statement, ...changed }, vkey, answer));
 
   it("verify under their own key only", () => {
     expect(verify({})).toBe("accepted");
