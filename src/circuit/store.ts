@@ -8,10 +8,11 @@
  * @module
  */
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { AnchorError, isAnchorError, throwIfAborted, toAnchorError } from "../errors.js";
+import { ensureDirectory } from "../files.js";
 
 const MANIFEST = "manifest.json";
 
@@ -93,7 +94,7 @@ export class ArtefactStore {
     const workshop = `${directory}.${process.pid}-${randomBytes(4).toString("hex")}`;
     try {
       // Proving keys hold a model's weights: nobody else on the machine is to read them.
-      await mkdir(workshop, { recursive: true, mode: 0o700 });
+      await ensureDirectory(workshop, 0o700);
     } catch (error) {
       throw toAnchorError(
         error,

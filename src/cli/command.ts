@@ -4,11 +4,12 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { ParseArgsConfig } from "node:util";
 import { parseDocument } from "../bundle/canonical.js";
 import { AnchorError, toAnchorError } from "../errors.js";
+import { ensureDirectory } from "../files.js";
 import type { Terminal } from "./terminal.js";
 
 export type Values = Record<string, string | boolean | (string | boolean)[] | undefined>;
@@ -99,7 +100,7 @@ async function parseFile(path: string, parse: (text: string) => unknown): Promis
 export async function writeWhole(path: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
   const beside = `${path}.${randomBytes(6).toString("hex")}.part`;
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await ensureDirectory(dirname(path));
     await writeFile(beside, content, { mode, flag: "wx" });
     await rename(beside, path);
   } catch (error) {

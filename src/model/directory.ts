@@ -14,6 +14,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
+import { ensureDirectory } from "../files.js";
 import {
   emitInferenceCircuit,
   type InferenceCircuit,
@@ -286,7 +287,7 @@ async function writeDirectory(
   let stage: string | undefined;
   let retired: string | undefined;
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await ensureDirectory(dirname(path));
     stage = await mkdtemp(join(dirname(path), `.${basename(path)}.partial-`));
     const fresh = join(stage, "new"); // mkdtemp makes its folder private; this one gets the usual mode
     await mkdir(fresh);

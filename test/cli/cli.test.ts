@@ -181,6 +181,16 @@ describe("verify", () => {
     }
   });
 
+  it("fails, and does not hang, where nothing can be written", async () => {
+    const bundle = await file("bundle.json", bundleToJson(makeBundle()));
+    const trust = await file("trust.json", trustToJson(TRUST));
+    for (const out of ["/proc/nowhere/verdict.json", join(bundle, "verdict.json")]) {
+      const { status, err } = await anchorproof("verify", bundle, "--trust", trust, "--out", out);
+      expect(err).toMatch(/^error FILE_UNREADABLE: cannot write /);
+      expect(status).toBe(1);
+    }
+  });
+
   it("checks single proofs in snarkjs' formats, and refuses wrong signals and forgeable keys", async () => {
     const key = simulateKey(2);
     const vkey = await file("vkey.json", verifyingKeyToJson(key.vkey));
