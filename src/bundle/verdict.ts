@@ -77,13 +77,14 @@ class Claims {
  *
  * @param now Unix seconds of a recent block that the validator trusts
  * @returns the digests to vote on
- * @throws VERDICT_REJECTED with the claims in its details, DEADLINE_PASSED
+ * @throws VERDICT_REJECTED with the claims in its details, DEADLINE_PASSED, INPUT_INVALID for a time that is none
  */
 export function reviewDataset(
   trust: Trust,
   evidence: DatasetEvidence,
   now: bigint,
 ): { statementDigest: Hex; evidenceDigest: Hex } {
+  checkClock(now);
   const claims = new Claims();
   const evidenceDigest = checkDataset(claims, trust, evidence, now);
   concludeReview(claims, evidence.statement.task.deadline, now);
@@ -97,6 +98,7 @@ export function reviewModel(
   evidence: ModelEvidence,
   now: bigint,
 ): { statementDigest: Hex; evidenceDigest: Hex } {
+  checkClock(now);
   const claims = new Claims();
   const { evidenceDigest } = checkModel(claims, trust, evidence);
   concludeReview(claims, evidence.statement.sample.task.deadline, now);
@@ -337,6 +339,13 @@ function checkVotes(
     },
   );
   return result !== undefined;
+}
+
+/** The validator's own mistake must not become a vote against an honest submission. */
+function checkClock(now: unknown): void {
+  if (typeof now !== "bigint" || now < 0n) {
+    throw new AnchorError("INPUT_INVALID", "the time of review is a bigint of Unix seconds");
+  }
 }
 
 function concludeReview({ list }: Claims, deadline: bigint, now: bigint): void {

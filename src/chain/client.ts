@@ -28,6 +28,7 @@ import { type Proof, proofWords } from "../verifier/groth16.js";
 import { encodeCertificate } from "./certificate.js";
 import { artefact, type CompileContractsOptions, type ContractArtefacts, compileProtocolContracts } from "./compile.js";
 import type { Deployment } from "./deploy.js";
+import { untilMined } from "./provider.js";
 import { errorInterface, explainFailure } from "./reverts.js";
 /** A transaction that has been mined and did not revert. */
 export interface Sent {
@@ -403,6 +404,7 @@ export class AnchorClient {
   async #transact(contract: Contract, method: string, args: unknown[]): Promise<ContractTransactionReceipt> {
     try {
       const response = (await contract.getFunction(method).send(...args)) as ContractTransactionResponse;
+      if (this.#provider) await untilMined(this.#provider, response.hash);
       const receipt = await response.wait();
       if (!receipt) throw new AnchorError("CHAIN_UNAVAILABLE", `${method}: the transaction was not mined`);
       return receipt;

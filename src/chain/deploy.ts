@@ -14,6 +14,7 @@ import {
   compileProtocolContracts,
 } from "./compile.js";
 import { type GenerateVerifierOptions, generateVerifier } from "./generate.js";
+import { untilMined } from "./provider.js";
 import { errorInterface, explainFailure } from "./reverts.js";
 
 /** Where one deployment's contracts are. Addresses are lower-case 0x-hex. */
@@ -110,6 +111,8 @@ export async function deployVerifier(
 
 async function deployContract(signer: Signer, { abi, bytecode }: ContractArtefact, args: unknown[]): Promise<Hex> {
   const contract = await new ContractFactory(abi, bytecode, signer).deploy(...args);
+  const sent = contract.deploymentTransaction();
+  if (sent && signer.provider) await untilMined(signer.provider, sent.hash);
   await contract.waitForDeployment();
   return lower(await contract.getAddress());
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { JsonRpcProvider } from "ethers";
+import { JsonRpcProvider, type Provider } from "ethers";
 import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
 
 export interface ConnectOptions {
@@ -32,6 +32,17 @@ export async function connectProvider(url: string, options: ConnectOptions = {})
     cacheTimeout: -1,
     pollingInterval: options.pollingInterval ?? (chainId === 31337n ? 50 : 4000),
   });
+}
+
+/**
+ * Waits until a transaction is in a block. ethers' own `wait` looks once and then waits for the next block: one that was
+ * mined in between goes unseen until another comes, which on a chain that mines on demand may be never.
+ */
+export async function untilMined(provider: Provider, hash: string): Promise<void> {
+  while ((await provider.getTransactionReceipt(hash)) === null) {
+    const interval = provider instanceof JsonRpcProvider ? provider.pollingInterval : 1000;
+    await new Promise((resolve) => setTimeout(resolve, interval));
+  }
 }
 
 /** The chain id that the node at `url` reports. @throws CHAIN_UNAVAILABLE, ABORTED */

@@ -102,7 +102,7 @@ function describe(terminal: Terminal, { name, summary, help, positionals }: Comm
   terminal.line();
   terminal.line(summary);
   terminal.line();
-  terminal.line(help.trim());
+  terminal.line(help.replace(/^\n|\n$/g, ""));
 }
 
 try {

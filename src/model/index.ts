@@ -1,3 +1,4 @@
+export { randomScalar } from "../field/scalar.js";
 export { proveBounds } from "./bounds.js";
 export * from "./circuit.js";
 export * from "./commitment.js";

@@ -382,6 +382,12 @@ describe("a validator's review", () => {
     expect(digests.statementDigest).toBe(statementDigest(DOMAINS.gate, "DatasetStatement", evidence.statement));
   });
 
+  it("does not blame the creator for a clock that is none", () => {
+    for (const now of [1, Number.NaN, undefined, "1", -1n]) {
+      expect(outcomeOf(() => reviewDataset(TRUST, evidence, now as bigint))).toBe("INPUT_INVALID");
+    }
+  });
+
   it("refuses a passed deadline, a stale or early submission, and a wrong proof", () => {
     expect(outcomeOf(() => reviewDataset(TRUST, evidence, NOW + 3601n))).toBe("DEADLINE_PASSED");
     expect(outcomeOf(() => reviewDataset(TRUST, evidence, NOW + 3600n))).toBe("accepted");

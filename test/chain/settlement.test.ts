@@ -8,6 +8,7 @@ import {
   compileContracts,
   compileProtocolContracts,
 } from "../../src/chain/compile.js";
+import { untilMined } from "../../src/chain/provider.js";
 import type { AnchorError } from "../../src/errors.js";
 import type { Hex } from "../../src/field/bytes.js";
 import type { Domain } from "../../src/protocol/eip712.js";
@@ -378,7 +379,8 @@ describe("a change of the terms", () => {
       data,
       gasLimit: 500_000n,
     });
-    const mined = await chain.provider.waitForTransaction(hash);
+    await untilMined(chain.provider, hash);
+    const mined = await chain.provider.getTransactionReceipt(hash);
     expect(await now(chain.provider)).toBe(second);
     return mined!.status === 1;
   }

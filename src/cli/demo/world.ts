@@ -15,7 +15,7 @@ import {
   startAnvil,
 } from "../../chain/index.js";
 import type { CircuitKey } from "../../circuit/setup.js";
-import { AnchorError, isAnchorError } from "../../errors.js";
+import { AnchorError, isAnchorError, throwIfAborted } from "../../errors.js";
 import { type Hex, toHex } from "../../field/bytes.js";
 import { assembleCertificate, type Certificate, type Epoch, signVote, VERDICTS } from "../../protocol/quorum.js";
 import { DEFAULT_SHARES } from "../../protocol/settlement.js";
@@ -111,6 +111,7 @@ export async function createWorld(terminal: Terminal, signal: AbortSignal): Prom
     };
   } catch (error) {
     await close();
+    throwIfAborted(signal); // an abort ends the chain under whatever was talking to it: that is not the reason
     throw error;
   }
 }
