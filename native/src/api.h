@@ -1,0 +1,126 @@
+// The core's interface: what the addon, the fuzzers and the native harness call.
+//
+// One Engine per instruction set implements it (engine_portable.cpp, engine_adx.cpp, …: the same headers compiled for
+// different targets). Nothing here depends on Node.
+//
+// Encoding at this boundary, everywhere: integers are 32 bytes little-endian, canonical (below the modulus), not in
+// Montgomery form. A G1 point is x‖y (64 bytes), a G2 point x.c0‖x.c1‖y.c0‖y.c1 (128 bytes), infinity is all zeros.
+// A proof is A‖B‖C (256 bytes). A verifying key is α‖β‖γ‖δ‖IC₀…IC_n (64 + 3·128 + 64·(n+1) bytes).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace anchorproof {
+
+// Stable; the addon hands the name to JavaScript as the error's code.
+enum class Code { InputInvalid, KeyMalformed, WitnessInvalid, ProofMalformed, ProveFailed, Aborted, OutOfMemory, Io };
+
+// The only exception that leaves an Engine.
+struct Failure : std::runtime_error {
+  Failure(Code code_, const std::string& message) : std::runtime_error(message), code(code_) {}
+  Code code;
+};
+
+struct Bytes {
+  const uint8_t* data = nullptr;
+  size_t size = 0;
+};
+
+struct Phase {
+  std::string name;  // "load", "witness", "quotient", "msm-a", "msm-b1", "msm-b2", "msm-ch", "assemble"
+  double ms = 0;
+};
+
+struct Control {
+  unsigned threads = 1;
+  // Polled between steps of some milliseconds; non-zero makes the call fail with Code::Aborted.
+  const std::atomic<int32_t>* abort = nullptr;
+  // Called on the calling thread when a phase begins.
+  std::function<void(const char* phase)> onPhase;
+};
+
+struct Proof {
+  uint8_t bytes[256];
+  std::vector<uint8_t> publics;  // 32 bytes a signal, as in the witness
+  std::vector<Phase> phases;
+};
+
+// For tests only: the prover's blinding, 32 bytes each. A proof with known blinding gives the witness away.
+struct Blinding {
+  uint8_t r[32], s[32];
+};
+
+struct KeyInfo {
+  uint32_t variables = 0;  // wires, the constant one included
+  uint32_t publics = 0;    // public signals, without the constant
+  uint32_t domain = 0;     // size of the evaluation domain, a power of two
+  uint64_t coefficients = 0;
+  uint64_t memoryBytes = 0;  // held for the key's lifetime
+  bool prepared = false;     // loaded from a prepared key
+  double loadMs = 0;
+};
+
+// A proving key in memory. Immutable and safe to share between threads.
+class ProvingKey {
+ public:
+  virtual ~ProvingKey() = default;
+  virtual const KeyInfo& info() const = 0;
+  // wtns: a whole .wtns file. blinding: nullptr draws it from the OS.
+  virtual Proof prove(Bytes wtns, const Control& control, const Blinding* blinding) const = 0;
+};
+
+// A verifying key with its pairings precomputed. Immutable and safe to share between threads.
+class VerifyingKey {
+ public:
+  virtual ~VerifyingKey() = default;
+  virtual size_t publics() const = 0;
+  // publics: 32 bytes a signal. Throws InputInvalid (count, range), ProofMalformed (range, curve, subgroup, infinity).
+  virtual bool verify(Bytes publics, Bytes proof) const = 0;
+  // n proofs of this key; publics are n·publics()·32 bytes, proofs n·256. One random linear combination, whose
+  // coefficients come from a hash of the whole transcript and OS randomness; when it fails, bisection. verdicts[i] is 1 for a valid proof,
+  // 0 for one that does not verify or is malformed. Throws InputInvalid for wrong lengths.
+  virtual void verifyBatch(Bytes publics, Bytes proofs, size_t n, unsigned threads, uint8_t* verdicts) const = 0;
+};
+
+enum class FieldOp { Mul, Square, Add, Sub, Neg, Inverse };
+
+struct Engine {
+  virtual ~Engine() = default;
+  virtual const char* name() const = 0;  // "portable", "adx", "ifma"
+
+  // Reads a snarkjs .zkey (Groth16, BN254). prepared: a directory for prepared keys, or empty for none.
+  virtual std::unique_ptr<ProvingKey> openProvingKey(const std::string& path, const std::string& prepared,
+                                                     const Control& control) const = 0;
+  virtual std::unique_ptr<VerifyingKey> openVerifyingKey(Bytes key) const = 0;
+
+  // Poseidon with circomlib's parameters, t = arity + 1, arity 1–16. inputs: n·arity·32 bytes; capacities: one for
+  // all (32 bytes) or n of them; out: n·32 bytes. Throws InputInvalid for values outside the field.
+  virtual void poseidon(unsigned arity, Bytes capacities, Bytes inputs, size_t n, unsigned threads,
+                        uint8_t* out) const = 0;
+
+  // For tests and benchmarks. base: true for Fq, false for Fr. Throws InputInvalid for values outside the field.
+  virtual void field(bool base, FieldOp op, Bytes a, Bytes b, size_t n, uint8_t* out) const = 0;
+  // Nanoseconds a Montgomery multiplication: dependent chain, independent stream.
+  virtual void fieldTimings(double* latencyNs, double* throughputNs) const = 0;
+  // group 1 or 2; out: one point. Points are checked to be on the curve.
+  virtual void msm(int group, Bytes points, Bytes scalars, size_t n, const Control& control, uint8_t* out) const = 0;
+  // In place, natural order in and out; size a power of two up to 2^28. shift: evaluates on the coset g·H where g is
+  // the generator of the domain of twice the size (snarkjs' coset).
+  virtual void ntt(uint8_t* data, size_t n, bool inverse, bool coset, const Control& control) const = 0;
+};
+
+// The best engine for this CPU, or the one that the environment variable ANCHORPROOF_NATIVE names.
+// Throws InputInvalid when it names one that this CPU or build does not have.
+const Engine& engine();
+// By name; nullptr when this CPU or build does not have it.
+const Engine* engineByName(const std::string& name);
+std::vector<std::string> engineNames();
+
+}  // namespace anchorproof

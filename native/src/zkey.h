@@ -1,0 +1,95 @@
+// snarkjs' binary containers: .zkey (Groth16 over BN254) and .wtns. Independent of the instruction set.
+//
+// The key is read with pread in bounded pieces, not mapped: a file that shrinks while it is mapped kills the process
+// with SIGBUS, and pages that were touched once would count as memory for as long as the key lives.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+
+#include "api.h"
+
+namespace anchorproof {
+
+class InputFile {
+ public:
+  explicit InputFile(const std::string& path) {
+    fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd_ < 0) throw Failure(Code::Io, path + " cannot be opened: " + strerror(errno));
+    struct stat info;
+    if (::fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
+      ::close(fd_);
+      throw Failure(Code::Io, path + " is not a file");
+    }
+    size_ = (uint64_t)info.st_size;
+  }
+  InputFile(const InputFile&) = delete;
+  ~InputFile() { ::close(fd_); }
+
+  uint64_t size() const { return size_; }
+
+  // Safe to call from several threads.
+  void read(uint64_t offset, void* out, size_t size, Code code) const {
+    uint8_t* to = static_cast<uint8_t*>(out);
+    while (size > 0) {
+      ssize_t got = ::pread(fd_, to, size, (off_t)offset);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) throw Failure(Code::Io, std::string("reading failed: ") + strerror(errno));
+      if (got == 0) throw Failure(code, "the file ends too early");
+      to += got;
+      offset += (uint64_t)got;
+      size -= (size_t)got;
+    }
+  }
+
+ private:
+  int fd_;
+  uint64_t size_;
+};
+
+struct Section {
+  uint64_t offset = 0, size = 0;
+};
+
+// magic, version, then sections of (type, length, content). Every section at most once.
+template <class Read>
+std::map<uint32_t, Section> readSections(uint64_t size, const char* magic, uint32_t version, Code code, Read read) {
+  uint8_t head[12];
+  if (size < sizeof head) throw Failure(code, "the file is too short");
+  read(0, head, sizeof head);
+  uint32_t words[2];
+  memcpy(words, head + 4, 8);
+  if (memcmp(head, magic, 4) != 0) throw Failure(code, std::string("this is not a .") + magic + " file");
+  if (words[0] != version) throw Failure(code, "the file has an unknown version");
+  if (words[1] > 64) throw Failure(code, "the file has too many sections");
+  std::map<uint32_t, Section> sections;
+  uint64_t at = sizeof head;
+  for (uint32_t i = 0; i < words[1]; i++) {
+    uint8_t entry[12];
+    if (size - at < sizeof entry) throw Failure(code, "the file ends within a section's header");
+    read(at, entry, sizeof entry);
+    uint32_t type;
+    uint64_t length;
+    memcpy(&type, entry, 4);
+    memcpy(&length, entry + 4, 8);
+    at += sizeof entry;
+    if (length > size - at) throw Failure(code, "the file ends within a section");
+    if (!sections.emplace(type, Section{at, length}).second) throw Failure(code, "a section appears twice");
+    at += length;
+  }
+  if (at != size) throw Failure(code, "the file has bytes after its last section");
+  return sections;
+}
+
+inline Section sectionOf(const std::map<uint32_t, Section>& sections, uint32_t type, Code code) {
+  auto found = sections.find(type);
+  if (found == sections.end()) throw Failure(code, "section " + std::to_string(type) + " is missing");
+  return found->second;
+}
+
+}  // namespace anchorproof
