@@ -17,6 +17,8 @@ export const ERROR_CODES = {
   JSON_MALFORMED: "a file is not valid JSON",
   FORMAT_UNSUPPORTED: "a file's format or version is not one this release reads",
   USAGE: "a command was called with wrong words",
+  OUT_OF_MEMORY: "the machine has too little memory for this work",
+  NATIVE_UNAVAILABLE: "the native core is not built, or does not load on this machine",
   // dataset
   DATASET_EMPTY: "a dataset has no records",
   DATASET_CHUNK_UNKNOWN: "a chunk index lies outside the dataset",

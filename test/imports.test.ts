@@ -1,6 +1,7 @@
 /**
  * What a validator loads: `anchorproof/verifier`, `/protocol` and `/bundle` reach neither snarkjs, circomlib nor
- * ffjavascript (GPL), nor ethers, nor anything that could open a connection or start a process.
+ * ffjavascript (GPL), nor ethers, nor anything that could open a connection or start a process. The native core, an
+ * addon at a fixed place, is loaded by `field/native` alone.
  */
 import { readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -32,15 +33,29 @@ const folders = (entry: string) =>
 
 describe("import graph", () => {
   it.each([
-    ["verifier", ["errors", "field", "protocol", "verifier"]],
-    ["protocol", ["errors", "field", "protocol"]],
-    ["bundle", ["bundle", "errors", "field", "protocol", "verifier"]],
+    ["verifier", ["errors", "field", "paths", "protocol", "verifier"]],
+    ["protocol", ["errors", "field", "paths", "protocol"]],
+    ["bundle", ["bundle", "errors", "field", "paths", "protocol", "verifier"]],
   ])("%s reaches its own kind only", (name, allowed) => {
-    expect([...folders(`${name}/index.js`)].sort()).toEqual(allowed);
+    for (const folder of folders(`${name}/index.js`)) expect(allowed).toContain(folder);
   });
 
-  it.each(["verifier", "protocol", "bundle"])("%s loads noble and nothing else", (name) => {
-    for (const loaded of reach(`${name}/index.js`).packages) expect(loaded).toMatch(/^@noble\/(curves|hashes)\//);
+  it.each(["verifier", "protocol", "bundle"])("%s loads noble, the native core and nothing else", (name) => {
+    const { files, packages } = reach(`${name}/index.js`);
+    const allowed = /^(?:@noble\/(?:curves|hashes)\/.*|node:module|node:path|node:url)$/;
+    for (const loaded of packages) expect(loaded).toMatch(allowed);
+    for (const file of files) {
+      if (relative(DIST, file) === join("field", "native.js")) continue;
+      expect(readFileSync(file, "utf8"), file).not.toMatch(/node:module|process\.(?:dlopen|binding|getBuiltinModule)/);
+    }
+  });
+
+  it("the loader of the native core requires nothing else", () => {
+    const text = readFileSync(join(DIST, "field", "native.js"), "utf8");
+    expect(text.match(/createRequire\([^)]*\)\([^)]*\)/g)).toEqual(["createRequire(import.meta.url)(NATIVE_ADDON)"]);
+    // its import, and the call
+    expect(text.match(/createRequire/g)).toHaveLength(2);
+    expect(text).not.toMatch(/process\.(?:dlopen|binding|getBuiltinModule)/);
   });
 
   it("can tell: the prover does load snarkjs, the chain ethers", () => {
@@ -49,9 +64,9 @@ describe("import graph", () => {
   });
 
   it.each([
-    ["field", ["errors", "field"]],
+    ["field", ["errors", "field", "paths"]],
     ["dataset", ["circuit", "dataset", "errors", "field", "files", "paths", "protocol", "verifier", "workers"]],
-    ["model", ["errors", "field", "files", "model"]],
+    ["model", ["errors", "field", "files", "model", "paths"]],
     ["circuit", ["circuit", "errors", "field", "files", "paths", "protocol", "verifier", "workers"]],
   ])("calls go one way: %s", (name, allowed) => {
     const entry = name === "field" ? "field/poseidon.js" : `${name}/index.js`;

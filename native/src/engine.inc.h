@@ -3,9 +3,7 @@
 
 #include "groth16.h"
 #include "poseidon.h"
-#if __has_include("verify.h") && !defined(NO_VERIFY)
 #include "verify.h"
-#endif
 
 namespace anchorproof {
 namespace ENGINE_NS {
@@ -22,12 +20,7 @@ class EngineOfTarget : public Engine {
   }
 
   std::unique_ptr<VerifyingKey> openVerifyingKey(Bytes key) const override {
-#if __has_include("verify.h") && !defined(NO_VERIFY)
     return std::make_unique<Groth16Verifier>(key);
-#else
-    (void)key;
-    return nullptr;
-#endif
   }
 
   void poseidon(unsigned arity, Bytes capacities, Bytes inputs, size_t n, unsigned threads,

@@ -17,11 +17,18 @@ declare module "snarkjs" {
 
 declare module "ffjavascript" {
   export interface WasmCurve {
-    Fr: { s: number; w: Uint8Array[]; toObject(element: Uint8Array): bigint };
+    Fr: {
+      s: number;
+      w: Uint8Array[];
+      e(value: bigint): Uint8Array;
+      random(): Uint8Array;
+      toObject(element: Uint8Array): bigint;
+    };
     G1: { g: Uint8Array };
     G2: { g: Uint8Array };
     /** `code` is kept in single-threaded mode only. */
     tm: { code: Uint8Array };
+    terminate(): Promise<void>;
   }
   export function buildBn128(singleThread?: boolean): Promise<WasmCurve>;
 }
@@ -36,8 +43,13 @@ declare namespace WebAssembly {
     readonly buffer: ArrayBuffer;
     grow(pages: number): number;
   }
+  class Module {
+    private readonly compiled: unknown;
+  }
+  function compile(code: Uint8Array): Promise<Module>;
   function instantiate(
     code: Uint8Array,
     imports: Record<string, Record<string, unknown>>,
   ): Promise<{ instance: Instance }>;
+  function instantiate(module: Module, imports: Record<string, Record<string, unknown>>): Promise<Instance>;
 }

@@ -28,6 +28,8 @@ const GENERATOR_ERRORS = [
 ];
 
 interface Generator {
+  memory: WebAssembly.Memory;
+  getSharedRWMemoryStart(): number;
   init(sanityCheck: number): void;
   getFieldNumLen32(): number;
   getInputSignalSize(high: number, low: number): number;
@@ -42,20 +44,64 @@ interface Generator {
 
 const WORDS = 8;
 
+/** A generator that prints for ever must not fill the heap with it. */
+const MAX_MESSAGE = 16_384;
+
+/** A generator: its path, its bytes, or compiled. */
+export type WitnessGenerator = string | Uint8Array | WebAssembly.Module;
+
 /**
  * Runs a witness generator.
  *
  * That it returns says little about the inputs: what the generator does not check as it goes is checked by nobody
  * until the proof is verified.
  *
- * @param wasm path or bytes of the `.wasm`
  * @returns one scalar a wire, the first of them 1
  * @throws WITNESS_INVALID when a constraint fails, or an input is missing, unknown, of the wrong size or no scalar;
- *   CIRCUIT_MALFORMED when the file is no witness generator
+ *   CIRCUIT_MALFORMED when the file is no witness generator; FILE_NOT_FOUND
  */
-export async function calculateWitness(wasm: string | Uint8Array, inputs: CircuitInputs): Promise<bigint[]> {
+export async function calculateWitness(wasm: WitnessGenerator, inputs: CircuitInputs): Promise<bigint[]> {
+  return generate(wasm, inputs, (generator) =>
+    Array.from({ length: generator.getWitnessSize() }, (_, wire) => {
+      generator.getWitness(wire);
+      let scalar = 0n;
+      for (let i = WORDS - 1; i >= 0; i--) {
+        scalar = (scalar << 32n) | BigInt(generator.readSharedRWMemory(i) >>> 0);
+      }
+      return scalar;
+    }),
+  );
+}
+
+/**
+ * {@link calculateWitness} as the bytes of a `.wtns` file (iden3's format, version 2), copied straight from the
+ * generator's memory: no copy is left behind but the caller's.
+ *
+ * @throws as {@link calculateWitness}
+ */
+export async function calculateWtns(wasm: WitnessGenerator, inputs: CircuitInputs): Promise<Uint8Array> {
+  return generate(wasm, inputs, (generator) => {
+    const wires = generator.getWitnessSize();
+    const file = wtnsFile(wires);
+    const values = file.subarray(file.length - 32 * wires);
+    const start = generator.getSharedRWMemoryStart();
+    const shared = new Uint8Array(generator.memory.buffer, start, 4 * WORDS);
+    for (let wire = 0; wire < wires; wire++) {
+      generator.getWitness(wire);
+      values.set(shared, 32 * wire);
+    }
+    return file;
+  });
+}
+
+/** Runs the generator, hands it to `read`, and wipes its memory. */
+async function generate<T>(
+  wasm: WitnessGenerator,
+  inputs: CircuitInputs,
+  read: (generator: Generator) => T,
+): Promise<T> {
   let messages = "";
-  const bytes = typeof wasm === "string" ? await readWitnessGenerator(wasm) : wasm;
+  const code = typeof wasm === "string" ? await readWitnessGenerator(wasm) : wasm;
   let generator: Generator;
   const imports = {
     runtime: {
@@ -64,7 +110,7 @@ export async function calculateWitness(wasm: string | Uint8Array, inputs: Circui
         throw new AnchorError("WITNESS_INVALID", `the circuit refuses these inputs: ${reason}${where(messages)}`);
       },
       printErrorMessage() {
-        messages += `${readMessage(generator)}\n`;
+        messages = `${messages}${readMessage(generator)}\n`.slice(0, MAX_MESSAGE);
       },
       writeBufferMessage() {
         readMessage(generator);
@@ -73,60 +119,61 @@ export async function calculateWitness(wasm: string | Uint8Array, inputs: Circui
     },
   };
   try {
-    const { instance } = await WebAssembly.instantiate(bytes, imports);
+    const module = code instanceof WebAssembly.Module ? code : await WebAssembly.compile(code);
+    const instance = await WebAssembly.instantiate(module, imports);
     generator = instance.exports as unknown as Generator;
     generator.init(1);
     if (generator.getFieldNumLen32() !== WORDS) throw new Error("it is not for BN254");
+    if (!(generator.memory instanceof WebAssembly.Memory)) throw new Error("it exports no memory");
   } catch (error) {
     throw toAnchorError(error, "CIRCUIT_MALFORMED", "not a circom 2 witness generator");
   }
 
   try {
-    let set = 0;
-    for (const [name, value] of Object.entries(inputs)) {
-      const values = flatten(value, name);
-      const [high, low] = fnv1a(name);
-      const size = generator.getInputSignalSize(high, low);
-      // circom answers 0 for a name that it does not know.
-      if (size <= 0) throw new AnchorError("WITNESS_INVALID", `the circuit has no input "${name}"`);
-      if (size !== values.length) {
-        throw new AnchorError("WITNESS_INVALID", `input "${name}" takes ${size} values, got ${values.length}`);
-      }
-      values.forEach((scalar, index) => {
-        for (let i = 0; i < WORDS; i++) {
-          generator.writeSharedRWMemory(i, Number((scalar >> BigInt(32 * i)) & 0xffffffffn));
-        }
-        generator.setInputSignal(high, low, index);
-        set++;
-      });
-    }
-    const wanted = generator.getInputSize();
-    if (set < wanted) throw new AnchorError("WITNESS_INVALID", `${set} of the circuit's ${wanted} inputs were given`);
-    return Array.from({ length: generator.getWitnessSize() }, (_, wire) => {
-      generator.getWitness(wire);
-      let scalar = 0n;
-      for (let i = WORDS - 1; i >= 0; i--) {
-        scalar = (scalar << 32n) | BigInt(generator.readSharedRWMemory(i) >>> 0);
-      }
-      return scalar;
-    });
+    setInputs(generator, inputs);
+    return read(generator);
   } catch (error) {
     throw toAnchorError(error, "WITNESS_INVALID", "the witness generator failed");
+  } finally {
+    new Uint8Array(generator.memory.buffer).fill(0);
   }
 }
 
-/** {@link calculateWitness} as the bytes of a `.wtns` file (iden3's format, version 2). */
-export async function calculateWtns(wasm: string | Uint8Array, inputs: CircuitInputs): Promise<Uint8Array> {
-  return encodeWtns(await calculateWitness(wasm, inputs));
+function setInputs(generator: Generator, inputs: CircuitInputs): void {
+  let set = 0;
+  for (const [name, value] of Object.entries(inputs)) {
+    const values = flatten(value, name);
+    const [high, low] = fnv1a(name);
+    const size = generator.getInputSignalSize(high, low);
+    // circom answers 0 for a name that it does not know.
+    if (size <= 0) throw new AnchorError("WITNESS_INVALID", `the circuit has no input "${name}"`);
+    if (size !== values.length) {
+      throw new AnchorError("WITNESS_INVALID", `input "${name}" takes ${size} values, got ${values.length}`);
+    }
+    values.forEach((scalar, index) => {
+      for (let i = 0; i < WORDS; i++) {
+        generator.writeSharedRWMemory(i, Number((scalar >> BigInt(32 * i)) & 0xffffffffn));
+      }
+      generator.setInputSignal(high, low, index);
+      set++;
+    });
+  }
+  const wanted = generator.getInputSize();
+  if (set < wanted) throw new AnchorError("WITNESS_INVALID", `${set} of the circuit's ${wanted} inputs were given`);
 }
 
 export function encodeWtns(witness: readonly bigint[]): Uint8Array {
-  const values = new Uint8Array(32 * witness.length);
-  for (const [i, scalar] of witness.entries()) values.set(littleEndian(scalar), 32 * i);
-  const header = concat(uint32(32), littleEndian(R), uint32(witness.length));
+  const file = wtnsFile(witness.length);
+  const start = file.length - 32 * witness.length;
+  for (const [i, scalar] of witness.entries()) file.set(littleEndian(scalar), start + 32 * i);
+  return file;
+}
+
+/** With zeros for values: they are its last `32 · wires` bytes. */
+function wtnsFile(wires: number): Uint8Array {
   return binFile("wtns", 2, [
-    [1, header],
-    [2, values],
+    [1, concat(uint32(32), littleEndian(R), uint32(wires))],
+    [2, new Uint8Array(32 * wires)],
   ]);
 }
 
@@ -156,7 +203,7 @@ function fnv1a(text: string): [high: number, low: number] {
 function readMessage(generator: Generator): string {
   let text = "";
   for (let code = generator.getMessageChar(); code !== 0; code = generator.getMessageChar()) {
-    text += String.fromCharCode(code);
+    if (text.length < MAX_MESSAGE) text += String.fromCharCode(code);
   }
   return text;
 }

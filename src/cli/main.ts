@@ -14,6 +14,7 @@ import type { Command } from "./command.js";
 import { datasetCommitCommand, datasetProveCommand } from "./dataset.js";
 import { demoCommand } from "./demo.js";
 import { modelImportCommand } from "./model.js";
+import { missingCoreNote, nativeBuildCommand, nativeStatusCommand } from "./native.js";
 import { proveCircuitCommand, proveInferenceCommand } from "./prove.js";
 import { printable, Terminal } from "./terminal.js";
 import { verifyCommand } from "./verify.js";
@@ -27,6 +28,8 @@ const COMMANDS: readonly Command[] = [
   proveCircuitCommand,
   verifyCommand,
   benchCommand,
+  nativeBuildCommand,
+  nativeStatusCommand,
 ];
 
 /** Options that every command takes. */
@@ -71,6 +74,10 @@ async function main(args: readonly string[]): Promise<void> {
     stop.abort();
   };
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  if (!command.name.startsWith("native ")) {
+    const note = missingCoreNote();
+    if (note !== undefined) process.stderr.write(`${printable(note)}\n`);
+  }
   await command.run({ values: parsed.values as never, positionals, terminal, signal: stop.signal });
 }
 

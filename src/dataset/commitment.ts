@@ -17,19 +17,22 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
-import { hmac } from "@noble/hashes/hmac.js";
-import { sha512 } from "@noble/hashes/sha2.js";
+import { createHash, createHmac } from "node:crypto";
+import { availableParallelism } from "node:os";
 import { AnchorError, throwIfAborted } from "../errors.js";
 import { capacityTag, concat, ELEMENT_BYTES, type Hex, packElements, toHex, utf8 } from "../field/bytes.js";
-import { poseidon16 } from "../field/poseidon.js";
-import { bigIntToBytes, bytesToBigInt, R } from "../field/scalar.js";
+import { decodeScalars, encodeScalars, poseidon16, poseidon16Many } from "../field/poseidon.js";
+import { bigIntToBytes, R } from "../field/scalar.js";
 import { type DatasetRecord, encodeRecord } from "./record.js";
 
 export const LEAF_ELEMENTS = 15;
 export const CHUNK_LEAVES = 16;
 export const CHUNK_ELEMENTS = LEAF_ELEMENTS * CHUNK_LEAVES;
 export const CHUNK_BYTES = CHUNK_ELEMENTS * ELEMENT_BYTES;
+/** Chunks that are hashed between two looks at timers and signals: milliseconds with the native core. */
+const BLOCK_CHUNKS = 8;
+/** More threads than this wait for each other within a block. */
+const MAX_THREADS = 4;
 /** Bytes of a blinding seed. */
 export const SEED_BYTES = 32;
 
@@ -107,13 +110,13 @@ export async function commitStream(
   const elements = stream.length / ELEMENT_BYTES;
   const chunks = Math.ceil(elements / CHUNK_ELEMENTS);
   const chunkRoots: bigint[] = [];
-  for (let index = 0; index < chunks; index++) {
-    if (index % 8 === 0) {
-      await new Promise(setImmediate); // lets timers, signals and progress bars run between blocks of hashing
-      throwIfAborted(signal);
+  for (let first = 0; first < chunks; first += BLOCK_CHUNKS) {
+    await new Promise(setImmediate); // lets timers, signals and progress bars run between blocks of hashing
+    throwIfAborted(signal);
+    for (const root of hashChunks(stream, first, Math.min(BLOCK_CHUNKS, chunks - first), seed)) {
+      chunkRoots.push(root);
+      onProgress?.(chunkRoots.length, chunks);
     }
-    chunkRoots.push(hashChunk(chunkElements(stream, index), index, seed));
-    onProgress?.(index + 1, chunks);
   }
   const depth = treeDepth(chunks);
   const totals = { records, elements, chunks, bytes: stream.length };
@@ -213,14 +216,37 @@ function chunkElements(stream: Uint8Array, index: number): bigint[] {
   return packElements(stream.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES));
 }
 
-function hashChunk(elements: readonly bigint[], index: number, seed: Uint8Array | undefined): bigint {
-  const leaves: bigint[] = [];
-  for (let leaf = 0; leaf < CHUNK_LEAVES; leaf++) {
-    const inputs = elements.slice(leaf * LEAF_ELEMENTS, (leaf + 1) * LEAF_ELEMENTS);
-    while (inputs.length < LEAF_ELEMENTS) inputs.push(0n);
-    leaves.push(poseidon16(TAGS.leaf, [...inputs, leafBlind(seed, index * CHUNK_LEAVES + leaf)]));
+/** Roots of `count` chunks from the one numbered `first`. */
+function hashChunks(stream: Uint8Array, first: number, count: number, seed: Uint8Array | undefined): bigint[] {
+  const threads = Math.min(MAX_THREADS, availableParallelism());
+  const leaves = leafInputs(stream, first, count, seed);
+  const lengths = Array.from({ length: count }, (_, i) => {
+    const bytes = Math.min(CHUNK_BYTES, stream.length - (first + i) * CHUNK_BYTES);
+    return TAGS.chunk + (BigInt(bytes / ELEMENT_BYTES) << 64n);
+  });
+  // Sixteen leaf hashes in a row are the inputs of their chunk.
+  const hashes = poseidon16Many(encodeScalars([TAGS.leaf]), leaves, threads);
+  return decodeScalars(poseidon16Many(encodeScalars(lengths), hashes, threads));
+}
+
+/**
+ * What the leaves of whole chunks hash, as {@link poseidon16Many} takes it: bytes to bytes, as a detour over integers
+ * would take longer than the core's hashing. Elements are big-endian in the stream ({@link packElements}) and
+ * little-endian here.
+ */
+function leafInputs(stream: Uint8Array, first: number, count: number, seed: Uint8Array | undefined): Uint8Array {
+  const inputs = new Uint8Array(count * CHUNK_LEAVES * 16 * 32);
+  const end = Math.min(stream.length, (first + count) * CHUNK_BYTES);
+  for (let at = first * CHUNK_BYTES, element = 0; at < end; at += ELEMENT_BYTES, element++) {
+    const top = (element + Math.floor(element / LEAF_ELEMENTS)) * 32 + ELEMENT_BYTES - 1;
+    for (let i = 0; i < ELEMENT_BYTES; i++) inputs[top - i] = stream[at + i]!;
   }
-  return poseidon16(TAGS.chunk + (BigInt(elements.length) << 64n), leaves);
+  if (seed) {
+    for (let leaf = 0; leaf < count * CHUNK_LEAVES; leaf++) {
+      inputs.set(encodeScalars([leafBlind(seed, first * CHUNK_LEAVES + leaf)]), (leaf * 16 + LEAF_ELEMENTS) * 32);
+    }
+  }
+  return inputs;
 }
 
 function hashRoot(top: bigint, depth: number, totals: DatasetTotals): bigint {
@@ -237,11 +263,10 @@ function treeLevels(chunkRoots: readonly bigint[], depth: number): bigint[][] {
   const levels: bigint[][] = [[...chunkRoots]];
   for (let level = 1; level <= depth; level++) {
     const below = levels[level - 1]!;
-    const nodes: bigint[] = [];
-    for (let first = 0; first < below.length; first += 16) {
-      nodes.push(poseidon16(TAGS.node + (BigInt(level) << 64n), children(below, first)));
-    }
-    levels.push(nodes);
+    // The level as it is, with zeros up to a multiple of 16.
+    const inputs = new Uint8Array(Math.ceil(below.length / 16) * 16 * 32);
+    inputs.set(encodeScalars(below));
+    levels.push(decodeScalars(poseidon16Many(encodeScalars([TAGS.node + (BigInt(level) << 64n)]), inputs)));
   }
   return levels;
 }
@@ -255,7 +280,11 @@ const BLIND_TAG = utf8("anchorproof/leaf-blind/1");
 /** 512 bits reduced mod r: within 2^-258 of uniform. */
 function leafBlind(seed: Uint8Array | undefined, leafIndex: number): bigint {
   if (!seed) return 0n;
-  return bytesToBigInt(hmac(sha512, seed, concat(BLIND_TAG, bigIntToBytes(BigInt(leafIndex), 8)))) % R;
+  const mac = createHmac("sha512", seed)
+    .update(BLIND_TAG)
+    .update(bigIntToBytes(BigInt(leafIndex), 8))
+    .digest("hex");
+  return BigInt(`0x${mac}`) % R;
 }
 
 function checkSeed(seed: Uint8Array | undefined): void {

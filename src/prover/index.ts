@@ -1,2 +1,2 @@
-export { type ProverBackend, snarkjsBackend } from "./backend.js";
-export { type PoolOptions, type ProveOptions, type ProveResult, ProverPool } from "./pool.js";
+export type { BackendName } from "./backend.js";
+export { type PoolOptions, type ProgressEvent, type ProveOptions, type ProveResult, ProverPool } from "./pool.js";

@@ -1,142 +1,597 @@
 /**
  * A pool of prover threads with a bounded queue.
  *
- * Each job is one proof, made and verified in one worker on one core. A worker that dies fails its job with a code and
- * is replaced; the pool lives on.
+ * A job is one proof: a worker thread computes the witness, waits for cores, proves and verifies. All decisions are
+ * made here, on the main thread: who goes next and with how many cores ({@link coresFor}), so a worker that dies or is
+ * killed leaves nothing locked. (A fault in native code would end the process: threads share it.) While the cores are
+ * taken, one worker more than there are proofs prepares the next witness.
+ *
+ * Idle threads keep neither the process nor, after a while, memory; {@link ProverPool.close} ends them at once. Files
+ * of keys and circuits are read once and again when they change.
  *
  * @module
  */
+import { setMaxListeners } from "node:events";
+import { stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { Piscina } from "piscina";
 import type { CompiledCircuit } from "../circuit/compile.js";
 import type { CircuitKey } from "../circuit/setup.js";
-import type { CircuitInputs } from "../circuit/witness.js";
+import { type CircuitInputs, readWitnessGenerator } from "../circuit/witness.js";
 import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
-import type { Proof } from "../verifier/groth16.js";
-import { workerFile } from "../workers.js";
-import type { WorkerJob, WorkerReply } from "./worker.js";
+import { nativeCore } from "../field/native.js";
+import type { Proof, VerifyingKey } from "../verifier/groth16.js";
+import type { BackendName } from "./backend.js";
+import { Control, type WorkerMessage, type WorkerResult } from "./messages.js";
+import { Metrics } from "./metrics.js";
+import { coresFor, RankedQueue } from "./schedule.js";
+import { ProverThread, type ThreadOptions } from "./thread.js";
 
 /** Node's timers take no more, and fire at once for anything longer. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+/** Compiled witness generators that the pool keeps. */
+const MAX_MODULES = 16;
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 
 export interface PoolOptions {
-  /** Proofs made at the same time; one a core unless told. */
+  /** "auto" is the native core where it is built, else snarkjs. */
+  backend?: "auto" | BackendName;
+  /** Cores for proofs; all unless told. snarkjs uses one a proof. */
+  threads?: number;
+  /** Proofs made at the same time, each on one core at least; one a core unless told. */
   concurrency?: number;
   /** Jobs that may wait; one more is refused with POOL_FULL. 256 unless told. */
   maxQueue?: number;
+  /** Keys that a native worker keeps loaded; workers share what they load. 4 unless told. */
+  maxKeys?: number;
+  /** A folder where the native core keeps prepared keys. */
+  preparedKeys?: string;
+  /** A thread without a job for so long ends and gives its memory back. 5 minutes unless told. */
+  idleMs?: number;
+  /** Limit of a worker's JavaScript heap; Node's own unless told. */
+  workerHeapMb?: number;
+  /** Every job's progress. */
+  onProgress?: (event: ProgressEvent) => void;
+}
+
+export interface ProgressEvent {
+  /** Counts the pool's jobs from 1. */
+  job: number;
+  /** "queued", "witness", "key" (only when one is loaded), "prove:" and the backend's phase, "verify", "done". */
+  phase: string;
 }
 
 export interface ProveOptions {
   signal?: AbortSignal | undefined;
   /** Milliseconds since 1970; a job that is not done by then is dropped with DEADLINE_PASSED. */
   deadline?: number | undefined;
+  /** Higher goes first; first in, first out within one priority. 0 unless told. */
+  priority?: number | undefined;
+  /** What it throws stops the job. */
+  onProgress?: ((event: ProgressEvent) => void) | undefined;
 }
 
 export interface ProveResult {
   proof: Proof;
   /** As the circuit computed them. A verifier rebuilds its own from the statement. */
   publicSignals: bigint[];
-  timings: { queueMs: number; witnessMs: number; proveMs: number; verifyMs: number };
+  backend: BackendName;
+  /** Cores that the proof was made with. */
+  threads: number;
+  timings: {
+    /** Before the work began, a new thread's start included. */
+    queueMs: number;
+    witnessMs: number;
+    /** With the witness ready, waiting for other proofs' cores. */
+    coresMs: number;
+    /** Loading the key; 0 when it was there, and with snarkjs, which reads it as it proves. */
+    keyMs: number;
+    proveMs: number;
+    verifyMs: number;
+    /** Parts of `proveMs`, from the native core. */
+    phases: { name: string; ms: number }[];
+  };
+  /** Resident memory of the whole process, all workers and other jobs included, when the job was done. */
+  memory: {
+    rssBytes: number;
+    /** Against the job's start; may be negative. */
+    rssDeltaBytes: number;
+    /** The most that the process ever had. */
+    peakRssBytes: number;
+  };
+}
+
+interface Job {
+  order: number;
+  priority: number;
+  wasmPath: string;
+  zkeyPath: string;
+  verifyingKey: VerifyingKey;
+  inputs: CircuitInputs;
+  onProgress: ((event: ProgressEvent) => void) | undefined;
+  queuedAt: number;
+  startRss: number;
+  control: Int32Array;
+  keyBytes: number;
+  /** Held from the grant to the end of the proof. */
+  cores: number;
+  /** Before its cores are granted. */
+  preparing: boolean;
+  settled: boolean;
+  resolve: (result: ProveResult) => void;
+  reject: (error: AnchorError) => void;
 }
 
 export class ProverPool {
+  readonly backend: BackendName;
+  readonly threads: number;
   readonly concurrency: number;
-  readonly #piscina: Piscina;
   readonly #capacity: number;
-  #inside = 0;
+  readonly #idleMs: number;
+  readonly #threadOptions: ThreadOptions;
+  readonly #onProgress: ((event: ProgressEvent) => void) | undefined;
+  readonly #modules = new Map<string, Promise<WebAssembly.Module>>();
+  readonly #queue = new RankedQueue<Job>();
+  /** Jobs with their witness, waiting for cores. */
+  readonly #witnessed = new RankedQueue<Job>();
+  readonly #threads = new Set<ProverThread<Job>>();
+  /** Callers of {@link ready}. */
+  readonly #waiting: (() => void)[] = [];
+  readonly #empty: (() => void)[] = [];
+  readonly #metrics = new Metrics();
+  readonly #jobsTotal;
+  readonly #proofsTotal;
+  readonly #deathsTotal;
+  readonly #phaseSeconds;
+  #order = 0;
+  #waking = false;
   #closed = false;
 
-  constructor({ concurrency = availableParallelism(), maxQueue = 256 }: PoolOptions = {}) {
-    if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 256) {
-      throw new AnchorError("INPUT_INVALID", "concurrency must be an integer from 1 to 256");
+  /** @throws INPUT_INVALID; NATIVE_UNAVAILABLE when the native core is asked for by name and not there */
+  constructor(options: PoolOptions = {}) {
+    const { backend = "auto", preparedKeys, onProgress } = options;
+    this.threads = integerOption("threads", options.threads ?? Math.min(availableParallelism(), 256), 1, 256);
+    this.concurrency = integerOption("concurrency", options.concurrency ?? this.threads, 1, 256);
+    this.#capacity = this.concurrency + integerOption("maxQueue", options.maxQueue ?? 256, 0);
+    this.#idleMs = integerOption("idleMs", options.idleMs ?? 300_000, 0, MAX_TIMEOUT_MS);
+    const maxKeys = integerOption("maxKeys", options.maxKeys ?? 4, 1);
+    const heapMb = options.workerHeapMb;
+    if (heapMb !== undefined) integerOption("workerHeapMb", heapMb, 1);
+    if (!["auto", "native", "snarkjs"].includes(backend)) {
+      throw new AnchorError("INPUT_INVALID", 'backend must be "auto", "native" or "snarkjs"');
     }
-    if (!Number.isInteger(maxQueue) || maxQueue < 0) {
-      throw new AnchorError("INPUT_INVALID", "maxQueue must be a non-negative integer");
+    const native = backend !== "snarkjs" && nativeCore() !== undefined;
+    if (backend === "native" && !native) {
+      throw new AnchorError("NATIVE_UNAVAILABLE", "the native core is not built: run `anchorproof native build`");
     }
-    this.concurrency = concurrency;
-    this.#capacity = concurrency + maxQueue;
-    this.#piscina = new Piscina({
-      filename: workerFile("prover/worker"),
-      minThreads: 0,
-      maxThreads: concurrency,
-      idleTimeout: 30_000,
-      // snarkjs loads `web-worker`, which takes every thread for one that it started and reads this; an empty module
-      // keeps it quiet. snarkjs runs single-threaded here and never needs it.
-      workerData: { mod: "data:,", type: "classic" },
-    });
+    this.backend = native ? "native" : "snarkjs";
+    this.#threadOptions = { settings: { backend: this.backend, maxKeys, preparedKeys }, heapMb };
+    this.#onProgress = onProgress;
+
+    const metrics = this.#metrics;
+    this.#jobsTotal = metrics.counter("anchorproof_pool_jobs_total", "Jobs that ended, by outcome: proved or a code.");
+    this.#proofsTotal = metrics.counter("anchorproof_pool_proofs_total", "Proofs made and verified, by backend.");
+    this.#deathsTotal = metrics.counter("anchorproof_pool_worker_deaths_total", "Workers that died holding a job.");
+    this.#phaseSeconds = metrics.histogram(
+      "anchorproof_pool_phase_seconds",
+      "Duration of the phases of jobs that were proved.",
+      SECONDS,
+    );
+    // A counter without samples is missing, not zero: alerts on rates need the zero.
+    this.#jobsTotal.add({ outcome: "proved" }, 0);
+    this.#proofsTotal.add({ backend: this.backend }, 0);
+    this.#deathsTotal.add({}, 0);
+    metrics.gauge("anchorproof_pool_queue_length", "Jobs that no worker has taken yet.", () => this.queued);
+    metrics.gauge("anchorproof_pool_running", "Jobs that a worker holds.", () => this.running);
+    metrics.gauge("anchorproof_pool_cores", "Cores that the pool owns.", () => this.threads);
+    metrics.gauge("anchorproof_pool_cores_busy", "Cores that proofs hold.", () => this.#load().busy);
+    metrics.gauge("anchorproof_pool_workers", "Worker threads.", () => this.#threads.size);
+    metrics.gauge("anchorproof_process_resident_memory_bytes", "Resident memory, workers included.", () =>
+      process.memoryUsage.rss(),
+    );
   }
 
-  /** Jobs that wait for a thread. */
+  /** Jobs that no worker has taken yet. */
   get queued(): number {
-    return Math.max(0, this.#inside - this.concurrency);
+    return this.#queue.size;
+  }
+
+  /** Jobs that a worker holds. */
+  get running(): number {
+    let count = 0;
+    for (const { job } of this.#threads) if (job) count++;
+    return count;
   }
 
   /**
-   * Makes one proof.
+   * Makes one proof. A stopped job's promise is rejected at once; its worker follows within a fraction of a second.
    *
-   * @throws WITNESS_INVALID, PROVE_FAILED, POOL_FULL, POOL_CLOSED, DEADLINE_PASSED, ABORTED, WORKER_CRASHED
+   * @throws WITNESS_INVALID, PROVE_FAILED, POOL_FULL, POOL_CLOSED, DEADLINE_PASSED, ABORTED, WORKER_CRASHED;
+   *   FILE_NOT_FOUND, FILE_UNREADABLE and CIRCUIT_MALFORMED for the circuit's and key's files; KEY_MALFORMED and
+   *   OUT_OF_MEMORY from the native core (snarkjs calls them PROVE_FAILED)
    */
   async prove(
     circuit: Pick<CompiledCircuit, "wasmPath">,
     key: Pick<CircuitKey, "zkeyPath" | "verifyingKey">,
     inputs: CircuitInputs,
-    { signal, deadline }: ProveOptions = {},
+    { signal, deadline, priority = 0, onProgress }: ProveOptions = {},
   ): Promise<ProveResult> {
     if (this.#closed) throw new AnchorError("POOL_CLOSED", "the pool is closed");
     throwIfAborted(signal);
     if (deadline !== undefined && !Number.isFinite(deadline)) {
       throw new AnchorError("INPUT_INVALID", "a deadline is a time in milliseconds since 1970");
     }
-    if (this.#inside >= this.#capacity) throw new AnchorError("POOL_FULL", "the queue is full: wait for a job to end");
-    const job: WorkerJob = {
-      wasmPath: circuit.wasmPath,
-      zkeyPath: key.zkeyPath,
-      verifyingKey: key.verifyingKey,
-      inputs,
-    };
-    const started = performance.now();
-    const stop = new AbortController();
-    const onAbort = () => stop.abort();
+    if (!Number.isFinite(priority)) throw new AnchorError("INPUT_INVALID", "a priority is a finite number");
+    if (!this.#hasRoom()) {
+      this.#jobsTotal.add({ outcome: "POOL_FULL" });
+      throw new AnchorError("POOL_FULL", "the queue is full: wait for ready()");
+    }
+    let job!: Job;
+    const result = new Promise<ProveResult>((resolve, reject) => {
+      job = {
+        order: ++this.#order,
+        priority,
+        wasmPath: circuit.wasmPath,
+        zkeyPath: key.zkeyPath,
+        verifyingKey: key.verifyingKey,
+        inputs,
+        onProgress,
+        queuedAt: performance.now(),
+        startRss: process.memoryUsage.rss(),
+        control: new Int32Array(new SharedArrayBuffer(4 * Control.Length)),
+        keyBytes: 0,
+        cores: 0,
+        preparing: true,
+        settled: false,
+        resolve,
+        reject,
+      };
+    });
+    const onAbort = () =>
+      this.#stop(job, new AnchorError("ABORTED", "the proof was stopped", { cause: signal?.reason }));
+    // One signal may stop many jobs; Node takes more than ten listeners for a leak.
+    if (signal) setMaxListeners(0, signal);
     signal?.addEventListener("abort", onAbort, { once: true });
-    let late = false;
     let timer: NodeJS.Timeout | undefined;
     const watch = () => {
       const left = deadline! - Date.now();
-      if (left > 0) {
-        timer = setTimeout(watch, Math.min(left, MAX_TIMEOUT_MS));
-        return;
-      }
-      late = true;
-      stop.abort();
+      if (left > 0) timer = setTimeout(watch, Math.min(left, MAX_TIMEOUT_MS));
+      else this.#stop(job, new AnchorError("DEADLINE_PASSED", "the job's deadline passed before its proof was made"));
     };
+    this.#queue.push(job);
+    this.#progress(job, "queued");
     if (deadline !== undefined) watch();
-    this.#inside++;
+    this.#pump();
     try {
-      const reply = (await this.#piscina.run(job, { signal: stop.signal })) as WorkerReply;
-      if ("error" in reply) throw AnchorError.fromJSON(reply.error);
-      const { proof, publicSignals, ...timings } = reply.ok;
-      const busy = timings.witnessMs + timings.proveMs + timings.verifyMs;
-      return { proof, publicSignals, timings: { queueMs: performance.now() - started - busy, ...timings } };
-    } catch (error) {
-      throw this.#explain(error, signal, late);
+      return await result;
     } finally {
-      this.#inside--;
       clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);
     }
   }
 
-  /** Takes no more jobs and stops the threads; jobs that still run or wait fail with POOL_CLOSED. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    await this.#piscina.destroy();
+  /**
+   * Waits until the queue has room: `await pool.ready()` before each `prove` keeps a producer at the pool's pace.
+   * Callers go on one by one, so that several producers do not crowd each other out.
+   *
+   * @throws POOL_CLOSED, ABORTED
+   */
+  async ready({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    throwIfAborted(signal);
+    if (!this.#closed) {
+      const turn = waitIn(this.#waiting, signal);
+      this.#pump();
+      await turn;
+    }
+    if (this.#closed) throw new AnchorError("POOL_CLOSED", "the pool is closed");
   }
 
-  #explain(error: unknown, signal: AbortSignal | undefined, late: boolean): AnchorError {
-    if (error instanceof AnchorError) return error;
-    if (signal?.aborted) return new AnchorError("ABORTED", "the proof was stopped", { cause: error });
-    if (late) return new AnchorError("DEADLINE_PASSED", "the job's deadline passed before its proof was made");
-    if (this.#closed) return new AnchorError("POOL_CLOSED", "the pool was closed while the job was in it");
-    return toAnchorError(error, "WORKER_CRASHED", "the worker died");
+  /** All metrics in Prometheus' text format (`text/plain; version=0.0.4`). Durations are in seconds. */
+  metrics(): string {
+    return this.#metrics.render();
   }
+
+  /**
+   * Takes no more jobs, lets those inside end, and closes. When `timeoutMs` passes or `signal` fires first, what is
+   * left fails with POOL_CLOSED.
+   *
+   * @returns how many jobs were cut off
+   */
+  async drain({ signal, timeoutMs }: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<number> {
+    if (timeoutMs !== undefined) integerOption("timeoutMs", timeoutMs, 0, MAX_TIMEOUT_MS);
+    this.#refuse();
+    if (this.#inside() > 0) {
+      const limits = signal ? [signal] : [];
+      if (timeoutMs !== undefined) limits.push(AbortSignal.timeout(timeoutMs));
+      await waitIn(this.#empty, AbortSignal.any(limits)).catch(() => {});
+    }
+    const left = this.#inside();
+    await this.close();
+    return left;
+  }
+
+  /** Takes no more jobs and ends the threads; jobs that still run or wait fail with POOL_CLOSED. */
+  async close(): Promise<void> {
+    this.#refuse();
+    const threads = [...this.#threads];
+    const jobs = [...this.#queue, ...threads.flatMap(({ job }) => job ?? [])];
+    for (const job of jobs) {
+      this.#stop(job, new AnchorError("POOL_CLOSED", "the pool was closed while the job was in it"));
+    }
+    for (const thread of threads) thread.end();
+    await Promise.all(threads.map(({ exited }) => exited));
+  }
+
+  #refuse(): void {
+    this.#closed = true;
+    for (const go of this.#waiting.splice(0)) go();
+  }
+
+  #inside(): number {
+    return this.#queue.size + this.running;
+  }
+
+  #hasRoom(): boolean {
+    return this.#inside() < this.#capacity;
+  }
+
+  /** What the workers do at this moment. */
+  #load(): { running: number; preparing: number; proving: number; busy: number } {
+    const load = { running: 0, preparing: 0, proving: 0, busy: 0 };
+    for (const { job } of this.#threads) {
+      if (!job) continue;
+      load.running++;
+      load.busy += job.cores;
+      if (job.preparing) load.preparing++;
+      else if (job.cores > 0) load.proving++;
+    }
+    return load;
+  }
+
+  /** Grants cores and starts jobs as far as there is room for them. To be called after every change. */
+  #pump(): void {
+    for (;;) {
+      const job = this.#witnessed.first;
+      const { preparing, proving, busy } = this.#load();
+      if (!job || proving >= this.concurrency) break;
+      const load = {
+        cores: this.threads,
+        free: this.threads - busy,
+        concurrency: this.concurrency,
+        jobs: this.#queue.size + preparing + proving,
+      };
+      const cores = coresFor(load, this.backend === "native" ? job.keyBytes : 0);
+      if (cores === 0) break;
+      this.#witnessed.shift();
+      job.cores = cores;
+      job.preparing = false;
+      grant(job, cores);
+    }
+    while (this.#queue.size > 0) {
+      const { running, preparing, proving, busy } = this.#load();
+      // One witness ahead also when all cores prove: they go from proof to proof.
+      const ahead = Math.max(1, Math.min(this.concurrency - proving, this.threads - busy));
+      if (running > this.concurrency || preparing >= ahead) break;
+      void this.#start(this.#queue.shift()!);
+    }
+    if (this.#hasRoom() && this.#waiting.length > 0 && !this.#waking) {
+      this.#waking = true;
+      this.#waiting.shift()!();
+      // The next one when this one has taken its place, or has left it.
+      setImmediate(() => {
+        this.#waking = false;
+        this.#pump();
+      });
+    }
+    if (this.#inside() === 0) for (const go of this.#empty.splice(0)) go();
+  }
+
+  async #start(job: Job): Promise<void> {
+    let thread: ProverThread<Job> | undefined;
+    try {
+      thread = this.#idleThread(job.zkeyPath);
+      thread.take(job, job.zkeyPath);
+      const [wasm, zkey] = await Promise.all([identify(job.wasmPath), identify(job.zkeyPath)]);
+      job.keyBytes = zkey.bytes;
+      const module = await this.#module(wasm);
+      if (job.settled) this.#finish(thread, job);
+      // The thread may have died by now.
+      else if (thread.job === job) {
+        const { verifyingKey, inputs, control } = job;
+        thread.post({ module, key: zkey, verifyingKey, inputs, control });
+      }
+    } catch (error) {
+      this.#settle(job, toAnchorError(error, "INPUT_INVALID", "the job cannot be sent to a worker"));
+      if (thread) this.#finish(thread, job);
+    }
+  }
+
+  /** One that may have the key, any other, or a new one. */
+  #idleThread(keyPath: string): ProverThread<Job> {
+    const idle = [...this.#threads].filter((thread) => thread.idle);
+    const known = idle.find((thread) => thread.keyPath === keyPath) ?? idle[0];
+    if (known) return known;
+    const thread = new ProverThread<Job>(this.#threadOptions, {
+      onMessage: (from, message) => this.#onMessage(from, message),
+      onExit: (from, reason) => this.#onExit(from, reason),
+    });
+    this.#threads.add(thread);
+    return thread;
+  }
+
+  /** Compiled once for all workers. */
+  #module(file: FileIdentity): Promise<WebAssembly.Module> {
+    let module = this.#modules.get(file.id);
+    if (!module) {
+      module = compileGenerator(file.path);
+      module.catch(() => this.#modules.delete(file.id));
+      for (const id of this.#modules.keys()) {
+        if (this.#modules.size < MAX_MODULES) break;
+        this.#modules.delete(id);
+      }
+      this.#modules.set(file.id, module);
+    }
+    return module;
+  }
+
+  #onMessage(thread: ProverThread<Job>, message: WorkerMessage): void {
+    const { job } = thread;
+    if (!job) return;
+    switch (message.type) {
+      case "phase":
+        if (message.phase === "verify") job.cores = 0;
+        this.#progress(job, message.phase);
+        if (message.phase === "verify") this.#pump();
+        break;
+      case "witnessed":
+        if (job.settled) break; // its control words say so
+        this.#witnessed.push(job);
+        this.#pump();
+        break;
+      case "done":
+        this.#settle(job, message.result);
+        this.#finish(thread, job);
+        break;
+      case "failed":
+        this.#settle(job, AnchorError.fromJSON(message.error));
+        this.#finish(thread, job);
+    }
+  }
+
+  #onExit(thread: ProverThread<Job>, reason: string): void {
+    const { job } = thread;
+    this.#threads.delete(thread);
+    if (job) {
+      if (!job.settled) this.#deathsTotal.add();
+      this.#settle(job, new AnchorError("WORKER_CRASHED", `the worker died: ${reason}`, { details: { reason } }));
+      this.#witnessed.delete(job);
+    }
+    this.#pump();
+  }
+
+  /** The thread is done with the job. */
+  #finish(thread: ProverThread<Job>, job: Job): void {
+    if (thread.job !== job) return;
+    this.#witnessed.delete(job);
+    thread.release(this.#idleMs);
+    this.#pump();
+  }
+
+  /** Fails a job now, wherever it is, and has its worker let go of it. */
+  #stop(job: Job, error: AnchorError): void {
+    if (job.settled) return;
+    this.#settle(job, error);
+    if (!this.#queue.delete(job)) {
+      this.#witnessed.delete(job);
+      Atomics.store(job.control, Control.Stop, 1);
+      if (job.preparing) grant(job, 1); // wakes it up to see that
+      for (const thread of this.#threads) if (thread.job === job) thread.killSoon();
+    }
+    this.#pump();
+  }
+
+  #settle(job: Job, outcome: WorkerResult | AnchorError): void {
+    if (job.settled) return;
+    if (outcome instanceof AnchorError) {
+      job.settled = true;
+      this.#jobsTotal.add({ outcome: outcome.code });
+      job.reject(outcome);
+      return;
+    }
+    this.#progress(job, "done");
+    if (job.settled) return; // the callback threw
+    job.settled = true;
+    const { phases, ...durations } = outcome.timings;
+    const busy = Object.values(durations).reduce((sum, ms) => sum + ms, 0);
+    const queueMs = Math.max(0, performance.now() - job.queuedAt - busy);
+    this.#jobsTotal.add({ outcome: "proved" });
+    this.#proofsTotal.add({ backend: this.backend });
+    for (const [name, ms] of Object.entries({ queueMs, ...durations })) this.#observe(name.replace(/Ms$/, ""), ms);
+    for (const { name, ms } of phases) this.#observe(`prove:${name}`, ms);
+    const rssBytes = process.memoryUsage.rss();
+    job.resolve({
+      ...outcome,
+      backend: this.backend,
+      timings: { queueMs, ...outcome.timings },
+      memory: {
+        rssBytes,
+        rssDeltaBytes: rssBytes - job.startRss,
+        // The two counters are not updated together.
+        peakRssBytes: Math.max(rssBytes, 1024 * process.resourceUsage().maxRSS),
+      },
+    });
+  }
+
+  #observe(phase: string, ms: number): void {
+    this.#phaseSeconds.observe(ms / 1000, { phase });
+  }
+
+  #progress(job: Job, phase: string): void {
+    if (job.settled) return;
+    try {
+      const event = { job: job.order, phase };
+      job.onProgress?.(event);
+      this.#onProgress?.(event);
+    } catch (error) {
+      this.#stop(job, toAnchorError(error, "ABORTED", "the progress callback threw"));
+    }
+  }
+}
+
+interface FileIdentity {
+  path: string;
+  /** Changes when the file does. */
+  id: string;
+  bytes: number;
+}
+
+/** @throws FILE_NOT_FOUND, FILE_UNREADABLE */
+async function identify(path: string): Promise<FileIdentity> {
+  try {
+    const { dev, ino, size, mtimeMs } = await stat(path);
+    return { path, id: `${path}:${dev}:${ino}:${size}:${mtimeMs}`, bytes: size };
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    throw toAnchorError(error, missing ? "FILE_NOT_FOUND" : "FILE_UNREADABLE", `cannot read ${path}`);
+  }
+}
+
+/** @throws FILE_NOT_FOUND, CIRCUIT_MALFORMED */
+async function compileGenerator(path: string): Promise<WebAssembly.Module> {
+  const code = await readWitnessGenerator(path);
+  try {
+    return await WebAssembly.compile(code);
+  } catch (error) {
+    throw toAnchorError(error, "CIRCUIT_MALFORMED", "not a circom 2 witness generator");
+  }
+}
+
+/** Lets a worker that waits for cores go on. */
+function grant(job: Job, cores: number): void {
+  Atomics.store(job.control, Control.Cores, cores);
+  Atomics.notify(job.control, Control.Cores);
+}
+
+/** Waits for one's turn in a list of waiters. @throws ABORTED */
+function waitIn(list: (() => void)[], signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const go = () => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    };
+    const onAbort = () => {
+      list.splice(list.indexOf(go), 1);
+      reject(new AnchorError("ABORTED", "stopped on request", { cause: signal?.reason }));
+    };
+    if (signal?.aborted) return reject(new AnchorError("ABORTED", "stopped on request", { cause: signal.reason }));
+    signal?.addEventListener("abort", onAbort, { once: true });
+    list.push(go);
+  });
+}
+
+function integerOption(name: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): number {
+  if (!Number.isSafeInteger(value) || value < least || value > most) {
+    const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+    throw new AnchorError("INPUT_INVALID", `${name} must be an integer ${range}`);
+  }
+  return value;
 }

@@ -1,59 +1,93 @@
 /**
- * Piscina worker: one whole job, from named inputs to a verified proof. Witnesses exist here only, in memory.
+ * Worker thread of the pool: one whole job at a time, from named inputs to a verified proof. The witness exists here
+ * only, in memory, and is wiped.
+ *
+ * The thread blocks while it waits for cores and while the native core proves: what it is told then, it is told
+ * through the job's {@link Control} words.
  *
  * @module
  */
-import { type CircuitInputs, calculateWtns, readWitnessGenerator } from "../circuit/witness.js";
+import { parentPort, workerData } from "node:worker_threads";
+import { calculateWtns } from "../circuit/witness.js";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { type Proof, type VerifyingKey, verifyGroth16 } from "../verifier/groth16.js";
-import { snarkjsBackend } from "./backend.js";
+import { openBackend, type ProverBackend } from "./backend.js";
+import { Control, type WorkerJob, type WorkerMessage, type WorkerResult, type WorkerSettings } from "./messages.js";
 
-export interface WorkerJob {
-  wasmPath: string;
-  zkeyPath: string;
-  verifyingKey: VerifyingKey;
-  inputs: CircuitInputs;
-}
+const port = parentPort!;
+const { backend: name, ...settings } = workerData as WorkerSettings;
+let backend: ProverBackend | undefined;
 
-export interface WorkerResult {
-  proof: Proof;
-  publicSignals: bigint[];
-  witnessMs: number;
-  proveMs: number;
-  verifyMs: number;
-}
-
-export type WorkerReply = { ok: WorkerResult } | { error: ReturnType<AnchorError["toJSON"]> };
-
-const wasmFiles = new Map<string, Uint8Array>();
-
-export default async function run(job: WorkerJob): Promise<WorkerReply> {
+// A job, or null to end the thread.
+port.on("message", async (job: WorkerJob | null) => {
+  if (!job) {
+    backend?.close();
+    process.exit();
+  }
+  let reply: WorkerMessage;
   try {
-    return { ok: await prove(job) };
+    reply = { type: "done", result: await prove(job) };
   } catch (error) {
     // Classes do not survive the thread boundary; codes do.
-    return { error: toAnchorError(error, "PROVE_FAILED", "the proof could not be made").toJSON() };
+    reply = { type: "failed", error: toAnchorError(error, "PROVE_FAILED", "the proof could not be made").toJSON() };
+  }
+  port.postMessage(reply);
+});
+
+async function prove({ module, key, verifyingKey, inputs, control }: WorkerJob): Promise<WorkerResult> {
+  const send = (message: WorkerMessage) => port.postMessage(message);
+  const onPhase = (phase: string) => send({ type: "phase", phase });
+  const throwIfStopped = () => {
+    if (Atomics.load(control, Control.Stop) !== 0) throw new AnchorError("ABORTED", "the job was stopped");
+  };
+  backend ??= openBackend(name, settings);
+  throwIfStopped();
+  onPhase("witness");
+  const started = performance.now();
+  const wtns = await calculateWtns(module, inputs);
+  try {
+    const witnessed = performance.now();
+    send({ type: "witnessed" });
+    Atomics.wait(control, Control.Cores, 0);
+    throwIfStopped();
+    const granted = performance.now();
+    const threads = Atomics.load(control, Control.Cores);
+    const made = await backend.prove(key, wtns, { threads, control, onPhase });
+    throwIfStopped();
+    onPhase("verify");
+    const proven = performance.now();
+    // A wrong key file, a fault of the prover or of the machine: nothing unverified leaves.
+    if (!verifies(verifyingKey, made.publicSignals, made.proof)) {
+      throw new AnchorError(
+        "PROVE_FAILED",
+        "the new proof does not verify: the proving key is not this verifying key's",
+      );
+    }
+    throwIfStopped();
+    return {
+      proof: made.proof,
+      publicSignals: made.publicSignals,
+      threads,
+      timings: {
+        witnessMs: witnessed - started,
+        coresMs: granted - witnessed,
+        keyMs: made.keyMs,
+        proveMs: made.proveMs,
+        verifyMs: performance.now() - proven,
+        phases: made.phases,
+      },
+    };
+  } finally {
+    wtns.fill(0);
   }
 }
 
-async function prove({ wasmPath, zkeyPath, verifyingKey, inputs }: WorkerJob): Promise<WorkerResult> {
-  const started = performance.now();
-  let wasm = wasmFiles.get(wasmPath);
-  if (!wasm) wasmFiles.set(wasmPath, (wasm = await readWitnessGenerator(wasmPath)));
-  const wtns = await calculateWtns(wasm, inputs);
-  const witnessed = performance.now();
-  const { proof, publicSignals } = await snarkjsBackend.prove(zkeyPath, wtns);
-  wtns.fill(0);
-  const proven = performance.now();
-  // A wrong key file, a fault of the prover or of the machine: nothing unverified leaves.
-  if (!verifyGroth16(verifyingKey, publicSignals, proof)) {
-    throw new AnchorError("PROVE_FAILED", "the new proof does not verify: the proving key is not this verifying key's");
+/** False also for what verification refuses to look at: too few public signals, points off the curve. */
+function verifies(key: VerifyingKey, publicSignals: readonly bigint[], proof: Proof): boolean {
+  try {
+    return verifyGroth16(key, publicSignals, proof);
+  } catch (error) {
+    if (error instanceof AnchorError) return false;
+    throw error;
   }
-  return {
-    proof,
-    publicSignals,
-    witnessMs: witnessed - started,
-    proveMs: proven - witnessed,
-    verifyMs: performance.now() - proven,
-  };
 }

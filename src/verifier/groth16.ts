@@ -12,7 +12,8 @@
 import { bn254 } from "@noble/curves/bn254.js";
 import { AnchorError } from "../errors.js";
 import { type Hex, keccak, tag, toHex, word } from "../field/bytes.js";
-import { Q, R } from "../field/scalar.js";
+import { type NativeCore, nativeCore } from "../field/native.js";
+import { isScalar, Q, R } from "../field/scalar.js";
 
 export type G1Affine = readonly [x: bigint, y: bigint];
 /** Coordinates in Fq², constant part first, as in snarkjs' JSON. The EVM wants them the other way round. */
@@ -60,6 +61,11 @@ const { G1, G2, fields, pairingBatch } = bn254;
 const KEY_TAG = tag("anchorproof/groth16-bn254-key/1");
 const EVIDENCE_TAG = tag("anchorproof/groth16-evidence/1");
 const MAX_PUBLIC_SIGNALS = 1024;
+const MAX_OPEN_KEYS = 32;
+const MAX_THREADS = 256;
+const G1_BYTES = 64;
+const G2_BYTES = 128;
+const PROOF_BYTES = 2 * G1_BYTES + G2_BYTES;
 
 type G1Point = InstanceType<typeof G1.Point>;
 type G2Point = InstanceType<typeof G2.Point>;
@@ -183,30 +189,47 @@ export function parsePublicSignals(json: unknown): bigint[] {
 }
 
 /**
- * Verifies one proof: e(A, B) = e(α, β) · e(Σ xᵢ ICᵢ, γ) · e(C, δ).
+ * Verifies one proof: e(A, B) = e(α, β) · e(Σ xᵢ ICᵢ, γ) · e(C, δ). The native core does it when it is there, noble
+ * otherwise; both check the key and the proof as {@link parseVerifyingKey} and {@link parseProof} do, so that objects
+ * built by hand are safe too.
  *
  * @param publicSignals `nPublic` scalars, rebuilt by the caller from the statement it expects
  * @returns whether the equation holds
- * @throws INPUT_INVALID for a wrong number of signals or one outside [0, r) (aliases of a value are never accepted)
+ * @throws INPUT_INVALID for a wrong number of signals or one outside [0, r) (aliases of a value are never accepted);
+ * KEY_MALFORMED, PROOF_MALFORMED for a point that is not canonical, off its curve or group, or at infinity
  */
 export function verifyGroth16(key: VerifyingKey, publicSignals: readonly bigint[], proof: Proof): boolean {
-  if (publicSignals.length !== key.nPublic) {
-    throw new AnchorError("INPUT_INVALID", `this key takes ${key.nPublic} public signals, got ${publicSignals.length}`);
+  checkSignals(key, publicSignals);
+  return openKey(key).verify(publicSignals, proof);
+}
+
+/** A proof, and the public signals that its verifier expects. */
+export interface Groth16Item {
+  publicSignals: readonly bigint[];
+  proof: Proof;
+}
+
+/**
+ * Verifies many proofs of one key. The native core checks one random linear combination of all equations, with fresh
+ * coefficients of 128 bits that also depend on every input, and looks for the bad proofs by bisection when it does not
+ * hold: a bad proof passes with probability 2⁻¹²⁸. Without the core each proof is verified by itself.
+ *
+ * @param options.threads of the native core, from 1 to 256 [1]
+ * @returns a verdict for each item: false for a proof that does not verify or is malformed, which spoils no other
+ * @throws INPUT_INVALID, for any item's signals as {@link verifyGroth16}; KEY_MALFORMED
+ */
+export function verifyGroth16Batch(
+  key: VerifyingKey,
+  items: readonly Groth16Item[],
+  options: { threads?: number } = {},
+): boolean[] {
+  const { threads = 1 } = options;
+  if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
+    throw new AnchorError("INPUT_INVALID", `threads must be an integer from 1 to ${MAX_THREADS}`);
   }
-  let input = g1Point(key.ic[0]!);
-  publicSignals.forEach((signal, i) => {
-    if (typeof signal !== "bigint" || signal < 0n || signal >= R) {
-      throw new AnchorError("INPUT_INVALID", `public signal ${i} is outside the field`);
-    }
-    if (signal !== 0n) input = input.add(g1Point(key.ic[i + 1]!).multiplyUnsafe(signal));
-  });
-  const pairs = [
-    { g1: g1Point(proof.a), g2: g2Point(proof.b) },
-    { g1: g1Point(key.alpha).negate(), g2: g2Point(key.beta) },
-    { g1: input.negate(), g2: g2Point(key.gamma) },
-    { g1: g1Point(proof.c).negate(), g2: g2Point(key.delta) },
-  ].filter((pair) => !pair.g1.is0()); // e(0, ·) = 1
-  return fields.Fp12.eql(pairingBatch(pairs), fields.Fp12.ONE);
+  if (!Array.isArray(items)) throw new AnchorError("INPUT_INVALID", "items must be an array");
+  for (const item of items) checkSignals(key, item?.publicSignals);
+  return openKey(key).verifyBatch(items, threads);
 }
 
 /**
@@ -218,6 +241,129 @@ export function verifyGroth16(key: VerifyingKey, publicSignals: readonly bigint[
 export function evidenceDigest(key: Hex, publicSignals: readonly bigint[], proof: Proof): Hex {
   const words = [BigInt(publicSignals.length), ...publicSignals, ...proofWords(proof)];
   return toHex(keccak(EVIDENCE_TAG, word(BigInt(key)), ...words.map(word)));
+}
+
+/** A key whose points were checked. Signals are checked before, proofs are not. */
+interface OpenKey {
+  verify(publicSignals: readonly bigint[], proof: Proof): boolean;
+  verifyBatch(items: readonly Groth16Item[], threads: number): boolean[];
+}
+
+/**
+ * By the key's bytes, the least recently used first: checking a key and preparing its pairings costs more than a
+ * verification. Not by the object, which its holder could change.
+ */
+const openKeys = new Map<string, OpenKey>();
+
+function openKey(key: VerifyingKey): OpenKey {
+  const bytes = keyBytes(key);
+  const name = Buffer.from(bytes.buffer).toString("latin1");
+  let open = openKeys.get(name);
+  openKeys.delete(name);
+  if (open === undefined) {
+    const core = nativeCore();
+    open = core === undefined ? openPortable(key) : openNative(core, bytes);
+    const [oldest] = openKeys.keys();
+    if (openKeys.size >= MAX_OPEN_KEYS) openKeys.delete(oldest!);
+  }
+  openKeys.set(name, open);
+  return open;
+}
+
+function openNative(core: NativeCore, bytes: Uint8Array): OpenKey {
+  const handle = core.openVerifyingKey(bytes);
+  return {
+    verify(publicSignals, proof) {
+      const encoded = proofBytes(proof);
+      if (encoded === undefined) return malformed("PROOF_MALFORMED", "the proof")("A, B and C must be affine points");
+      return core.verify(handle, encode(publicSignals), encoded);
+    },
+    verifyBatch(items, threads) {
+      const proofs = new Uint8Array(items.length * PROOF_BYTES);
+      items.forEach(({ proof }, i) => {
+        const encoded = proofBytes(proof);
+        // What has no encoding must be malformed to the core as well: 2²⁵⁶ − 1 is above q.
+        if (encoded === undefined) proofs.fill(0xff, i * PROOF_BYTES, (i + 1) * PROOF_BYTES);
+        else proofs.set(encoded, i * PROOF_BYTES);
+      });
+      const publics = encode(items.flatMap(({ publicSignals }) => publicSignals));
+      return Array.from(core.verifyBatch(handle, publics, proofs, items.length, threads), (verdict) => verdict === 1);
+    },
+  };
+}
+
+function openPortable(key: VerifyingKey): OpenKey {
+  const fail = malformed("KEY_MALFORMED", "the verifying key");
+  const ic = key.ic.map((point, i) => checkedG1(point, `IC[${i}]`, fail));
+  const minusAlpha = checkedG1(key.alpha, "alpha", fail).negate();
+  const beta = checkedG2(key.beta, "beta", fail);
+  const gamma = checkedG2(key.gamma, "gamma", fail);
+  const delta = checkedG2(key.delta, "delta", fail);
+  const verify = (publicSignals: readonly bigint[], proof: Proof): boolean => {
+    const bad = malformed("PROOF_MALFORMED", "the proof");
+    const a = checkedG1(proof?.a, "A", bad);
+    const b = checkedG2(proof?.b, "B", bad);
+    const c = checkedG1(proof?.c, "C", bad);
+    let input = ic[0]!;
+    publicSignals.forEach((signal, i) => {
+      if (signal !== 0n) input = input.add(ic[i + 1]!.multiplyUnsafe(signal));
+    });
+    const pairs = [
+      { g1: a, g2: b },
+      { g1: minusAlpha, g2: beta },
+      { g1: input.negate(), g2: gamma },
+      { g1: c.negate(), g2: delta },
+    ].filter((pair) => !pair.g1.is0()); // e(0, ·) = 1
+    return fields.Fp12.eql(pairingBatch(pairs), fields.Fp12.ONE);
+  };
+  return {
+    verify,
+    verifyBatch: (items) =>
+      items.map(({ publicSignals, proof }) => {
+        try {
+          return verify(publicSignals, proof);
+        } catch (error) {
+          if (error instanceof AnchorError && error.code === "PROOF_MALFORMED") return false;
+          throw error;
+        }
+      }),
+  };
+}
+
+function checkSignals(key: VerifyingKey, publicSignals: readonly bigint[]): void {
+  if (!Array.isArray(publicSignals) || publicSignals.length !== key.nPublic) {
+    throw new AnchorError(
+      "INPUT_INVALID",
+      `this key takes ${key.nPublic} public signals, got ${publicSignals?.length}`,
+    );
+  }
+  // Not forEach, which skips the holes of an array.
+  for (const [i, signal] of publicSignals.entries()) {
+    if (!isScalar(signal)) throw new AnchorError("INPUT_INVALID", `public signal ${i} is outside the field`);
+  }
+}
+
+/** The native core's encoding: integers in 32 bytes, little-endian; α‖β‖γ‖δ‖IC. */
+function keyBytes({ nPublic, alpha, beta, gamma, delta, ic }: VerifyingKey): Uint8Array<ArrayBuffer> {
+  const fail = malformed("KEY_MALFORMED", "the verifying key");
+  if (!Array.isArray(ic) || ic.length !== nPublic + 1) fail("IC must have nPublic + 1 points");
+  for (const point of [alpha, ...ic]) if (!isG1(point)) fail("alpha or a point of IC is not an affine G1 point");
+  for (const point of [beta, gamma, delta]) if (!isG2(point)) fail("beta, gamma or delta is not an affine G2 point");
+  return encode([alpha, beta, gamma, delta, ...ic].flat(2));
+}
+
+/** A‖B‖C as the native core takes it; `undefined` for what has no such form. */
+function proofBytes(proof: Proof): Uint8Array | undefined {
+  if (!isG1(proof?.a) || !isG2(proof.b) || !isG1(proof.c)) return undefined;
+  return encode([proof.a, proof.b, proof.c].flat(2));
+}
+
+function encode(values: readonly bigint[]): Uint8Array<ArrayBuffer> {
+  const view = new DataView(new ArrayBuffer(values.length * 32));
+  values.forEach((value, i) => {
+    for (let word = 0; word < 4; word++) view.setBigUint64(32 * i + 8 * word, value >> BigInt(64 * word), true);
+  });
+  return new Uint8Array(view.buffer);
 }
 
 type Fail = (reason: string) => never;
@@ -252,9 +398,7 @@ function coordinate(value: unknown, name: string, fail: Fail): bigint {
 function g1(value: unknown, name: string, fail: Fail): G1Affine {
   if (!Array.isArray(value) || value.length !== 3 || value[2] !== "1") fail(`${name} is not an affine G1 point`);
   const point: G1Affine = [coordinate(value[0], name, fail), coordinate(value[1], name, fail)];
-  const [x, y] = point;
-  // y² = x³ + 3; G1 has prime order, so a point of the curve is in the group. (0, 0) is off the curve.
-  if ((y * y - x * x * x - 3n) % Q !== 0n) fail(`${name} is not on the curve`);
+  checkedG1(point, name, fail);
   return point;
 }
 
@@ -266,16 +410,42 @@ function g2(value: unknown, name: string, fail: Fail): G2Affine {
   }) as [G2Affine[0], G2Affine[1], G2Affine[0]];
   if (z[0] !== 1n || z[1] !== 0n) fail(`${name} is not an affine G2 point`);
   const point: G2Affine = [x, y];
+  checkedG2(point, name, fail);
+  return point;
+}
+
+function isCoordinate(value: unknown): value is bigint {
+  return typeof value === "bigint" && value >= 0n && value < Q;
+}
+
+function isG1(point: unknown): point is G1Affine {
+  return Array.isArray(point) && point.length === 2 && isCoordinate(point[0]) && isCoordinate(point[1]);
+}
+
+function isG2(point: unknown): point is G2Affine {
+  return Array.isArray(point) && point.length === 2 && isG1(point[0]) && isG1(point[1]);
+}
+
+function checkedG1(point: G1Affine, name: string, fail: Fail): G1Point {
+  if (!isG1(point)) fail(`${name} is not an affine G1 point`);
+  const [x, y] = point;
+  // y² = x³ + 3; G1 has prime order, so a point of the curve is in the group. (0, 0) is off the curve.
+  if ((y * y - x * x * x - 3n) % Q !== 0n) fail(`${name} is not on the curve`);
+  return g1Point(point);
+}
+
+function checkedG2(point: G2Affine, name: string, fail: Fail): G2Point {
+  if (!isG2(point)) fail(`${name} is not an affine G2 point`);
   try {
     // On the curve, and in the subgroup of order r: the twist has a large cofactor.
     const p = g2Point(point);
     p.assertValidity();
     // noble takes (0, 0) for the point at infinity and calls it valid
     if (p.is0()) throw new Error("infinity");
+    return p;
   } catch {
-    fail(`${name} is not a point of G2 other than infinity`);
+    return fail(`${name} is not a point of G2 other than infinity`);
   }
-  return point;
 }
 
 function g1Point([x, y]: G1Affine): G1Point {

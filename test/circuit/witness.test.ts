@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { type CompiledCircuit, compileCircuit } from "../../src/circuit/compile.js";
 import { checkWitness, readR1cs } from "../../src/circuit/r1cs.js";
 import { type CircuitInputs, calculateWitness, calculateWtns, encodeWtns } from "../../src/circuit/witness.js";
@@ -131,6 +131,19 @@ describe("calculateWtns", () => {
       const ours = await calculateWtns(tiny.wasmPath, inputs);
       expect(Buffer.from(ours).equals(theirs.data)).toBe(true);
       expect(encodeWtns(await calculateWitness(wasm, inputs))).toEqual(ours);
+      expect(await calculateWtns(await WebAssembly.compile(wasm), inputs)).toEqual(ours);
     }
+  });
+
+  it.each([
+    ["made", TINY_INPUTS],
+    ["refused", { ...TINY_INPUTS, extra: [1n] }],
+  ])("leaves nothing in the generator's memory, the witness %s", async (_, inputs) => {
+    const instantiate = vi.spyOn(WebAssembly, "instantiate");
+    await calculateWtns(wasm, inputs as CircuitInputs).catch(() => {});
+    const instance = (await instantiate.mock.results[0]!.value) as WebAssembly.Instance;
+    const { buffer } = instance.exports["memory"] as WebAssembly.Memory;
+    expect(Buffer.alloc(buffer.byteLength).equals(Buffer.from(buffer))).toBe(true);
+    instantiate.mockRestore();
   });
 });

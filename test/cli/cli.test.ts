@@ -64,6 +64,8 @@ describe("help", () => {
       "prove circuit",
       "verify",
       "bench",
+      "native build",
+      "native status",
     ]);
     for (const name of commands) {
       const help = await anchorproof(...name.split(" "), "--help");

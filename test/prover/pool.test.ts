@@ -1,13 +1,15 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type CompiledCircuit, compileCircuit } from "../../src/circuit/compile.js";
 import { type CircuitKey, developmentKey } from "../../src/circuit/setup.js";
-import { AnchorError } from "../../src/errors.js";
-import { ProverPool } from "../../src/prover/pool.js";
+import { nativeCore } from "../../src/field/native.js";
+import { type PoolOptions, type ProveOptions, ProverPool } from "../../src/prover/pool.js";
+import { SMALL_KEY_BYTES } from "../../src/prover/schedule.js";
 import { verifyGroth16 } from "../../src/verifier/groth16.js";
 import { simulateKey } from "../chain/simulated.js";
+import { LOOPING_GENERATOR, outcome, parseMetrics } from "./support.js";
 
 /** out = a · b + c, with c public; small enough for proofs in a fraction of a second. */
 const SOURCE = `pragma circom 2.2.3;
@@ -22,43 +24,71 @@ template Product() {
 component main {public [c]} = Product();
 `;
 
-const code = (promise: Promise<unknown>) =>
-  promise.then(
-    () => "made",
-    (error: unknown) => (error instanceof AnchorError ? error.code : String(error)),
-  );
-
 let circuit: CompiledCircuit;
 let key: CircuitKey;
-let pool: ProverPool;
 let directory: string;
+let looping: { wasmPath: string };
 
 beforeAll(async () => {
   circuit = await compileCircuit({ name: "product", source: SOURCE });
   key = await developmentKey(circuit);
-  pool = new ProverPool({ concurrency: 2 });
   directory = await mkdtemp(join(tmpdir(), "anchorproof-pool-"));
+  looping = { wasmPath: join(directory, "looping.wasm") };
+  await writeFile(looping.wasmPath, LOOPING_GENERATOR);
 });
 
 afterAll(async () => {
-  await pool?.close();
   if (directory) await rm(directory, { recursive: true, force: true });
 });
 
 const inputs = { a: 3n, b: 4n, c: 5n };
 
-describe("the prover pool", () => {
+const backends = (["native", "snarkjs"] as const).filter((name) => name === "snarkjs" || nativeCore() !== undefined);
+
+describe.each(backends)("the prover pool with %s", (backend) => {
+  let pool: ProverPool;
+  const prove = (options?: ProveOptions, values = inputs) => pool.prove(circuit, key, values, options);
+  const withPool = async <T>(options: PoolOptions, use: (pool: ProverPool) => Promise<T>): Promise<T> => {
+    const other = new ProverPool({ backend, ...options });
+    try {
+      return await use(other);
+    } finally {
+      await other.close();
+    }
+  };
+  /** Jobs by outcome, and that nothing is held by anybody. */
+  const idleMetrics = (of: ProverPool) => {
+    const families = parseMetrics(of.metrics());
+    const value = (name: string, labels = "") => families.get(name)?.samples.get(labels);
+    for (const name of ["queue_length", "running", "cores_busy"]) expect(value(`anchorproof_pool_${name}`)).toBe(0);
+    return { families, value };
+  };
+
+  beforeAll(() => {
+    pool = new ProverPool({ backend, concurrency: 2, threads: 2 });
+    expect(pool.backend).toBe(backend);
+  });
+
+  afterAll(async () => {
+    idleMetrics(pool);
+    await pool.close();
+  });
+
   it("makes proofs side by side, each verified and with its timings", async () => {
-    const results = await Promise.all([1n, 2n, 3n, 4n, 5n].map((c) => pool.prove(circuit, key, { ...inputs, c })));
-    for (const [i, { proof, publicSignals, timings }] of results.entries()) {
+    const results = await Promise.all([1n, 2n, 3n, 4n, 5n].map((c) => prove({}, { ...inputs, c })));
+    for (const [i, { proof, publicSignals, timings, memory, threads, ...result }] of results.entries()) {
       expect(publicSignals).toEqual([13n + BigInt(i), 1n + BigInt(i)]);
       expect(verifyGroth16(key.verifyingKey, publicSignals, proof)).toBe(true);
       expect(Math.min(timings.witnessMs, timings.proveMs, timings.verifyMs)).toBeGreaterThan(0);
+      expect(Math.min(timings.queueMs, timings.coresMs, timings.keyMs)).toBeGreaterThanOrEqual(0);
+      if (backend === "native") expect(timings.phases.length).toBeGreaterThan(1);
+      expect([threads, result.backend]).toEqual([1, backend]);
+      expect(memory.peakRssBytes).toBeGreaterThanOrEqual(memory.rssBytes);
     }
   });
 
   it("makes another proof each time: proofs are randomised", async () => {
-    const [one, two] = await Promise.all([pool.prove(circuit, key, inputs), pool.prove(circuit, key, inputs)]);
+    const [one, two] = await Promise.all([prove(), prove()]);
     expect(one.proof).not.toEqual(two.proof);
     expect(one.publicSignals).toEqual(two.publicSignals);
   });
@@ -68,19 +98,26 @@ describe("the prover pool", () => {
     ["an unknown input", { ...inputs, d: 1n }],
     ["too many values", { ...inputs, a: [1n, 2n] }],
     ["a value outside the field", { ...inputs, a: -1n }],
-    ["a number", { ...inputs, a: 1 as never }],
+    ["a number", { ...inputs, a: 1 }],
   ])("refuses %s with WITNESS_INVALID, and lives on", async (_, wrong) => {
-    expect(await code(pool.prove(circuit, key, wrong as never))).toBe("WITNESS_INVALID");
-    expect(await code(pool.prove(circuit, key, inputs))).toBe("made");
+    expect(await outcome(prove({}, wrong as never))).toBe("WITNESS_INVALID");
+    expect(await outcome(prove())).toBe("made");
+  });
+
+  it("refuses what cannot be sent to a thread", async () => {
+    expect(await outcome(prove({}, { ...inputs, a: () => 1n } as never))).toBe("INPUT_INVALID");
+    expect(await outcome(prove())).toBe("made");
   });
 
   it("lets nothing out that does not verify", async () => {
-    const verifyingKey = simulateKey(2).vkey;
-    expect(await code(pool.prove(circuit, { ...key, verifyingKey }, inputs))).toBe("PROVE_FAILED");
+    for (const signals of [1, 2, 3]) {
+      const verifyingKey = simulateKey(signals).vkey;
+      expect(await outcome(pool.prove(circuit, { ...key, verifyingKey }, inputs))).toBe("PROVE_FAILED");
+    }
   });
 
   it("fails with a code for a missing, truncated or foreign key file", async () => {
-    expect(await code(pool.prove(circuit, { ...key, zkeyPath: "/nowhere.zkey" }, inputs))).toBe("PROVE_FAILED");
+    expect(await outcome(pool.prove(circuit, { ...key, zkeyPath: "/nowhere.zkey" }, inputs))).toBe("FILE_NOT_FOUND");
     const bytes = await readFile(key.zkeyPath);
     for (const [name, content] of [
       ["truncated", bytes.subarray(0, bytes.length / 2)],
@@ -89,51 +126,366 @@ describe("the prover pool", () => {
     ] as const) {
       const zkeyPath = join(directory, name);
       await writeFile(zkeyPath, content);
-      expect(await code(pool.prove(circuit, { ...key, zkeyPath }, inputs)), name).toBe("PROVE_FAILED");
+      const expected = backend === "native" ? "KEY_MALFORMED" : "PROVE_FAILED";
+      expect(await outcome(pool.prove(circuit, { ...key, zkeyPath }, inputs)), name).toBe(expected);
     }
-    expect(await code(pool.prove({ wasmPath: "/nowhere.wasm" }, key, inputs))).toBe("FILE_NOT_FOUND");
   });
 
-  it("stops on request, before and during the work", async () => {
-    expect(await code(pool.prove(circuit, key, inputs, { signal: AbortSignal.abort() }))).toBe("ABORTED");
+  it("fails with a code for a missing or foreign witness generator", async () => {
+    expect(await outcome(pool.prove({ wasmPath: "/nowhere.wasm" }, key, inputs))).toBe("FILE_NOT_FOUND");
+    for (const content of ["", "\0asm", "\0asm\x01\0\0\0", "not a module"]) {
+      const wasmPath = join(directory, "foreign.wasm");
+      await writeFile(wasmPath, content);
+      expect(await outcome(pool.prove({ wasmPath }, key, inputs))).toBe("CIRCUIT_MALFORMED");
+    }
+  });
+
+  it("reads files again when they change", async () => {
+    const [wasmPath, zkeyPath] = [join(directory, "changing.wasm"), join(directory, "changing.zkey")];
+    const files = { wasm: await readFile(circuit.wasmPath), zkey: await readFile(key.zkeyPath) };
+    const attempt = () => outcome(pool.prove({ wasmPath }, { ...key, zkeyPath }, inputs));
+    const write = async (path: string, content: Uint8Array, time: number) => {
+      await writeFile(path, content);
+      await utimes(path, time, time); // writes may fall into one tick of the file system's clock
+    };
+    await write(wasmPath, LOOPING_GENERATOR.fill(0, 8, 9), 1);
+    await write(zkeyPath, files.zkey, 1);
+    expect(await attempt()).toBe("CIRCUIT_MALFORMED");
+    await write(wasmPath, files.wasm, 2);
+    expect(await attempt()).toBe("made");
+    await write(zkeyPath, files.zkey.subarray(0, 1000), 3);
+    expect(await attempt()).not.toBe("made");
+    await write(zkeyPath, files.zkey, 4);
+    expect(await attempt()).toBe("made");
+  });
+
+  it("tells each phase in order, to the job and to the pool", async () => {
+    const all: string[] = [];
+    await withPool({ concurrency: 1, onProgress: ({ job, phase }) => all.push(`${job} ${phase}`) }, async (other) => {
+      const own: string[] = [];
+      await other.prove(circuit, key, inputs, { onProgress: ({ phase }) => own.push(phase) });
+      await other.prove(circuit, key, inputs);
+      expect(own.filter((phase) => !phase.startsWith("prove:"))).toEqual(
+        ["queued", "witness", "key", "verify", "done"].filter((phase) => phase !== "key" || backend === "native"),
+      );
+      expect(own.findIndex((phase) => phase.startsWith("prove:"))).toBe(backend === "native" ? 3 : 2);
+      expect(all.filter((line) => line.startsWith("1 "))).toEqual(own.map((phase) => `1 ${phase}`));
+      // the second job finds the key there
+      expect(all.filter((line) => line.startsWith("2 "))).toEqual(
+        own.filter((phase) => phase !== "key").map((phase) => `2 ${phase}`),
+      );
+    });
+  });
+
+  it("stops on request, before the work", async () => {
+    expect(await outcome(prove({ signal: AbortSignal.abort() }))).toBe("ABORTED");
     const stop = new AbortController();
-    const running = code(pool.prove(circuit, key, inputs, { signal: stop.signal }));
+    const running = outcome(prove({ signal: stop.signal }));
     setImmediate(() => stop.abort());
     expect(await running).toBe("ABORTED");
-    expect(await code(pool.prove(circuit, key, inputs))).toBe("made");
+    expect(await outcome(prove())).toBe("made");
+  });
+
+  it.each(["queued", "witness", "prove:", "verify"])(
+    "stops on request at %s, and gives back what it held",
+    async (at) => {
+      await withPool({ concurrency: 1, threads: 1 }, async (other) => {
+        const stop = new AbortController();
+        const onProgress = ({ phase }: { phase: string }) => phase.startsWith(at) && stop.abort();
+        expect(await outcome(other.prove(circuit, key, inputs, { signal: stop.signal, onProgress }))).toBe("ABORTED");
+        const others = [1n, 2n, 3n].map((c) => outcome(other.prove(circuit, key, { ...inputs, c })));
+        expect(await Promise.all(others)).toEqual(["made", "made", "made"]);
+        const { value } = idleMetrics(other);
+        expect(value("anchorproof_pool_jobs_total", '{outcome="ABORTED"}')).toBe(1);
+        expect(value("anchorproof_pool_jobs_total", '{outcome="proved"}')).toBe(3);
+        expect(value("anchorproof_pool_worker_deaths_total")).toBe(0);
+      });
+    },
+  );
+
+  it("is left with nothing by jobs that stop whenever they like", async () => {
+    await withPool({ concurrency: 2, threads: 2, maxQueue: 5 }, async (other) => {
+      const codes = new Map<string, number>();
+      const jobs = Array.from({ length: backend === "native" ? 150 : 30 }, async (_, i) => {
+        await other.ready();
+        const stop = new AbortController();
+        // every third at random times in and after the work, some of them at once with a deadline
+        if (i % 3 === 0) setTimeout(() => stop.abort(), Math.random() * 50);
+        const deadline = i % 9 === 0 ? Date.now() + Math.random() * 50 : undefined;
+        const options = { signal: stop.signal, deadline, priority: i % 4 };
+        const code = await outcome(other.prove(circuit, key, { ...inputs, c: BigInt(i) }, options));
+        if (i % 3 !== 0) expect(code).toBe("made");
+        codes.set(code, (codes.get(code) ?? 0) + 1);
+      });
+      await Promise.all(jobs);
+      // stopped jobs are told at once; their workers follow
+      while (other.running > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      const { value } = idleMetrics(other);
+      for (const [code, count] of codes) {
+        const label = code === "made" ? "proved" : code;
+        expect(value("anchorproof_pool_jobs_total", `{outcome="${label}"}`), code).toBe(count);
+      }
+      expect(await outcome(other.prove(circuit, key, inputs))).toBe("made");
+    });
+  });
+
+  it("stops a job whose progress callback throws", async () => {
+    for (const at of ["queued", "witness", "verify", "done"]) {
+      const onProgress = ({ phase }: { phase: string }) => {
+        if (phase === at) throw new Error("no more");
+      };
+      await expect(prove({ onProgress }), at).rejects.toThrow(expect.objectContaining({ code: "ABORTED" }));
+    }
+    expect(await outcome(prove())).toBe("made");
+  });
+
+  it("stops a witness generator that never ends", async () => {
+    await withPool({ concurrency: 1, threads: 1 }, async (other) => {
+      const endless = (options: ProveOptions) => outcome(other.prove(looping, key, inputs, options));
+      const stop = new AbortController();
+      const onProgress = ({ phase }: { phase: string }) => phase === "witness" && stop.abort();
+      expect(await endless({ signal: stop.signal, onProgress })).toBe("ABORTED");
+      expect(await endless({ deadline: Date.now() + 300 })).toBe("DEADLINE_PASSED");
+      expect(await outcome(other.prove(circuit, key, inputs))).toBe("made");
+      idleMetrics(other);
+      // closing does, too
+      const last = endless({});
+      await other.close();
+      expect(await last).toBe("POOL_CLOSED");
+    });
   });
 
   it("drops jobs past their deadline", async () => {
-    expect(await code(pool.prove(circuit, key, inputs, { deadline: Date.now() - 1 }))).toBe("DEADLINE_PASSED");
-    expect(await code(pool.prove(circuit, key, inputs, { deadline: Date.now() + 60_000 }))).toBe("made");
+    expect(await outcome(prove({ deadline: Date.now() - 1 }))).toBe("DEADLINE_PASSED");
+    expect(await outcome(prove({ deadline: Date.now() + 60_000 }))).toBe("made");
     // further away than a timer reaches
-    expect(await code(pool.prove(circuit, key, inputs, { deadline: Date.now() + 2 ** 31 + 10_000 }))).toBe("made");
-    for (const deadline of [Number.NaN, Number.POSITIVE_INFINITY]) {
-      expect(await code(pool.prove(circuit, key, inputs, { deadline }))).toBe("INPUT_INVALID");
+    expect(await outcome(prove({ deadline: Date.now() + 2 ** 31 + 10_000 }))).toBe("made");
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(await outcome(prove({ deadline: value }))).toBe("INPUT_INVALID");
+      expect(await outcome(prove({ priority: value }))).toBe("INPUT_INVALID");
     }
+  });
+
+  it("takes the higher priority first, and the older within one", async () => {
+    const begun: number[] = [];
+    const onProgress = ({ job, phase }: { job: number; phase: string }) => phase === "witness" && begun.push(job);
+    await withPool({ concurrency: 1, threads: 1, onProgress }, async (other) => {
+      // the first finds an idle pool
+      const priorities = [0, 0, -1, 5, 0, 5, undefined];
+      await Promise.all(priorities.map((priority) => other.prove(circuit, key, inputs, { priority })));
+      expect(begun).toEqual([1, 4, 6, 2, 5, 7, 3]);
+    });
+  });
+
+  it("makes one witness ahead while the cores are taken, and no more", async () => {
+    const events: string[] = [];
+    let prepared = 0;
+    let most = 0;
+    const onProgress = ({ job, phase }: { job: number; phase: string }) => {
+      if (phase === "witness") prepared++;
+      if (phase.startsWith("prove:") && !events.includes(`${job} prove`)) prepared--;
+      most = Math.max(most, prepared);
+      events.push(`${job} ${phase.split(":")[0]}`);
+    };
+    await withPool({ concurrency: 1, threads: 1, onProgress }, async (other) => {
+      await Promise.all(Array.from({ length: 6 }, () => other.prove(circuit, key, inputs)));
+    });
+    expect(events.indexOf("3 witness")).toBeLessThan(events.indexOf("2 verify"));
+    // never two proofs at once
+    for (let job = 1; job < 6; job++) {
+      expect(events.indexOf(`${job} verify`)).toBeLessThan(events.indexOf(`${job + 1} prove`));
+    }
+    expect(most).toBeLessThanOrEqual(2);
   });
 
   it("has a bounded queue", async () => {
-    const small = new ProverPool({ concurrency: 1, maxQueue: 1 });
-    try {
-      const codes = await Promise.all(Array.from({ length: 4 }, () => code(small.prove(circuit, key, inputs))));
-      expect(codes).toContain("POOL_FULL");
-      expect(codes).toContain("made");
-      expect(new Set(codes).size).toBe(2);
-    } finally {
+    await withPool({ concurrency: 1, maxQueue: 1 }, async (small) => {
+      const codes = await Promise.all(Array.from({ length: 4 }, () => outcome(small.prove(circuit, key, inputs))));
+      expect(codes).toEqual(["made", "made", "POOL_FULL", "POOL_FULL"]);
+      const { value } = idleMetrics(small);
+      expect(value("anchorproof_pool_jobs_total", '{outcome="POOL_FULL"}')).toBe(2);
+    });
+  });
+
+  it("keeps producers at its pace", async () => {
+    await withPool({ concurrency: 1, maxQueue: 1 }, async (small) => {
+      let most = 0;
+      const codes: Promise<string>[] = [];
+      const producer = async () => {
+        for (let i = 0; i < 3; i++) {
+          await small.ready();
+          codes.push(outcome(small.prove(circuit, key, inputs)));
+          most = Math.max(most, small.queued + small.running);
+        }
+      };
+      await Promise.all([producer(), producer(), producer()]);
+      expect(await Promise.all(codes)).toEqual(Array.from({ length: 9 }, () => "made"));
+      expect(most).toBe(2);
+    });
+  });
+
+  it("wakes the next producer when one takes no place, and all when it closes", async () => {
+    await withPool({ concurrency: 1, maxQueue: 0 }, async (small) => {
+      const job = outcome(small.prove(circuit, key, inputs));
+      const stop = new AbortController();
+      const [gone, idler, next] = [small.ready({ signal: stop.signal }), small.ready(), small.ready()].map(outcome);
+      stop.abort();
+      expect(await gone).toBe("ABORTED");
+      expect(await Promise.all([job, idler, next])).toEqual(["made", "made", "made"]);
+      expect(await outcome(small.ready({ signal: AbortSignal.abort() }))).toBe("ABORTED");
+      const last = outcome(small.prove(looping, key, inputs));
+      const waiting = outcome(small.ready());
       await small.close();
-    }
+      expect(await Promise.all([last, waiting, outcome(small.ready())])).toEqual([
+        "POOL_CLOSED",
+        "POOL_CLOSED",
+        "POOL_CLOSED",
+      ]);
+    });
+  });
+
+  it("drains: takes nothing more, and ends what is inside", async () => {
+    await withPool({ concurrency: 1 }, async (other) => {
+      const inside = [1n, 2n, 3n].map((c) => outcome(other.prove(circuit, key, { ...inputs, c })));
+      const drained = other.drain();
+      expect(await outcome(other.prove(circuit, key, inputs))).toBe("POOL_CLOSED");
+      expect(await drained).toBe(0);
+      expect(await Promise.all(inside)).toEqual(["made", "made", "made"]);
+      expect(await other.drain()).toBe(0);
+    });
+  });
+
+  it.each([["timeoutMs"], ["signal"]])("cuts off what outlasts the drain's %s", async (limit) => {
+    await withPool({ concurrency: 1 }, async (other) => {
+      const inside = [looping, circuit].map((which) => outcome(other.prove(which, key, inputs)));
+      const options = limit === "timeoutMs" ? { timeoutMs: 100 } : { signal: AbortSignal.abort() };
+      expect(await other.drain(options)).toBe(2);
+      expect(await Promise.all(inside)).toEqual(["POOL_CLOSED", "POOL_CLOSED"]);
+    });
   });
 
   it("takes nothing once closed, and says so to jobs inside", async () => {
-    const closing = new ProverPool({ concurrency: 1 });
-    const inside = code(closing.prove(circuit, key, inputs));
+    const closing = new ProverPool({ backend, concurrency: 1 });
+    const inside = [1, 2, 3].map(() => outcome(closing.prove(circuit, key, inputs)));
     await closing.close();
-    expect(await inside).toBe("POOL_CLOSED");
-    expect(await code(closing.prove(circuit, key, inputs))).toBe("POOL_CLOSED");
+    expect(await Promise.all(inside)).toEqual(["POOL_CLOSED", "POOL_CLOSED", "POOL_CLOSED"]);
+    expect(await outcome(closing.prove(circuit, key, inputs))).toBe("POOL_CLOSED");
+    await closing.close();
   });
 
-  it.each([[{ concurrency: 0 }], [{ concurrency: 1.5 }], [{ maxQueue: -1 }]])("refuses the options %j", (options) => {
+  it("lives on when a worker's heap is exhausted", async () => {
+    await withPool({ concurrency: 1, workerHeapMb: 64 }, async (other) => {
+      const many = { ...inputs, a: Array.from({ length: 3_000_000 }, (_, i) => BigInt(i)) };
+      const jobs = [other.prove(circuit, key, many), other.prove(circuit, key, inputs)].map(outcome);
+      expect(await Promise.all(jobs)).toEqual(["WORKER_CRASHED", "made"]);
+      expect(idleMetrics(other).value("anchorproof_pool_worker_deaths_total")).toBe(1);
+    });
+  });
+
+  it("ends idle threads, and starts them again", async () => {
+    await withPool({ concurrency: 1, idleMs: 0 }, async (other) => {
+      expect(await outcome(other.prove(circuit, key, inputs))).toBe("made");
+      while (idleMetrics(other).value("anchorproof_pool_workers") !== 0) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      expect(await outcome(other.prove(circuit, key, inputs))).toBe("made");
+    });
+  });
+
+  it("counts in metrics that only grow", async () => {
+    await withPool({ concurrency: 2 }, async (other) => {
+      let before = new Map<string, number>();
+      for (let round = 0; round < 3; round++) {
+        await Promise.all([
+          other.prove(circuit, key, inputs),
+          outcome(other.prove(circuit, key, { ...inputs, d: 1n })),
+          other.prove(circuit, key, inputs),
+        ]);
+        const { families, value } = idleMetrics(other);
+        expect(value("anchorproof_pool_proofs_total", `{backend="${backend}"}`)).toBe(2 * (round + 1));
+        expect(value("anchorproof_pool_jobs_total", '{outcome="WITNESS_INVALID"}')).toBe(round + 1);
+        for (const phase of ["queue", "witness", "cores", "key", "prove", "verify"]) {
+          expect(value("anchorproof_pool_phase_seconds", `_count{phase="${phase}"}`), phase).toBe(2 * (round + 1));
+        }
+        const after = new Map<string, number>();
+        for (const [name, { type, samples }] of families) {
+          if (type !== "gauge") for (const [labels, count] of samples) after.set(name + labels, count);
+        }
+        for (const [name, count] of before) expect(after.get(name), name).toBeGreaterThanOrEqual(count);
+        before = after;
+      }
+    });
+  });
+});
+
+describe.runIf(nativeCore())("the native pool with a large key", () => {
+  const pool = new ProverPool({ threads: 2, concurrency: 2 });
+  let prove: (options?: ProveOptions) => ReturnType<ProverPool["prove"]>;
+
+  beforeAll(async () => {
+    const source = `pragma circom 2.2.3;
+template Squares(n) {
+    signal input x;
+    signal output out;
+    signal s[n + 1];
+    s[0] <== x;
+    for (var i = 0; i < n; i++) { s[i + 1] <== s[i] * s[i] + i; }
+    out <== s[n];
+}
+component main = Squares(8000);
+`;
+    const squares = await compileCircuit({ name: "squares", source });
+    const squaresKey = await developmentKey(squares);
+    expect((await stat(squaresKey.zkeyPath)).size).toBeGreaterThan(SMALL_KEY_BYTES);
+    prove = (options) => pool.prove(squares, squaresKey, { x: 3n }, options);
+  });
+
+  afterAll(() => pool.close());
+
+  it("proves one on all cores, and several on one each", async () => {
+    expect((await prove()).threads).toBe(2);
+    const several = await Promise.all([prove(), prove(), prove(), prove()]);
+    expect(several.slice(0, 2).map(({ threads }) => threads)).toEqual([1, 1]);
+    for (const { timings } of several) {
+      const parts = timings.phases.reduce((sum, { ms }) => sum + ms, 0);
+      expect(parts).toBeGreaterThan(0);
+      expect(parts).toBeLessThanOrEqual(timings.proveMs);
+    }
+  });
+
+  it("stops amid any phase of the proof, and keeps the worker", async () => {
+    const { timings } = await prove();
+    const workers = () => /^anchorproof_pool_workers (\d+)$/m.exec(pool.metrics())![1];
+    const before = workers();
+    for (const { name } of timings.phases) {
+      const stop = new AbortController();
+      const onProgress = ({ phase }: { phase: string }) => phase === `prove:${name}` && stop.abort();
+      expect(await outcome(prove({ signal: stop.signal, onProgress })), name).toBe("ABORTED");
+      while (pool.running > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      expect(workers()).toBe(before);
+    }
+    expect((await prove()).threads).toBe(2);
+  });
+});
+
+describe("the pool's options", () => {
+  it.each([
+    [{ concurrency: 0 }],
+    [{ concurrency: 1.5 }],
+    [{ concurrency: 257 }],
+    [{ threads: 0 }],
+    [{ maxQueue: -1 }],
+    [{ maxKeys: 0 }],
+    [{ idleMs: -1 }],
+    [{ workerHeapMb: 0 }],
+    [{ backend: "cuda" as never }],
+  ])("refuses %j", (options) => {
     expect(() => new ProverPool(options)).toThrow(expect.objectContaining({ code: "INPUT_INVALID" }));
+  });
+
+  it("refuses a drain that is not a number of milliseconds", async () => {
+    const pool = new ProverPool();
+    expect(await outcome(pool.drain({ timeoutMs: Number.NaN }))).toBe("INPUT_INVALID");
+    await pool.close();
   });
 });

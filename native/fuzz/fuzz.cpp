@@ -1,0 +1,214 @@
+// Hostile input for the core: proving keys, witnesses, verifying keys and proofs that were truncated, bit-flipped,
+// spliced and given wrong lengths. Whatever goes in, a call ends with an answer or a Failure; the sanitizers see the
+// rest. Run it with `npm run fuzz` (see run.mjs); with clang's -fsanitize=fuzzer and -DLIBFUZZER it is a libFuzzer
+// target instead.
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "../src/api.h"
+
+using namespace anchorproof;
+
+namespace {
+
+using Buffer = std::vector<uint8_t>;
+
+struct Corpus {
+  Buffer zkey, wtns, verifyingKey, publics, proof;
+};
+
+Buffer readFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    fprintf(stderr, "fuzz: %s cannot be read\n", path.c_str());
+    exit(2);
+  }
+  return Buffer((std::istreambuf_iterator<char>(file)), {});
+}
+
+void writeFile(const std::string& path, const Buffer& bytes) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file.write(reinterpret_cast<const char*>(bytes.data()), (std::streamsize)bytes.size());
+}
+
+Bytes view(const Buffer& buffer) { return {buffer.data(), buffer.size()}; }
+
+struct Random {
+  uint64_t state;
+  uint64_t next() {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state * 0x2545f4914f6cdd1d;
+  }
+  size_t below(size_t n) { return n == 0 ? 0 : (size_t)(next() % n); }
+};
+
+// Values that lengths and counts break on.
+const uint64_t EDGES[] = {0, 1, 2, 0x7f, 0xff, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff, ~0ull};
+
+void mutate(Buffer& bytes, Random& random) {
+  size_t rounds = 1 + random.below(3);
+  while (rounds-- > 0) {
+    size_t n = bytes.size();
+    // Headers matter most: half of all changes go to the first kilobyte.
+    size_t at = random.below(random.below(2) == 0 ? std::min<size_t>(n, 1024) : n);
+    switch (random.below(8)) {
+      case 0:
+        bytes.resize(random.below(n + 1));
+        break;
+      case 1:
+        for (size_t i = random.below(64); i-- > 0;) bytes.push_back((uint8_t)random.next());
+        break;
+      case 2:
+        if (n >= at + 8) memcpy(bytes.data() + at, &EDGES[random.below(10)], random.below(2) ? 4 : 8);
+        break;
+      case 3:
+        if (n > 0) {
+          size_t from = random.below(n), length = random.below(std::min<size_t>(256, n - std::max(from, at)) + 1);
+          memmove(bytes.data() + at, bytes.data() + from, length);
+        }
+        break;
+      case 4:
+        if (n > 0) memset(bytes.data() + at, random.below(2) ? 0xff : 0, random.below(std::min<size_t>(64, n - at) + 1));
+        break;
+      case 5:
+        if (n > 0) bytes.erase(bytes.begin() + (ptrdiff_t)at, bytes.begin() + (ptrdiff_t)(at + random.below(std::min<size_t>(64, n - at) + 1)));
+        break;
+      default:
+        if (n > 0) bytes[at] ^= (uint8_t)(1u << random.below(8));
+    }
+  }
+}
+
+template <class Body>
+bool survives(Body body) {
+  try {
+    body();
+    return true;
+  } catch (const Failure&) {
+    return false;
+  } catch (const std::bad_alloc&) {
+    // A length that the file's size does not bound would show here; none may ask for more than some times the file.
+    fprintf(stderr, "fuzz: out of memory\n");
+    abort();
+  }
+}
+
+struct Tally {
+  size_t answered = 0, refused = 0;
+  void add(bool ok) { (ok ? answered : refused)++; }
+};
+
+void expect(bool condition, const char* what) {
+  if (condition) return;
+  fprintf(stderr, "fuzz: %s\n", what);
+  abort();
+}
+
+void proveWith(const Engine& engine, const std::string& path, const Buffer& wtns, Tally& tally) {
+  Control control;
+  control.threads = 2;
+  tally.add(survives([&] {
+    auto key = engine.openProvingKey(path, "", control);
+    key->prove(view(wtns), control, nullptr);
+  }));
+}
+
+void verifyWith(const Engine& engine, const Buffer& key, const Buffer& publics, const Buffer& proof, bool changed,
+                Tally& tally) {
+  tally.add(survives([&] {
+    auto verifier = engine.openVerifyingKey(view(key));
+    bool single = false;
+    survives([&] { single = verifier->verify(view(publics), view(proof)); });
+    // Every flipped bit of a point or signal makes another statement: none of them may verify.
+    expect(!(single && changed), "a changed proof, signal or key verified");
+    if (publics.size() == verifier->publics() * 32 && proof.size() == 256) {
+      uint8_t verdict = 2;
+      survives([&] { verifier->verifyBatch(view(publics), view(proof), 1, 1, &verdict); });
+      expect(verdict == 2 || (verdict == 1) == single, "single and batch verification disagree");
+    }
+  }));
+}
+
+void step(const Corpus& corpus, Random& random, const std::string& scratch, Tally& tally) {
+  std::vector<std::string> names = engineNames();
+  const Engine& engine = *engineByName(names[random.below(names.size())]);
+  Corpus c = corpus;
+  switch (random.below(5)) {
+    case 0:
+      mutate(c.zkey, random);
+      writeFile(scratch, c.zkey);
+      proveWith(engine, scratch, c.wtns, tally);
+      break;
+    case 1:
+      mutate(c.wtns, random);
+      writeFile(scratch, c.zkey);
+      proveWith(engine, scratch, c.wtns, tally);
+      break;
+    case 2:
+      mutate(c.verifyingKey, random);
+      verifyWith(engine, c.verifyingKey, c.publics, c.proof, c.verifyingKey != corpus.verifyingKey, tally);
+      break;
+    case 3:
+      mutate(c.publics, random);
+      verifyWith(engine, c.verifyingKey, c.publics, c.proof, c.publics != corpus.publics, tally);
+      break;
+    default:
+      mutate(c.proof, random);
+      verifyWith(engine, c.verifyingKey, c.publics, c.proof, c.proof != corpus.proof, tally);
+  }
+}
+
+}  // namespace
+
+#ifdef LIBFUZZER
+// The first byte chooses what the rest is: 0 a .zkey, 1 a .wtns (for the key in FUZZ_CORPUS), 2 a verifying key.
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size == 0) return 0;
+  static const std::string folder = getenv("FUZZ_CORPUS") ? getenv("FUZZ_CORPUS") : ".";
+  static const Buffer zkey = readFile(folder + "/key.zkey"), wtns = readFile(folder + "/witness.wtns");
+  static const std::string scratch = folder + "/scratch-" + std::to_string(getpid()) + ".zkey";
+  Buffer input(data + 1, data + size);
+  Tally tally;
+  const Engine& engine = *engineByName("portable");
+  if (data[0] % 3 == 2) {
+    survives([&] { engine.openVerifyingKey(view(input)); });
+    return 0;
+  }
+  writeFile(scratch, data[0] % 3 == 0 ? input : zkey);
+  proveWith(engine, scratch, data[0] % 3 == 1 ? input : wtns, tally);
+  return 0;
+}
+#else
+int main(int argc, char** argv) {
+  if (argc != 4) {
+    fprintf(stderr, "usage: fuzz FOLDER SECONDS SEED\n");
+    return 2;
+  }
+  std::string folder = argv[1], scratch = folder + "/scratch.zkey";
+  Corpus corpus{readFile(folder + "/key.zkey"), readFile(folder + "/witness.wtns"), readFile(folder + "/key.bin"),
+                readFile(folder + "/publics.bin"), readFile(folder + "/proof.bin")};
+  Random random{strtoull(argv[3], nullptr, 10) * 0x9e3779b97f4a7c15 + 1};
+  Tally clean;
+  writeFile(scratch, corpus.zkey);
+  for (const std::string& name : engineNames()) {
+    proveWith(*engineByName(name), scratch, corpus.wtns, clean);
+    bool valid = engineByName(name)->openVerifyingKey(view(corpus.verifyingKey))->verify(view(corpus.publics), view(corpus.proof));
+    expect(valid, "the untouched proof does not verify");
+  }
+  expect(clean.refused == 0, "the untouched key and witness are refused");
+  Tally tally;
+  auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(atof(argv[2]));
+  size_t steps = 0;
+  for (; std::chrono::steady_clock::now() < end; steps++) step(corpus, random, scratch, tally);
+  printf("fuzz: %zu hostile inputs, %zu answered, %zu refused, no fault (seed %s)\n", steps, tally.answered,
+         tally.refused, argv[3]);
+}
+#endif

@@ -1,0 +1,59 @@
+// npm run fuzz [-- SECONDS [SEED]]: builds the core with AddressSanitizer and UndefinedBehaviorSanitizer, makes a small
+// key, witness and proof, and feeds the core damaged copies of them.
+import { spawnSync } from "node:child_process";
+import * as snarkjs from "snarkjs";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const native = join(dirname(fileURLToPath(import.meta.url)), "..");
+const root = join(native, "..");
+const out = join(root, "out", "fuzz");
+const [seconds = "60", seed = String(Date.now() % 1_000_000)] = process.argv.slice(2);
+
+const { calculateWtns, compileCircuit, developmentKey } = await import(join(root, "dist/circuit/index.js"));
+
+mkdirSync(out, { recursive: true });
+const circuit = await compileCircuit({
+  name: "fuzz",
+  source: `pragma circom 2.2.3;
+template Fuzz() {
+    signal input a;
+    signal input context;
+    signal output c;
+    signal steps[101];
+    steps[0] <== a + context;
+    for (var i = 0; i < 100; i++) steps[i + 1] <== steps[i] * (steps[i] - 1) + i;
+    c <== steps[100];
+}
+component main {public [context]} = Fuzz();
+`,
+});
+const key = await developmentKey(circuit);
+const wtns = await calculateWtns(circuit.wasmPath, { a: 5n, context: 7n });
+const { proof, publicSignals } = await snarkjs.groth16.prove(key.zkeyPath, wtns, undefined, { singleThread: true });
+
+/** The core's encoding: 32 bytes little-endian an integer (native/src/api.h). */
+const encode = (values) =>
+  Buffer.concat(values.map((value) => Buffer.from(BigInt(value).toString(16).padStart(64, "0"), "hex").reverse()));
+const g2 = ([x, y]) => [...x, ...y];
+const { alpha, beta, gamma, delta, ic } = key.verifyingKey;
+copyFileSync(key.zkeyPath, join(out, "key.zkey"));
+writeFileSync(join(out, "witness.wtns"), wtns);
+writeFileSync(join(out, "key.bin"), encode([...alpha, ...g2(beta), ...g2(gamma), ...g2(delta), ...ic.flat()]));
+writeFileSync(join(out, "publics.bin"), encode(publicSignals));
+writeFileSync(join(out, "proof.bin"), encode([...proof.pi_a.slice(0, 2), ...g2(proof.pi_b), ...proof.pi_c.slice(0, 2)]));
+
+const sources = ["engine.cpp", "engine_portable.cpp", "engine_adx.cpp", "engine_ifma.cpp"].map((file) =>
+  join(native, "src", file),
+);
+const flags = ["-std=c++17", "-O1", "-g1", "-w", "-fno-strict-aliasing", "-pthread"];
+const sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+run(process.env.CXX ?? "g++", [...flags, ...sanitizers, ...sources, join(native, "fuzz", "fuzz.cpp"), "-o", join(out, "fuzz")]);
+run(join(out, "fuzz"), [out, seconds, seed]);
+
+function run(command, args) {
+  const { status, error } = spawnSync(command, args, { stdio: "inherit" });
+  if (error) console.error(`${command}: ${error.message}`);
+  if (status !== 0) process.exit(status ?? 1);
+}

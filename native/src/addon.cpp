@@ -1,0 +1,629 @@
+// The core as a Node addon.
+//
+// Functions are synchronous; the pool calls them from its workers. Nothing of JavaScript is kept between calls, so any
+// number of environments may load the addon. Every argument is checked here, before an engine sees it. Failures are JS
+// errors with a stable `code`, and no C++ exception leaves.
+//
+// Order within a function: first everything that may run JavaScript (getters of options), last the pointers into
+// buffers, which JavaScript could detach.
+#include <napi.h>
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <chrono>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include "api.h"
+
+namespace anchorproof {
+namespace {
+
+// What src/field/native.ts expects; raised when a signature here changes.
+constexpr double kVersion = 1;
+
+constexpr unsigned kMaxThreads = 256;
+constexpr size_t kMaxPath = PATH_MAX;
+constexpr size_t kMaxDomain = size_t{1} << 28;
+constexpr size_t kScalar = 32, kProof = 256;
+
+static_assert(std::atomic<int32_t>::is_always_lock_free && sizeof(std::atomic<int32_t>) == sizeof(int32_t),
+              "the abort flag is a plain element of an Int32Array");
+
+const char* codeName(Code code) {
+  switch (code) {
+    case Code::InputInvalid: return "INPUT_INVALID";
+    case Code::KeyMalformed: return "KEY_MALFORMED";
+    case Code::WitnessInvalid: return "WITNESS_INVALID";
+    case Code::ProofMalformed: return "PROOF_MALFORMED";
+    case Code::ProveFailed: return "PROVE_FAILED";
+    case Code::Aborted: return "ABORTED";
+    case Code::OutOfMemory: return "OUT_OF_MEMORY";
+    case Code::Io: return "IO_FAILED";
+  }
+  return "INTERNAL";
+}
+
+[[noreturn]] void invalid(const std::string& message) { throw Failure(Code::InputInvalid, message); }
+
+void wipe(void* data, size_t size) {
+  volatile uint8_t* bytes = static_cast<volatile uint8_t*>(data);
+  while (size--) *bytes++ = 0;
+}
+
+void throwJs(Napi::Env env, const char* code, const char* message) {
+  napi_value codeValue, messageValue, error;
+  if (napi_create_string_utf8(env, code, NAPI_AUTO_LENGTH, &codeValue) != napi_ok) return;
+  if (napi_create_string_utf8(env, message, NAPI_AUTO_LENGTH, &messageValue) != napi_ok) return;
+  if (napi_create_error(env, codeValue, messageValue, &error) != napi_ok) return;
+  // Fails when the environment is being terminated: then there is nobody to tell.
+  napi_throw(env, error);
+}
+
+// Runs the body of an exported function: what it throws becomes a JS exception.
+template <Napi::Value (*Body)(const Napi::CallbackInfo&)>
+Napi::Value guarded(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  try {
+    return Body(info);
+  } catch (const Napi::Error&) {
+    throw;  // already JavaScript's; node-addon-api hands it over
+  } catch (const Failure& failure) {
+    throwJs(env, codeName(failure.code), failure.what());
+  } catch (const std::bad_alloc&) {
+    throwJs(env, "OUT_OF_MEMORY", "the native core ran out of memory");
+  } catch (const std::length_error&) {
+    throwJs(env, "OUT_OF_MEMORY", "the native core ran out of memory");
+  } catch (const std::exception& error) {
+    throwJs(env, "INTERNAL", error.what());
+  } catch (...) {
+    throwJs(env, "INTERNAL", "unknown failure of the native core");
+  }
+  return Napi::Value();
+}
+
+// ---- arguments ----
+
+std::string text(Napi::Value value, const char* name, size_t max) {
+  if (!value.IsString()) invalid(std::string(name) + " must be a string");
+  size_t length = 0;
+  if (napi_get_value_string_utf8(value.Env(), value, nullptr, 0, &length) != napi_ok || length > max) {
+    invalid(std::string(name) + " is too long");
+  }
+  std::string result = value.As<Napi::String>().Utf8Value();
+  if (result.find('\0') != std::string::npos) invalid(std::string(name) + " must not contain a zero byte");
+  return result;
+}
+
+size_t whole(Napi::Value value, const char* name, size_t min, size_t max) {
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (!(number >= static_cast<double>(min) && number <= static_cast<double>(max)) ||
+      static_cast<double>(static_cast<size_t>(number)) != number) {
+    invalid(std::string(name) + " must be an integer from " + std::to_string(min) + " to " + std::to_string(max));
+  }
+  return static_cast<size_t>(number);
+}
+
+bool flag(Napi::Value value, const char* name) {
+  if (value.IsUndefined()) return false;
+  if (!value.IsBoolean()) invalid(std::string(name) + " must be a boolean");
+  return value.As<Napi::Boolean>().Value();
+}
+
+// A member of the optional object of options. Runs getters.
+Napi::Value option(Napi::Value options, const char* name) {
+  if (options.IsUndefined()) return options;
+  if (!options.IsObject() || options.IsFunction()) invalid("the options must be an object");
+  return options.As<Napi::Object>().Get(name);
+}
+
+unsigned threadsOf(Napi::Value value) {
+  return value.IsUndefined() ? 1 : static_cast<unsigned>(whole(value, "threads", 1, kMaxThreads));
+}
+
+const Engine& engineOf(Napi::Value value) {
+  if (value.IsUndefined()) return engine();
+  const std::string name = text(value, "engine", 32);
+  const Engine* found = engineByName(name);
+  if (!found) invalid("this processor or build has no engine \"" + name + "\"");
+  return *found;
+}
+
+// A Uint8Array's memory for the length of one call, or a copy of it where that memory can change or go away during the
+// call: another thread shares it, or a callback may detach it.
+class Input {
+ public:
+  Input(Napi::Value value, const char* name, bool callbacks = false) {
+    const Napi::Env env = value.Env();
+    if (!value.IsTypedArray()) invalid(std::string(name) + " must be a Uint8Array");
+    napi_typedarray_type type;
+    void* data = nullptr;
+    napi_value buffer;
+    size_t length = 0, offset = 0;
+    if (napi_get_typedarray_info(env, value, &type, &length, &data, &buffer, &offset) != napi_ok ||
+        type != napi_uint8_array) {
+      invalid(std::string(name) + " must be a Uint8Array");
+    }
+    bool own = false, detached = false;
+    if (napi_is_arraybuffer(env, buffer, &own) != napi_ok) own = false;
+    if (own && (napi_is_detached_arraybuffer(env, buffer, &detached) != napi_ok || detached)) {
+      invalid(std::string(name) + " is detached");
+    }
+    if (length > 0 && !data) invalid(std::string(name) + " has no memory");
+    bytes_ = {static_cast<const uint8_t*>(data), length};
+    if (length > 0 && (callbacks || !own)) {
+      copy_.assign(bytes_.data, bytes_.data + length);
+      bytes_.data = copy_.data();
+    }
+  }
+  Input(const Input&) = delete;
+  Input& operator=(const Input&) = delete;
+  ~Input() { wipe(copy_.data(), copy_.size()); }
+
+  const Bytes& bytes() const { return bytes_; }
+  size_t size() const { return bytes_.size; }
+
+ private:
+  Bytes bytes_;
+  std::vector<uint8_t> copy_;
+};
+
+// The number of items of `size` bytes in a buffer.
+size_t items(const Input& input, size_t size, const char* name) {
+  if (input.size() % size != 0) invalid(std::string(name) + " must be whole items of " + std::to_string(size) + " bytes");
+  return input.size() / size;
+}
+
+// Threads, abort flag and phase callback of a long call. Stays where it was made: the engine's callback points here.
+class Caller {
+ public:
+  Caller(Napi::Env env, Napi::Value options) : env_(env) {
+    control.threads = threadsOf(option(options, "threads"));
+    const Napi::Value onPhase = option(options, "onPhase");
+    const Napi::Value flags = option(options, "control");
+    if (!onPhase.IsUndefined()) {
+      if (!onPhase.IsFunction()) invalid("onPhase must be a function");
+      onPhase_ = onPhase.As<Napi::Function>();
+      control.onPhase = [this](const char* phase) { report(phase); };
+    }
+    if (!flags.IsUndefined()) control.abort = abortFlag(flags);
+  }
+  Caller(const Caller&) = delete;
+  Caller& operator=(const Caller&) = delete;
+
+  bool callbacks() const { return static_cast<bool>(control.onPhase); }
+
+  // Runs the engine. When the callback threw, the call ends with what it threw, whatever the engine made of it.
+  template <class Run>
+  auto run(Run&& engineCall) -> decltype(engineCall()) {
+    if (control.abort && control.abort->load() != 0) throw Failure(Code::Aborted, "stopped on request");
+    try {
+      return engineCall();
+    } catch (...) {
+      if (thrown_) throw *thrown_;
+      if (terminating_) throw Failure(Code::Aborted, "the environment is ending");
+      throw;
+    }
+  }
+
+  Control control;
+
+ private:
+  const std::atomic<int32_t>* abortFlag(Napi::Value value) {
+    napi_typedarray_type type;
+    void* data = nullptr;
+    napi_value buffer;
+    size_t length = 0, offset = 0;
+    bool own = true;
+    if (!value.IsTypedArray() ||
+        napi_get_typedarray_info(env_, value, &type, &length, &data, &buffer, &offset) != napi_ok ||
+        type != napi_int32_array || length == 0 || !data || napi_is_arraybuffer(env_, buffer, &own) != napi_ok || own) {
+      // An ArrayBuffer would not do: nobody could set it during the call, and a callback could take it away.
+      invalid("control must be an Int32Array over a SharedArrayBuffer");
+    }
+    return static_cast<const std::atomic<int32_t>*>(data);
+  }
+
+  void report(const char* phase) {
+    Napi::HandleScope scope(env_);
+    napi_value global, name, result;
+    const napi_status status =
+        napi_get_global(env_, &global) == napi_ok && napi_create_string_utf8(env_, phase, NAPI_AUTO_LENGTH, &name) == napi_ok
+            ? napi_call_function(env_, global, onPhase_, 1, &name, &result)
+            : napi_generic_failure;
+    if (status == napi_ok) return;
+    bool pending = false;
+    napi_value error;
+    if (napi_is_exception_pending(env_, &pending) == napi_ok && pending &&
+        napi_get_and_clear_last_exception(env_, &error) == napi_ok) {
+      thrown_.emplace(env_, error);
+    } else {
+      terminating_ = true;  // a worker that is being stopped
+    }
+    throw Failure(Code::Aborted, "onPhase failed");
+  }
+
+  Napi::Env env_;
+  Napi::Function onPhase_;
+  std::optional<Napi::Error> thrown_;
+  bool terminating_ = false;
+};
+
+Napi::Value toUint8Array(Napi::Env env, const uint8_t* data, size_t size) {
+  Napi::Uint8Array array = Napi::Uint8Array::New(env, size);
+  if (size > 0) std::memcpy(array.Data(), data, size);
+  return array;
+}
+
+// ---- handles ----
+
+// An opaque object that holds a share of a C++ object. The type tag tells it from every other object, so that no
+// foreign pointer is followed.
+template <class T>
+class Handle {
+ public:
+  static Napi::Value make(Napi::Env env, std::shared_ptr<const T> held) {
+    const Napi::Object object = Napi::Object::New(env);
+    object.TypeTag(&kTag);
+    auto holder = std::make_unique<Holder>(Holder{std::move(held)});
+    napi_value value = object;
+    const auto drop = [](napi_env, void* data, void*) { delete static_cast<Holder*>(data); };
+    if (napi_wrap(env, value, holder.get(), drop, nullptr, nullptr) != napi_ok) {
+      throw std::runtime_error("a handle could not be made");
+    }
+    holder.release();
+    return object;
+  }
+
+  // The caller keeps a share for as long as it works: a callback may close the handle meanwhile.
+  static std::shared_ptr<const T> get(Napi::Value value) {
+    std::shared_ptr<const T> held = holderOf(value).held;
+    if (!held) invalid(std::string("this ") + kName + " is closed");
+    return held;
+  }
+
+  static void close(Napi::Value value) { holderOf(value).held.reset(); }
+
+ private:
+  struct Holder {
+    std::shared_ptr<const T> held;
+  };
+
+  static Holder& holderOf(Napi::Value value) {
+    void* data = nullptr;
+    bool ours = false;
+    if (!value.IsObject() || napi_check_object_type_tag(value.Env(), value, &kTag, &ours) != napi_ok || !ours ||
+        napi_unwrap(value.Env(), value, &data) != napi_ok || !data) {
+      invalid(std::string("the first argument must be a ") + kName);
+    }
+    return *static_cast<Holder*>(data);
+  }
+
+  static const napi_type_tag kTag;
+  static const char* const kName;
+};
+
+template <>
+const napi_type_tag Handle<ProvingKey>::kTag = {0x9c2f1b6d04e85a71, 0x3ad7c5e8f1602b94};
+template <>
+const char* const Handle<ProvingKey>::kName = "proving key";
+template <>
+const napi_type_tag Handle<VerifyingKey>::kTag = {0x51e0d93ab87c4f26, 0xe6b4082f9d715ac3};
+template <>
+const char* const Handle<VerifyingKey>::kName = "verifying key";
+
+// ---- the process's proving keys ----
+
+// One key in memory for all handles of all threads. A file is known by its place and its state on disk, so one that
+// was replaced is loaded anew.
+class KeyRegistry {
+ public:
+  std::shared_ptr<const ProvingKey> open(const Engine& engine, const std::string& path, const std::string& prepared,
+                                         const Control& control) {
+    const Identity identity = identify(engine, path);
+    const std::shared_ptr<Slot> slot = slotOf(identity);
+    // Waits for another thread's load of the same key, and is stopped like the load itself.
+    std::unique_lock<std::timed_mutex> lock(slot->loading, std::defer_lock);
+    while (!lock.try_lock_for(std::chrono::milliseconds(5))) {
+      if (control.abort && control.abort->load() != 0) throw Failure(Code::Aborted, "stopped on request");
+    }
+    if (std::shared_ptr<const ProvingKey> key = slot->key.lock()) return key;
+    std::shared_ptr<const ProvingKey> key = engine.openProvingKey(std::get<1>(identity), prepared, control);
+    if (identify(engine, path) != identity) throw Failure(Code::Io, "the proving key's file changed while it was read");
+    slot->key = key;
+    return key;
+  }
+
+  static KeyRegistry& ofProcess() {
+    // Never destroyed: threads may outlive the process's static objects.
+    static KeyRegistry* const registry = new KeyRegistry;
+    return *registry;
+  }
+
+ private:
+  using Identity = std::tuple<std::string, std::string, dev_t, ino_t, off_t, int64_t, int64_t>;
+  struct Slot {
+    std::timed_mutex loading;
+    std::weak_ptr<const ProvingKey> key;  // guarded by `loading`
+  };
+
+  static Identity identify(const Engine& engine, const std::string& path) {
+    const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
+    struct stat file;
+    if (!real || ::stat(real.get(), &file) != 0) {
+      throw Failure(Code::Io, "cannot open the proving key: " + std::string(std::strerror(errno)));
+    }
+    if (!S_ISREG(file.st_mode)) throw Failure(Code::Io, "cannot open the proving key: not a regular file");
+#if defined(__APPLE__)
+    const struct timespec& changed = file.st_mtimespec;
+#else
+    const struct timespec& changed = file.st_mtim;
+#endif
+    return {engine.name(),  real.get(), file.st_dev, file.st_ino, file.st_size, static_cast<int64_t>(changed.tv_sec),
+            static_cast<int64_t>(changed.tv_nsec)};
+  }
+
+  std::shared_ptr<Slot> slotOf(const Identity& identity) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    // Nobody can hold a slot that only the map knows, so its key may be looked at without its lock.
+    for (auto it = slots_.begin(); it != slots_.end();) {
+      it = it->second.use_count() == 1 && it->second->key.expired() ? slots_.erase(it) : std::next(it);
+    }
+    std::shared_ptr<Slot>& slot = slots_[identity];
+    if (!slot) slot = std::make_shared<Slot>();
+    return slot;
+  }
+
+  std::mutex mutex_;
+  std::map<Identity, std::shared_ptr<Slot>> slots_;
+};
+
+// ---- exported functions; src/field/native.ts describes them ----
+
+Napi::Value info(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Object result = Napi::Object::New(env);
+  Napi::Array engines = Napi::Array::New(env);
+  for (const std::string& name : engineNames()) engines[engines.Length()] = Napi::String::New(env, name);
+  Napi::Array features = Napi::Array::New(env);
+  const auto feature = [&](bool has, const char* name) {
+    if (has) features[features.Length()] = Napi::String::New(env, name);
+  };
+#if defined(__x86_64__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  feature(__builtin_cpu_supports("bmi2"), "bmi2");
+  feature(__get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 19 & 1), "adx");
+  feature(__builtin_cpu_supports("avx2"), "avx2");
+  feature(__builtin_cpu_supports("avx512f"), "avx512f");
+  feature(__builtin_cpu_supports("avx512dq"), "avx512dq");
+  feature(__builtin_cpu_supports("avx512bw"), "avx512bw");
+  feature(__builtin_cpu_supports("avx512vl"), "avx512vl");
+  feature(__builtin_cpu_supports("avx512ifma"), "avx512ifma");
+#endif
+  result["engines"] = engines;
+  result["cpuFeatures"] = features;
+#if defined(__clang__)
+  result["compiler"] = Napi::String::New(env, __VERSION__);
+#else
+  result["compiler"] = Napi::String::New(env, "GCC " __VERSION__);
+#endif
+  return result;
+}
+
+Napi::Value defaultEngine(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), engine().name()); }
+
+Napi::Value openProvingKey(const Napi::CallbackInfo& info) {
+  const Napi::Value options = info[1];
+  const std::string path = text(info[0], "path", kMaxPath);
+  if (path.empty()) invalid("path must not be empty");
+  const Napi::Value prepared = option(options, "prepared");
+  const std::string folder = prepared.IsUndefined() ? "" : text(prepared, "prepared", kMaxPath);
+  const Engine& engine = engineOf(option(options, "engine"));
+  Caller caller(info.Env(), options);
+  return Handle<ProvingKey>::make(
+      info.Env(), caller.run([&] { return KeyRegistry::ofProcess().open(engine, path, folder, caller.control); }));
+}
+
+Napi::Value provingKeyInfo(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::shared_ptr<const ProvingKey> key = Handle<ProvingKey>::get(info[0]);
+  const KeyInfo& about = key->info();
+  Napi::Object result = Napi::Object::New(env);
+  result["variables"] = Napi::Number::New(env, about.variables);
+  result["publics"] = Napi::Number::New(env, about.publics);
+  result["domain"] = Napi::Number::New(env, about.domain);
+  result["coefficients"] = Napi::Number::New(env, static_cast<double>(about.coefficients));
+  result["memoryBytes"] = Napi::Number::New(env, static_cast<double>(about.memoryBytes));
+  result["prepared"] = Napi::Boolean::New(env, about.prepared);
+  result["loadMs"] = Napi::Number::New(env, about.loadMs);
+  return result;
+}
+
+Napi::Value closeProvingKey(const Napi::CallbackInfo& info) {
+  Handle<ProvingKey>::close(info[0]);
+  return info.Env().Undefined();
+}
+
+struct SecretBlinding : Blinding {
+  ~SecretBlinding() { wipe(static_cast<Blinding*>(this), sizeof(Blinding)); }
+};
+
+Napi::Value prove(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Napi::Value options = info[2];
+  const std::shared_ptr<const ProvingKey> key = Handle<ProvingKey>::get(info[0]);
+  const Napi::Value blindingBytes = option(options, "blinding");
+  Caller caller(env, options);
+  SecretBlinding blinding;
+  if (!blindingBytes.IsUndefined()) {
+    const Input bytes(blindingBytes, "blinding");
+    if (bytes.size() != 2 * kScalar) invalid("blinding must be 64 bytes");
+    std::memcpy(blinding.r, bytes.bytes().data, kScalar);
+    std::memcpy(blinding.s, bytes.bytes().data + kScalar, kScalar);
+  }
+  const Input wtns(info[1], "the witness", caller.callbacks());
+  const Proof proof = caller.run(
+      [&] { return key->prove(wtns.bytes(), caller.control, blindingBytes.IsUndefined() ? nullptr : &blinding); });
+  Napi::Array phases = Napi::Array::New(env, proof.phases.size());
+  for (size_t i = 0; i < proof.phases.size(); i++) {
+    Napi::Object phase = Napi::Object::New(env);
+    phase["name"] = Napi::String::New(env, proof.phases[i].name);
+    phase["ms"] = Napi::Number::New(env, proof.phases[i].ms);
+    phases[static_cast<uint32_t>(i)] = phase;
+  }
+  Napi::Object result = Napi::Object::New(env);
+  result["proof"] = toUint8Array(env, proof.bytes, sizeof(proof.bytes));
+  result["publics"] = toUint8Array(env, proof.publics.data(), proof.publics.size());
+  result["phases"] = phases;
+  return result;
+}
+
+Napi::Value openVerifyingKey(const Napi::CallbackInfo& info) {
+  const Engine& engine = engineOf(option(info[1], "engine"));
+  const Input bytes(info[0], "the verifying key");
+  return Handle<VerifyingKey>::make(info.Env(), engine.openVerifyingKey(bytes.bytes()));
+}
+
+Napi::Value verify(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<const VerifyingKey> key = Handle<VerifyingKey>::get(info[0]);
+  const Input publics(info[1], "publics"), proof(info[2], "proof");
+  if (publics.size() != key->publics() * kScalar) {
+    invalid("publics must be " + std::to_string(key->publics()) + " signals of 32 bytes");
+  }
+  if (proof.size() != kProof) throw Failure(Code::ProofMalformed, "a proof has 256 bytes");
+  return Napi::Boolean::New(info.Env(), key->verify(publics.bytes(), proof.bytes()));
+}
+
+Napi::Value verifyBatch(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::shared_ptr<const VerifyingKey> key = Handle<VerifyingKey>::get(info[0]);
+  const size_t n = whole(info[3], "n", 0, UINT32_MAX);
+  const unsigned threads = threadsOf(info[4]);
+  const Input publics(info[1], "publics"), proofs(info[2], "proofs");
+  if (proofs.size() != n * kProof) invalid("proofs must be n times 256 bytes");
+  if (publics.size() != n * key->publics() * kScalar) {
+    invalid("publics must be n times " + std::to_string(key->publics()) + " signals of 32 bytes");
+  }
+  Napi::Uint8Array verdicts = Napi::Uint8Array::New(env, n);
+  if (n > 0) key->verifyBatch(publics.bytes(), proofs.bytes(), n, threads, verdicts.Data());
+  return verdicts;
+}
+
+Napi::Value poseidon(const Napi::CallbackInfo& info) {
+  const Napi::Value options = info[3];
+  const unsigned arity = static_cast<unsigned>(whole(info[0], "arity", 1, 16));
+  const Engine& engine = engineOf(option(options, "engine"));
+  const unsigned threads = threadsOf(option(options, "threads"));
+  const Input capacities(info[1], "capacities"), inputs(info[2], "inputs");
+  const size_t n = items(inputs, arity * kScalar, "inputs");
+  if (capacities.size() != kScalar && capacities.size() != n * kScalar) {
+    invalid("capacities must be one for all or one for each of " + std::to_string(n) + " hashes, of 32 bytes");
+  }
+  Napi::Uint8Array out = Napi::Uint8Array::New(info.Env(), n * kScalar);
+  if (n > 0) engine.poseidon(arity, capacities.bytes(), inputs.bytes(), n, threads, out.Data());
+  return out;
+}
+
+Napi::Value fieldOp(const Napi::CallbackInfo& info) {
+  static const std::map<std::string, FieldOp> kOps = {{"mul", FieldOp::Mul}, {"square", FieldOp::Square},
+                                                      {"add", FieldOp::Add}, {"sub", FieldOp::Sub},
+                                                      {"neg", FieldOp::Neg}, {"inverse", FieldOp::Inverse}};
+  const Engine& engine = engineOf(info[0]);
+  const std::string field = text(info[1], "field", 8);
+  if (field != "fq" && field != "fr") invalid("field must be \"fq\" or \"fr\"");
+  const auto op = kOps.find(text(info[2], "op", 8));
+  if (op == kOps.end()) invalid("op must be mul, square, add, sub, neg or inverse");
+  const bool binary = op->second == FieldOp::Mul || op->second == FieldOp::Add || op->second == FieldOp::Sub;
+  if (!binary && !info[4].IsUndefined()) invalid("this operation takes one operand");
+  const Input a(info[3], "a"), b(binary ? info[4] : info[3], "b");
+  const size_t n = items(a, kScalar, "a");
+  if (b.size() != a.size()) invalid("a and b must have the same length");
+  Napi::Uint8Array out = Napi::Uint8Array::New(info.Env(), n * kScalar);
+  if (n > 0) engine.field(field == "fq", op->second, a.bytes(), binary ? b.bytes() : Bytes{}, n, out.Data());
+  return out;
+}
+
+Napi::Value fieldTimings(const Napi::CallbackInfo& info) {
+  double latency = 0, throughput = 0;
+  engineOf(info[0]).fieldTimings(&latency, &throughput);
+  Napi::Object result = Napi::Object::New(info.Env());
+  result["latencyNs"] = Napi::Number::New(info.Env(), latency);
+  result["throughputNs"] = Napi::Number::New(info.Env(), throughput);
+  return result;
+}
+
+Napi::Value msm(const Napi::CallbackInfo& info) {
+  const Engine& engine = engineOf(info[0]);
+  const int group = static_cast<int>(whole(info[1], "group", 1, 2));
+  Caller caller(info.Env(), info[4]);
+  const Input points(info[2], "points", caller.callbacks()), scalars(info[3], "scalars", caller.callbacks());
+  const size_t n = items(scalars, kScalar, "scalars"), size = group == 1 ? 64 : 128;
+  if (items(points, size, "points") != n) invalid("points and scalars must be as many");
+  Napi::Uint8Array out = Napi::Uint8Array::New(info.Env(), size);
+  caller.run([&] { engine.msm(group, points.bytes(), scalars.bytes(), n, caller.control, out.Data()); });
+  return out;
+}
+
+Napi::Value ntt(const Napi::CallbackInfo& info) {
+  const Napi::Value options = info[2];
+  const Engine& engine = engineOf(info[0]);
+  const bool inverse = flag(option(options, "inverse"), "inverse");
+  const bool coset = flag(option(options, "coset"), "coset");
+  Caller caller(info.Env(), options);
+  const Input data(info[1], "data");
+  const size_t n = items(data, kScalar, "data");
+  if (n == 0 || (n & (n - 1)) != 0 || n > kMaxDomain) invalid("data must be a power of two of values, up to 2^28");
+  Napi::Uint8Array out = Napi::Uint8Array::New(info.Env(), data.size());
+  std::memcpy(out.Data(), data.bytes().data, data.size());
+  caller.run([&] { engine.ntt(out.Data(), n, inverse, coset, caller.control); });
+  return out;
+}
+
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  exports["version"] = Napi::Number::New(env, kVersion);
+  exports["build"] = Napi::String::New(env, ANCHORPROOF_BUILD);
+  const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
+    exports[name] = Napi::Function::New(env, function, name);
+  };
+  add("info", guarded<info>);
+  add("defaultEngine", guarded<defaultEngine>);
+  add("openProvingKey", guarded<openProvingKey>);
+  add("provingKeyInfo", guarded<provingKeyInfo>);
+  add("closeProvingKey", guarded<closeProvingKey>);
+  add("prove", guarded<prove>);
+  add("openVerifyingKey", guarded<openVerifyingKey>);
+  add("verify", guarded<verify>);
+  add("verifyBatch", guarded<verifyBatch>);
+  add("poseidon", guarded<poseidon>);
+  add("fieldOp", guarded<fieldOp>);
+  add("fieldTimings", guarded<fieldTimings>);
+  add("msm", guarded<msm>);
+  add("ntt", guarded<ntt>);
+  return exports;
+}
+
+}  // namespace
+}  // namespace anchorproof
+
+static Napi::Object initialiseAddon(Napi::Env env, Napi::Object exports) {
+  return anchorproof::initialise(env, exports);
+}
+
+NODE_API_MODULE(anchorproof, initialiseAddon)

@@ -1,0 +1,96 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { AnchorError, throwIfAborted } from "../errors.js";
+import { NATIVE_ADDON, type NativeStatus, nativeStatus } from "../field/native.js";
+import { PACKAGE_ROOT } from "../paths.js";
+import { type Command, pretty } from "./command.js";
+
+/** Said once a process, before a command that the core would have made faster; `undefined` when there is no reason. */
+export function missingCoreNote(): string | undefined {
+  const status = nativeStatus();
+  return status.available || status.kind === "off" ? undefined : `note: ${status.reason}; JavaScript serves, slowly`;
+}
+
+export const nativeBuildCommand: Command = {
+  name: "native build",
+  summary: "compile the native core on this machine",
+  help: `
+  --force            also when it is up to date
+
+Needs a C++ compiler (g++ or clang++), make and Python 3; nothing is downloaded. The result is kept in the package's own
+folder, native/build. Without it everything works in JavaScript, with the same answers, but more slowly.
+`,
+  options: { force: { type: "boolean" } },
+  positionals: [],
+  async run({ values, terminal, signal }) {
+    terminal.busy("compiling the native core");
+    const args = values["force"] ? ["build", "--json", "--force"] : ["build", "--json"];
+    const { ok, message, log } = (await buildScript(args, signal)) as { ok: boolean; message: string; log?: string };
+    if (!ok) throw new AnchorError("NATIVE_UNAVAILABLE", log ? `${message} (log: ${log})` : message);
+    terminal.line(message);
+    terminal.line(describe(nativeStatus()));
+  },
+};
+
+export const nativeStatusCommand: Command = {
+  name: "native status",
+  summary: "whether the native core is built, and which engine serves",
+  help: `
+  --json             print everything as JSON
+
+ANCHORPROOF_NATIVE forces one engine (portable, adx, ifma) or JavaScript (off).
+`,
+  options: { json: { type: "boolean" } },
+  positionals: [],
+  async run({ values, terminal, signal }) {
+    const status = nativeStatus();
+    const { current, ...toolchain } = (await buildScript(["check"], signal)) as Check;
+    if (values["json"]) {
+      return terminal.line(pretty({ ...status, addon: NATIVE_ADDON, current, toolchain }).trimEnd());
+    }
+    terminal.line(describe(status));
+    if (status.available) {
+      terminal.line(`engines    ${status.engines.join(", ")}`);
+      terminal.line(`processor  ${status.cpuFeatures.join(", ") || "no feature that an engine uses"}`);
+      terminal.line(`built by   ${status.compiler}`);
+      if (!current) terminal.line("its sources or settings have changed since (anchorproof native build)");
+    }
+    terminal.line(`compiler   ${toolchain.compiler ?? "none"}`);
+    if (toolchain.problem !== null) terminal.line(`a build would fail: ${toolchain.problem}`);
+  },
+};
+
+/** What `build.mjs check` prints. */
+interface Check {
+  /** The addon is that of the present sources and settings. */
+  current: boolean;
+  /** Why a build would fail before it starts. */
+  problem: string | null;
+  compiler: string | null;
+  make: string | null;
+  python: string | null;
+}
+
+function describe(status: NativeStatus): string {
+  return status.available ? `native core: ${status.engine}` : `JavaScript serves: ${status.reason}`;
+}
+
+/** Runs native/build.mjs and reads its one line of JSON. @throws ABORTED, INTERNAL */
+async function buildScript(args: readonly string[], signal: AbortSignal): Promise<unknown> {
+  throwIfAborted(signal);
+  const script = join(PACKAGE_ROOT, "native", "build.mjs");
+  const child = spawn(process.execPath, [script, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  // It stops the compiler and clears up before it ends.
+  const stop = () => child.kill("SIGTERM");
+  signal.addEventListener("abort", stop, { once: true });
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+  await new Promise((resolve, reject) => child.once("error", reject).once("close", resolve));
+  signal.removeEventListener("abort", stop);
+  throwIfAborted(signal);
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new AnchorError("INTERNAL", `${script} gave no answer`, { cause: error });
+  }
+}

@@ -1,0 +1,264 @@
+/**
+ * The native core (`native/`), when it is built: field, MSM, NTT, Groth16, pairing and Poseidon in C++.
+ *
+ * Nothing here decides for the caller: {@link nativeCore} gives the core or `undefined`, and JavaScript serves then.
+ * Nothing is printed either; {@link nativeStatus} says why the core is missing, and the command line tells its user.
+ *
+ * Encoding at this boundary: integers are 32 bytes little-endian, canonical. A G1 point is x‖y (64 bytes), a G2 point
+ * x.c0‖x.c1‖y.c0‖y.c1 (128 bytes), infinity is all zeros. A proof is A‖B‖C (256 bytes). A verifying key is
+ * α‖β‖γ‖δ‖IC₀…ICₙ (64 + 3·128 + 64·(n+1) bytes).
+ *
+ * @module
+ */
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { AnchorError, ERROR_CODES, type ErrorCode } from "../errors.js";
+import { PACKAGE_ROOT } from "../paths.js";
+
+/** The addon's interface that this file was written for; `kVersion` in native/src/addon.cpp. */
+export const NATIVE_VERSION = 1;
+
+export const NATIVE_ENGINES = ["portable", "adx", "ifma"] as const;
+export type NativeEngine = (typeof NATIVE_ENGINES)[number];
+
+declare const held: unique symbol;
+/** A key in the core's memory. It belongs to the thread that opened it. */
+export interface ProvingKeyHandle {
+  readonly [held]: "proving key";
+}
+export interface VerifyingKeyHandle {
+  readonly [held]: "verifying key";
+}
+
+/** How a long call runs. */
+export interface NativeControl {
+  /** From 1 to 256 [1]. */
+  threads?: number;
+  /** Over a SharedArrayBuffer. Element 0 is polled: once it is not zero, the call fails with ABORTED. */
+  control?: Int32Array;
+  /** Called when a phase begins, on the calling thread. What it throws ends the call and is thrown on. */
+  onPhase?: (phase: string) => void;
+}
+
+export interface NativeKeyInfo {
+  /** Wires, the constant one included. */
+  variables: number;
+  /** Public signals, without the constant. */
+  publics: number;
+  /** Size of the evaluation domain, a power of two. */
+  domain: number;
+  coefficients: number;
+  /** Held until the last handle is closed. */
+  memoryBytes: number;
+  /** Loaded from a prepared key. */
+  prepared: boolean;
+  loadMs: number;
+}
+
+/**
+ * The addon's functions, all synchronous. Every failure is an {@link AnchorError}: INPUT_INVALID for any argument of a
+ * wrong type, length or range; OUT_OF_MEMORY; the others as stated.
+ *
+ * Bytes are read in place; they are copied when they lie in a SharedArrayBuffer or a callback could detach them.
+ */
+export interface NativeCore {
+  /** What this build and processor have. */
+  info(): { engines: NativeEngine[]; cpuFeatures: string[]; compiler: string };
+  /** The engine that serves when none is named: the processor's best, or the one of `ANCHORPROOF_NATIVE`. */
+  defaultEngine(): NativeEngine;
+
+  /**
+   * Loads a snarkjs `.zkey`. The process holds each file once, for all handles of all threads; a second opener waits
+   * for the first one's load. The key is freed when its last handle is closed, collected, or lost with its thread.
+   *
+   * @param options.prepared a folder for prepared keys
+   * @throws KEY_MALFORMED, FILE_UNREADABLE, ABORTED
+   */
+  openProvingKey(
+    path: string,
+    options?: NativeControl & { prepared?: string; engine?: NativeEngine },
+  ): ProvingKeyHandle;
+  provingKeyInfo(key: ProvingKeyHandle): NativeKeyInfo;
+  /** Gives the handle's share back; using it again is INPUT_INVALID, closing it again nothing. */
+  closeProvingKey(key: ProvingKeyHandle): void;
+  /**
+   * @param wtns             bytes of a whole `.wtns`; the core wipes its own copies, not the caller's
+   * @param options.blinding for tests only: r‖s, 64 bytes. A proof with known blinding gives the witness away.
+   * @returns the proof, its public signals of 32 bytes each, and how long each phase took
+   * @throws WITNESS_INVALID, PROVE_FAILED, ABORTED
+   */
+  prove(
+    key: ProvingKeyHandle,
+    wtns: Uint8Array,
+    options?: NativeControl & { blinding?: Uint8Array },
+  ): { proof: Uint8Array; publics: Uint8Array; phases: { name: string; ms: number }[] };
+
+  /** Checks every point. The handle is freed by the garbage collector. @throws KEY_MALFORMED */
+  openVerifyingKey(key: Uint8Array, options?: { engine?: NativeEngine }): VerifyingKeyHandle;
+  /** @throws INPUT_INVALID for signals outside the field, PROOF_MALFORMED */
+  verify(key: VerifyingKeyHandle, publics: Uint8Array, proof: Uint8Array): boolean;
+  /**
+   * @param publics n times the key's signals
+   * @param proofs  n times 256 bytes
+   * @returns n bytes: 1 for a valid proof, 0 for one that does not verify or is malformed
+   */
+  verifyBatch(
+    key: VerifyingKeyHandle,
+    publics: Uint8Array,
+    proofs: Uint8Array,
+    n: number,
+    threads?: number,
+  ): Uint8Array;
+
+  /**
+   * n Poseidon hashes with circomlib's parameters.
+   *
+   * @param arity      from 1 to 16
+   * @param capacities one element for all, or n
+   * @param inputs     n·arity elements
+   * @returns n elements
+   */
+  poseidon(
+    arity: number,
+    capacities: Uint8Array,
+    inputs: Uint8Array,
+    options?: { threads?: number; engine?: NativeEngine },
+  ): Uint8Array;
+
+  /** Element by element, for tests. `b` belongs to mul, add and sub only; the inverse of zero is zero. */
+  fieldOp(
+    engine: NativeEngine | undefined,
+    field: "fq" | "fr",
+    op: "mul" | "square" | "add" | "sub" | "neg" | "inverse",
+    a: Uint8Array,
+    b?: Uint8Array,
+  ): Uint8Array;
+  /** Nanoseconds a Montgomery multiplication takes in a dependent chain, and in an independent stream. */
+  fieldTimings(engine?: NativeEngine): { latencyNs: number; throughputNs: number };
+  /** Σ scalarᵢ·pointᵢ in G1 or G2; the points must be on the curve. @throws ABORTED */
+  msm(
+    engine: NativeEngine | undefined,
+    group: 1 | 2,
+    points: Uint8Array,
+    scalars: Uint8Array,
+    options?: NativeControl,
+  ): Uint8Array;
+  /**
+   * Number-theoretic transform over Fr, natural order in and out, of 2^k elements up to 2^28.
+   *
+   * @param options.coset evaluates on g·H, where g generates the domain of twice the size (snarkjs' coset)
+   * @throws ABORTED
+   */
+  ntt(
+    engine: NativeEngine | undefined,
+    data: Uint8Array,
+    options?: NativeControl & { inverse?: boolean; coset?: boolean },
+  ): Uint8Array;
+}
+
+export type NativeStatus =
+  | {
+      available: true;
+      engine: NativeEngine;
+      engines: NativeEngine[];
+      cpuFeatures: string[];
+      compiler: string;
+      /** Digest of the sources and settings that the addon was built from. */
+      build: string;
+    }
+  | {
+      available: false;
+      /** `off`: switched off by `ANCHORPROOF_NATIVE`; `missing`: not built; `broken`: built, but of no use here. */
+      kind: "off" | "missing" | "broken";
+      /** One line that says what to do. */
+      reason: string;
+    };
+
+/** Where the build puts the addon. */
+export const NATIVE_ADDON = join(PACKAGE_ROOT, "native", "build", "Release", "anchorproof.node");
+
+type Addon = NativeCore & { version: unknown; build: string };
+type Loaded = { core?: NativeCore; status: NativeStatus };
+
+let loaded: Loaded | undefined;
+
+/**
+ * The native core, loaded on the first call of each thread; `undefined` when it is not built, does not load, or
+ * `ANCHORPROOF_NATIVE` is `off`.
+ *
+ * @throws INPUT_INVALID when `ANCHORPROOF_NATIVE` names an engine that is unknown, or that is not to be had here:
+ * whoever asks for one by name is not served by another
+ */
+export function nativeCore(): NativeCore | undefined {
+  return (loaded ??= load()).core;
+}
+
+/** Whether the core serves, and with what; or why it does not. @throws INPUT_INVALID as {@link nativeCore} */
+export function nativeStatus(): NativeStatus {
+  return (loaded ??= load()).status;
+}
+
+function load(): Loaded {
+  const wanted = process.env["ANCHORPROOF_NATIVE"] || undefined;
+  if (wanted === "off") return absent("off", "ANCHORPROOF_NATIVE is off");
+  if (wanted !== undefined && !NATIVE_ENGINES.some((name) => name === wanted)) {
+    throw new AnchorError("INPUT_INVALID", `ANCHORPROOF_NATIVE must be off, ${NATIVE_ENGINES.join(", ")} or empty`);
+  }
+  const result = loadAddon();
+  const { status } = result;
+  if (wanted !== undefined && !(status.available && status.engine === wanted)) {
+    const reason = status.available ? `${status.engine} serves in this process` : status.reason;
+    throw new AnchorError("INPUT_INVALID", `ANCHORPROOF_NATIVE asks for ${wanted}, but ${reason}`);
+  }
+  return result;
+}
+
+function loadAddon(): Loaded {
+  let addon: Addon;
+  try {
+    addon = createRequire(import.meta.url)(NATIVE_ADDON) as Addon;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "MODULE_NOT_FOUND") {
+      return absent("missing", "the native core is not built (anchorproof native build)");
+    }
+    return absent("broken", `the native core does not load: ${message.split("\n")[0]} (anchorproof native build)`);
+  }
+  if (addon.version !== NATIVE_VERSION) {
+    return absent("broken", "the native core was built from another release (anchorproof native build)");
+  }
+  const core = withAnchorErrors(addon);
+  const engine = core.defaultEngine();
+  return { core, status: { available: true, engine, ...core.info(), build: addon.build } };
+}
+
+function absent(kind: "off" | "missing" | "broken", reason: string): Loaded {
+  return { status: { available: false, kind, reason } };
+}
+
+/** The addon with its errors turned into ours. */
+function withAnchorErrors(addon: Addon): NativeCore {
+  const functions = Object.entries(addon).filter(([, value]) => typeof value === "function");
+  return Object.fromEntries(
+    functions.map(([name, call]) => [
+      name,
+      (...args: unknown[]) => {
+        try {
+          return (call as (...values: unknown[]) => unknown)(...args);
+        } catch (error) {
+          throw fromNative(error);
+        }
+      },
+    ]),
+  ) as unknown as NativeCore;
+}
+
+/** An error of the addon as an {@link AnchorError}; anything else, such as a callback's own, as it is. */
+function fromNative(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof AnchorError) return error;
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "IO_FAILED") return new AnchorError("FILE_UNREADABLE", error.message, { cause: error });
+  return code !== undefined && Object.hasOwn(ERROR_CODES, code)
+    ? new AnchorError(code as ErrorCode, error.message, { cause: error })
+    : error;
+}

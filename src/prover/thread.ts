@@ -1,0 +1,109 @@
+/**
+ * One worker thread of the pool, and the job that it holds.
+ *
+ * @module
+ */
+import { Worker } from "node:worker_threads";
+import { workerFile } from "../workers.js";
+import type { WorkerJob, WorkerMessage, WorkerSettings } from "./messages.js";
+
+export interface ThreadOptions {
+  settings: WorkerSettings;
+  /** Limit of the JavaScript heap; the thread dies above it. Node's own unless told. */
+  heapMb?: number | undefined;
+}
+
+export interface ThreadEvents<J> {
+  onMessage(thread: ProverThread<J>, message: WorkerMessage): void;
+  /** The thread is gone, whatever the reason. */
+  onExit(thread: ProverThread<J>, reason: string): void;
+}
+
+/** How long a stopped job or an ended thread has before the thread is killed. The native core stops sooner. */
+const GRACE_MS = 200;
+
+export class ProverThread<J> {
+  /** The key used last: a backend may still have it. */
+  keyPath: string | undefined;
+  readonly exited: Promise<void>;
+  readonly #worker: Worker;
+  #job: J | undefined;
+  #ending = false;
+  #killer: NodeJS.Timeout | undefined;
+  #retirement: NodeJS.Timeout | undefined;
+
+  constructor({ settings, heapMb }: ThreadOptions, { onMessage, onExit }: ThreadEvents<J>) {
+    this.#worker = new Worker(workerFile("prover/worker"), {
+      // snarkjs loads `web-worker`, which takes every thread for one that it started and reads mod and type; an empty
+      // module keeps it quiet. snarkjs runs single-threaded here and never needs it.
+      workerData: { ...settings, mod: "data:,", type: "classic" },
+      // Node's flags are inherited, and it refuses a thread that is a file when --input-type is among them.
+      ...(process.execArgv.some((flag) => flag.startsWith("--input-type")) ? { execArgv: [] } : {}),
+      ...(heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
+    });
+    // An idle thread does not keep the process alive.
+    this.#worker.unref();
+    let reason: string | undefined;
+    this.#worker.on("message", (message: WorkerMessage) => onMessage(this, message));
+    this.#worker.on("error", (error: unknown) => {
+      this.#ending = true;
+      reason = error instanceof Error ? error.message : String(error);
+    });
+    this.exited = new Promise((resolve) => {
+      this.#worker.once("exit", (code) => {
+        clearTimeout(this.#killer);
+        clearTimeout(this.#retirement);
+        onExit(this, reason ?? `exit code ${code}`);
+        resolve();
+      });
+    });
+  }
+
+  get job(): J | undefined {
+    return this.#job;
+  }
+
+  /** Whether it can take a job. */
+  get idle(): boolean {
+    return this.#job === undefined && !this.#ending;
+  }
+
+  /** Reserves the thread for a job. */
+  take(job: J, keyPath: string): void {
+    clearTimeout(this.#retirement);
+    this.#worker.ref();
+    this.#job = job;
+    this.keyPath = keyPath;
+  }
+
+  /** @throws when the job cannot be copied to another thread */
+  post(job: WorkerJob): void {
+    this.#worker.postMessage(job);
+  }
+
+  /** Gives the job back. With nothing else to do for `idleMs` the thread ends. */
+  release(idleMs: number): void {
+    this.#job = undefined;
+    if (this.#ending) return;
+    clearTimeout(this.#killer);
+    this.#worker.unref();
+    this.#retirement = setTimeout(() => this.end(), idleMs).unref();
+  }
+
+  /** Kills the thread unless it gives its job back soon. */
+  killSoon(): void {
+    clearTimeout(this.#killer);
+    this.#killer = setTimeout(() => {
+      this.#ending = true;
+      void this.#worker.terminate();
+    }, GRACE_MS);
+  }
+
+  /** Ends the thread once it is through with its job, and kills it if that takes long. */
+  end(): void {
+    this.#ending = true;
+    this.#worker.ref(); // somebody may wait for `exited`
+    this.#worker.postMessage(null);
+    this.killSoon();
+  }
+}

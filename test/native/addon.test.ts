@@ -1,0 +1,621 @@
+/**
+ * The addon's boundary: whatever JavaScript hands it ends in a result or in an error with a code, never in a crash.
+ * With `ANCHORPROOF_NATIVE=off` there is nothing to test; a core that is merely missing fails here.
+ */
+import { once } from "node:events";
+import { copyFile, readFile, truncate } from "node:fs/promises";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { compileCircuit } from "../../src/circuit/compile.js";
+import { type CircuitKey, developmentKey } from "../../src/circuit/setup.js";
+import { calculateWtns } from "../../src/circuit/witness.js";
+import { AnchorError, ERROR_CODES } from "../../src/errors.js";
+import {
+  type NativeCore,
+  nativeCore,
+  nativeStatus,
+  type ProvingKeyHandle,
+  type VerifyingKeyHandle,
+} from "../../src/field/native.js";
+import { Q, R } from "../../src/field/scalar.js";
+import { type Proof, type VerifyingKey, verifyGroth16 } from "../../src/verifier/groth16.js";
+import { workerFile } from "../../src/workers.js";
+import { TINY, TINY_INPUTS, TINY_OUTPUT, temporaryFolder } from "../circuit/support.js";
+import { code, outcomeOf } from "../support/errors.js";
+
+const PUBLIC = [TINY_OUTPUT, TINY_INPUTS.a, TINY_INPUTS.unused];
+const BLINDING = new Uint8Array(64).map((_, i) => (i % 32 === 31 ? 0 : i + 1));
+
+let core: NativeCore;
+let key: CircuitKey;
+let wtns: Uint8Array;
+let pk: ProvingKeyHandle;
+let vk: VerifyingKeyHandle;
+let proof: Uint8Array;
+let publics: Uint8Array;
+
+const little = (...values: bigint[]): Uint8Array => {
+  const bytes = new Uint8Array(32 * values.length);
+  for (const [i, value] of values.entries()) {
+    for (let j = 0; j < 32; j++) bytes[32 * i + j] = Number((value >> BigInt(8 * j)) & 255n);
+  }
+  return bytes;
+};
+
+const integers = (bytes: Uint8Array): bigint[] =>
+  Array.from({ length: bytes.length / 32 }, (_, i) =>
+    bytes.subarray(32 * i, 32 * i + 32).reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n),
+  );
+
+function proofOf(bytes: Uint8Array): Proof {
+  const at = (i: number) => integers(bytes)[i]!;
+  return {
+    a: [at(0), at(1)],
+    b: [
+      [at(2), at(3)],
+      [at(4), at(5)],
+    ],
+    c: [at(6), at(7)],
+  };
+}
+
+const keyBytes = ({ alpha, beta, gamma, delta, ic }: VerifyingKey): Uint8Array =>
+  little(...alpha, ...beta.flat(), ...gamma.flat(), ...delta.flat(), ...ic.flat());
+
+const shared = (bytes: Uint8Array): Uint8Array => {
+  const copy = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  copy.set(bytes);
+  return copy;
+};
+
+function detached(length = 32): Uint8Array {
+  const array = new Uint8Array(length);
+  structuredClone(array.buffer, { transfer: [array.buffer] });
+  return array;
+}
+
+/** A view whose buffer has shrunk below its end. */
+function outOfBounds(): Uint8Array {
+  const Resizable = ArrayBuffer as unknown as new (
+    length: number,
+    options: object,
+  ) => ArrayBuffer & { resize(length: number): void };
+  const buffer = new Resizable(64, { maxByteLength: 64 });
+  const array = new Uint8Array(buffer, 32, 32);
+  buffer.resize(16);
+  return array;
+}
+
+describe.skipIf(process.env["ANCHORPROOF_NATIVE"] === "off")("the addon", () => {
+  beforeAll(async () => {
+    const loaded = nativeCore();
+    if (!loaded) throw new Error(JSON.stringify(nativeStatus()));
+    core = loaded;
+    const circuit = await compileCircuit(TINY);
+    key = await developmentKey(circuit);
+    wtns = await calculateWtns(circuit.wasmPath, TINY_INPUTS);
+    pk = core.openProvingKey(key.zkeyPath);
+    vk = core.openVerifyingKey(keyBytes(key.verifyingKey));
+    ({ proof, publics } = core.prove(pk, wtns));
+  });
+  afterAll(() => {
+    if (pk) core.closeProvingKey(pk);
+  });
+
+  it("says what it is", () => {
+    const { engines, cpuFeatures, compiler } = core.info();
+    expect(engines).toContain("portable");
+    expect(engines).toContain(core.defaultEngine());
+    if (process.arch === "x64") expect(engines.includes("adx")).toBe(cpuFeatures.includes("adx"));
+    expect(compiler).toMatch(/\d/);
+    expect(nativeStatus()).toMatchObject({ available: true, engine: core.defaultEngine() });
+    const forced = process.env["ANCHORPROOF_NATIVE"];
+    if (forced) expect(core.defaultEngine()).toBe(forced);
+  });
+
+  describe("proofs", () => {
+    it("verify here and in JavaScript, and carry the witness' signals", () => {
+      expect(integers(publics)).toEqual(PUBLIC);
+      expect(core.verify(vk, publics, proof)).toBe(true);
+      expect(verifyGroth16(key.verifyingKey, PUBLIC, proofOf(proof))).toBe(true);
+      const wrong = little(...PUBLIC.map((value, i) => (i === 1 ? value + 1n : value)));
+      expect(core.verify(vk, wrong, proof)).toBe(false);
+      expect([...core.verifyBatch(vk, Buffer.concat([publics, wrong]), Buffer.concat([proof, proof]), 2)]).toEqual([
+        1, 0,
+      ]);
+      expect(core.verifyBatch(vk, new Uint8Array(0), new Uint8Array(0), 0)).toHaveLength(0);
+    });
+
+    it("are blinded by the system's randomness unless a test says otherwise", () => {
+      expect(core.prove(pk, wtns).proof).not.toEqual(proof);
+      const fixed = core.prove(pk, wtns, { blinding: BLINDING }).proof;
+      expect(core.prove(pk, wtns, { blinding: BLINDING }).proof).toEqual(fixed);
+      const other = BLINDING.map((byte, i) => (i === 0 ? byte + 1 : byte));
+      expect(core.prove(pk, wtns, { blinding: other }).proof).not.toEqual(fixed);
+      expect(core.verify(vk, publics, fixed)).toBe(true);
+    });
+
+    it("tell their phases as they begin, and afterwards", () => {
+      const seen: string[] = [];
+      const { phases } = core.prove(pk, wtns, { onPhase: (phase) => seen.push(phase) });
+      expect(phases.length).toBeGreaterThan(0);
+      for (const { name, ms } of phases) {
+        expect(ms).toBeGreaterThanOrEqual(0);
+        expect(seen).toContain(name);
+      }
+    });
+
+    it("read memory that others share", () => {
+      expect(core.verify(vk, shared(publics), shared(core.prove(pk, shared(wtns)).proof))).toBe(true);
+    });
+  });
+
+  describe("arguments", () => {
+    const valid = (): Record<keyof NativeCore, unknown[]> => ({
+      info: [],
+      defaultEngine: [],
+      openProvingKey: [key.zkeyPath, { threads: 1 }],
+      provingKeyInfo: [pk],
+      closeProvingKey: [core.openProvingKey(key.zkeyPath)],
+      prove: [pk, wtns, { threads: 2, blinding: BLINDING }],
+      openVerifyingKey: [keyBytes(key.verifyingKey), { engine: "portable" }],
+      verify: [vk, publics, proof],
+      verifyBatch: [vk, publics, proof, 1, 1],
+      poseidon: [2, little(0n), little(1n, 2n, 3n, 4n), { threads: 1, engine: "portable" }],
+      fieldOp: ["portable", "fr", "mul", little(2n, 3n), little(5n, 7n)],
+      fieldTimings: ["portable"],
+      msm: ["portable", 1, little(1n, 2n), little(5n), { threads: 2 }],
+      ntt: ["portable", little(1n, 2n, 3n, 4n), { inverse: false, coset: true, threads: 2 }],
+    });
+    const call = (name: string, args: unknown[]) =>
+      outcomeOf(() => (core as unknown as Record<string, (...all: unknown[]) => unknown>)[name]!(...args));
+
+    const junk = (): unknown[] => [
+      null,
+      true,
+      -1,
+      0.5,
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      2 ** 32,
+      2 ** 53,
+      2 ** 64,
+      1n,
+      "",
+      "x",
+      "\ud800",
+      "a\0b",
+      "x".repeat(100_000),
+      Symbol("s"),
+      () => 1,
+      class {},
+      {},
+      [],
+      [1, 2, 3],
+      new Date(),
+      new Map(),
+      Object.create(null),
+      Object.freeze({}),
+      new Proxy({}, {}),
+      new Proxy(new Uint8Array(32), {}),
+      new ArrayBuffer(32),
+      new SharedArrayBuffer(32),
+      new DataView(new ArrayBuffer(32)),
+      new Int8Array(32),
+      new Uint8ClampedArray(32),
+      new Uint16Array(16),
+      new BigUint64Array(4),
+      new Float64Array(4),
+      Object.create(new Uint8Array(32)),
+      detached(),
+      outOfBounds(),
+      Object.create(pk),
+      Object.create(vk),
+      new Proxy(pk, {}),
+      { ...pk },
+    ];
+
+    it("have a valid example for every function", () => {
+      const examples = valid();
+      expect(Object.keys(examples).sort()).toEqual(Object.keys(core).sort());
+      for (const [name, args] of Object.entries(examples)) expect(call(name, args), name).toBe("accepted");
+    });
+
+    it("of a wrong kind are refused, in every place of every function", () => {
+      for (const [name, args] of Object.entries(valid())) {
+        for (let at = 0; at < args.length; at++) {
+          for (const [i, value] of junk().entries()) {
+            const outcome = call(
+              name,
+              args.map((arg, j) => (j === at ? value : arg)),
+            );
+            // Objects may stand for options without members; a text for the path of a file that is not there.
+            const options = typeof args[at] === "object" && Object.getPrototypeOf(args[at]) === Object.prototype;
+            const opaque = args[at] === pk || args[at] === vk || name === "closeProvingKey";
+            const what = `${name}, argument ${at}, value ${i}: ${outcome}`;
+            if (options && !opaque && typeof value === "object" && value !== null) continue;
+            if (name === "openProvingKey" && at === 0 && typeof value === "string") {
+              expect(["INPUT_INVALID", "FILE_UNREADABLE"], what).toContain(outcome);
+            } else if (ArrayBuffer.isView(value) && value.byteLength === 0 && name === "poseidon" && at === 2) {
+              // The view that is out of bounds has no elements: no hashes are asked for.
+              expect(["accepted", "INPUT_INVALID"], what).toContain(outcome);
+            } else if (ArrayBuffer.isView(value) && value instanceof Uint8Array && args[at] instanceof Uint8Array) {
+              expect(outcome, what).not.toBe("accepted");
+            } else {
+              expect(outcome, what).toBe("INPUT_INVALID");
+            }
+          }
+        }
+      }
+    });
+
+    it("that are missing are refused", () => {
+      const required = {
+        prove: 2,
+        verify: 3,
+        verifyBatch: 4,
+        poseidon: 3,
+        fieldOp: 5,
+        msm: 4,
+        ntt: 2,
+        openProvingKey: 1,
+      };
+      for (const [name, count] of Object.entries({
+        ...required,
+        openVerifyingKey: 1,
+        provingKeyInfo: 1,
+        closeProvingKey: 1,
+      })) {
+        for (let given = 0; given < count; given++) {
+          expect(call(name, valid()[name as keyof NativeCore].slice(0, given)), `${name}/${given}`).toBe(
+            "INPUT_INVALID",
+          );
+        }
+      }
+    });
+
+    it.each([
+      ["threads", [0, -1, 257, 1.5, "2", null, {}, Number.NaN]],
+      ["control", [null, 1, [0], new Int32Array(1), new Int32Array(new SharedArrayBuffer(0)), new Uint8Array(4)]],
+      ["control", [new Uint32Array(new SharedArrayBuffer(4)), new BigInt64Array(new SharedArrayBuffer(8))]],
+      ["onPhase", [null, 1, "x", {}]],
+      ["blinding", [null, "x", [], new Uint8Array(63), new Uint8Array(65), new Uint8Array(0), detached(64)]],
+      ["blinding", [little(R, 1n), little(1n, R), new Uint8Array(64).fill(255)]],
+    ])("of the option %s are checked", (name, values) => {
+      for (const value of values) expect(call("prove", [pk, wtns, { [name]: value }])).toBe("INPUT_INVALID");
+    });
+
+    it("of a wrong length or count are refused", () => {
+      for (const [name, args] of [
+        ["openProvingKey", ["x".repeat(5000)]],
+        ["openProvingKey", [key.zkeyPath, { prepared: "a\0b" }]],
+        ["openProvingKey", [key.zkeyPath, { prepared: 1 }]],
+        ["openProvingKey", [key.zkeyPath, { engine: "avx" }]],
+        ["verify", [vk, publics.subarray(1), proof]],
+        ["verify", [vk, new Uint8Array(0), proof]],
+        ["verify", [vk, Buffer.concat([publics, publics]), proof]],
+        ["verifyBatch", [vk, publics, proof, 2]],
+        ["verifyBatch", [vk, publics, proof, 2 ** 32 - 1]],
+        ["verifyBatch", [vk, publics, proof, 0]],
+        ["verifyBatch", [vk, publics.subarray(32), proof, 1]],
+        ["verifyBatch", [vk, publics, proof.subarray(1), 1]],
+        ["verifyBatch", [vk, publics, proof, 1, 0]],
+        ["poseidon", [0, little(0n), new Uint8Array(0)]],
+        ["poseidon", [17, little(0n), new Uint8Array(17 * 32)]],
+        ["poseidon", [2, little(0n), little(1n)]],
+        ["poseidon", [2, new Uint8Array(0), little(1n, 2n)]],
+        ["poseidon", [1, little(0n, 0n), little(1n, 2n, 3n)]],
+        ["poseidon", [1, little(R), little(1n)]],
+        ["poseidon", [1, little(0n), little(R)]],
+        ["fieldOp", ["portable", "fp", "mul", little(1n), little(1n)]],
+        ["fieldOp", ["portable", "fq", "div", little(1n), little(1n)]],
+        ["fieldOp", ["portable", "fq", "toString", little(1n), little(1n)]],
+        ["fieldOp", ["portable", "fq", "mul", little(1n), little(1n, 2n)]],
+        ["fieldOp", ["portable", "fq", "mul", little(1n).subarray(1), little(1n).subarray(1)]],
+        ["fieldOp", ["portable", "fq", "mul", little(Q), little(1n)]],
+        ["fieldOp", ["portable", "fr", "add", little(0n), little(R)]],
+        ["fieldOp", ["portable", "fr", "neg", little(1n), little(1n)]],
+        ["msm", ["portable", 0, little(1n, 2n), little(1n)]],
+        ["msm", ["portable", 3, little(1n, 2n), little(1n)]],
+        ["msm", ["portable", 2, little(1n, 2n), little(1n)]],
+        ["msm", ["portable", 1, little(1n, 2n), little(1n, 1n)]],
+        ["msm", ["portable", 1, little(1n, 3n), little(1n)]],
+        ["msm", ["portable", 1, little(1n, 2n), little(R)]],
+        ["ntt", ["portable", new Uint8Array(0)]],
+        ["ntt", ["portable", little(1n, 2n, 3n)]],
+        ["ntt", ["portable", little(1n, R)]],
+        ["ntt", ["portable", little(1n), { inverse: 1 }]],
+        ["ntt", ["portable", little(1n), { coset: "yes" }]],
+      ] as const) {
+        expect(call(name, [...args]), `${name} ${args.map(String)}`).toBe("INPUT_INVALID");
+      }
+      expect(call("verify", [vk, publics, proof.subarray(1)])).toBe("PROOF_MALFORMED");
+      expect(call("verify", [vk, publics, new Uint8Array(256)])).toBe("PROOF_MALFORMED");
+      expect(call("prove", [pk, new Uint8Array(0)])).toBe("WITNESS_INVALID");
+      expect(call("openVerifyingKey", [new Uint8Array(0)])).toBe("KEY_MALFORMED");
+      expect(call("openVerifyingKey", [keyBytes(key.verifyingKey).subarray(0, -1)])).toBe("KEY_MALFORMED");
+    });
+
+    it("are not taken from an option's getter after it has taken them away", () => {
+      const witness = wtns.slice();
+      const thief = {
+        get threads() {
+          structuredClone(witness.buffer, { transfer: [witness.buffer] });
+          return 1;
+        },
+      };
+      expect(call("prove", [pk, witness, thief])).toBe("INPUT_INVALID");
+      const own = new RangeError("own");
+      const thrower = {
+        get engine(): string {
+          throw own;
+        },
+      };
+      expect(() => core.poseidon(1, little(0n), little(1n), thrower as never)).toThrow(own);
+      expect(() => core.openProvingKey(key.zkeyPath, thrower as never)).toThrow(own);
+    });
+
+    it("drawn at random never surface as anything but a code", () => {
+      const names = Object.keys(valid()).filter((name) => name !== "fieldTimings" && name !== "closeProvingKey");
+      const bytes = fc.uint8Array({ maxLength: 600 });
+      const word = fc.constantFrom(
+        "portable",
+        "adx",
+        "fq",
+        "fr",
+        "mul",
+        "inverse",
+        key.zkeyPath,
+        "/proc/self/mem",
+        "/dev/zero",
+      );
+      const member = fc.oneof(fc.integer(), fc.boolean(), bytes, fc.string(), fc.constant(undefined));
+      const options = fc.record(
+        { threads: fc.integer({ min: -1, max: 4 }), engine: word, inverse: member, coset: member, blinding: member },
+        { requiredKeys: [] },
+      );
+      const handle = fc.constantFrom<unknown>(pk, vk);
+      const argument = fc.oneof(handle, bytes, word, options, fc.integer({ min: -2, max: 40 }), fc.anything());
+      fc.assert(
+        fc.property(fc.constantFrom(...names), fc.array(argument, { maxLength: 6 }), (name, args) => {
+          expect(["accepted", ...Object.keys(ERROR_CODES)]).toContain(call(name, args));
+        }),
+        { numRuns: 3000 },
+      );
+      // one argument of a valid call at a time
+      fc.assert(
+        fc.property(fc.constantFrom(...names), fc.nat(5), argument, (name, at, value) => {
+          const args = valid()[name as keyof NativeCore].map((arg, i) => (i === at ? value : arg));
+          expect(["accepted", ...Object.keys(ERROR_CODES)]).toContain(call(name, args));
+        }),
+        { numRuns: 3000 },
+      );
+    });
+  });
+
+  describe("files", () => {
+    it("that are missing, folders, devices, short or damaged give a code", async () => {
+      const folder = await temporaryFolder();
+      for (const path of [join(folder, "none.zkey"), folder, "/dev/zero", "/proc/self/mem", join(key.zkeyPath, "x")]) {
+        expect(
+          outcomeOf(() => core.openProvingKey(path)),
+          path,
+        ).toMatch(/^(FILE_UNREADABLE|KEY_MALFORMED)$/);
+      }
+      const { length } = await readFile(key.zkeyPath);
+      for (const size of [0, 3, 11, 12, 100, length >> 1, length - 1]) {
+        const path = join(folder, `${size}.zkey`);
+        await copyFile(key.zkeyPath, path);
+        await truncate(path, size);
+        expect(
+          outcomeOf(() => core.openProvingKey(path)),
+          `${size} bytes`,
+        ).toBe("KEY_MALFORMED");
+      }
+    });
+  });
+
+  describe("handles", () => {
+    it("are opaque, and only the addon's own", () => {
+      expect(Object.keys(pk)).toEqual([]);
+      for (const wrong of [vk, {}, Object.create(pk), { ...pk }, new Proxy(pk, {}), structuredClone(pk), null, 1]) {
+        expect(() => core.provingKeyInfo(wrong as never)).toThrow(code("INPUT_INVALID"));
+        expect(() => core.prove(wrong as never, wtns)).toThrow(code("INPUT_INVALID"));
+        expect(() => core.closeProvingKey(wrong as never)).toThrow(code("INPUT_INVALID"));
+      }
+      expect(() => core.verify(pk as never, publics, proof)).toThrow(code("INPUT_INVALID"));
+    });
+
+    it("that are closed serve no more, and take nothing from others", () => {
+      const own = core.openProvingKey(key.zkeyPath);
+      expect(core.provingKeyInfo(own)).toEqual(core.provingKeyInfo(pk));
+      core.closeProvingKey(own);
+      core.closeProvingKey(own);
+      expect(() => core.provingKeyInfo(own)).toThrow(code("INPUT_INVALID"));
+      expect(() => core.prove(own, wtns)).toThrow(code("INPUT_INVALID"));
+      expect(core.verify(vk, publics, core.prove(pk, wtns).proof)).toBe(true);
+    });
+
+    it("describe their key", () => {
+      expect(core.provingKeyInfo(pk)).toMatchObject({ variables: 9, publics: 3, domain: 8, prepared: false });
+      expect(core.provingKeyInfo(pk).memoryBytes).toBeGreaterThan(0);
+    });
+
+    it("closed by a callback in the middle of a proof let it finish, though the callback detaches its witness too", async () => {
+      const copy = join(await temporaryFolder(), "copy.zkey"); // of which this is the only handle
+      await copyFile(key.zkeyPath, copy);
+      const own = core.openProvingKey(copy);
+      const witness = wtns.slice();
+      let calls = 0;
+      const made = core.prove(own, witness, {
+        onPhase: () => {
+          if (calls++ > 0) return;
+          core.closeProvingKey(own);
+          structuredClone(witness.buffer, { transfer: [witness.buffer] });
+          expect(core.verify(vk, publics, core.prove(pk, wtns).proof)).toBe(true); // and calls back in
+        },
+      });
+      expect(calls).toBeGreaterThan(1);
+      expect(witness).toHaveLength(0);
+      expect(core.verify(vk, publics, made.proof)).toBe(true);
+    });
+
+    it("share one key a file, until the last is closed or the file is another", async () => {
+      const folder = await temporaryFolder();
+      const path = join(folder, "key.zkey");
+      await copyFile(key.zkeyPath, path);
+      const first = core.openProvingKey(path);
+      const second = core.openProvingKey(join(folder, "..", folder.split("/").at(-1)!, "key.zkey"));
+      const { loadMs } = core.provingKeyInfo(first);
+      expect(core.provingKeyInfo(second).loadMs).toBe(loadMs); // the same load
+      core.closeProvingKey(first);
+      expect(core.provingKeyInfo(second).loadMs).toBe(loadMs);
+      const portable = core.openProvingKey(path, { engine: "portable" });
+      if (core.defaultEngine() !== "portable") expect(core.provingKeyInfo(portable).loadMs).not.toBe(loadMs);
+      core.closeProvingKey(portable);
+      await truncate(path, 100);
+      expect(() => core.openProvingKey(path)).toThrow(code("KEY_MALFORMED"));
+      core.closeProvingKey(second);
+    });
+  });
+
+  describe("calls", () => {
+    const flags = (value: number) => {
+      const control = new Int32Array(new SharedArrayBuffer(4));
+      control[0] = value;
+      return control;
+    };
+
+    it("end when the flag is set, before and in the middle", () => {
+      expect(() => core.prove(pk, wtns, { control: flags(1) })).toThrow(code("ABORTED"));
+      expect(() => core.openProvingKey(key.zkeyPath, { control: flags(-1) })).toThrow(code("ABORTED"));
+      expect(() => core.ntt(undefined, little(1n, 2n), { control: flags(7) })).toThrow(code("ABORTED"));
+      const control = flags(0);
+      const seen: string[] = [];
+      const onPhase = (phase: string) => {
+        seen.push(phase);
+        control[0] = 1;
+      };
+      expect(() => core.prove(pk, wtns, { control, onPhase })).toThrow(code("ABORTED"));
+      expect(seen).toHaveLength(1);
+    });
+
+    it("end with what their callback throws, whatever it is", () => {
+      for (const thrown of [new RangeError("own"), new AnchorError("POOL_CLOSED", "own"), "text", undefined, null, 7]) {
+        let caught: unknown = "nothing";
+        try {
+          core.prove(pk, wtns, {
+            onPhase: () => {
+              throw thrown;
+            },
+          });
+        } catch (error) {
+          caught = error;
+        }
+        expect(caught).toBe(thrown);
+      }
+      expect(core.verify(vk, publics, core.prove(pk, wtns).proof)).toBe(true);
+    });
+  });
+
+  describe("threads", () => {
+    /** Runs a body in a worker with `core`, `data` and `post`; the worker ends after it. */
+    function worker(body: string, data: unknown): Worker {
+      const source = `
+        const { parentPort, workerData: data } = require("node:worker_threads");
+        import(${JSON.stringify(`file://${workerFile("field/native")}`)}).then(async ({ nativeCore }) => {
+          const core = nativeCore();
+          const post = (value) => parentPort.postMessage(value);
+          ${body}
+        });`;
+      return new Worker(source, { eval: true, workerData: data });
+    }
+
+    const answer = async (made: Worker): Promise<never> => {
+      const result = await new Promise((resolve, reject) => made.once("message", resolve).once("error", reject));
+      return result as never;
+    };
+
+    it("share one key, load it once, and keep it when one of them closes it and ends", async () => {
+      const path = join(await temporaryFolder(), "key.zkey");
+      await copyFile(key.zkeyPath, path);
+      const body = `
+        const key = core.openProvingKey(data.path);
+        const { loadMs } = core.provingKeyInfo(key);
+        const proofs = [];
+        for (let i = 0; i < 10; i++) proofs.push(core.prove(key, data.wtns).proof);
+        post({ loadMs, proofs });
+        if (data.wait) await new Promise((resolve) => parentPort.once("message", resolve));
+        if (data.close) core.closeProvingKey(key);`;
+      const starting = [
+        worker(body, { path, wtns, wait: true, close: false }),
+        worker(body, { path, wtns, wait: true, close: true }),
+      ];
+      const answers: { loadMs: number; proofs: Uint8Array[] }[] = await Promise.all(starting.map(answer));
+      const mine = core.openProvingKey(path);
+      expect(answers.map(({ loadMs }) => loadMs)).toEqual(Array(2).fill(core.provingKeyInfo(mine).loadMs));
+      for (const made of answers.flatMap(({ proofs }) => proofs)) expect(core.verify(vk, publics, made)).toBe(true);
+      for (const made of starting) {
+        made.postMessage("end");
+        await once(made, "exit");
+        expect(core.verify(vk, publics, core.prove(mine, wtns).proof)).toBe(true);
+      }
+      const { loadMs } = core.provingKeyInfo(mine);
+      core.closeProvingKey(mine);
+      // The workers' handles went with them: nobody holds the key, so it is loaded again.
+      const again = core.openProvingKey(path);
+      expect(core.provingKeyInfo(again).loadMs).not.toBe(loadMs);
+      core.closeProvingKey(again);
+    });
+
+    it("may be ended in the middle of a call, in or out of a callback", async () => {
+      for (const [i, body] of [
+        `post(1); for (;;) core.prove(core.openProvingKey(data.path), data.wtns);`,
+        `post(1); for (;;) core.prove(core.openProvingKey(data.path), data.wtns, { onPhase() {} });`,
+        `const key = core.openProvingKey(data.path);
+         core.prove(key, data.wtns, { onPhase() { post(1); for (;;); } });`,
+        `core.prove(core.openProvingKey(data.path), data.wtns, { get threads() { post(1); for (;;); } });`,
+        `core.openProvingKey(data.path); post(1); process.exit(0);`,
+      ].entries()) {
+        const path = join(await temporaryFolder(), "key.zkey");
+        await copyFile(key.zkeyPath, path);
+        const made = worker(body, { path, wtns });
+        await answer(made);
+        await made.terminate();
+        expect(core.verify(vk, publics, core.prove(pk, wtns).proof), `case ${i}`).toBe(true);
+        // A lock that died with its thread would hold this up for ever.
+        core.closeProvingKey(core.openProvingKey(path));
+      }
+    });
+
+    it("are stopped by a flag that another thread sets", async () => {
+      const control = new Int32Array(new SharedArrayBuffer(4));
+      const made = worker(
+        `const key = core.openProvingKey(data.path);
+         post("ready");
+         try { for (;;) core.prove(key, data.wtns, { control: data.control }); } catch ({ code }) { post(code); }`,
+        { path: key.zkeyPath, wtns, control },
+      );
+      expect(await answer(made)).toBe("ready");
+      const stopped = answer(made);
+      Atomics.store(control, 0, 1);
+      expect(await stopped).toBe("ABORTED");
+      await made.terminate();
+    });
+
+    it("may write over a witness while it is proven: the proof holds or there is a code", async () => {
+      const witness = shared(wtns);
+      const scribbler = worker(
+        `post(1); for (let i = 0; ; i = (i * 31 + 7) % data.length) { data[i] ^= 255; data[i] ^= 255; }`,
+        witness,
+      );
+      await answer(scribbler);
+      const outcomes = new Set<string>();
+      for (let i = 0; i < 200; i++) outcomes.add(outcomeOf(() => core.prove(pk, witness)));
+      await scribbler.terminate();
+      for (const outcome of outcomes) expect(["accepted", "WITNESS_INVALID", "PROVE_FAILED"]).toContain(outcome);
+    });
+  });
+});
