@@ -18,9 +18,9 @@ using u128 = unsigned __int128;
 // For what is large and called from many places: it keeps the build short and costs a call.
 #define AP_NOINLINE inline __attribute__((noinline))
 #ifdef FIELD_ADX
-#define AP_PRODUCT AP_INLINE
+#define AP_ARITHMETIC AP_INLINE
 #else
-#define AP_PRODUCT AP_NOINLINE
+#define AP_ARITHMETIC AP_NOINLINE
 #endif
 
 constexpr u64 mac(u64 a, u64 b, u64 c, u64& carry) {
@@ -103,7 +103,7 @@ struct alignas(8) Fp {
     return borrow != 0;
   }
 
-  friend AP_INLINE Fp operator+(const Fp& a, const Fp& b) {
+  friend AP_ARITHMETIC Fp operator+(const Fp& a, const Fp& b) {
 #ifdef FIELD_ADX
     u64 t0 = a.l[0], t1 = a.l[1], t2 = a.l[2], t3 = a.l[3], s0, s1, s2, s3;
     __asm__(
@@ -127,7 +127,7 @@ struct alignas(8) Fp {
 #endif
   }
 
-  friend AP_INLINE Fp operator-(const Fp& a, const Fp& b) {
+  friend AP_ARITHMETIC Fp operator-(const Fp& a, const Fp& b) {
 #ifdef FIELD_ADX
     u64 t0 = a.l[0], t1 = a.l[1], t2 = a.l[2], t3 = a.l[3];
     u64 s0 = P[0], s1 = P[1], s2 = P[2], s3 = P[3], z = 0;
@@ -154,7 +154,7 @@ struct alignas(8) Fp {
   friend AP_INLINE Fp operator-(const Fp& a) { return zero() - a; }
   AP_INLINE Fp dbl() const { return *this + *this; }
 
-  friend AP_PRODUCT Fp operator*(const Fp& a, const Fp& b) {
+  friend AP_ARITHMETIC Fp operator*(const Fp& a, const Fp& b) {
 #ifdef FIELD_ADX
     // clang-format off
     u64 t0, t1, t2, t3, t4, lo, s2, s3;
@@ -319,6 +319,7 @@ inline Fq2& operator*=(Fq2& a, const Fq2& b) { return a = a * b; }
 
 // memset that the compiler may not drop
 inline void wipe(void* data, size_t size) {
+  if (size == 0) return;
   memset(data, 0, size);
   __asm__ __volatile__("" : : "r"(data) : "memory");
 }

@@ -25,11 +25,13 @@ inline double since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Points of one section without those at infinity, in stored form, and the wires that they belong to.
+// Points of one section without those at infinity, in stored form, with the multiples of a window table, if any, and the
+// wires that the first of them belong to.
 template <class F>
 struct KeyPoints {
   PageVector<Affine<F>> points;
-  PageVector<uint32_t> wires;  // empty: point i belongs to scalar i
+  PageVector<uint32_t> wires;
+  WindowTable table;
 };
 
 // One matrix of the constraint system by rows; coefficients are indices of distinct values.

@@ -341,6 +341,10 @@ struct VecFq2 {
   AP_INLINE VecFq2 reduced() const {
     return {c0.template reduced<K>(), c1.template reduced<K>()};
   }
+  template <int K>
+  AP_INLINE VecFq2 reduceOnce() const {
+    return {c0.template reduceOnce<K>(), c1.template reduceOnce<K>()};
+  }
   AP_INLINE Mask zeroMask() const { return c0.zeroMask() & c1.zeroMask(); }
 };
 

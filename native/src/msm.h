@@ -279,6 +279,43 @@ void addPairs(const PointRef* a, const PointRef* b, Affine<F>* out, size_t n, Ba
   }
 }
 
+// points[i] ← 2·points[i] for i < n, n a multiple of LANES; infinity stays.
+template <class F>
+void doublePoints(Affine<F>* points, size_t n, BatchScratch<F>& scratch) {
+  using V = typename LanesOf<F>::type;
+  constexpr int K = sizeof(F) == sizeof(Fq) ? 4 : 8;
+  size_t groups = n / LANES;
+  scratch.reserve(n);
+  auto* prefix = scratch.prefix.get();
+  const V one = V::one();
+  V running[2] = {one, one};
+  PointRef refs[LANES];
+  auto load = [&](size_t g, V& x, V& y) __attribute__((always_inline)) {
+    for (int i = 0; i < LANES; i++) refs[i] = refTo(points + g * LANES + i, 0);
+    loadPoints(refs, x, y);
+    return infinityMask(x);
+  };
+  for (size_t g = 0; g < groups; g++) {
+    V x, y;
+    Mask infinite = load(g, x, y);
+    prefix[g].v = running[g & 1];
+    running[g & 1] = running[g & 1] * select(infinite, rawAdd(y, y).carry(), one);
+  }
+  invertLanes(running[0], running[1]);
+  for (size_t g = groups; g-- > 0;) {
+    V x, y;
+    Mask infinite = load(g, x, y);
+    V& run = running[g & 1];
+    V inverse = run * prefix[g].v;
+    run = run * select(infinite, rawAdd(y, y).carry(), one);
+    V square = x.sqr();  // below 2.04p in each part, so three of them are below 8p
+    V lambda = rawAdd(rawAdd(square, square), square).carry().template reduceOnce<4>() * inverse;
+    V x3 = rawSub(rawSub(lambda.sqr(), x), x).template rawPlus<2>().carry().template reduced<K>();
+    V y3 = (lambda * x.template minus<1>(x3)).template minus<1>(y).template reduced<K>();
+    storePoints(points + g * LANES, select(infinite, x3, x), select(infinite, y3, y));
+  }
+}
+
 // |s| ≤ r/2 as four words; the top bit tells that s was negative.
 struct SignedScalar {
   u64 w[4];
@@ -306,17 +343,22 @@ struct ScalarSource {
   size_t n;
 };
 
+// Points with their multiples 2^(c·w) for every window w < levels, so that all windows share one set of buckets: level
+// after level in one array. levels is 1 without multiples.
+struct WindowTable {
+  unsigned c = 0, levels = 1;
+};
+
 // One multi-scalar multiplication, cut into tasks that any thread may run in any order.
 template <class F>
 class Msm {
  public:
-  // points: those of all sources, one after the other; fewer than 2^31. They outlive this object.
-  Msm(const Affine<F>* points, std::vector<ScalarSource> sources, unsigned threads)
+  // points: those of all sources, one after the other; fewer than 2^31, multiples included. They outlive this object.
+  Msm(const Affine<F>* points, std::vector<ScalarSource> sources, unsigned threads, WindowTable table = {})
       : points_(points), sources_(std::move(sources)) {
-    size_t total = 0;
-    for (const ScalarSource& source : sources_) total += source.n;
-    sort(total);
-    choose(threads);
+    for (const ScalarSource& source : sources_) total_ += source.n;
+    sort();
+    choose(threads, table);
   }
   Msm(const Msm&) = delete;
   ~Msm() {
@@ -338,6 +380,15 @@ class Msm {
       uint32_t bucket, count;
     };
     std::vector<Active> active;
+
+    Scratch() = default;
+    Scratch(Scratch&&) = default;
+    // References, digits and partial sums tell the scalars.
+    ~Scratch() {
+      auto clear = [](auto& v) { wipe(v.data(), v.size() * sizeof(v[0])); };
+      clear(refs), clear(next), clear(a), clear(b), clear(digits), clear(sorted), clear(starts), clear(nextStart);
+      clear(arena), clear(buckets), clear(sums), clear(active);
+    }
   };
 
   void run(size_t task, Scratch& scratch) {
@@ -369,7 +420,8 @@ class Msm {
   // Indices of points by the kind of their scalar; the top bit of ones_ and small_ is the sign.
   std::vector<uint32_t> big_, small_, ones_;
   unsigned c_ = 0;
-  size_t windows_ = 0, chunks_ = 1, oneTasks_ = 0;
+  // levels_: windows that share a bucket set, all of them with a table of multiples
+  size_t total_ = 0, windows_ = 0, levels_ = 1, chunks_ = 1, oneTasks_ = 0;
   std::vector<Point<F>> results_;
 
   const SignedScalar& scalarOf(uint32_t id) const {
@@ -381,8 +433,8 @@ class Msm {
     __builtin_unreachable();
   }
 
-  void sort(size_t total) {
-    big_.reserve(total);
+  void sort() {
+    big_.reserve(total_);
     uint32_t id = 0;
     for (const ScalarSource& source : sources_) {
       for (size_t i = 0; i < source.n; i++, id++) {
@@ -404,37 +456,51 @@ class Msm {
   static constexpr unsigned MIN_WINDOW = 4, MAX_WINDOW = 20;
   static constexpr u64 SMALL = 1 << (MIN_WINDOW - 1);
 
-  static size_t windowsOf(unsigned c) { return (254 + c - 1) / c; }
-
-  void choose(unsigned threads) {
+  void choose(unsigned threads, WindowTable table) {
     size_t n = big_.size();
     if (n == 0) {
       c_ = MIN_WINDOW;
       windows_ = small_.empty() ? 0 : 1;
-    } else {
-      // In additions: every big point once a window, a bucket twice (running and total sum), and the inversions,
-      // that the reduction's steps and the rounds of halving share.
-      double best = 0;
-      for (unsigned c = MIN_WINDOW; c <= MAX_WINDOW; c++) {
-        double buckets = (double)((size_t)1 << (c - 1));
-        double rounds = 1;
-        while ((double)((size_t)1 << (size_t)rounds) < (double)n / buckets) rounds++;
-        double steps = (double)(buckets / (double)segmentsOf(buckets));
-        double blocks = ((double)n + BLOCK - 1) / BLOCK;
-        double cost = (double)windowsOf(c) * ((double)n + 2.2 * buckets + INVERSION * (steps + rounds * blocks));
-        if (c_ == 0 || cost < best) {
-          best = cost;
-          c_ = c;
-        }
-      }
-      windows_ = windowsOf(c_);
+    } else if (table.levels > 1) {
+      c_ = table.c;
+      levels_ = table.levels;
+      windows_ = 1;
       // Every chunk has buckets of its own to reduce, so only as many as keep the threads busy.
+      chunks_ = std::min<size_t>(threads, n * levels_ / BLOCK + 1);
+    } else {
+      c_ = bestWindow(n, false);
+      windows_ = windowsOf(c_);
       size_t wanted = threads > 1 ? 2 * threads : 1;
       if (windows_ < wanted) chunks_ = std::min((wanted + windows_ - 1) / windows_, n / BLOCK + 1);
     }
     results_.assign(tasks(), Point<F>::infinity());
   }
 
+ public:
+  static size_t windowsOf(unsigned c) { return (254 + c - 1) / c; }
+
+  // The width of a window with the least work for n points with dense scalars.
+  static unsigned bestWindow(size_t n, bool table) {
+    // In additions: every point once a window, a bucket twice (running and total sum), and the inversions that the
+    // reduction's steps and the rounds of halving share.
+    unsigned found = MIN_WINDOW;
+    double best = 0;
+    for (unsigned c = MIN_WINDOW; c <= MAX_WINDOW; c++) {
+      double windows = (double)windowsOf(c), sets = table ? 1 : windows, entries = (double)n * windows / sets;
+      double buckets = (double)((size_t)1 << (c - 1)), rounds = 1;
+      while ((double)((size_t)1 << (size_t)rounds) < entries / buckets) rounds++;
+      double steps = buckets / (double)segmentsOf((size_t)1 << (c - 1));
+      double blocks = (entries + BLOCK - 1) / BLOCK;
+      double cost = sets * (entries + 2.2 * buckets + INVERSION * (steps + rounds * blocks));
+      if (c == MIN_WINDOW || cost < best) {
+        best = cost;
+        found = c;
+      }
+    }
+    return found;
+  }
+
+ private:
   // One inversion of a batch, in additions.
   static constexpr double INVERSION = LANES == 8 ? 50 : 12;
 
@@ -491,24 +557,25 @@ class Msm {
     size_t buckets = (size_t)1 << (c_ - 1);
     size_t from = big_.size() * chunk / chunks_, to = big_.size() * (chunk + 1) / chunks_;
     const std::vector<uint32_t>* extra = w == 0 && chunk == 0 ? &small_ : nullptr;
-    size_t entries = to - from + (extra ? extra->size() : 0);
+    size_t entries = (to - from) * levels_ + (extra ? extra->size() : 0);
     s.digits.resize(entries);
     s.starts.assign(buckets + 2, 0);
     s.sorted.resize(entries);
     uint32_t* counts = s.starts.data() + 1;  // counts[d]: entries with digit size d, after the loop
-    Recoding recoding(c_, w, windows_);
     size_t k = 0;
-    size_t base = 0;
-    size_t i = from;
-    // Sources are in the order of the indices.
-    for (const ScalarSource& source : sources_) {
-      for (; i < to && big_[i] < base + source.n; i++, k++) {
-        size_t local = big_[i] - base;
-        uint32_t d = recoding.digit(source.scalars[source.wires ? source.wires[local] : local]);
-        s.digits[k] = d;
-        counts[d & ~NEGATIVE]++;
+    for (size_t level = 0; level < levels_; level++) {
+      Recoding recoding(c_, w + level, windows_ * levels_);
+      size_t base = 0, i = from;
+      // Sources are in the order of the indices.
+      for (const ScalarSource& source : sources_) {
+        for (; i < to && big_[i] < base + source.n; i++, k++) {
+          size_t local = big_[i] - base;
+          uint32_t d = recoding.digit(source.scalars[source.wires ? source.wires[local] : local]);
+          s.digits[k] = d;
+          counts[d & ~NEGATIVE]++;
+        }
+        base += source.n;
       }
-      base += source.n;
     }
     if (extra) {
       for (uint32_t id : *extra) {
@@ -521,10 +588,13 @@ class Msm {
     for (size_t d = 0; d <= buckets; d++) s.starts[d + 1] += s.starts[d];
     std::vector<uint32_t>& next = s.nextStart;
     next.assign(s.starts.begin(), s.starts.end() - 1);
-    for (size_t j = 0; j < entries; j++) {
-      uint32_t d = s.digits[j];
-      uint32_t id = j < to - from ? big_[from + j] : (*extra)[j - (to - from)] & ~NEGATIVE;
-      s.sorted[next[d & ~NEGATIVE]++] = id | (d & NEGATIVE);
+    auto put = [&](uint32_t d, uint32_t id) { s.sorted[next[d & ~NEGATIVE]++] = id | (d & NEGATIVE); };
+    k = 0;
+    for (size_t level = 0; level < levels_; level++) {
+      for (size_t i = from; i < to; i++) put(s.digits[k++], big_[i] + (uint32_t)(level * total_));
+    }
+    if (extra) {
+      for (uint32_t id : *extra) put(s.digits[k++], id & ~NEGATIVE);
     }
     // Bucket d−1 of the reduction is digit size d.
     s.starts.erase(s.starts.begin());

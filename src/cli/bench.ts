@@ -1,82 +1,183 @@
-import { cpus } from "node:os";
-import { compileCircuit } from "../circuit/compile.js";
-import { developmentKey } from "../circuit/setup.js";
-import { bytesRecord, chunkWitness, commitDataset, datasetChunkCircuit } from "../dataset/index.js";
-import { type ProveResult, ProverPool } from "../prover/pool.js";
-import { type Command, integer, pretty } from "./command.js";
+import { spawnSync } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
+import { basename, join } from "node:path";
+import { KINDS, type Kind, MAX_SIZE, MIN_SIZE } from "../bench/circuits.js";
+import type { ExternalProver, Results, Settings } from "../bench/contest.js";
+import { fieldLadder, msmLadder, nttLadder, poseidonLadder } from "../bench/kernels.js";
+import { onCores } from "../bench/processes.js";
+import { batchLadder, proveLadder, verifyLadder } from "../bench/proving.js";
+import { html, preparationLine, type Report, table } from "../bench/report.js";
+import { poolLadder } from "../bench/throughput.js";
+import { AnchorError } from "../errors.js";
+import { nativeStatus } from "../field/native.js";
+import { PACKAGE_ROOT } from "../paths.js";
+import { type Command, integer, optional, pretty, type Values, writeWhole } from "./command.js";
+import { Terminal } from "./terminal.js";
+
+type Ladder = (settings: Settings, results: Results) => Promise<void>;
+
+const LADDERS: Record<string, Ladder> = {
+  field: fieldLadder,
+  msm: msmLadder,
+  ntt: nttLadder,
+  poseidon: poseidonLadder,
+  prove: proveLadder,
+  verify: verifyLadder,
+  batch: batchLadder,
+  pool: poolLadder,
+};
+
+/** The ladders whose sizes are those of circuits. */
+const OF_CIRCUITS = ["prove", "pool", "all"];
+const EXTERNAL = "ANCHORPROOF_BENCH_PROVER";
 
 export const benchCommand: Command = {
   name: "bench",
-  summary: "proofs per second through the prover pool, on this machine",
+  summary: "measure this machine: arithmetic, proving, verifying and the pool, beside snarkjs and other provers",
   help: `
-  --proofs N         how many to make [6]
-  --concurrency N    how many at a time [one a core]
-  --json             print all samples as JSON
+  LADDER             ${Object.keys(LADDERS).join(", ")} or all [all; pool with --proofs]
+  --sizes LIST       powers of two for prove, pool (rows), msm, ntt (elements), poseidon (bytes): 14,17
+  --kinds LIST       circuits: poseidon (dense witness), sha256 (witness of bits) [both]
+  --threads N        cores for every implementation [all]
+  --runs N           rounds; their order rotates [5]
+  --proofs N         proofs through the pool, for each circuit [32]
+  --concurrency N    proofs at a time in the pool [one a thread]
+  --json             print the report with all samples as JSON, and nothing else
+  --out FILE         write that JSON
+  --html FILE        write it as a page with plots
 
-The circuit is the dataset chunk's at tree height 1. Every proof is verified, and counts only then; the first one of
-each worker, which loads the prover, is made before the clock starts.
+Other provers take part in prove by ${EXTERNAL}="NAME=COMMAND", several separated by ";". COMMAND is split at
+blanks and called with ZKEY WTNS PROOF.json PUBLIC.json. Cold means a new process that reads the key from disk, warm one
+that has it loaded. Every timed proof is verified, outside the timed part; one that fails ends the run.
+Keys are development keys; they and the circuits are kept, and the first run makes them (2^17: a minute, 2^20: many).
 `,
-  options: { proofs: { type: "string" }, concurrency: { type: "string" }, json: { type: "boolean" } },
-  positionals: [],
-  async run({ values, terminal, signal }) {
-    const pool = new ProverPool({ concurrency: integer(values, "concurrency", 1, 64, cpus().length) });
-    try {
-      const proofs = integer(values, "proofs", 1, 100_000, 6);
-      terminal.busy("preparing circuit and key");
-      const circuit = await compileCircuit(datasetChunkCircuit(1), { signal });
-      const key = await developmentKey(circuit, { signal });
-      const dataset = await commitDataset([bytesRecord(new Uint8Array(7000).map((_, i) => i))]);
-      const witness = chunkWitness(dataset, 0);
-      const prove = (context: number) =>
-        pool.prove(circuit, key, { ...witness, context: BigInt(context + 1) }, { signal });
-      await Promise.all(Array.from({ length: pool.concurrency }, (_, i) => prove(i)));
-
-      const started = performance.now();
-      let done = 0;
-      const samples: ProveResult["timings"][] = [];
-      // No more in flight than the queue holds, however many are asked for.
-      const lanes = Array.from({ length: pool.concurrency }, async (_, lane) => {
-        for (let i = lane; i < proofs; i += pool.concurrency) {
-          samples.push((await prove(i)).timings);
-          terminal.progress("proving", ++done / proofs);
-        }
-      });
-      await Promise.all(lanes);
-      const wallMs = performance.now() - started;
-      const report = {
-        circuit: circuit.name,
-        rows: circuit.rows,
-        backend: "snarkjs",
-        concurrency: pool.concurrency,
-        cpu: cpus()[0]?.model ?? "unknown",
-        cores: cpus().length,
-        node: process.version,
-        proofs,
-        wallMs,
-        proofsPerSecond: proofs / (wallMs / 1000),
-        medianMs: {
-          witness: median(samples.map(({ witnessMs }) => witnessMs)),
-          prove: median(samples.map(({ proveMs }) => proveMs)),
-          verify: median(samples.map(({ verifyMs }) => verifyMs)),
-        },
-        samples,
-      };
-      if (values["json"]) return terminal.line(pretty(report).trimEnd());
-      const { witness: w, prove: p, verify: v } = report.medianMs;
-      terminal.line(`${report.circuit}, ${report.rows} rows, ${report.backend}, ${pool.concurrency} at a time`);
-      terminal.line(
-        `${report.proofsPerSecond.toFixed(3)} proofs/s (${proofs} verified proofs in ${(wallMs / 1000).toFixed(1)} s)`,
-      );
-      terminal.line(`median ms: witness ${w.toFixed(0)}, prove ${p.toFixed(0)}, verify ${v.toFixed(0)}`);
-      terminal.line(`${report.cpu}, ${report.cores} cores, node ${report.node}`);
-    } finally {
-      await pool.close();
+  options: {
+    sizes: { type: "string" },
+    kinds: { type: "string" },
+    threads: { type: "string" },
+    runs: { type: "string" },
+    proofs: { type: "string" },
+    concurrency: { type: "string" },
+    json: { type: "boolean" },
+    out: { type: "string" },
+    html: { type: "string" },
+  },
+  positionals: ["LADDER"],
+  async run({ values, positionals, terminal, signal }) {
+    const ladder = positionals[0] ?? (values["proofs"] === undefined ? "all" : "pool");
+    const names = ladder === "all" ? Object.keys(LADDERS) : [ladder];
+    if (!Object.hasOwn(LADDERS, names[0]!)) {
+      throw new AnchorError("USAGE", `unknown ladder "${ladder}"; there are: ${Object.keys(LADDERS).join(", ")}, all`);
     }
+    const threads = integer(values, "threads", 1, availableParallelism(), availableParallelism());
+    onCores(threads, []); // whether that can be had is known now, not after an hour
+    const screen = values["json"] ? new Terminal(process.stderr) : terminal;
+    const status = nativeStatus();
+    const report: Report = {
+      format: "anchorproof/bench@1",
+      date: new Date().toISOString(),
+      commit: commit(),
+      version: (JSON.parse(await readFile(join(PACKAGE_ROOT, "package.json"), "utf8")) as { version: string }).version,
+      cpu: cpus()[0]?.model ?? "unknown",
+      cores: availableParallelism(),
+      memoryBytes: totalmem(),
+      node: process.version,
+      native: status.available ? `${status.engine} (${status.compiler})` : status.reason,
+      threads,
+      runs: integer(values, "runs", 1, 1000, 5),
+      notes: [],
+      preparations: [],
+      rows: [],
+    };
+    const settings: Settings = {
+      sizes: sizesOf(values, ladder),
+      kinds: kindsOf(values),
+      threads,
+      runs: report.runs,
+      proofs: integer(values, "proofs", 1, 1_000_000, 32),
+      concurrency: integer(values, "concurrency", 1, 256, threads),
+      externals: externals(process.env[EXTERNAL]),
+      native: status.available,
+      folder: await mkdtemp(join(tmpdir(), "anchorproof-bench-")),
+      signal,
+      onStep: (step, done) => (done === undefined ? screen.busy(step) : screen.progress(step, done)),
+    };
+    const results: Results = {
+      rows: (rows) => {
+        report.rows.push(...rows);
+        for (const line of table(rows)) screen.line(line);
+      },
+      preparation: (preparation) => {
+        report.preparations.push(preparation);
+        screen.line(preparationLine(preparation));
+      },
+      note: (note) => {
+        report.notes.push(note);
+        screen.line(note);
+      },
+    };
+    try {
+      screen.line(
+        `${report.cpu}, ${threads} of ${report.cores} cores, node ${report.node}, native core: ${report.native}`,
+      );
+      for (const name of names) await LADDERS[name]!(settings, results);
+    } finally {
+      await rm(settings.folder, { recursive: true, force: true });
+    }
+    if (values["json"]) terminal.line(pretty(report).trimEnd());
+    const [out, page] = [optional(values, "out"), optional(values, "html")];
+    if (out !== undefined) await writeWhole(out, pretty(report));
+    if (page !== undefined) await writeWhole(page, html(report));
   },
 };
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+/** @throws USAGE */
+function sizesOf(values: Values, ladder: string): number[] | undefined {
+  const text = optional(values, "sizes");
+  if (text === undefined) return undefined;
+  const [min, max] = OF_CIRCUITS.includes(ladder) ? [MIN_SIZE, MAX_SIZE] : [1, 24];
+  const sizes = text.split(",").map((item) => (/^\d{1,2}$/.test(item) ? Number(item) : Number.NaN));
+  if (!sizes.every((size) => size >= min && size <= max)) {
+    throw new AnchorError("USAGE", `--sizes takes powers of two from ${min} to ${max}, such as 14,17`);
+  }
+  return [...new Set(sizes)].sort((a, b) => a - b);
+}
+
+/** @throws USAGE */
+function kindsOf(values: Values): Kind[] {
+  const asked = (optional(values, "kinds") ?? KINDS.join()).split(",");
+  const known = KINDS.filter((kind) => asked.includes(kind));
+  if (known.length !== asked.length)
+    throw new AnchorError("USAGE", `--kinds takes ${KINDS.join(" and ")}, separated by a comma`);
+  return known;
+}
+
+/** @throws USAGE */
+function externals(text: string | undefined): ExternalProver[] {
+  const provers = (text ?? "")
+    .split(";")
+    .map((item) => item.trim())
+    .filter((item) => item !== "")
+    .map((item): ExternalProver => {
+      const [, name, line] = /^(?:([\w.-]+)=)?(.*)$/s.exec(item)!;
+      const command = line!.trim().split(/\s+/);
+      if (command[0] === "") throw new AnchorError("USAGE", `${EXTERNAL}: "${item}" names no command`);
+      return { name: name ?? basename(command[0]!), command };
+    });
+  const names = ["native", "native unprepared", "snarkjs", ...provers.map(({ name }) => name)];
+  if (new Set(names).size < names.length) {
+    throw new AnchorError("USAGE", `${EXTERNAL}: two provers have one name; write NAME=COMMAND`);
+  }
+  return provers;
+}
+
+/** The commit of a checkout, marked when files differ from it; "unknown" for an installed package. */
+function commit(): string {
+  const git = (...args: string[]) => spawnSync("git", args, { cwd: PACKAGE_ROOT, encoding: "utf8" });
+  // Asked for by its folder: a package in somebody's node_modules would be given their commit.
+  const top = git("rev-parse", "--show-toplevel", "HEAD");
+  const [folder, head] = (top.stdout ?? "").trim().split("\n");
+  if (top.status !== 0 || folder !== PACKAGE_ROOT.replace(/\/$/, "") || !head) return "unknown";
+  return git("status", "--porcelain").stdout ? `${head} with changes` : head;
 }

@@ -1,0 +1,69 @@
+/**
+ * What all ladders share: their settings, and rounds in which every implementation has its turn.
+ *
+ * @module
+ */
+import { throwIfAborted } from "../errors.js";
+import type { Kind } from "./circuits.js";
+import type { Preparation, Row } from "./report.js";
+import { rotate } from "./statistics.js";
+
+export interface ExternalProver {
+  name: string;
+  /** Called with ZKEY WTNS PROOF.json PUBLIC.json after it. */
+  command: readonly string[];
+}
+
+export interface Settings {
+  /** Sizes that were asked for; a ladder has its own otherwise. */
+  sizes: readonly number[] | undefined;
+  kinds: readonly Kind[];
+  threads: number;
+  /** Rounds. */
+  runs: number;
+  /** For the pool. */
+  proofs: number;
+  concurrency: number;
+  externals: readonly ExternalProver[];
+  /** Whether the C++ core is there. */
+  native: boolean;
+  /** For files of this run. */
+  folder: string;
+  signal: AbortSignal;
+  onStep: (step: string, done?: number) => void;
+}
+
+export interface Results {
+  rows(rows: Row[]): void;
+  preparation(preparation: Preparation): void;
+  note(note: string): void;
+}
+
+export interface Contestant {
+  name: string;
+  /** One run, checked; gives its time. */
+  run: () => Promise<number>;
+}
+
+/**
+ * Runs all contestants `runs` times, each round beginning with another one, after `warmUps` rounds that do not count.
+ *
+ * @returns samples by contestant, in its order
+ */
+export async function contest(
+  label: string,
+  contestants: readonly Contestant[],
+  { runs, signal, onStep }: Pick<Settings, "runs" | "signal" | "onStep">,
+  warmUps = 0,
+): Promise<number[][]> {
+  const samples = contestants.map((): number[] => []);
+  for (let round = -warmUps; round < runs; round++) {
+    for (const [index, { name, run }] of rotate([...contestants.entries()], Math.max(0, round))) {
+      throwIfAborted(signal);
+      onStep(`${label}: ${name}`, Math.max(0, round) / runs);
+      const ms = await run();
+      if (round >= 0) samples[index]!.push(ms);
+    }
+  }
+  return samples;
+}

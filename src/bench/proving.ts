@@ -1,0 +1,305 @@
+/**
+ * Ladders of whole proofs: proving cold and warm, verifying, verifying in batches.
+ *
+ * No timed proof counts unseen: each is verified outside the timed part by the JavaScript verifier in a process
+ * without the native core, each implementation's first one by snarkjs too, and its public signals must be those of
+ * the witness. One that fails ends the benchmark.
+ *
+ * @module
+ */
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { AnchorError, isAnchorError, toAnchorError } from "../errors.js";
+import { workerFile } from "../workers.js";
+import { type BenchCase, prepareCase } from "./circuits.js";
+import { type Contestant, contest, type Results, type Settings } from "./contest.js";
+import { BenchServer, onCores, runCommand } from "./processes.js";
+import { type Preparation, type Row, row, withRatios } from "./report.js";
+import type { Proven } from "./server.js";
+
+const SIZES = [10, 14, 17];
+const BATCHES = [10, 100];
+
+/** Verifies what others made. */
+class Referee {
+  readonly #javascript: BenchServer;
+  readonly #snarkjs: BenchServer;
+  readonly #seen = new Set<string>();
+
+  constructor({ threads, signal }: Settings) {
+    this.#javascript = new BenchServer("javascript", threads, signal);
+    this.#snarkjs = new BenchServer("snarkjs", threads, signal);
+  }
+
+  /** @throws PROOF_INVALID */
+  async check(name: string, of: BenchCase, proven: Proven): Promise<void> {
+    const refuse = (why: string): never => {
+      throw new AnchorError("PROOF_INVALID", `${name} on ${of.kind} 2^${of.size}: ${why}`);
+    };
+    if (String(proven.publicSignals) !== String(of.publicSignals)) refuse("the public signals are not the witness's");
+    const request = { key: of.verifyingKeyJson, proven: [proven], batch: false, threads: 1 };
+    const isValid = async (server: BenchServer) => {
+      const answer = await server.ask("verify", request).catch((error: AnchorError) => {
+        return isAnchorError(error, "PROOF_MALFORMED") ? refuse(error.message) : Promise.reject(error);
+      });
+      return answer.value === 1;
+    };
+    if (!(await isValid(this.#javascript))) refuse("the proof does not verify");
+    const first = `${name} ${of.kind} ${of.size}`;
+    if (this.#seen.has(first)) return;
+    this.#seen.add(first);
+    if (!(await isValid(this.#snarkjs))) refuse("snarkjs does not accept the proof");
+  }
+
+  close(): void {
+    this.#javascript.close();
+    this.#snarkjs.close();
+  }
+}
+
+function prepare(kind: BenchCase["kind"], size: number, { folder, signal, onStep }: Settings): Promise<BenchCase> {
+  return prepareCase(kind, size, folder, { signal, onStep });
+}
+
+function preparationOf(of: BenchCase): Preparation {
+  const { kind, size, rows, wires, zkeyBytes, compileMs, keyMs, witnessMs } = of;
+  return { circuit: kind, size, rows, wires, zkeyBytes, compileMs, developmentKeyMs: keyMs, witnessMs };
+}
+
+export async function proveLadder(settings: Settings, results: Results): Promise<void> {
+  const referee = new Referee(settings);
+  try {
+    for (const size of settings.sizes ?? SIZES) {
+      for (const kind of settings.kinds) {
+        const of = await prepare(kind, size, settings);
+        const prepared = join(settings.folder, `prepared-${kind}-${size}`);
+        const preparation = preparationOf(of);
+        const hasPrepared = settings.native && (await measureLoads(of, prepared, preparation, settings));
+        results.preparation(preparation);
+        results.rows(await proveCold(of, hasPrepared ? prepared : undefined, referee, settings));
+        results.rows(await proveWarm(of, hasPrepared ? prepared : undefined, referee, settings));
+        await rm(of.wtnsPath);
+        await rm(prepared, { recursive: true, force: true });
+      }
+    }
+  } finally {
+    referee.close();
+  }
+}
+
+/** Loads the key with and without a prepared key. @returns whether the core left a prepared key in the folder */
+async function measureLoads(
+  of: BenchCase,
+  prepared: string,
+  preparation: Preparation,
+  { threads, signal }: Settings,
+): Promise<boolean> {
+  const server = new BenchServer("native", threads, signal);
+  try {
+    const request = { zkey: of.zkeyPath, threads };
+    const plain = await server.ask("open", request);
+    preparation.nativeLoadMs = plain.ms;
+    preparation.nativeKeyBytes = plain.value.memoryBytes;
+    await mkdir(prepared);
+    const { ms } = await server.ask("open", { ...request, prepared });
+    const files = await readdir(prepared);
+    if (files.length === 0) return false;
+    preparation.preparedMs = ms;
+    const sizes = await Promise.all(files.map(async (name) => (await stat(join(prepared, name))).size));
+    preparation.preparedBytes = sizes.reduce((sum, bytes) => sum + bytes, 0);
+    return true;
+  } finally {
+    server.close();
+  }
+}
+
+/** A new process for each proof. */
+async function proveCold(
+  of: BenchCase,
+  prepared: string | undefined,
+  referee: Referee,
+  settings: Settings,
+): Promise<Row[]> {
+  const { threads, folder, signal } = settings;
+  const proofFile = join(folder, "proof.json");
+  const publicFile = join(folder, "public.json");
+  const files = [of.zkeyPath, of.wtnsPath, proofFile, publicFile];
+  const own = [process.execPath, workerFile("bench/proveOnce"), ...files, String(threads)];
+  const commands = [
+    ...(prepared === undefined ? [] : [{ name: "native", command: [...own, prepared] }]),
+    ...(settings.native ? [{ name: prepared === undefined ? "native" : "native unprepared", command: own }] : []),
+    { name: "snarkjs", command: [process.execPath, snarkjsCli(), "groth16", "prove", ...files] },
+    ...settings.externals.map(({ name, command }) => ({ name, command: [...command, ...files] })),
+  ];
+  const peaks = commands.map((): number | undefined => undefined);
+  const contestants = commands.map(({ name, command }, index): Contestant => {
+    const line = onCores(threads, command);
+    return {
+      name,
+      run: async () => {
+        // A prover that writes nothing must not live on the proof of the one before.
+        await Promise.all([proofFile, publicFile].map((file) => rm(file, { force: true })));
+        const { ms, peakBytes } = await runCommand(line, signal);
+        const proof = (await readJsonOf(name, proofFile)) as Proven["proof"];
+        await referee.check(name, of, {
+          // rapidsnark leaves the curve out.
+          proof: { ...proof, curve: proof.curve ?? "bn128" },
+          publicSignals: (await readJsonOf(name, publicFile)) as string[],
+        });
+        if (peakBytes !== undefined) peaks[index] = Math.max(peaks[index] ?? 0, peakBytes);
+        return ms;
+      },
+    };
+  });
+  const samples = await contest(`prove ${of.kind} 2^${of.size} cold`, contestants, settings);
+  return withRatios(
+    commands.map(({ name }, i) => row({ ...headOf(of, "cold", name, threads), ...peak(peaks[i]) }, samples[i]!)),
+  );
+}
+
+/** One process for each implementation, which has proved once before the clock starts. */
+async function proveWarm(
+  of: BenchCase,
+  prepared: string | undefined,
+  referee: Referee,
+  settings: Settings,
+): Promise<Row[]> {
+  const { threads, signal } = settings;
+  const names = settings.native ? (["native", "snarkjs"] as const) : (["snarkjs"] as const);
+  const servers = names.map((name) => new BenchServer(name, threads, signal));
+  try {
+    const request = { zkey: of.zkeyPath, wtns: of.wtnsPath, threads };
+    if (settings.native) {
+      await servers[0]!.ask("open", { zkey: of.zkeyPath, threads, ...(prepared !== undefined && { prepared }) });
+    }
+    const contestants = names.map((name, i): Contestant => {
+      return {
+        name,
+        run: async () => {
+          const { ms, value } = await servers[i]!.ask("prove", request);
+          await referee.check(name, of, value);
+          return ms;
+        },
+      };
+    });
+    const samples = await contest(`prove ${of.kind} 2^${of.size} warm`, contestants, settings, 1);
+    return withRatios(
+      names.map((name, i) =>
+        row({ ...headOf(of, "warm", name, threads), ...peak(servers[i]!.peakBytes) }, samples[i]!),
+      ),
+    );
+  } finally {
+    for (const server of servers) server.close();
+  }
+}
+
+function headOf(of: BenchCase, mode: "cold" | "warm", implementation: string, threads: number) {
+  const extra = { rows: of.rows };
+  return { bench: "prove", mode, implementation, circuit: of.kind, size: of.size, threads, extra };
+}
+
+function peak(bytes: number | undefined): { peakBytes?: number } {
+  return bytes === undefined ? {} : { peakBytes: bytes };
+}
+
+function snarkjsCli(): string {
+  return join(createRequire(import.meta.url).resolve("snarkjs"), "..", "cli.cjs");
+}
+
+async function readJsonOf(name: string, file: string): Promise<unknown> {
+  try {
+    // Some provers pad with zero bytes.
+    return JSON.parse((await readFile(file, "utf8")).replace(/\0+$/, ""));
+  } catch (error) {
+    throw toAnchorError(error, "PROVE_FAILED", `${name} wrote no valid ${file}`);
+  }
+}
+
+/** Proofs of the smallest circuit to verify: their size does not matter. */
+async function proofsToVerify(count: number, settings: Settings): Promise<{ of: BenchCase; proven: Proven[] }> {
+  const of = await prepare("poseidon", 10, settings);
+  const server = new BenchServer(settings.native ? "native" : "snarkjs", settings.threads, settings.signal);
+  try {
+    const request = { zkey: of.zkeyPath, wtns: of.wtnsPath, threads: settings.threads };
+    if (settings.native) await server.ask("open", request);
+    const proven: Proven[] = [];
+    for (let i = 0; i < count; i++) {
+      settings.onStep("making proofs to verify", i / count);
+      proven.push((await server.ask("prove", request)).value);
+    }
+    return { of, proven };
+  } finally {
+    server.close();
+  }
+}
+
+export async function verifyLadder(settings: Settings, results: Results): Promise<void> {
+  const { of, proven } = await proofsToVerify(1, settings);
+  const names = settings.native ? (["native", "javascript", "snarkjs"] as const) : (["javascript", "snarkjs"] as const);
+  await verifyContest(
+    names.map((name) => ({ name, server: name, batch: false })),
+    of,
+    proven,
+    "verify",
+    0,
+    settings,
+    results,
+  );
+}
+
+export async function batchLadder(settings: Settings, results: Results): Promise<void> {
+  if (!settings.native) return results.note("batch: the native core is missing, and nothing else verifies in batches");
+  const { of, proven } = await proofsToVerify(Math.max(...BATCHES), settings);
+  for (const count of BATCHES) {
+    const entrants: Entrant[] = [
+      { name: "native", server: "native", batch: true },
+      { name: "native one by one", server: "native", batch: false },
+      { name: "snarkjs one by one", server: "snarkjs", batch: false },
+    ];
+    await verifyContest(entrants, of, proven.slice(0, count), "batch", count, settings, results);
+  }
+}
+
+interface Entrant {
+  name: string;
+  server: "native" | "javascript" | "snarkjs";
+  batch: boolean;
+}
+
+async function verifyContest(
+  entrants: readonly Entrant[],
+  of: BenchCase,
+  proven: Proven[],
+  bench: "verify" | "batch",
+  size: number,
+  settings: Settings,
+  results: Results,
+): Promise<void> {
+  const { threads, signal } = settings;
+  const servers = entrants.map(({ server }) => new BenchServer(server, threads, signal));
+  try {
+    const contestants = entrants.map(({ name, batch }, i): Contestant => {
+      return {
+        name,
+        run: async () => {
+          const request = { key: of.verifyingKeyJson, proven, batch, threads };
+          const { ms, value } = await servers[i]!.ask("verify", request);
+          if (value !== proven.length) {
+            throw new AnchorError("PROOF_INVALID", `${name} accepts ${value} of ${proven.length} valid proofs`);
+          }
+          return ms;
+        },
+      };
+    });
+    const samples = await contest(bench, contestants, settings, 2);
+    const rows = entrants.map(({ name }, i) => {
+      const head = { bench, implementation: name, circuit: "groth16", size, threads, ...peak(servers[i]!.peakBytes) };
+      const of = row(head, samples[i]!);
+      return bench === "batch" ? { ...of, extra: { perProofMs: of.medianMs / proven.length } } : of;
+    });
+    results.rows(withRatios(rows));
+  } finally {
+    for (const server of servers) server.close();
+  }
+}

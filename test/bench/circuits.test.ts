@@ -1,0 +1,120 @@
+/** The benchmark's circuits compute what their names say, and fill their domains. */
+import { createHash } from "node:crypto";
+import { readFile, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { poseidon2 } from "poseidon-lite";
+import { describe, expect, it } from "vitest";
+import { benchCircuit, KINDS, type Kind, prepareCase } from "../../src/bench/circuits.js";
+import { compileCircuit } from "../../src/circuit/compile.js";
+import { readR1cs, rowHolds } from "../../src/circuit/r1cs.js";
+import { calculateWitness } from "../../src/circuit/witness.js";
+import { poseidonParameters } from "../../src/field/poseidon.js";
+import { PACKAGE_ROOT } from "../../src/paths.js";
+import { code, temporaryFolder } from "../circuit/support.js";
+
+const words = (bytes: Uint8Array) =>
+  Array.from({ length: bytes.length / 4 }, (_, i) => BigInt(Buffer.from(bytes).readUInt32BE(4 * i)));
+
+/** FIPS 180-4, section 5.1.1. */
+function padded(message: string): Buffer {
+  const text = Buffer.from(message);
+  const blocks = Buffer.alloc(64 * Math.ceil((text.length + 9) / 64));
+  text.copy(blocks);
+  blocks[text.length] = 0x80;
+  blocks.writeBigUInt64BE(BigInt(8 * text.length), blocks.length - 8);
+  return blocks;
+}
+
+async function sha256(message: string): Promise<string> {
+  const blocks = padded(message);
+  const template = await readFile(join(PACKAGE_ROOT, "bench", "circuits", "sha256_steps.circom"), "utf8");
+  const source = `${template}\ncomponent main = Sha256Steps(${blocks.length});\n`;
+  const { wasmPath } = await compileCircuit({ name: "sha256", source });
+  const witness = await calculateWitness(wasmPath, { word: words(blocks) });
+  return witness
+    .slice(1, 3)
+    .map((half) => half.toString(16).padStart(32, "0"))
+    .join("");
+}
+
+describe("sha256_steps", () => {
+  // 64 steps a block, so a message of n bytes of padded blocks takes n steps.
+  it.each(["abc", "", "x".repeat(55), "two blocks: ".repeat(7)])(
+    "with whole blocks is SHA-256: %j",
+    async (message) => {
+      expect(await sha256(message)).toBe(createHash("sha256").update(message).digest("hex"));
+    },
+  );
+});
+
+describe("poseidon_chain", () => {
+  it("links circomlib's Poseidon(2)", async () => {
+    const { circuit, inputs } = await benchCircuit("poseidon", 10);
+    const { wasmPath } = await compileCircuit(circuit);
+    const links = Number(/poseidon-chain-(\d+)/.exec(circuit.name)![1]);
+    expect(links).toBe(2);
+    let hash = 1n;
+    for (let i = 0; i < links; i++) hash = poseidon2([hash, 2n]);
+    expect(inputs).toEqual({ seed: [1n, 2n] });
+    expect((await calculateWitness(wasmPath, inputs))[1]).toBe(hash);
+  });
+
+  it("the constants are circomlib's published ones, for any number of inputs", async () => {
+    const path = createRequire(import.meta.url).resolve("circomlib/circuits/poseidon_constants_old.circom");
+    const published = await readFile(path, "utf8");
+    for (let inputs = 1; inputs <= 16; inputs++) {
+      const branch = (name: string) => {
+        const body = published.slice(published.indexOf(`function ${name}(t)`));
+        const start = body.indexOf(`t == ${inputs + 1})`);
+        return [...body.slice(start, body.indexOf("}", start)).matchAll(/0x[0-9a-f]+|\d{20,}/g)].map(([value]) =>
+          BigInt(value),
+        );
+      };
+      const { constants, mds } = poseidonParameters(inputs);
+      expect(constants.flat(), `${inputs} inputs`).toEqual(branch("POSEIDON_C"));
+      expect(mds.flat(), `${inputs} inputs`).toEqual(branch("POSEIDON_M"));
+    }
+  });
+
+  it.each([0, 17, 1.5])("there is no instance with %d inputs", (inputs) => {
+    expect(() => poseidonParameters(inputs)).toThrow(code("INPUT_INVALID"));
+  });
+});
+
+describe("benchCircuit", () => {
+  it.each(
+    KINDS.flatMap((kind): [Kind, number][] => [
+      [kind, 10],
+      [kind, 12],
+    ]),
+  )("%s fills 2^%i rows, and its witness satisfies every one", async (kind, size) => {
+    const { circuit, inputs } = await benchCircuit(kind, size);
+    const compiled = await compileCircuit(circuit);
+    const inKey = compiled.rows + compiled.publicSignals + 1;
+    expect(inKey).toBeLessThanOrEqual(2 ** size);
+    expect(inKey).toBeGreaterThan(0.8 * 2 ** size);
+    const r1cs = readR1cs(await readFile(compiled.r1csPath));
+    const witness = await calculateWitness(compiled.wasmPath, inputs);
+    const violated = Array.from({ length: r1cs.constraints }, (_, row) => row).filter(
+      (row) => !rowHolds(r1cs, witness, row),
+    );
+    expect(violated).toEqual([]);
+    const bits = witness.filter((value) => value < 2n).length / witness.length;
+    if (kind === "sha256") expect(bits).toBeGreaterThan(0.9);
+    else expect(bits).toBeLessThan(0.1);
+  });
+
+  it("names the public signals that a proof must show", async () => {
+    const folder = await temporaryFolder();
+    const of = await prepareCase("sha256", 10, folder);
+    const witness = await calculateWitness(of.wasmPath, of.inputs);
+    expect(of.publicSignals).toEqual(witness.slice(1, 3));
+    expect(of.publicSignals.length).toBe(of.verifyingKey.nPublic);
+    await rm(of.wtnsPath);
+  });
+
+  it.each([9, 21, 14.5, Number.NaN])("refuses a size of %d", async (size) => {
+    await expect(benchCircuit("poseidon", size)).rejects.toThrow(code("INPUT_INVALID"));
+  });
+});

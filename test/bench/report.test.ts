@@ -1,0 +1,100 @@
+import { describe, expect, it } from "vitest";
+import { html, type Report, row, table, withRatios } from "../../src/bench/report.js";
+import { median, percentile, rotate } from "../../src/bench/statistics.js";
+
+describe("statistics", () => {
+  it("interpolates percentiles, in any order of samples", () => {
+    expect(percentile([30, 10, 20], 0.5)).toBe(20);
+    expect(percentile([4, 1, 3, 2], 0.5)).toBe(2.5);
+    expect(percentile([0, 100], 0.9)).toBeCloseTo(90);
+    expect([0, 1].map((share) => percentile([7, 5, 9], share))).toEqual([5, 9]);
+    expect(median([3])).toBe(3);
+    expect(median([])).toBeNaN();
+  });
+
+  it("gives everyone the first turn equally often", () => {
+    const first = [0, 1, 2, 3, 4, 5].map((round) => rotate(["a", "b", "c"], round)[0]);
+    expect(first).toEqual(["a", "b", "c", "a", "b", "c"]);
+    expect(rotate(["a", "b", "c"], 4)).toEqual(["b", "c", "a"]);
+    expect(rotate([], 3)).toEqual([]);
+  });
+});
+
+const head = { bench: "prove", mode: "cold", circuit: "poseidon", size: 10, threads: 2 } as const;
+const rows = withRatios([
+  row({ ...head, implementation: "native", peakBytes: 12 * 1024 * 1024, extra: { rows: 870 } }, [10, 20, 40]),
+  row({ ...head, implementation: "<script>alert(1)</script>" }, [30, 30, 400]),
+]);
+
+describe("row", () => {
+  it("keeps samples in the order of the rounds, and compares within rounds", () => {
+    const [native, other] = rows;
+    expect(native).toMatchObject({ medianMs: 20, p50: 20, minMs: 10, samples: [10, 20, 40], ratio: 1 });
+    // 3, 1.5 and 10 times: not the ratio of the medians.
+    expect(other!.ratio).toBe(3);
+    expect(other!.p90).toBeCloseTo(326);
+    expect(other).not.toHaveProperty("peakBytes");
+  });
+});
+
+const report: Report = {
+  format: "anchorproof/bench@1",
+  date: "2026-01-01T00:00:00.000Z",
+  commit: "abc",
+  version: "0.1.0",
+  cpu: 'A "CPU" & <more>',
+  cores: 2,
+  memoryBytes: 2 ** 34,
+  node: "v20",
+  native: "portable",
+  threads: 2,
+  runs: 3,
+  notes: ["a <note>"],
+  preparations: [
+    {
+      circuit: "poseidon",
+      size: 10,
+      rows: 870,
+      wires: 873,
+      zkeyBytes: 1e6,
+      compileMs: 1,
+      developmentKeyMs: 2,
+      witnessMs: 3,
+    },
+  ],
+  rows,
+};
+
+describe("html", () => {
+  const page = html(report);
+
+  it("needs nothing from elsewhere and runs nothing", () => {
+    expect(page).not.toMatch(/<script|<link|<img|<iframe|@import|url\(|\bsrc=|\bhref=|\bon\w+=|https?:/i);
+  });
+
+  it("shows names as text, wherever they come from", () => {
+    expect(page).toContain("&#60;script&#62;alert(1)");
+    expect(page).toContain("A &#34;CPU&#34; &#38; &#60;more&#62;");
+  });
+
+  it("plots every sample inside its frame", () => {
+    const dots = [...page.matchAll(/<circle cx="([\d.]+)" cy="([\d.]+)"/g)];
+    expect(dots).toHaveLength(6);
+    for (const [, x, y] of dots) {
+      expect(Number(x)).toBeGreaterThan(0);
+      expect(Number(x)).toBeLessThan(460);
+      expect(Number(y)).toBeGreaterThanOrEqual(34);
+      expect(Number(y)).toBeLessThanOrEqual(266);
+    }
+    expect(page).not.toMatch(/NaN|undefined|Infinity/);
+  });
+});
+
+describe("table", () => {
+  it("has a line for each row, in whole numbers where they are whole", () => {
+    const lines = table(rows);
+    expect(lines[0]).toBe("prove poseidon 2^10 cold");
+    expect(lines).toHaveLength(4);
+    expect(lines[2]).toMatch(/native +20\.0 ms +10\.0 ms .* 1\.00 × +12 MB +rows 870$/);
+  });
+});

@@ -1,0 +1,112 @@
+/** `anchorproof bench` as a process. */
+import { execFile, spawn } from "node:child_process";
+import { readdir, readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { PACKAGE_ROOT } from "../../src/paths.js";
+import { temporaryFolder } from "../circuit/support.js";
+
+const MAIN = join(PACKAGE_ROOT, "dist", "cli", "main.js");
+
+interface Run {
+  status: number;
+  out: string;
+  err: string;
+}
+
+function bench(args: readonly string[], environment: Record<string, string> = {}): Promise<Run> {
+  return new Promise((resolve) => {
+    const env = { ...process.env, ANCHORPROOF_DEBUG: "", ...environment };
+    execFile(process.execPath, [MAIN, "bench", ...args], { env, maxBuffer: 1 << 26 }, (error, out, err) => {
+      resolve({ status: error ? Number(error.code) : 0, out, err });
+    });
+  });
+}
+
+describe("bench", () => {
+  it.each([
+    [["nope"]],
+    [["prove", "more"]],
+    [["toString"]],
+    [["--sizes", "14"], { ANCHORPROOF_BENCH_PROVER: "a=" }],
+    [["prove", "--sizes", "9"]],
+    [["prove", "--sizes", "21"]],
+    [["pool", "--sizes", "10,,12"]],
+    [["msm", "--sizes", "25"]],
+    [["msm", "--sizes", ""]],
+    [["prove", "--kinds", "poseidon,keccak"]],
+    [["prove", "--kinds", ""]],
+    [["prove", "--threads", "0"]],
+    [["prove", "--threads", "1000"]],
+    [["prove", "--runs", "0"]],
+    [["pool", "--proofs", "-1"]],
+    [["pool", "--concurrency", "1e3"]],
+    [["prove"], { ANCHORPROOF_BENCH_PROVER: "snarkjs=/bin/true" }],
+    [["prove"], { ANCHORPROOF_BENCH_PROVER: "/bin/true;/usr/bin/true" }],
+  ] as [string[], Record<string, string>?][])("refuses %j before it begins", async (args, environment) => {
+    const { status, out, err } = await bench(args, environment);
+    expect({ status, out }).toEqual({ status: 1, out: "" });
+    expect(err).toMatch(/^error USAGE: /m);
+  });
+
+  it("prints one JSON document, and writes the same and a page", async () => {
+    const folder = await temporaryFolder();
+    const [json, page] = [join(folder, "report.json"), join(folder, "report.html")];
+    const args = [
+      "pool",
+      "--sizes",
+      "10",
+      "--kinds",
+      "poseidon",
+      "--proofs",
+      "3",
+      "--json",
+      "--out",
+      json,
+      "--html",
+      page,
+    ];
+    const { status, out, err } = await bench(args);
+    expect({ status, err }).toMatchObject({ status: 0, err: expect.stringContaining("pool poseidon 2^10") });
+    const report = JSON.parse(out);
+    expect(report).toMatchObject({ format: "anchorproof/bench@1", runs: 5, notes: [] });
+    expect(report.cpu).not.toBe("");
+    expect(report.commit).toMatch(/^[0-9a-f]{40}( with changes)?$|^unknown$/);
+    for (const row of report.rows) {
+      expect(row).toMatchObject({ bench: "pool", circuit: "poseidon", size: 10 });
+      expect(["native", "snarkjs"]).toContain(row.implementation);
+      expect(row.samples).toHaveLength(3);
+      expect(row.extra.proofsPerSecond).toBeGreaterThan(0);
+      expect(row.extra.endMB).toBeGreaterThan(0);
+    }
+    expect(report.rows.at(-1).implementation).toBe("snarkjs");
+    expect(JSON.parse(await readFile(json, "utf8"))).toEqual(report);
+    expect(await readFile(page, "utf8")).toMatch(/^<!doctype html>[\s\S]*<svg[\s\S]*<\/html>\n$/);
+  });
+
+  it("without the native core, the others still race", async () => {
+    const { status, out } = await bench(["field", "--runs", "1"], { ANCHORPROOF_NATIVE: "off" });
+    expect(status).toBe(0);
+    expect(out).toContain("ANCHORPROOF_NATIVE is off");
+    expect(out).toMatch(/javascript .*\n.*snarkjs /);
+    expect(out).not.toMatch(/^ {2}native/m);
+  });
+
+  it("ends soon when it is stopped, and leaves no files", async () => {
+    const before = (await readdir(tmpdir())).filter((name) => name.startsWith("anchorproof-bench-"));
+    const child = spawn(process.execPath, [MAIN, "bench", "poseidon", "--runs", "1000"], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let err = "";
+    child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
+    // The header comes when the run has begun.
+    await new Promise((resolve) => child.stdout.once("data", resolve));
+    child.kill("SIGINT");
+    const status = await new Promise((resolve) => child.on("exit", resolve));
+    expect(status).toBe(130);
+    expect(err).toMatch(/^error ABORTED: /m);
+    const after = (await readdir(tmpdir())).filter((name) => name.startsWith("anchorproof-bench-"));
+    expect(after.filter((name) => !before.includes(name))).toEqual([]);
+  });
+});
