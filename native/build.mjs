@@ -5,8 +5,9 @@
 //     node native/build.mjs check            prints what is built and what a build would use, and builds nothing
 //
 // With --json, `build` prints one line of JSON, as `check` always does. What is compiled is copied into a workshop in
-// native/build, and the result renamed into place: a process that has the old one open keeps it, and a build that fails
-// leaves it. The addon carries a digest of its sources and settings, so an unchanged tree is not compiled again.
+// native/build, and the results, the addon and the executable, renamed into place: a process that has the old ones open
+// keeps them, and a build that fails leaves them. Both carry a digest of their sources and settings, so an unchanged tree
+// is not compiled again.
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
@@ -17,7 +18,15 @@ import { fileURLToPath } from "node:url";
 
 const NATIVE = dirname(fileURLToPath(import.meta.url));
 const OUT = join(NATIVE, "build");
-const ADDON = join(OUT, "Release", "anchorproof.node");
+const RELEASE = join(OUT, "Release");
+/** What each result is called, and the command by which it tells its digest, so that a damaged one ends on its own. */
+const RESULTS = [
+  {
+    name: "anchorproof.node",
+    ask: (file) => [process.execPath, "-e", "process.stdout.write(require(process.argv[1]).build)", file],
+  },
+  { name: "anchorproof-prover", ask: (file) => [file, "--build"] },
+];
 /** Of the last build that failed. */
 const LOG = join(OUT, "build.log");
 /** Settings of the environment that change the result. */
@@ -105,23 +114,30 @@ function checkTools() {
   return found;
 }
 
-/** What an addon says of itself, read by a process of its own: a damaged one must not take this one along. */
-function inspect(addon) {
-  const script =
-    "const { version, build } = require(process.argv[1]); process.stdout.write(JSON.stringify({ version, build }))";
-  const run = spawnSync(process.execPath, ["-e", script, addon], { encoding: "utf8", timeout: 60_000 });
-  if (run.status === 0) return JSON.parse(run.stdout);
-  const reason = /^\w*Error: (.*)$/m.exec(run.stderr ?? "")?.[1] ?? `it ends its process (${run.signal ?? run.status})`;
-  return { error: reason };
+/** Why what lies in a folder is not the build of that name; `undefined` when it is. */
+function faultOf(folder, id) {
+  for (const { name, ask } of RESULTS) {
+    const [command, ...args] = ask(join(folder, name));
+    const run = spawnSync(command, args, { encoding: "utf8", timeout: 60_000 });
+    if (run.status === 0 && run.stdout.trim() === id) continue;
+    const reason =
+      run.status === 0
+        ? "it has another digest"
+        : (run.error?.message ??
+          /^\w*Error: (.*)$/m.exec(run.stderr)?.[1] ??
+          `it ends its process (${run.signal ?? run.status})`);
+    return `${name}: ${reason}`;
+  }
+  return undefined;
 }
 
-function built() {
-  return fs.existsSync(ADDON) ? inspect(ADDON) : undefined;
+function isBuilt(id) {
+  return RESULTS.every(({ name }) => fs.existsSync(join(RELEASE, name))) && faultOf(RELEASE, id) === undefined;
 }
 
 function makeWorkshop() {
   try {
-    fs.mkdirSync(join(OUT, "Release"), { recursive: true });
+    fs.mkdirSync(RELEASE, { recursive: true });
     for (const name of fs.readdirSync(OUT)) {
       const folder = join(OUT, name);
       if (!name.startsWith("work-")) continue;
@@ -192,7 +208,7 @@ async function build(force) {
   let logFile;
   try {
     const id = buildId();
-    if (!force && built()?.build === id) return { ok: true, message: "the native core is up to date" };
+    if (!force && isBuilt(id)) return { ok: true, message: "the native core is up to date" };
     const found = checkTools();
     packageFolder("node-gyp");
     workshop = makeWorkshop();
@@ -204,10 +220,10 @@ async function build(force) {
     } finally {
       fs.closeSync(log);
     }
-    const made = join(workshop, "build", "Release", "anchorproof.node");
-    const { build: compiled, error } = inspect(made);
-    if (compiled !== id) throw new BuildError(`what was built cannot be loaded: ${error ?? "it has another digest"}`);
-    fs.renameSync(made, ADDON);
+    const made = join(workshop, "build", "Release");
+    const fault = faultOf(made, id);
+    if (fault) throw new BuildError(`what was built cannot be loaded: ${fault}`);
+    for (const { name } of RESULTS) fs.renameSync(join(made, name), join(RELEASE, name));
     fs.rmSync(LOG, { force: true });
     return { ok: true, message: `the native core is built (${((performance.now() - started) / 1000).toFixed(1)} s)` };
   } catch (error) {
@@ -248,7 +264,7 @@ function check() {
   let current = false;
   try {
     const id = buildId();
-    current = built()?.build === id;
+    current = isBuilt(id);
     checkTools();
     packageFolder("node-gyp");
   } catch (error) {

@@ -14,9 +14,9 @@ class EngineOfTarget : public Engine {
 
   const char* name() const override { return name_; }
 
-  std::unique_ptr<ProvingKey> openProvingKey(const std::string& path, const std::string&,
+  std::unique_ptr<ProvingKey> openProvingKey(const std::string& path, const std::string& prepared,
                                              const Control& control) const override {
-    return std::make_unique<Groth16Key>(path, control);
+    return std::make_unique<Groth16Key>(path, prepared, control);
   }
 
   std::unique_ptr<VerifyingKey> openVerifyingKey(Bytes key) const override {

@@ -28,8 +28,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include <sys/mman.h>
-
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif

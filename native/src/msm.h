@@ -353,6 +353,8 @@ struct WindowTable {
 template <class F>
 class Msm {
  public:
+  static constexpr unsigned MIN_WINDOW = 4, MAX_WINDOW = 20;  // bits
+
   // points: those of all sources, one after the other; fewer than 2^31, multiples included. They outlive this object.
   Msm(const Affine<F>* points, std::vector<ScalarSource> sources, unsigned threads, WindowTable table = {})
       : points_(points), sources_(std::move(sources)) {
@@ -452,8 +454,8 @@ class Msm {
     oneTasks_ = (ones_.size() + ONES - 1) / ONES;
   }
 
-  // Scalars up to this never leave the first window, whatever its width (at least MIN_WINDOW bits).
-  static constexpr unsigned MIN_WINDOW = 4, MAX_WINDOW = 20;
+  // Scalars up to this never leave the first window, whatever its width.
+
   static constexpr u64 SMALL = 1 << (MIN_WINDOW - 1);
 
   void choose(unsigned threads, WindowTable table) {

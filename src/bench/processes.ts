@@ -9,6 +9,7 @@ import { accessSync, constants, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { delimiter, join } from "node:path";
 import { AnchorError, type ErrorCode, toAnchorError } from "../errors.js";
+import { NATIVE_PROVER } from "../field/native.js";
 import { workerFile } from "../workers.js";
 import type { Implementation, Operations, ServerReply } from "./server.js";
 
@@ -34,14 +35,47 @@ function findProgram(name: string): string | undefined {
   return (process.env["PATH"] ?? "")
     .split(delimiter)
     .map((folder) => join(folder, name))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
+    .find(isProgram);
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The native core as programs that prove once, the one that counts first. Without the executable that is Node.
+ *
+ * @param files key, witness, and where the proof and its public signals go
+ */
+export function nativeProvers(
+  files: readonly string[],
+  threads: number,
+  prepared: string | undefined,
+): { name: string; command: string[] }[] {
+  const own = [NATIVE_PROVER, ...files, "--threads", String(threads)];
+  const node = [process.execPath, workerFile("bench/proveOnce"), ...files, String(threads)];
+  const programs = hasNativeProver()
+    ? [
+        { name: "native", command: own, folder: ["--prepared"] },
+        { name: "native-node", command: node, folder: [] },
+      ]
+    : [{ name: "native", command: node, folder: [] }];
+  if (prepared === undefined) return programs.map(({ name, command }) => ({ name, command }));
+  const [first] = programs as [(typeof programs)[0]];
+  return [
+    ...programs.map(({ name, command, folder }) => ({ name, command: [...command, ...folder, prepared] })),
+    { name: "native unprepared", command: first.command },
+  ];
+}
+
+/** Whether the executable is there. */
+export function hasNativeProver(): boolean {
+  return isProgram(NATIVE_PROVER);
 }
 
 /** Numbers of the cores that this process may use. */

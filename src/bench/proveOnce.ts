@@ -1,6 +1,7 @@
 /**
- * Proves once with the native core and ends: `node proveOnce.js ZKEY WTNS PROOF.json PUBLIC.json [THREADS [PREPARED]]`,
- * the interface of rapidsnark's `prover`. The benchmark's cold runs start it; it loads nothing that it does not need.
+ * Proves once with the native core in Node and ends: `node proveOnce.js ZKEY WTNS PROOF.json PUBLIC.json
+ * [THREADS [PREPARED]]`. The benchmark's cold runs start it beside the executable `anchorproof-prover`; it loads
+ * nothing that it does not need.
  *
  * The proof is not verified here: the benchmark verifies every proof of every prover itself.
  *

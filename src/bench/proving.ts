@@ -11,10 +11,9 @@ import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { AnchorError, isAnchorError, toAnchorError } from "../errors.js";
-import { workerFile } from "../workers.js";
 import { type BenchCase, prepareCase } from "./circuits.js";
 import { type Contestant, contest, type Results, type Settings } from "./contest.js";
-import { BenchServer, onCores, runCommand } from "./processes.js";
+import { BenchServer, hasNativeProver, nativeProvers, onCores, runCommand } from "./processes.js";
 import { type Preparation, type Row, row, withRatios } from "./report.js";
 import type { Proven } from "./server.js";
 
@@ -68,6 +67,9 @@ function preparationOf(of: BenchCase): Preparation {
 }
 
 export async function proveLadder(settings: Settings, results: Results): Promise<void> {
+  if (settings.native && !hasNativeProver()) {
+    results.note("prove: the executable anchorproof-prover is missing; the cold native rows start Node");
+  }
   const referee = new Referee(settings);
   try {
     for (const size of settings.sizes ?? SIZES) {
@@ -125,10 +127,8 @@ async function proveCold(
   const proofFile = join(folder, "proof.json");
   const publicFile = join(folder, "public.json");
   const files = [of.zkeyPath, of.wtnsPath, proofFile, publicFile];
-  const own = [process.execPath, workerFile("bench/proveOnce"), ...files, String(threads)];
   const commands = [
-    ...(prepared === undefined ? [] : [{ name: "native", command: [...own, prepared] }]),
-    ...(settings.native ? [{ name: prepared === undefined ? "native" : "native unprepared", command: own }] : []),
+    ...(settings.native ? nativeProvers(files, threads, prepared) : []),
     { name: "snarkjs", command: [process.execPath, snarkjsCli(), "groth16", "prove", ...files] },
     ...settings.externals.map(({ name, command }) => ({ name, command: [...command, ...files] })),
   ];

@@ -165,7 +165,7 @@ function externals(text: string | undefined): ExternalProver[] {
       if (command[0] === "") throw new AnchorError("USAGE", `${EXTERNAL}: "${item}" names no command`);
       return { name: name ?? basename(command[0]!), command };
     });
-  const names = ["native", "native unprepared", "snarkjs", ...provers.map(({ name }) => name)];
+  const names = ["native", "native unprepared", "native-node", "snarkjs", ...provers.map(({ name }) => name)];
   if (new Set(names).size < names.length) {
     throw new AnchorError("USAGE", `${EXTERNAL}: two provers have one name; write NAME=COMMAND`);
   }

@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { AnchorError, throwIfAborted } from "../errors.js";
-import { NATIVE_ADDON, type NativeStatus, nativeStatus } from "../field/native.js";
+import { NATIVE_ADDON, NATIVE_PROVER, type NativeStatus, nativeStatus } from "../field/native.js";
 import { PACKAGE_ROOT } from "../paths.js";
 import { type Command, pretty } from "./command.js";
 
@@ -46,13 +47,15 @@ ANCHORPROOF_NATIVE forces one engine (portable, adx, ifma) or JavaScript (off).
     const status = nativeStatus();
     const { current, ...toolchain } = (await buildScript(["check"], signal)) as Check;
     if (values["json"]) {
-      return terminal.line(pretty({ ...status, addon: NATIVE_ADDON, current, toolchain }).trimEnd());
+      const files = { addon: NATIVE_ADDON, prover: proverFile() ?? null };
+      return terminal.line(pretty({ ...status, ...files, current, toolchain }).trimEnd());
     }
     terminal.line(describe(status));
     if (status.available) {
       terminal.line(`engines    ${status.engines.join(", ")}`);
       terminal.line(`processor  ${status.cpuFeatures.join(", ") || "no feature that an engine uses"}`);
       terminal.line(`built by   ${status.compiler}`);
+      terminal.line(`prover     ${proverFile() ?? "missing (anchorproof native build)"}`);
       if (!current) terminal.line("its sources or settings have changed since (anchorproof native build)");
     }
     terminal.line(`compiler   ${toolchain.compiler ?? "none"}`);
@@ -69,6 +72,11 @@ interface Check {
   compiler: string | null;
   make: string | null;
   python: string | null;
+}
+
+/** The program that stands in for rapidsnark's `prover`; `undefined` when it is not built. */
+function proverFile(): string | undefined {
+  return existsSync(NATIVE_PROVER) ? NATIVE_PROVER : undefined;
 }
 
 function describe(status: NativeStatus): string {

@@ -177,6 +177,9 @@ export type NativeStatus =
 /** Where the build puts the addon. */
 export const NATIVE_ADDON = join(PACKAGE_ROOT, "native", "build", "Release", "anchorproof.node");
 
+/** The prover as a program, which is built with the addon. */
+export const NATIVE_PROVER = join(PACKAGE_ROOT, "native", "build", "Release", "anchorproof-prover");
+
 type Addon = NativeCore & { version: unknown; build: string };
 type Loaded = { core?: NativeCore; status: NativeStatus };
 

@@ -4,7 +4,7 @@ import { cp, mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { NATIVE_ADDON, NATIVE_ENGINES, nativeCore } from "../../src/field/native.js";
+import { NATIVE_ADDON, NATIVE_ENGINES, NATIVE_PROVER, nativeCore } from "../../src/field/native.js";
 import { PACKAGE_ROOT } from "../../src/paths.js";
 import { temporaryFolder } from "../circuit/support.js";
 
@@ -119,7 +119,7 @@ describe.skipIf(process.env["ANCHORPROOF_NATIVE"] === "off")("with the core", ()
     const core = nativeCore()!;
     const { engines, cpuFeatures } = core.info();
     const json = JSON.parse((await anchorproof(PACKAGE_ROOT, ["native", "status", "--json"])).out);
-    expect(json).toMatchObject({ available: true, engines, cpuFeatures, addon: NATIVE_ADDON });
+    expect(json).toMatchObject({ available: true, engines, cpuFeatures, addon: NATIVE_ADDON, prover: NATIVE_PROVER });
     expect(json.build).toMatch(/^s[0-9a-f]{32}$/);
     for (const name of NATIVE_ENGINES) {
       const { status, out, err } = await anchorproof(PACKAGE_ROOT, ["native", "status"], { ANCHORPROOF_NATIVE: name });
@@ -136,6 +136,12 @@ describe.skipIf(process.env["ANCHORPROOF_NATIVE"] === "off")("with the core", ()
     await cp(bare, copy, { recursive: true, verbatimSymlinks: true });
     await mkdir(join(addonOf(copy), ".."), { recursive: true });
     await cp(NATIVE_ADDON, addonOf(copy));
+    expect(JSON.parse((await anchorproof(copy, ["native", "status", "--json"])).out)).toMatchObject({
+      available: true,
+      current: false,
+      prover: null,
+    });
+    await cp(NATIVE_PROVER, join(addonOf(copy), "..", "anchorproof-prover"));
     const { out } = await anchorproof(copy, ["native", "build"], { PATH: "/nonexistent" });
     expect(out).toMatch(/^the native core is up to date\nnative core: \w+\n$/);
     const quiet = ["dataset", "commit", "--out", join(copy, "ds"), join(copy, "package.json")];

@@ -19,6 +19,9 @@ static Napi::Object start(Napi::Env env, Napi::Object exports) {
 }
 NODE_API_MODULE(anchorproof, start)
 `;
+const PROVER = `#include <cstdio>
+int main() { std::puts(ANCHORPROOF_BUILD); }
+`;
 
 let root: string;
 
@@ -76,6 +79,7 @@ beforeEach(async () => {
   }
   await symlink(join(PACKAGE_ROOT, "node_modules"), join(root, "node_modules"));
   await write("addon.cpp", ADDON.replace("NUMBER", "1"));
+  await write("prover_main.cpp", PROVER);
   for (const name of ["engine", "engine_portable", "engine_adx", "engine_ifma"]) await write(`${name}.cpp`, "");
 });
 
@@ -109,14 +113,26 @@ describe("install", () => {
     expect((await script(["build"])).status).toBe(1);
   });
 
-  it("with an addon that cannot be loaded does not put it in place", async () => {
-    await write("engine.cpp", "void nowhere();\nstruct Now { Now() { nowhere(); } } now;\n");
+  it("with an addon or an executable that does not work puts neither in place", async () => {
+    const working = ADDON.replace("NUMBER", "1");
+    await write("addon.cpp", `${working}void nowhere();\nstruct Now { Now() { nowhere(); } } now;\n`);
     const { out } = await script(["install"]);
     expect(out).toMatch(/what was built cannot be loaded: .*nowhere/);
     expect(await readdir(output("Release"))).toEqual([]);
-    await write("engine.cpp", "struct Now { Now() { __builtin_trap(); } } now;\n");
-    expect((await script(["install"])).out).toMatch(/what was built cannot be loaded: it ends its process/);
+    await write("addon.cpp", `${working}struct Now { Now() { __builtin_trap(); } } now;\n`);
+    expect((await script(["install"])).out).toMatch(
+      /what was built cannot be loaded: anchorproof.node: it ends its process/,
+    );
     expect(await readdir(output("Release"))).toEqual([]);
+    await write("addon.cpp", working);
+    for (const [body, reason] of [
+      ["__builtin_trap();", /cannot be loaded: anchorproof-prover: it ends its process \(SIG\w+\)/],
+      ['std::puts("another");', /cannot be loaded: anchorproof-prover: it has another digest/],
+    ] as const) {
+      await write("prover_main.cpp", `#include <cstdio>\nint main() { ${body} }\n`);
+      expect((await script(["install"])).out).toMatch(reason);
+      expect(await readdir(output("Release"))).toEqual([]);
+    }
   });
 
   it("without its dependencies, without its sources and without a place to write succeeds all the same", async () => {
@@ -155,6 +171,7 @@ describe("build", () => {
     });
     expect(load()["version"]).toBe(1);
     expect(await readdir(output())).toEqual(["Release"]);
+    expect((await readdir(output("Release"))).sort()).toEqual(["anchorproof-prover", "anchorproof.node"]);
 
     // Nothing to compile with is needed when nothing has changed.
     const second = await script(["install"], { PATH: await only() });
@@ -188,6 +205,14 @@ describe("build", () => {
     await writeFile(output("Release", "anchorproof.node"), after.subarray(0, 5000));
     expect(await build()).toMatchObject({ ok: true, message: matching(/is built/) });
     expect((await readFile(output("Release", "anchorproof.node"))).equals(after)).toBe(true);
+
+    const prover = output("Release", "anchorproof-prover");
+    const program = await readFile(prover);
+    for (const damage of [() => rm(prover), () => writeFile(prover, "#!/bin/false\n")]) {
+      await damage();
+      expect(await build()).toMatchObject({ ok: true, message: matching(/is built/) });
+      expect((await readFile(prover)).equals(program)).toBe(true);
+    }
   });
 
   it("ends its compiler and clears up when it is stopped", async () => {

@@ -2,7 +2,7 @@
  * The native prover against snarkjs: with the same randomness both make the same proof; whatever file or witness it is
  * given, it ends with a proof or a code.
  */
-import { readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildBn128 } from "ffjavascript";
 import * as snarkjs from "snarkjs";
@@ -213,6 +213,53 @@ describeEngines("prove", (core, engine) => {
       });
       expect(outcome, `section ${section}`).toMatch(/^(accepted|PROOF_MALFORMED)$/);
     }
+  });
+
+  it("proves the same from a prepared key, and makes it again when it is damaged", async () => {
+    const folder = join(await temporaryFolder(), "prepared");
+    const blinding = little(11n, 12n);
+    const expected = core.prove(open(key.zkeyPath), wtns, { blinding }).proof;
+    // Another path each time: the process shares a key that is already in memory.
+    let copies = 0;
+    const proveWith = async (prepared: string, threads: number) => {
+      const path = join(await temporaryFolder(), `${copies++}.zkey`);
+      await writeFile(path, zkey);
+      const handle = core.openProvingKey(path, { engine, prepared, threads });
+      const loaded = core.provingKeyInfo(handle).prepared;
+      expect(core.prove(handle, wtns, { blinding, threads }).proof).toEqual(expected);
+      core.closeProvingKey(handle);
+      return loaded;
+    };
+    expect(await proveWith(folder, 2)).toBe(false);
+    expect(await proveWith(folder, 1)).toBe(true);
+    const [name, ...others] = await readdir(folder);
+    expect(others).toEqual([]);
+    const file = join(folder, name!);
+    expect((await stat(file)).mode & 0o077).toBe(0);
+    const good = new Uint8Array(await readFile(file));
+    const damages: [string, (bytes: Uint8Array) => Uint8Array][] = [
+      ["empty", () => new Uint8Array(0)],
+      ["cut in its head", (bytes) => bytes.slice(0, 100)],
+      ["cut", (bytes) => bytes.slice(0, bytes.length - 1)],
+      ["longer", (bytes) => new Uint8Array([...bytes, 0])],
+      ...[0, 9, 41, 57, 75, 190, 300, 5000, 0.3, 0.6, 0.9].map((at): [string, (bytes: Uint8Array) => Uint8Array] => [
+        `flipped at ${at}`,
+        (bytes) => {
+          bytes[at < 1 && at > 0 ? Math.floor(at * bytes.length) : at]! ^= 4;
+          return bytes;
+        },
+      ]),
+    ];
+    for (const [what, damage] of damages) {
+      await writeFile(file, damage(good.slice()));
+      expect(await proveWith(folder, 2), what).toBe(false);
+      expect(Buffer.compare(await readFile(file), good), what).toBe(0);
+      expect(await proveWith(folder, 3), what).toBe(true);
+    }
+    // Where nothing can be written, the key still serves.
+    await writeFile(join(folder, "file"), "");
+    expect(await proveWith(join(folder, "file"), 1)).toBe(false);
+    expect(await proveWith(join(folder, "no", "such", "folder"), 1)).toBe(false);
   });
 
   it("stops when the abort flag is set", () => {
