@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -112,11 +113,12 @@ void expect(bool condition, const char* what) {
   abort();
 }
 
-void proveWith(const Engine& engine, const std::string& path, const Buffer& wtns, Tally& tally) {
+void proveWith(const Engine& engine, const std::string& path, const Buffer& wtns, Tally& tally,
+               const std::string& prepared = "") {
   Control control;
   control.threads = 2;
   tally.add(survives([&] {
-    auto key = engine.openProvingKey(path, "", control);
+    auto key = engine.openProvingKey(path, prepared, control);
     key->prove(view(wtns), control, nullptr);
   }));
 }
@@ -141,7 +143,24 @@ void step(const Corpus& corpus, Random& random, const std::string& scratch, Tall
   std::vector<std::string> names = engineNames();
   const Engine& engine = *engineByName(names[random.below(names.size())]);
   Corpus c = corpus;
-  switch (random.below(5)) {
+  // Nothing here takes a second; what hangs is killed, and the seed repeats it.
+  alarm(60);
+  switch (random.below(6)) {
+    case 5: {
+      // A prepared key that was damaged: it is noticed and made again.
+      writeFile(scratch, c.zkey);
+      const std::string folder = scratch + ".prepared";
+      proveWith(engine, scratch, c.wtns, tally, folder);
+      for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+        Buffer prepared = readFile(entry.path());
+        mutate(prepared, random);
+        writeFile(entry.path(), prepared);
+      }
+      const size_t refused = tally.refused;
+      proveWith(engine, scratch, c.wtns, tally, folder);
+      expect(tally.refused == refused, "a damaged prepared key was not made again");
+      break;
+    }
     case 0:
       mutate(c.zkey, random);
       writeFile(scratch, c.zkey);

@@ -337,7 +337,11 @@ class KeyRegistry {
  public:
   std::shared_ptr<const ProvingKey> open(const Engine& engine, const std::string& path, const std::string& prepared,
                                          const Control& control) {
-    const Identity identity = identify(engine, path);
+    // Before the lock is taken: the callback may open a key itself.
+    if (control.onPhase) control.onPhase("load");
+    Control quiet = control;
+    quiet.onPhase = nullptr;
+    const Identity identity = identify(engine, path, prepared);
     const std::shared_ptr<Slot> slot = slotOf(identity);
     // Waits for another thread's load of the same key, and is stopped like the load itself.
     std::unique_lock<std::timed_mutex> lock(slot->loading, std::defer_lock);
@@ -345,8 +349,8 @@ class KeyRegistry {
       if (control.abort && control.abort->load() != 0) throw Failure(Code::Aborted, "stopped on request");
     }
     if (std::shared_ptr<const ProvingKey> key = slot->key.lock()) return key;
-    std::shared_ptr<const ProvingKey> key = engine.openProvingKey(std::get<1>(identity), prepared, control);
-    if (identify(engine, path) != identity) throw Failure(Code::Io, "the proving key's file changed while it was read");
+    std::shared_ptr<const ProvingKey> key = engine.openProvingKey(std::get<1>(identity), prepared, quiet);
+    if (identify(engine, path, prepared) != identity) throw Failure(Code::Io, "the proving key's file changed while it was read");
     slot->key = key;
     return key;
   }
@@ -358,13 +362,13 @@ class KeyRegistry {
   }
 
  private:
-  using Identity = std::tuple<std::string, std::string, dev_t, ino_t, off_t, int64_t, int64_t>;
+  using Identity = std::tuple<std::string, std::string, std::string, dev_t, ino_t, off_t, int64_t, int64_t, int64_t, int64_t>;
   struct Slot {
     std::timed_mutex loading;
     std::weak_ptr<const ProvingKey> key;  // guarded by `loading`
   };
 
-  static Identity identify(const Engine& engine, const std::string& path) {
+  static Identity identify(const Engine& engine, const std::string& path, const std::string& prepared) {
     const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
     struct stat file;
     if (!real || ::stat(real.get(), &file) != 0) {
@@ -372,12 +376,12 @@ class KeyRegistry {
     }
     if (!S_ISREG(file.st_mode)) throw Failure(Code::Io, "cannot open the proving key: not a regular file");
 #if defined(__APPLE__)
-    const struct timespec& changed = file.st_mtimespec;
+    const struct timespec modified = file.st_mtimespec, changed = file.st_ctimespec;
 #else
-    const struct timespec& changed = file.st_mtim;
+    const struct timespec modified = file.st_mtim, changed = file.st_ctim;
 #endif
-    return {engine.name(),  real.get(), file.st_dev, file.st_ino, file.st_size, static_cast<int64_t>(changed.tv_sec),
-            static_cast<int64_t>(changed.tv_nsec)};
+    return {engine.name(),   real.get(),       prepared,         file.st_dev,     file.st_ino,
+            file.st_size,    modified.tv_sec,  modified.tv_nsec, changed.tv_sec,  changed.tv_nsec};
   }
 
   std::shared_ptr<Slot> slotOf(const Identity& identity) {

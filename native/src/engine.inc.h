@@ -123,7 +123,7 @@ class EngineOfTarget : public Engine {
       throw Failure(Code::InputInvalid, "the lengths of points and scalars do not match");
     }
     std::vector<Affine<F>> affine(n);
-    std::vector<SignedScalar> signedScalars(n);
+    SecretVector<SignedScalar> signedScalars(n);
     constexpr size_t PIECE = 4096;
     parallel(control, (n + PIECE - 1) / PIECE, [&](size_t piece, size_t) {
       for (size_t i = piece * PIECE, to = std::min(n, i + PIECE); i < to; i++) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -33,3 +34,4 @@
 #endif
 
 #include "api.h"
+#include "zkey.h"

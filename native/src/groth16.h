@@ -102,17 +102,18 @@ class Groth16Key : public ProvingKey {
       std::vector<Msm<Fq>::Scratch> scratch1(std::max(1u, control.threads));
       std::vector<Msm<Fq2>::Scratch> scratch2(std::max(1u, control.threads));
       parallel(control, counts[0] + counts[1] + counts[2] + counts[3], [&](size_t task, size_t worker) {
-        if (task < counts[0]) return b2->run(task, scratch2[worker]);
+        if (task < counts[0]) return b2->run(task, scratch2[worker], control);
         task -= counts[0];
-        if (task < counts[1]) return ch->run(task, scratch1[worker]);
+        if (task < counts[1]) return ch->run(task, scratch1[worker], control);
         task -= counts[1];
-        if (task < counts[2]) return a->run(task, scratch1[worker]);
-        b1->run(task - counts[2], scratch1[worker]);
+        if (task < counts[2]) return a->run(task, scratch1[worker], control);
+        b1->run(task - counts[2], scratch1[worker], control);
       });
     }
 
     phase("assemble");
-    u64 r[4], s[4], rs[4];
+    SecretVector<std::array<u64, 4>> blind(3);
+    auto& [r, s, rs] = *reinterpret_cast<u64(*)[3][4]>(blind.data());
     drawBlinding(blinding, r, s, rs);
     G1 proofA = a->result() + key_.alpha1 + key_.delta1.times(r);
     G2 proofB = b2->result() + key_.beta2 + key_.delta2.times(s);
@@ -121,9 +122,7 @@ class Groth16Key : public ProvingKey {
     writePoint(proofA, proof.bytes);
     writePoint(proofB, proof.bytes + 64);
     writePoint(proofC, proof.bytes + 192);
-    wipe(r, sizeof r);
-    wipe(s, sizeof s);
-    wipe(rs, sizeof rs);
+    wipe(&b1Sum, sizeof b1Sum);
     phase(nullptr);
     return proof;
   }

@@ -178,18 +178,14 @@ void invertLanes(V& a, V& b) {
 // Room for the batches of one thread.
 template <class F>
 struct BatchScratch {
-  using V = typename LanesOf<F>::type;
   struct alignas(64) Slot {
-    V v;
+    typename LanesOf<F>::type v;
   };
-  std::unique_ptr<Slot[]> prefix;
-  size_t capacity = 0;  // in groups of LANES pairs
+  SecretVector<Slot> prefix;
 
   void reserve(size_t pairs) {
     size_t groups = (pairs + LANES - 1) / LANES;
-    if (groups <= capacity) return;
-    prefix.reset(new Slot[groups]);
-    capacity = groups;
+    if (groups > prefix.size()) prefix.resize(groups);
   }
 };
 
@@ -203,7 +199,7 @@ void addPairs(const PointRef* a, const PointRef* b, Affine<F>* out, size_t n, Ba
   constexpr int K = sizeof(F) == sizeof(Fq) ? 4 : 8;
   size_t groups = (n + LANES - 1) / LANES;
   scratch.reserve(n);
-  auto* prefix = scratch.prefix.get();
+  auto* prefix = scratch.prefix.data();
   const V one = V::one();
   // Two chains, so that one product's latency hides behind the other's.
   V running[2] = {one, one};
@@ -286,14 +282,15 @@ void doublePoints(Affine<F>* points, size_t n, BatchScratch<F>& scratch) {
   constexpr int K = sizeof(F) == sizeof(Fq) ? 4 : 8;
   size_t groups = n / LANES;
   scratch.reserve(n);
-  auto* prefix = scratch.prefix.get();
+  auto* prefix = scratch.prefix.data();
   const V one = V::one();
   V running[2] = {one, one};
   PointRef refs[LANES];
+  // No point of the curve has y = 0; one of a damaged key must not spoil its neighbours' inverses.
   auto load = [&](size_t g, V& x, V& y) __attribute__((always_inline)) {
     for (int i = 0; i < LANES; i++) refs[i] = refTo(points + g * LANES + i, 0);
     loadPoints(refs, x, y);
-    return infinityMask(x);
+    return infinityMask(x) | y.zeroMask();
   };
   for (size_t g = 0; g < groups; g++) {
     V x, y;
@@ -360,45 +357,30 @@ class Msm {
       : points_(points), sources_(std::move(sources)) {
     for (const ScalarSource& source : sources_) total_ += source.n;
     sort();
-    choose(threads, table);
+    choose(std::max(1u, threads), table);
   }
   Msm(const Msm&) = delete;
-  ~Msm() {
-    wipe(big_.data(), big_.size() * sizeof(uint32_t));
-    wipe(small_.data(), small_.size() * sizeof(uint32_t));
-    wipe(ones_.data(), ones_.size() * sizeof(uint32_t));
-  }
 
   size_t tasks() const { return windows_ * chunks_ + oneTasks_; }
 
   // Work space of one thread, shared by all of its tasks.
   struct Scratch {
     BatchScratch<F> batch;
-    std::vector<PointRef> refs, next, a, b;
-    std::vector<uint32_t> digits, sorted, starts, nextStart;
-    // Affine points must be 64-byte aligned; operator new with alignment is C++17.
-    std::vector<Affine<F>> arena, buckets, sums;
+    SecretVector<PointRef> refs, next, a, b;
+    SecretVector<uint32_t> digits, sorted, starts, nextStart;
+    SecretVector<Affine<F>> arena, buckets, sums;
     struct Active {
       uint32_t bucket, count;
     };
-    std::vector<Active> active;
-
-    Scratch() = default;
-    Scratch(Scratch&&) = default;
-    // References, digits and partial sums tell the scalars.
-    ~Scratch() {
-      auto clear = [](auto& v) { wipe(v.data(), v.size() * sizeof(v[0])); };
-      clear(refs), clear(next), clear(a), clear(b), clear(digits), clear(sorted), clear(starts), clear(nextStart);
-      clear(arena), clear(buckets), clear(sums), clear(active);
-    }
+    SecretVector<Active> active;
   };
 
-  void run(size_t task, Scratch& scratch) {
+  void run(size_t task, Scratch& scratch, const Control& control) {
     if (task < oneTasks_) {
-      results_[task] = sumOnes(task, scratch);
+      results_[task] = sumOnes(task, scratch, control);
     } else {
       size_t t = task - oneTasks_;
-      results_[task] = window(t / chunks_, t % chunks_, scratch);
+      results_[task] = window(t / chunks_, t % chunks_, scratch, control);
     }
   }
 
@@ -420,11 +402,11 @@ class Msm {
   const Affine<F>* points_;
   std::vector<ScalarSource> sources_;
   // Indices of points by the kind of their scalar; the top bit of ones_ and small_ is the sign.
-  std::vector<uint32_t> big_, small_, ones_;
+  SecretVector<uint32_t> big_, small_, ones_;
   unsigned c_ = 0;
   // levels_: windows that share a bucket set, all of them with a table of multiples
   size_t total_ = 0, windows_ = 0, levels_ = 1, chunks_ = 1, oneTasks_ = 0;
-  std::vector<Point<F>> results_;
+  SecretVector<Point<F>> results_;
 
   const SignedScalar& scalarOf(uint32_t id) const {
     size_t i = id;
@@ -544,21 +526,20 @@ class Msm {
     }
   };
 
-  Point<F> sumOnes(size_t task, Scratch& s) {
+  Point<F> sumOnes(size_t task, Scratch& s, const Control& control) {
     size_t from = task * ONES, to = std::min(ones_.size(), from + ONES);
     s.buckets.assign(1, Affine<F>::infinity());
     s.sorted.resize(to - from);
     for (size_t i = from; i < to; i++) s.sorted[i - from] = ones_[i];
     s.starts.assign({0, (uint32_t)(to - from)});
-    accumulate(1, s);
-    wipe(s.sorted.data(), s.sorted.size() * 4);
+    accumulate(1, s, control);
     return Point<F>::fromAffine(s.buckets[0]);
   }
 
-  Point<F> window(size_t w, size_t chunk, Scratch& s) {
+  Point<F> window(size_t w, size_t chunk, Scratch& s, const Control& control) {
     size_t buckets = (size_t)1 << (c_ - 1);
     size_t from = big_.size() * chunk / chunks_, to = big_.size() * (chunk + 1) / chunks_;
-    const std::vector<uint32_t>* extra = w == 0 && chunk == 0 ? &small_ : nullptr;
+    const SecretVector<uint32_t>* extra = w == 0 && chunk == 0 ? &small_ : nullptr;
     size_t entries = (to - from) * levels_ + (extra ? extra->size() : 0);
     s.digits.resize(entries);
     s.starts.assign(buckets + 2, 0);
@@ -588,7 +569,7 @@ class Msm {
     }
     // starts[d] … starts[d+1]: the entries of bucket d, zero digits first (and then skipped).
     for (size_t d = 0; d <= buckets; d++) s.starts[d + 1] += s.starts[d];
-    std::vector<uint32_t>& next = s.nextStart;
+    SecretVector<uint32_t>& next = s.nextStart;
     next.assign(s.starts.begin(), s.starts.end() - 1);
     auto put = [&](uint32_t d, uint32_t id) { s.sorted[next[d & ~NEGATIVE]++] = id | (d & NEGATIVE); };
     k = 0;
@@ -602,14 +583,12 @@ class Msm {
     s.starts.erase(s.starts.begin());
     s.buckets.resize(buckets);
     for (auto& bucket : s.buckets) bucket = Affine<F>::infinity();
-    accumulate(buckets, s);
-    wipe(s.sorted.data(), s.sorted.size() * 4);
-    wipe(s.digits.data(), s.digits.size() * 4);
+    accumulate(buckets, s, control);
     return reduce(buckets, s);
   }
 
   // buckets[i] = sum of the points sorted[starts[i] … starts[i+1]).
-  void accumulate(size_t buckets, Scratch& s) {
+  void accumulate(size_t buckets, Scratch& s, const Control& control) {
     s.refs.resize(BLOCK + LANES + 1);
     s.next.resize(BLOCK + LANES + 1);
     s.a.resize(BLOCK / 2 + 2 * LANES);
@@ -619,6 +598,7 @@ class Msm {
     const PointRef padding = refTo(&nowhere, 0);
     size_t bucket = 0, position = s.starts[0];
     while (bucket < buckets) {
+      throwIfAborted(control);
       // A block: whole buckets while they fit, a part of one that is larger.
       s.active.clear();
       size_t used = 0;
@@ -690,7 +670,7 @@ class Msm {
     const Affine<F> nowhere = Affine<F>::infinity();
     // Step t adds bucket length−1−t to the running sums, and the running sums of the step before to the totals.
     // Both are one batch: out is total and one of the running arrays, which must then follow it.
-    std::vector<Affine<F>>& out = s.arena;
+    SecretVector<Affine<F>>& out = s.arena;
     if (out.size() < 2 * padded) out.resize(2 * padded);
     for (size_t t = 0; t <= length; t++) {
       bool more = t < length;
@@ -725,7 +705,7 @@ class Msm {
 template <class F>
 void runAll(const Control& control, Msm<F>& msm) {
   std::vector<typename Msm<F>::Scratch> scratch(std::max(1u, control.threads));
-  parallel(control, msm.tasks(), [&](size_t task, size_t worker) { msm.run(task, scratch[worker]); });
+  parallel(control, msm.tasks(), [&](size_t task, size_t worker) { msm.run(task, scratch[worker], control); });
 }
 
 }  // namespace ENGINE_NS

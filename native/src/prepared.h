@@ -1,10 +1,12 @@
 // Prepared keys: what a proving key becomes in memory, with the multiples of its points, kept in a file so that the
 // next process reads it instead of computing it.
 //
-// The file is named by the key's digest and belongs to one form of the lanes. It is read, not mapped: a mapping would
-// cost a fault a page, could not lie on huge pages, and dies with SIGBUS when the file shrinks. What is read is checked
-// by checksum against accidents; indices and coordinates are checked besides, since memory safety hangs on them. A
-// point that somebody else wrote there makes a proof that does not verify.
+// The file is named by the verifying key and belongs to one form of the lanes. It holds the identity and the SHA-256 of
+// the .zkey that it was made from: of the same file it is taken as it is, of another one after that file's SHA-256 was
+// compared. It is read, not mapped: a mapping would cost a fault a page, could not lie on huge pages, and dies with
+// SIGBUS when the file shrinks. What is read is checked by checksum against accidents; indices and coordinates are
+// checked besides, since memory safety hangs on them. The folder must be the user's own: whoever can write there can
+// make proofs fail, and learn from which ones do.
 #pragma once
 
 #include "provingkey.h"
@@ -55,11 +57,9 @@ inline void addTables(KeyMaterial& key, const Control& control) {
 
 class PreparedFile {
  public:
-  PreparedFile(const std::string& folder, const KeyReader& reader) : folder_(folder), header_(reader.header()) {
-    Sha256::Digest digest = reader.digest();
-    memcpy(digest_, digest.data(), sizeof digest_);
+  PreparedFile(const std::string& folder, const KeyReader& reader) : folder_(folder), reader_(reader) {
     static const char* hex = "0123456789abcdef";
-    for (uint8_t byte : digest) {
+    for (uint8_t byte : reader.name()) {
       path_ += hex[byte >> 4];
       path_ += hex[byte & 15];
     }
@@ -68,12 +68,14 @@ class PreparedFile {
 
   // False when there is no file, or none of use: then it is to be made again.
   bool load(KeyMaterial& out, const Control& control) const {
+    if (!isOwnFolder()) return false;
     try {
       InputFile file(path_);
-      KeyMaterial key = header_;
+      KeyMaterial key = reader_.header();
       Head head;
       file.read(0, &head, sizeof head, Code::Io);
-      if (memcmp(head.magic, MAGIC, sizeof head.magic) != 0 || memcmp(head.digest, digest_, sizeof digest_) != 0) return false;
+      if (memcmp(head.magic, MAGIC, sizeof head.magic) != 0 || headSum(head) != head.headSum) return false;
+      if (head.identity != reader_.identity() && head.digest != reader_.digest(control)) return false;
       uint64_t at = sizeof head;
       size_t index = 0;
       u64 sum = 0;
@@ -89,7 +91,7 @@ class PreparedFile {
         sum += readArray(file, at, array.data(), count * sizeof(T), index, control);
         at += count * sizeof(T);
       });
-      if (!complete || at != file.size() || sum != head.checksum || headSum(head) != head.headSum) return false;
+      if (!complete || at != file.size() || sum != head.checksum) return false;
       WindowTable* tables[4] = {&key.a.table, &key.b1.table, &key.b2.table, &key.ch.table};
       for (int i = 0; i < 4; i++) *tables[i] = {head.windows[i], head.levels[i]};
       if (!isSound(key, control)) return false;
@@ -103,9 +105,12 @@ class PreparedFile {
 
   // Beside, then renamed. A file that cannot be written costs the next process its time, and nothing else.
   void save(KeyMaterial& key, const Control& control) const {
+    ::mkdir(folder_.c_str(), 0700);  // if it is not there
+    if (!isOwnFolder()) return;
     Head head{};
     memcpy(head.magic, MAGIC, sizeof head.magic);
-    memcpy(head.digest, digest_, sizeof digest_);
+    head.identity = reader_.identity();
+    head.digest = reader_.digest(control);
     const WindowTable* tables[4] = {&key.a.table, &key.b1.table, &key.b2.table, &key.ch.table};
     for (int i = 0; i < 4; i++) {
       head.windows[i] = tables[i]->c;
@@ -118,7 +123,6 @@ class PreparedFile {
     });
     head.headSum = headSum(head);
 
-    ::mkdir(folder_.c_str(), 0700);  // if it is not there
     u64 random;
     osRandom(reinterpret_cast<uint8_t*>(&random), sizeof random);
     std::string beside = path_ + "." + std::to_string(random) + ".tmp";
@@ -127,7 +131,8 @@ class PreparedFile {
     bool written = writeAll(fd, &head, sizeof head);
     eachArray(key, [&](auto& array) { written = written && writeAll(fd, array.data(), array.size() * sizeof(array[0])); });
     written = ::close(fd) == 0 && written;
-    if (!written || ::rename(beside.c_str(), path_.c_str()) != 0) ::unlink(beside.c_str());
+    // A file that changed meanwhile is not what was prepared.
+    if (!written || !reader_.isUnchanged() || ::rename(beside.c_str(), path_.c_str()) != 0) ::unlink(beside.c_str());
   }
 
  private:
@@ -136,15 +141,21 @@ class PreparedFile {
 
   struct Head {
     char magic[8];
-    uint8_t digest[32];
+    InputFile::Identity identity;
+    Sha256::Digest digest;
     uint32_t windows[4], levels[4];
     u64 counts[ARRAYS];
     u64 checksum, headSum;
   };
 
   std::string folder_, path_;
-  uint8_t digest_[32];
-  const KeyMaterial& header_;
+  const KeyReader& reader_;
+
+  bool isOwnFolder() const {
+    struct stat info;
+    return ::stat(folder_.c_str(), &info) == 0 && S_ISDIR(info.st_mode) && info.st_uid == ::geteuid() &&
+           (info.st_mode & S_IWOTH) == 0;
+  }
 
   template <class Visit>
   static void eachArray(KeyMaterial& key, Visit visit) {

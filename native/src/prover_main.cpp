@@ -216,12 +216,12 @@ class Output {
  public:
   explicit Output(const std::string& path) : shown_(path) {
     std::error_code error;
-    // Behind links, as a plain write would be. What does not exist yet is kept as it is named.
-    target_ = std::filesystem::weakly_canonical(std::filesystem::absolute(path), error).string();
-    if (error) throw Failure(Code::Io, path + " cannot be written: " + error.message());
-    const std::filesystem::file_status status = std::filesystem::status(target_, error);
+    const std::filesystem::file_status status = std::filesystem::status(path, error);
     if (std::filesystem::is_directory(status)) throw Failure(Code::Io, path + " cannot be written: it is a folder");
     isFile_ = !std::filesystem::exists(status) || std::filesystem::is_regular_file(status);
+    // Behind links, as a plain write would be.
+    if (isFile_) target_ = std::filesystem::weakly_canonical(std::filesystem::absolute(path), error).string();
+    if (error && isFile_) throw Failure(Code::Io, path + " cannot be written: " + error.message());
   }
   Output(const Output&) = delete;
   ~Output() {
@@ -247,7 +247,7 @@ class Output {
   }
 
   void commit() {
-    if (!isFile_) return File(target_, O_WRONLY, shown_).write(text_);
+    if (!isFile_) return File(shown_, O_WRONLY, shown_).write(text_);
     if (::rename(beside_.c_str(), target_.c_str()) != 0) ioFailure(shown_, "cannot be written");
     beside_.clear();
   }
@@ -401,16 +401,22 @@ int fail(int status, const std::string& message) {
 }
 
 int start(const std::vector<std::string>& words) {
+  Arguments arguments;
   try {
     // build.mjs asks for it.
     if (words == std::vector<std::string>{"--build"}) return std::puts(ANCHORPROOF_BUILD) < 0;
     if (words == std::vector<std::string>{"--help"}) return std::puts(kUsage) < 0;
-    const Arguments arguments = parse(words);
+    arguments = parse(words);
     handleSignals();
     run(arguments);
     return 0;
   } catch (const UsageError& error) {
     return fail(2, std::string(error.what()) + " (" + kUsage + ")");
+  } catch (const Failure& failure) {
+    const std::string& about = failure.code == Code::KeyMalformed     ? arguments.key + ": "
+                               : failure.code == Code::WitnessInvalid ? arguments.witness + ": "
+                                                                      : "";
+    return fail(1, about + failure.what());
   } catch (const std::bad_alloc&) {
     return fail(1, "out of memory");
   } catch (const std::exception& error) {

@@ -64,15 +64,29 @@ class KeyReader {
   // Numbers and points of the header; arrays are empty.
   const KeyMaterial& header() const { return key_; }
 
-  // What names the key: SHA-256 of its header, the rest of its verifying key and the file's length.
-  Sha256::Digest digest() const {
+  // SHA-256 of the verifying key's sections: a name, which does not vouch for the rest of the file.
+  Sha256::Digest name() const {
     Sha256 hash;
     for (uint32_t type : {2u, 3u}) {
       std::vector<uint8_t> bytes = content(sectionOf(sections_, type, Code::KeyMalformed));
       hash.update(bytes.data(), bytes.size());
     }
-    uint64_t size = file_.size();
-    hash.update(reinterpret_cast<const uint8_t*>(&size), sizeof size);
+    return hash.finish();
+  }
+
+  const InputFile::Identity& identity() const { return file_.identity(); }
+  bool isUnchanged() const { return file_.isUnchanged(); }
+
+  // SHA-256 of the whole file.
+  Sha256::Digest digest(const Control& control) const {
+    Sha256 hash;
+    std::vector<uint8_t> buffer((size_t)1 << 20);
+    for (uint64_t at = 0; at < file_.size(); at += buffer.size()) {
+      throwIfAborted(control);
+      size_t take = (size_t)std::min<uint64_t>(buffer.size(), file_.size() - at);
+      file_.read(at, buffer.data(), take, Code::KeyMalformed);
+      hash.update(buffer.data(), take);
+    }
     return hash.finish();
   }
 
@@ -297,20 +311,33 @@ class KeyReader {
     // Circuits use few distinct coefficients: a table by value. Open addressing, doubled when half full.
     rows.values = {Fr::one(), -Fr::one()};
     std::vector<uint32_t> table(1 << 12, 0);
-    auto hash = [](const Fr& v) {
-      return (v.l[0] ^ (v.l[1] * 0x9e3779b97f4a7c15) ^ (v.l[2] << 7) ^ v.l[3]) * 0xff51afd7ed558ccd;
+    // Keyed: whoever makes a key must not choose which values collide. A value that finds no place in a few steps stays
+    // without one, which costs memory and no time.
+    u64 seed;
+    osRandom(reinterpret_cast<uint8_t*>(&seed), sizeof seed);
+    auto hash = [seed](const Fr& v) {
+      u64 h = seed;
+      for (u64 word : v.l) {
+        u128 product = (u128)(h ^ word) * 0x9e3779b97f4a7c15;
+        h = (u64)product ^ (u64)(product >> 64) ^ seed;
+      }
+      return h * 0xff51afd7ed558ccd;
     };
+    constexpr int STEPS = 32;
     std::vector<Fr> raw = {Fr::fromLimbs(Fr::R2), -Fr::fromLimbs(Fr::R2)};  // as in the file
     auto place = [&](uint32_t index) {
       size_t mask = table.size() - 1, slot = (size_t)(hash(raw[index]) >> 20) & mask;
-      while (table[slot] != 0) slot = (slot + 1) & mask;
-      table[slot] = index + 1;
+      for (int i = 0; i < STEPS; i++, slot = (slot + 1) & mask) {
+        if (table[slot] != 0) continue;
+        table[slot] = index + 1;
+        return;
+      }
     };
     place(0);
     place(1);
     auto indexOf = [&](const Fr& value) {
       size_t mask = table.size() - 1, slot = (size_t)(hash(value) >> 20) & mask;
-      for (; table[slot] != 0; slot = (slot + 1) & mask) {
+      for (int i = 0; i < STEPS && table[slot] != 0; i++, slot = (slot + 1) & mask) {
         if (raw[table[slot] - 1] == value) return table[slot] - 1;
       }
       raw.push_back(value);
@@ -320,7 +347,7 @@ class KeyReader {
         table.assign(table.size() * 2, 0);
         for (uint32_t i = 0; i <= index; i++) place(i);
       } else {
-        table[slot] = index + 1;
+        place(index);
       }
       return index;
     };

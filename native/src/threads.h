@@ -4,7 +4,7 @@
 // costs some tens of microseconds, against steps of milliseconds, and no state outlives the caller's environment.
 #pragma once
 
-#include "engine_std.h"
+#include "field.h"
 
 namespace anchorproof {
 namespace ENGINE_NS {
@@ -55,6 +55,37 @@ bool operator!=(const PageAllocator<T>&, const PageAllocator<U>&) {
 template <class T>
 using PageVector = std::vector<T, PageAllocator<T>>;
 
+// For values that depend on the witness: wiped whenever they are given back, also when a vector grows or an exception
+// passes.
+template <class T>
+struct WipingAllocator {
+  using value_type = T;
+  WipingAllocator() = default;
+  template <class U>
+  WipingAllocator(const WipingAllocator<U>&) {}
+
+  T* allocate(size_t n) {
+    if (n > SIZE_MAX / 2 / sizeof(T)) throw std::bad_alloc();
+    void* memory = aligned_alloc(64, (n * sizeof(T) + 63) / 64 * 64);
+    if (!memory) throw std::bad_alloc();
+    return static_cast<T*>(memory);
+  }
+  void deallocate(T* memory, size_t n) {
+    wipe(memory, n * sizeof(T));
+    free(memory);
+  }
+};
+template <class T, class U>
+bool operator==(const WipingAllocator<T>&, const WipingAllocator<U>&) {
+  return true;
+}
+template <class T, class U>
+bool operator!=(const WipingAllocator<T>&, const WipingAllocator<U>&) {
+  return false;
+}
+template <class T>
+using SecretVector = std::vector<T, WipingAllocator<T>>;
+
 // Calls body(task, worker) for task = 0…tasks−1, in that order of start, worker below control.threads. The first
 // exception stops the rest and is thrown here.
 template <class Body>
@@ -76,11 +107,11 @@ void parallel(const Control& control, size_t tasks, const Body& body) {
     }
   };
   std::vector<std::thread> helpers;
-  helpers.reserve(threads);
-  // A machine that gives no more threads still finishes, on fewer.
+  // A machine that gives no more threads, or no memory for them, still finishes, on fewer.
   try {
+    helpers.reserve(threads);
     for (size_t i = 1; i < threads; i++) helpers.emplace_back(work, i);
-  } catch (const std::system_error&) {
+  } catch (...) {
   }
   work(0);
   for (std::thread& helper : helpers) helper.join();

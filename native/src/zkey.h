@@ -1,4 +1,5 @@
-// snarkjs' binary containers: .zkey (Groth16 over BN254) and .wtns. Independent of the instruction set.
+// snarkjs' binary containers: .zkey (Groth16 over BN254) and .wtns. Independent of the instruction set, and compiled for
+// the baseline (engine_std.h includes it).
 //
 // The key is read with pread in bounded pieces, not mapped: a file that shrinks while it is mapped kills the process
 // with SIGBUS, and pages that were touched once would count as memory for as long as the key lives.
@@ -8,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -19,7 +21,7 @@ namespace anchorproof {
 class InputFile {
  public:
   explicit InputFile(const std::string& path) {
-    fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd_ < 0) throw Failure(Code::Io, path + " cannot be opened: " + strerror(errno));
     struct stat info;
     if (::fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -27,11 +29,20 @@ class InputFile {
       throw Failure(Code::Io, path + " is not a file");
     }
     size_ = (uint64_t)info.st_size;
+    identity_ = identityOf(info);
   }
   InputFile(const InputFile&) = delete;
   ~InputFile() { ::close(fd_); }
 
   uint64_t size() const { return size_; }
+
+  // Another file, or the same one after a write, differs in it.
+  using Identity = std::array<uint64_t, 7>;
+  const Identity& identity() const { return identity_; }
+  bool isUnchanged() const {
+    struct stat info;
+    return ::fstat(fd_, &info) == 0 && identityOf(info) == identity_;
+  }
 
   // Safe to call from several threads.
   void read(uint64_t offset, void* out, size_t size, Code code) const {
@@ -48,8 +59,20 @@ class InputFile {
   }
 
  private:
+  static Identity identityOf(const struct stat& info) {
+#if defined(__APPLE__)
+    const struct timespec modified = info.st_mtimespec, changed = info.st_ctimespec;
+#else
+    const struct timespec modified = info.st_mtim, changed = info.st_ctim;
+#endif
+    return {(uint64_t)info.st_dev,         (uint64_t)info.st_ino,       (uint64_t)info.st_size,
+            (uint64_t)modified.tv_sec,     (uint64_t)modified.tv_nsec,  (uint64_t)changed.tv_sec,
+            (uint64_t)changed.tv_nsec};
+  }
+
   int fd_;
   uint64_t size_;
+  Identity identity_;
 };
 
 struct Section {

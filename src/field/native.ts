@@ -201,12 +201,20 @@ export function nativeStatus(): NativeStatus {
   return (loaded ??= load()).status;
 }
 
-function load(): Loaded {
+/** What `ANCHORPROOF_NATIVE` asks for. @throws INPUT_INVALID when it names no engine */
+export function wantedNative(): NativeEngine | "off" | undefined {
   const wanted = process.env["ANCHORPROOF_NATIVE"] || undefined;
-  if (wanted === "off") return absent("off", "ANCHORPROOF_NATIVE is off");
-  if (wanted !== undefined && !NATIVE_ENGINES.some((name) => name === wanted)) {
+  if (wanted === undefined || wanted === "off") return wanted;
+  const engine = NATIVE_ENGINES.find((name) => name === wanted);
+  if (engine === undefined) {
     throw new AnchorError("INPUT_INVALID", `ANCHORPROOF_NATIVE must be off, ${NATIVE_ENGINES.join(", ")} or empty`);
   }
+  return engine;
+}
+
+function load(): Loaded {
+  const wanted = wantedNative();
+  if (wanted === "off") return absent("off", "ANCHORPROOF_NATIVE is off");
   const result = loadAddon();
   const { status } = result;
   if (wanted !== undefined && !(status.available && status.engine === wanted)) {

@@ -2,7 +2,7 @@
  * The native prover against snarkjs: with the same randomness both make the same proof; whatever file or witness it is
  * given, it ends with a proof or a code.
  */
-import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildBn128 } from "ffjavascript";
 import * as snarkjs from "snarkjs";
@@ -253,10 +253,27 @@ describeEngines("prove", (core, engine) => {
     for (const [what, damage] of damages) {
       await writeFile(file, damage(good.slice()));
       expect(await proveWith(folder, 2), what).toBe(false);
-      expect(Buffer.compare(await readFile(file), good), what).toBe(0);
+      // All but the head, which names the .zkey's file.
+      expect(Buffer.compare((await readFile(file)).subarray(256), good.subarray(256)), what).toBe(0);
       expect(await proveWith(folder, 3), what).toBe(true);
     }
-    // Where nothing can be written, the key still serves.
+    // A key that was damaged itself, under the same verifying key, must not leave its points to the good one.
+    const bad = join(await temporaryFolder(), "bad.zkey");
+    const damaged = zkey.slice();
+    const h = sectionOf(zkey, 9);
+    damaged[h.offset + 3 * 64 + 40]! ^= 1;
+    await writeFile(bad, damaged);
+    const handle = core.openProvingKey(bad, { engine, prepared: folder });
+    expect(core.prove(handle, wtns, { blinding }).proof).not.toEqual(expected);
+    core.closeProvingKey(handle);
+    expect(await proveWith(folder, 2)).toBe(false);
+    expect(await proveWith(folder, 2)).toBe(true);
+    // Where nothing can be written, or anybody can, the key still serves.
+    const open4all = join(await temporaryFolder(), "public");
+    await mkdir(open4all);
+    await chmod(open4all, 0o777);
+    expect(await proveWith(open4all, 1)).toBe(false);
+    expect(await readdir(open4all)).toEqual([]);
     await writeFile(join(folder, "file"), "");
     expect(await proveWith(join(folder, "file"), 1)).toBe(false);
     expect(await proveWith(join(folder, "no", "such", "folder"), 1)).toBe(false);

@@ -164,18 +164,8 @@ describe.skipIf(off)("anchorproof-prover", () => {
   });
 
   it("takes the witness from a pipe, and writes to one", async () => {
-    const shell = `cat ${files[1]} | ${NATIVE_PROVER} ${files[0]} /dev/stdin /dev/stdout /dev/stderr`;
-    const child = spawn("sh", ["-c", shell], { stdio: ["ignore", "pipe", "pipe"] });
-    const text = ["", ""] as [string, string];
-    child.stdout.on("data", (chunk) => {
-      text[0] += chunk;
-    });
-    child.stderr.on("data", (chunk) => {
-      text[1] += chunk;
-    });
-    expect((await once(child, "close"))[0]).toBe(0);
-    await writeFile(files[2], text[0]);
-    await writeFile(files[3], text[1]);
+    const shell = `cat "$2" | ${NATIVE_PROVER} "$1" /dev/stdin /dev/stdout "$4" | cat > "$3"`;
+    expect((await once(spawn("sh", ["-c", shell, "sh", ...files]), "exit"))[0]).toBe(0);
     await expectValid(key);
   });
 
@@ -206,7 +196,7 @@ describe.skipIf(off)("anchorproof-prover", () => {
       zkey,
     ]) {
       await writeFile(files[1], bytes);
-      await expectFailure(files, 1, /witness|\.?wtns/);
+      await expectFailure(files, 1, /witness\.wtns: \S/);
     }
     await expectFailure([files[0], "/dev/zero", files[2], files[3]], 1, /the witness is longer than the key's/);
     await expectFailure([files[0], folder, files[2], files[3]], 1, /cannot be read: Is a directory/);
@@ -232,7 +222,7 @@ describe.skipIf(off)("anchorproof-prover", () => {
       await expectFailure(
         [await replace(damaged), ...files.slice(1)],
         1,
-        /malformed|not on the curve|field|subgroup|order/,
+        /changed: .*(malformed|curve|field|subgroup|order)/,
       );
     }
     // A point of the other key's: sound in itself, but not of this key.
@@ -306,7 +296,7 @@ describe.skipIf(off)("anchorproof-prover", () => {
 
   it.each(["SIGINT", "SIGTERM"] as const)("ends on %s, while it waits for a witness", async (signal) => {
     const pipe = join(folder, "pipe");
-    await once(spawn("mkfifo", [pipe]), "exit");
+    await once(spawn("sh", ["-c", `mkfifo "${pipe}"`]), "exit");
     const child = spawn(NATIVE_PROVER, [files[0], pipe, files[2], files[3]]);
     let err = "";
     child.stderr.on("data", (chunk) => {
@@ -316,9 +306,10 @@ describe.skipIf(off)("anchorproof-prover", () => {
     // Returns when the program has opened its end; then half a witness follows, and no end.
     const writer = await open(pipe, "w");
     await writer.write(encodeWtns(witness).subarray(0, 500));
+    await new Promise((resolve) => setTimeout(resolve, 200));
     child.kill(signal);
     expect(await closed).toEqual([1, null]);
-    expect(err).toBe("anchorproof-prover: stopped on request\n");
+    expect(err).toMatch(/^anchorproof-prover: stopped.*\n$/);
     await writer.close();
     expect((await readdir(folder)).sort()).toEqual(["pipe", "witness.wtns"]);
   });
