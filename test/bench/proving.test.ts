@@ -7,11 +7,12 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { prepareCase } from "../../src/bench/circuits.js";
 import type { ExternalProver, Results, Settings } from "../../src/bench/contest.js";
-import { BenchServer, onCores, runCommand } from "../../src/bench/processes.js";
+import { BenchServer, nativeProvers, onCores, runCommand } from "../../src/bench/processes.js";
 import { proveLadder } from "../../src/bench/proving.js";
 import type { Preparation, Row } from "../../src/bench/report.js";
 import type { Proven } from "../../src/bench/server.js";
 import type { AnchorError } from "../../src/errors.js";
+import { NATIVE_PROVER } from "../../src/field/native.js";
 import { R } from "../../src/field/scalar.js";
 import { code, temporaryFolder } from "../circuit/support.js";
 
@@ -37,11 +38,16 @@ ${body}
   return { name, command: [process.execPath, path] };
 }
 
-async function bench(externals: ExternalProver[], runs = 1): Promise<{ rows: Row[]; preparations: Preparation[] }> {
+async function bench(
+  externals: ExternalProver[],
+  runs = 1,
+  native = false,
+): Promise<{ rows: Row[]; preparations: Preparation[]; notes: string[] }> {
   const run = join(folder, `run-${Math.random()}`);
   await mkdir(run);
   const rows: Row[] = [];
   const preparations: Preparation[] = [];
+  const notes: string[] = [];
   const settings: Settings = {
     sizes: [10],
     kinds: ["poseidon"],
@@ -50,7 +56,7 @@ async function bench(externals: ExternalProver[], runs = 1): Promise<{ rows: Row
     proofs: 1,
     concurrency: 1,
     externals,
-    native: false,
+    native,
     folder: run,
     signal: never,
     onStep: () => {},
@@ -58,10 +64,10 @@ async function bench(externals: ExternalProver[], runs = 1): Promise<{ rows: Row
   const results: Results = {
     rows: (more) => rows.push(...more),
     preparation: (one) => preparations.push(one),
-    note: () => {},
+    note: (note) => notes.push(note),
   };
   await proveLadder(settings, results);
-  return { rows, preparations };
+  return { rows, preparations, notes };
 }
 
 beforeAll(async () => {
@@ -126,6 +132,23 @@ describe("external provers", () => {
     server.close();
     const cheat = await prover("other-key", `write(${JSON.stringify(value.proof)}, good.publicSignals);`);
     await expect(bench([cheat])).rejects.toThrow(code("PROOF_INVALID"));
+  });
+});
+
+describe.skipIf(process.env["ANCHORPROOF_NATIVE"] === "off")("the native core, cold", () => {
+  it("is the executable, and Node beside it", async () => {
+    const { rows, notes } = await bench([], 1, true);
+    const cold = rows.filter(({ mode }) => mode === "cold").map(({ implementation }) => implementation);
+    expect(cold.filter((name) => name !== "native unprepared")).toEqual(["native", "native-node", "snarkjs"]);
+    expect(notes).toEqual([]);
+    const files = ["k", "w", "p", "s"];
+    const [native, node, bare] = nativeProvers(files, 3, "folder");
+    expect(native).toEqual({
+      name: "native",
+      command: [NATIVE_PROVER, ...files, "--threads", "3", "--prepared", "folder"],
+    });
+    expect(node!.command[0]).toBe(process.execPath);
+    expect(bare).toEqual({ name: "native unprepared", command: [NATIVE_PROVER, ...files, "--threads", "3"] });
   });
 });
 

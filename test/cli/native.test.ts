@@ -144,7 +144,7 @@ describe.skipIf(process.env["ANCHORPROOF_NATIVE"] === "off")("with the core", ()
     await cp(NATIVE_PROVER, join(addonOf(copy), "..", "anchorproof-prover"));
     const { out } = await anchorproof(copy, ["native", "build"], { PATH: "/nonexistent" });
     expect(out).toMatch(/^the native core is up to date\nnative core: \w+\n$/);
-    const quiet = ["dataset", "commit", "--out", join(copy, "ds"), join(copy, "package.json")];
+    const quiet = ["dataset", "commit", "--out", join(copy, "with-core"), join(copy, "package.json")];
     expect((await anchorproof(copy, quiet)).err).toBe("");
     await writeFile(join(copy, "native", "src", "new.h"), "// new\n");
     expect((await anchorproof(copy, ["native", "status"])).out).toContain("have changed since");

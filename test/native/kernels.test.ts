@@ -31,7 +31,8 @@ describeEngines("field", (core, engine) => {
     const unary = (op: "square" | "neg" | "inverse") => integers(core.fieldOp(engine, field, op, bytes));
     expect(unary("square")).toEqual(values.map((x) => (x * x) % p));
     expect(unary("neg")).toEqual(values.map((x) => modulo(-x, p)));
-    unary("inverse").forEach((inverse, i) => expect(modulo(inverse * values[i]!, p)).toBe(values[i] === 0n ? 0n : 1n));
+    const inverses = unary("inverse");
+    expect(values.map((x, i) => modulo(inverses[i]! * x, p))).toEqual(values.map((x) => (x === 0n ? 0n : 1n)));
     for (const alias of [p, p + 1n, (1n << 256n) - 1n]) {
       expect(() => core.fieldOp(engine, field, "square", little(alias))).toThrow(code("INPUT_INVALID"));
     }
