@@ -50,7 +50,8 @@ function isProgram(path: string): boolean {
 /**
  * The native core as programs that prove once, the one that counts first. Without the executable that is Node.
  *
- * @param files key, witness, and where the proof and its public signals go
+ * @param files    key, witness, and where the proof and its public signals go
+ * @param prepared a folder with a prepared key, for one more program
  */
 export function nativeProvers(
   files: readonly string[],
@@ -59,17 +60,12 @@ export function nativeProvers(
 ): { name: string; command: string[] }[] {
   const own = [NATIVE_PROVER, ...files, "--threads", String(threads)];
   const node = [process.execPath, workerFile("bench/proveOnce"), ...files, String(threads)];
-  const programs = hasNativeProver()
-    ? [
-        { name: "native", command: own, folder: ["--prepared"] },
-        { name: "native-node", command: node, folder: [] },
-      ]
-    : [{ name: "native", command: node, folder: [] }];
-  if (prepared === undefined) return programs.map(({ name, command }) => ({ name, command }));
-  const [first] = programs as [(typeof programs)[0]];
+  const first = hasNativeProver() ? own : node;
+  const folder = hasNativeProver() ? ["--prepared"] : [];
   return [
-    ...programs.map(({ name, command, folder }) => ({ name, command: [...command, ...folder, prepared] })),
-    { name: "native unprepared", command: first.command },
+    { name: "native", command: first },
+    ...(hasNativeProver() ? [{ name: "native-node", command: node }] : []),
+    ...(prepared === undefined ? [] : [{ name: "native prepared", command: [...first, ...folder, prepared] }]),
   ];
 }
 

@@ -166,12 +166,18 @@ async function proveWarm(
   settings: Settings,
 ): Promise<Row[]> {
   const { threads, signal } = settings;
-  const names = settings.native ? (["native", "snarkjs"] as const) : (["snarkjs"] as const);
-  const servers = names.map((name) => new BenchServer(name, threads, signal));
+  const names = [
+    ...(settings.native ? ["native"] : []),
+    ...(settings.native && prepared !== undefined ? ["native prepared"] : []),
+    "snarkjs",
+  ];
+  const servers = names.map((name) => new BenchServer(name === "snarkjs" ? "snarkjs" : "native", threads, signal));
   try {
     const request = { zkey: of.zkeyPath, wtns: of.wtnsPath, threads };
-    if (settings.native) {
-      await servers[0]!.ask("open", { zkey: of.zkeyPath, threads, ...(prepared !== undefined && { prepared }) });
+    for (const [i, name] of names.entries()) {
+      if (name === "snarkjs") continue;
+      const folder = name === "native prepared" && prepared !== undefined ? { prepared } : {};
+      await servers[i]!.ask("open", { zkey: of.zkeyPath, threads, ...folder });
     }
     const contestants = names.map((name, i): Contestant => {
       return {
