@@ -39,7 +39,7 @@ export const ERROR_CODES = {
   PROOF_INVALID: "a proof does not verify",
   POOL_CLOSED: "the prover pool no longer takes jobs",
   POOL_FULL: "the prover pool's queue is at its limit",
-  WORKER_CRASHED: "a worker process died while it held a job",
+  WORKER_CRASHED: "a worker thread died while it held a job",
   DEADLINE_PASSED: "a job's or statement's deadline has passed",
   ABORTED: "the caller stopped the operation",
   // model

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { AnchorError, throwIfAborted } from "../errors.js";
-import { NATIVE_ADDON, NATIVE_PROVER, type NativeStatus, nativeStatus } from "../field/native.js";
+import { NATIVE_ADDON, NATIVE_PROVER, type NativeStatus, nativeStatus, wantedNative } from "../field/native.js";
 import { PACKAGE_ROOT } from "../paths.js";
 import { type Command, pretty } from "./command.js";
 
@@ -24,6 +24,7 @@ folder, native/build. Without it everything works in JavaScript, with the same a
   options: { force: { type: "boolean" } },
   positionals: [],
   async run({ values, terminal, signal }) {
+    wantedNative(); // refuses an unknown name now, not after the build
     terminal.busy("compiling the native core");
     const args = values["force"] ? ["build", "--json", "--force"] : ["build", "--json"];
     const { ok, message, log } = (await buildScript(args, signal)) as { ok: boolean; message: string; log?: string };

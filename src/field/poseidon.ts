@@ -16,12 +16,14 @@
  *
  * @module
  */
+import { isUint8Array } from "node:util/types";
 import { AnchorError } from "../errors.js";
 import { nativeCore } from "./native.js";
 import { assertScalar, invert, R } from "./scalar.js";
 
 /** Bytes of a scalar in a buffer, little-endian. */
 const SCALAR_BYTES = 32;
+const MAX_THREADS = 256;
 
 /** State width: 16 inputs and the capacity. */
 const T = 17;
@@ -73,12 +75,16 @@ export function poseidonParameters(inputs = T - 1): PoseidonParameters {
  * @throws INPUT_INVALID
  */
 export function poseidon16(capacity: bigint, inputs: readonly bigint[]): bigint {
-  if (inputs.length !== T - 1) throw new AnchorError("INPUT_INVALID", "poseidon16 takes exactly 16 inputs");
+  if (!Array.isArray(inputs) || inputs.length !== T - 1) {
+    throw new AnchorError("INPUT_INVALID", "poseidon16 takes an array of exactly 16 inputs");
+  }
   assertScalar(capacity, "capacity");
-  for (const input of inputs) assertScalar(input, "input");
+  // Each is read once: what is checked is what is hashed.
+  const row = Array.from({ length: T - 1 }, (_, i): unknown => inputs[i]);
+  for (const input of row) assertScalar(input, "input");
   const core = nativeCore();
-  if (!core) return permute(capacity, inputs);
-  return decodeScalars(core.poseidon(T - 1, encodeScalars([capacity]), encodeScalars(inputs)))[0]!;
+  if (!core) return permute(capacity, row as bigint[]);
+  return decodeScalars(core.poseidon(T - 1, encodeScalars([capacity]), encodeScalars(row as bigint[])))[0]!;
 }
 
 /**
@@ -86,11 +92,18 @@ export function poseidon16(capacity: bigint, inputs: readonly bigint[]): bigint 
  *
  * @param capacities one for all hashes, or one for each
  * @param inputs     16 for each hash, one hash after another
- * @param threads    of the native core; JavaScript uses the caller's alone
+ * @param threads    of the native core, from 1 to 256; JavaScript uses the caller's alone
  * @returns one scalar for each hash
  * @throws INPUT_INVALID for lengths that do not fit, and for values that are no scalars
  */
 export function poseidon16Many(capacities: Uint8Array, inputs: Uint8Array, threads = 1): Uint8Array {
+  // Checked here, and not by the core alone: the answers must not depend on who serves.
+  if (!isUint8Array(capacities) || !isUint8Array(inputs)) {
+    throw new AnchorError("INPUT_INVALID", "poseidon16Many takes capacities and inputs as Uint8Arrays");
+  }
+  if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
+    throw new AnchorError("INPUT_INVALID", `threads must be an integer from 1 to ${MAX_THREADS}`);
+  }
   const rowBytes = (T - 1) * SCALAR_BYTES;
   const count = inputs.length / rowBytes;
   if (!Number.isInteger(count)) throw new AnchorError("INPUT_INVALID", "poseidon16Many takes 16 inputs for each hash");

@@ -73,7 +73,9 @@ class SnarkjsBackend implements ProverBackend {
       const publicSignals = parsePublicSignals(result.publicSignals);
       return { proof, publicSignals, keyMs: 0, proveMs: performance.now() - started, phases: [] };
     } catch (error) {
-      throw toAnchorError(error, "PROVE_FAILED", "snarkjs could not make the proof");
+      // Errors of ours as well: a damaged key makes proofs that do not parse, which are no proofs of the caller's.
+      const cause = error instanceof AnchorError ? new Error(error.message, { cause: error }) : error;
+      throw toAnchorError(cause, "PROVE_FAILED", "snarkjs could not make the proof");
     }
   }
 

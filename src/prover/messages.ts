@@ -24,9 +24,14 @@ export interface WorkerSettings extends BackendSettings {
 export interface WorkerJob {
   module: WebAssembly.Module;
   key: KeyFile;
-  verifyingKey: VerifyingKey;
-  inputs: CircuitInputs;
+  /** A {@link JobPayload}, serialized by `node:v8`. */
+  payload: Uint8Array;
   control: Int32Array;
+}
+
+export interface JobPayload {
+  inputs: CircuitInputs;
+  verifyingKey: VerifyingKey;
 }
 
 export interface WorkerResult {

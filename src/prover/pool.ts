@@ -11,17 +11,17 @@
  *
  * @module
  */
-import { setMaxListeners } from "node:events";
 import { stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
+import { serialize } from "node:v8";
 import type { CompiledCircuit } from "../circuit/compile.js";
 import type { CircuitKey } from "../circuit/setup.js";
 import { type CircuitInputs, readWitnessGenerator } from "../circuit/witness.js";
 import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
-import { nativeCore } from "../field/native.js";
-import type { Proof, VerifyingKey } from "../verifier/groth16.js";
+import { nativeStatus } from "../field/native.js";
+import type { Proof } from "../verifier/groth16.js";
 import type { BackendName } from "./backend.js";
-import { Control, type WorkerMessage, type WorkerResult } from "./messages.js";
+import { Control, type JobPayload, type WorkerMessage, type WorkerResult } from "./messages.js";
 import { Metrics } from "./metrics.js";
 import { coresFor, RankedQueue } from "./schedule.js";
 import { ProverThread, type ThreadOptions } from "./thread.js";
@@ -30,6 +30,8 @@ import { ProverThread, type ThreadOptions } from "./thread.js";
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 /** Compiled witness generators that the pool keeps. */
 const MAX_MODULES = 16;
+/** V8 compiles no larger module. */
+const MAX_GENERATOR_BYTES = 2 ** 30;
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 
 export interface PoolOptions {
@@ -39,7 +41,7 @@ export interface PoolOptions {
   threads?: number;
   /** Proofs made at the same time, each on one core at least; one a core unless told. */
   concurrency?: number;
-  /** Jobs that may wait; one more is refused with POOL_FULL. 256 unless told. */
+  /** Jobs that may wait beyond those that can prove at once; one more is refused with POOL_FULL. 256 unless told. */
   maxQueue?: number;
   /** Keys that a native worker keeps loaded; workers share what they load. 4 unless told. */
   maxKeys?: number;
@@ -49,7 +51,7 @@ export interface PoolOptions {
   idleMs?: number;
   /** Limit of a worker's JavaScript heap; Node's own unless told. */
   workerHeapMb?: number;
-  /** Every job's progress. */
+  /** Every job's progress. What it throws stops the job. */
   onProgress?: (event: ProgressEvent) => void;
 }
 
@@ -105,8 +107,9 @@ interface Job {
   priority: number;
   wasmPath: string;
   zkeyPath: string;
-  verifyingKey: VerifyingKey;
-  inputs: CircuitInputs;
+  /** The inputs and the verifying key as they were when the job came. */
+  payload: Uint8Array;
+  deadline: number | undefined;
   onProgress: ((event: ProgressEvent) => void) | undefined;
   queuedAt: number;
   startRss: number;
@@ -116,6 +119,8 @@ interface Job {
   cores: number;
   /** Before its cores are granted. */
   preparing: boolean;
+  /** Whether its thread was told of it. */
+  posted: boolean;
   settled: boolean;
   resolve: (result: ProveResult) => void;
   reject: (error: AnchorError) => void;
@@ -142,16 +147,21 @@ export class ProverPool {
   readonly #proofsTotal;
   readonly #deathsTotal;
   readonly #phaseSeconds;
+  readonly #proveSeconds;
   #order = 0;
   #waking = false;
   #closed = false;
 
   /** @throws INPUT_INVALID; NATIVE_UNAVAILABLE when the native core is asked for by name and not there */
   constructor(options: PoolOptions = {}) {
+    if (typeof options !== "object" || options === null) {
+      throw new AnchorError("INPUT_INVALID", "options must be an object");
+    }
     const { backend = "auto", preparedKeys, onProgress } = options;
     this.threads = integerOption("threads", options.threads ?? Math.min(availableParallelism(), 256), 1, 256);
     this.concurrency = integerOption("concurrency", options.concurrency ?? this.threads, 1, 256);
-    this.#capacity = this.concurrency + integerOption("maxQueue", options.maxQueue ?? 256, 0);
+    // With more proofs allowed than there are cores, the cores decide how many are made at once.
+    this.#capacity = Math.min(this.concurrency, this.threads) + integerOption("maxQueue", options.maxQueue ?? 256, 0);
     this.#idleMs = integerOption("idleMs", options.idleMs ?? 300_000, 0, MAX_TIMEOUT_MS);
     const maxKeys = integerOption("maxKeys", options.maxKeys ?? 4, 1);
     const heapMb = options.workerHeapMb;
@@ -159,12 +169,19 @@ export class ProverPool {
     if (!["auto", "native", "snarkjs"].includes(backend)) {
       throw new AnchorError("INPUT_INVALID", 'backend must be "auto", "native" or "snarkjs"');
     }
-    const native = backend !== "snarkjs" && nativeCore() !== undefined;
+    if (preparedKeys !== undefined && (typeof preparedKeys !== "string" || preparedKeys === "")) {
+      throw new AnchorError("INPUT_INVALID", "preparedKeys must be a folder's path");
+    }
+    checkCallback(onProgress);
+    const core = nativeStatus();
+    const native = backend !== "snarkjs" && core.available;
     if (backend === "native" && !native) {
       throw new AnchorError("NATIVE_UNAVAILABLE", "the native core is not built: run `anchorproof native build`");
     }
     this.backend = native ? "native" : "snarkjs";
-    this.#threadOptions = { settings: { backend: this.backend, maxKeys, preparedKeys }, heapMb };
+    // The workers must find what this thread has found, also when the environment has changed since.
+    const engine = core.available ? core.engine : core.kind === "off" ? "off" : "";
+    this.#threadOptions = { settings: { backend: this.backend, maxKeys, preparedKeys }, engine, heapMb };
     this.#onProgress = onProgress;
 
     const metrics = this.#metrics;
@@ -174,6 +191,11 @@ export class ProverPool {
     this.#phaseSeconds = metrics.histogram(
       "anchorproof_pool_phase_seconds",
       "Duration of the phases of jobs that were proved.",
+      SECONDS,
+    );
+    this.#proveSeconds = metrics.histogram(
+      "anchorproof_pool_prove_phase_seconds",
+      "Duration of the parts of the phase prove, from the native core.",
       SECONDS,
     );
     // A counter without samples is missing, not zero: alerts on rates need the zero.
@@ -205,57 +227,60 @@ export class ProverPool {
   /**
    * Makes one proof. A stopped job's promise is rejected at once; its worker follows within a fraction of a second.
    *
+   * The arguments are read and copied before this returns: what the caller changes later changes no proof.
+   *
    * @throws WITNESS_INVALID, PROVE_FAILED, POOL_FULL, POOL_CLOSED, DEADLINE_PASSED, ABORTED, WORKER_CRASHED;
-   *   FILE_NOT_FOUND, FILE_UNREADABLE and CIRCUIT_MALFORMED for the circuit's and key's files; KEY_MALFORMED and
-   *   OUT_OF_MEMORY from the native core (snarkjs calls them PROVE_FAILED)
+   *   INPUT_INVALID for arguments of a wrong type, and for inputs that cannot be copied to another thread;
+   *   FILE_NOT_FOUND, FILE_UNREADABLE, INPUT_TOO_LARGE and CIRCUIT_MALFORMED for the circuit's and key's files;
+   *   KEY_MALFORMED for the verifying key; KEY_MALFORMED for the proving key and OUT_OF_MEMORY from the native core
+   *   (snarkjs calls them PROVE_FAILED)
    */
   async prove(
     circuit: Pick<CompiledCircuit, "wasmPath">,
     key: Pick<CircuitKey, "zkeyPath" | "verifyingKey">,
     inputs: CircuitInputs,
-    { signal, deadline, priority = 0, onProgress }: ProveOptions = {},
+    options: ProveOptions = {},
   ): Promise<ProveResult> {
-    if (this.#closed) throw new AnchorError("POOL_CLOSED", "the pool is closed");
-    throwIfAborted(signal);
-    if (deadline !== undefined && !Number.isFinite(deadline)) {
-      throw new AnchorError("INPUT_INVALID", "a deadline is a time in milliseconds since 1970");
+    let task: Task;
+    try {
+      if (this.#closed) throw new AnchorError("POOL_CLOSED", "the pool is closed");
+      task = readTask(circuit, key, inputs, options);
+      throwIfAborted(task.signal);
+      // Once more: getters may have closed it.
+      if (this.#closed) throw new AnchorError("POOL_CLOSED", "the pool is closed");
+      if (!this.#hasRoom()) throw new AnchorError("POOL_FULL", "the queue is full: wait for ready()");
+    } catch (error) {
+      const refusal = toAnchorError(error, "INPUT_INVALID", "the job cannot be read");
+      this.#jobsTotal.add({ outcome: refusal.code });
+      throw refusal;
     }
-    if (!Number.isFinite(priority)) throw new AnchorError("INPUT_INVALID", "a priority is a finite number");
-    if (!this.#hasRoom()) {
-      this.#jobsTotal.add({ outcome: "POOL_FULL" });
-      throw new AnchorError("POOL_FULL", "the queue is full: wait for ready()");
-    }
+    const { signal, ...own } = task;
+    const { deadline } = own;
     let job!: Job;
     const result = new Promise<ProveResult>((resolve, reject) => {
       job = {
+        ...own,
         order: ++this.#order,
-        priority,
-        wasmPath: circuit.wasmPath,
-        zkeyPath: key.zkeyPath,
-        verifyingKey: key.verifyingKey,
-        inputs,
-        onProgress,
         queuedAt: performance.now(),
         startRss: process.memoryUsage.rss(),
         control: new Int32Array(new SharedArrayBuffer(4 * Control.Length)),
         keyBytes: 0,
         cores: 0,
         preparing: true,
+        posted: false,
         settled: false,
         resolve,
         reject,
       };
     });
-    const onAbort = () =>
-      this.#stop(job, new AnchorError("ABORTED", "the proof was stopped", { cause: signal?.reason }));
-    // One signal may stop many jobs; Node takes more than ten listeners for a leak.
-    if (signal) setMaxListeners(0, signal);
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const forget = onAbort(signal, () =>
+      this.#stop(job, new AnchorError("ABORTED", "the proof was stopped", { cause: signal?.reason })),
+    );
     let timer: NodeJS.Timeout | undefined;
     const watch = () => {
       const left = deadline! - Date.now();
       if (left > 0) timer = setTimeout(watch, Math.min(left, MAX_TIMEOUT_MS));
-      else this.#stop(job, new AnchorError("DEADLINE_PASSED", "the job's deadline passed before its proof was made"));
+      else this.#stop(job, deadlinePassed());
     };
     this.#queue.push(job);
     this.#progress(job, "queued");
@@ -265,7 +290,7 @@ export class ProverPool {
       return await result;
     } finally {
       clearTimeout(timer);
-      signal?.removeEventListener("abort", onAbort);
+      forget();
     }
   }
 
@@ -273,9 +298,10 @@ export class ProverPool {
    * Waits until the queue has room: `await pool.ready()` before each `prove` keeps a producer at the pool's pace.
    * Callers go on one by one, so that several producers do not crowd each other out.
    *
-   * @throws POOL_CLOSED, ABORTED
+   * @throws POOL_CLOSED, ABORTED, INPUT_INVALID
    */
   async ready({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    checkSignal(signal);
     throwIfAborted(signal);
     if (!this.#closed) {
       const turn = waitIn(this.#waiting, signal);
@@ -295,16 +321,19 @@ export class ProverPool {
    * left fails with POOL_CLOSED.
    *
    * @returns how many jobs were cut off
+   * @throws INPUT_INVALID
    */
   async drain({ signal, timeoutMs }: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<number> {
     if (timeoutMs !== undefined) integerOption("timeoutMs", timeoutMs, 0, MAX_TIMEOUT_MS);
+    checkSignal(signal);
     this.#refuse();
     if (this.#inside() > 0) {
       const limits = signal ? [signal] : [];
       if (timeoutMs !== undefined) limits.push(AbortSignal.timeout(timeoutMs));
       await waitIn(this.#empty, AbortSignal.any(limits)).catch(() => {});
     }
-    const left = this.#inside();
+    // A stopped job may still have its thread; its promise was rejected then, and not by this.
+    const left = this.#queue.size + [...this.#threads].filter(({ job }) => job && !job.settled).length;
     await this.close();
     return left;
   }
@@ -392,12 +421,15 @@ export class ProverPool {
       thread.take(job, job.zkeyPath);
       const [wasm, zkey] = await Promise.all([identify(job.wasmPath), identify(job.zkeyPath)]);
       job.keyBytes = zkey.bytes;
+      if (wasm.bytes > MAX_GENERATOR_BYTES) {
+        throw new AnchorError("INPUT_TOO_LARGE", `${wasm.path} is larger than any witness generator`);
+      }
       const module = await this.#module(wasm);
       if (job.settled) this.#finish(thread, job);
       // The thread may have died by now.
       else if (thread.job === job) {
-        const { verifyingKey, inputs, control } = job;
-        thread.post({ module, key: zkey, verifyingKey, inputs, control });
+        thread.post({ module, key: zkey, payload: job.payload, control: job.control });
+        job.posted = true;
       }
     } catch (error) {
       this.#settle(job, toAnchorError(error, "INPUT_INVALID", "the job cannot be sent to a worker"));
@@ -484,13 +516,21 @@ export class ProverPool {
       this.#witnessed.delete(job);
       Atomics.store(job.control, Control.Stop, 1);
       if (job.preparing) grant(job, 1); // wakes it up to see that
-      for (const thread of this.#threads) if (thread.job === job) thread.killSoon();
+      for (const thread of this.#threads) {
+        if (thread.job !== job) continue;
+        // A thread that knows nothing of the job yet has nothing to be killed for.
+        if (job.posted) thread.killSoon();
+        else this.#finish(thread, job);
+      }
     }
     this.#pump();
   }
 
   #settle(job: Job, outcome: WorkerResult | AnchorError): void {
     if (job.settled) return;
+    // The timer is late when the main thread was busy or the clock was set.
+    const late = job.deadline !== undefined && Date.now() >= job.deadline;
+    if (late && !(outcome instanceof AnchorError)) outcome = deadlinePassed();
     if (outcome instanceof AnchorError) {
       job.settled = true;
       this.#jobsTotal.add({ outcome: outcome.code });
@@ -505,8 +545,10 @@ export class ProverPool {
     const queueMs = Math.max(0, performance.now() - job.queuedAt - busy);
     this.#jobsTotal.add({ outcome: "proved" });
     this.#proofsTotal.add({ backend: this.backend });
-    for (const [name, ms] of Object.entries({ queueMs, ...durations })) this.#observe(name.replace(/Ms$/, ""), ms);
-    for (const { name, ms } of phases) this.#observe(`prove:${name}`, ms);
+    for (const [name, ms] of Object.entries({ queueMs, ...durations })) {
+      this.#phaseSeconds.observe(ms / 1000, { phase: name.replace(/Ms$/, "") });
+    }
+    for (const { name, ms } of phases) this.#proveSeconds.observe(ms / 1000, { phase: name });
     const rssBytes = process.memoryUsage.rss();
     job.resolve({
       ...outcome,
@@ -521,10 +563,6 @@ export class ProverPool {
     });
   }
 
-  #observe(phase: string, ms: number): void {
-    this.#phaseSeconds.observe(ms / 1000, { phase });
-  }
-
   #progress(job: Job, phase: string): void {
     if (job.settled) return;
     try {
@@ -537,6 +575,57 @@ export class ProverPool {
   }
 }
 
+/** What a job takes from {@link ProverPool.prove}'s arguments. */
+type Task = Pick<Job, "priority" | "wasmPath" | "zkeyPath" | "payload" | "deadline" | "onProgress"> & {
+  signal: AbortSignal | undefined;
+};
+
+/** @throws INPUT_INVALID, or what a getter throws */
+function readTask(
+  { wasmPath }: Pick<CompiledCircuit, "wasmPath">,
+  { zkeyPath, verifyingKey }: Pick<CircuitKey, "zkeyPath" | "verifyingKey">,
+  inputs: CircuitInputs,
+  { signal, deadline, priority = 0, onProgress }: ProveOptions,
+): Task {
+  if (typeof wasmPath !== "string" || typeof zkeyPath !== "string") {
+    throw new AnchorError("INPUT_INVALID", "wasmPath and zkeyPath must be strings");
+  }
+  for (const [name, value] of Object.entries({ verifyingKey, inputs })) {
+    if (typeof value !== "object" || value === null)
+      throw new AnchorError("INPUT_INVALID", `${name} must be an object`);
+  }
+  if (deadline !== undefined && !Number.isFinite(deadline)) {
+    throw new AnchorError("INPUT_INVALID", "a deadline is a time in milliseconds since 1970");
+  }
+  if (!Number.isFinite(priority)) throw new AnchorError("INPUT_INVALID", "a priority is a finite number");
+  checkSignal(signal);
+  checkCallback(onProgress);
+  let payload: Uint8Array;
+  try {
+    payload = serialize({ inputs, verifyingKey } satisfies JobPayload);
+  } catch (cause) {
+    // Without the reason in the message: Node prints the value there.
+    throw new AnchorError("INPUT_INVALID", "the inputs or the verifying key cannot be copied to a thread", { cause });
+  }
+  return { wasmPath, zkeyPath, payload, signal, deadline, priority, onProgress };
+}
+
+function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new AnchorError("INPUT_INVALID", "signal must be an AbortSignal");
+  }
+}
+
+function checkCallback(onProgress: unknown): void {
+  if (onProgress !== undefined && typeof onProgress !== "function") {
+    throw new AnchorError("INPUT_INVALID", "onProgress must be a function");
+  }
+}
+
+function deadlinePassed(): AnchorError {
+  return new AnchorError("DEADLINE_PASSED", "the job's deadline passed before its proof was made");
+}
+
 interface FileIdentity {
   path: string;
   /** Changes when the file does. */
@@ -547,8 +636,12 @@ interface FileIdentity {
 /** @throws FILE_NOT_FOUND, FILE_UNREADABLE */
 async function identify(path: string): Promise<FileIdentity> {
   try {
-    const { dev, ino, size, mtimeMs } = await stat(path);
-    return { path, id: `${path}:${dev}:${ino}:${size}:${mtimeMs}`, bytes: size };
+    const file = await stat(path, { bigint: true });
+    // A pipe, for one, would be read for ever.
+    if (!file.isFile()) throw new Error("not a file");
+    // ctime, too: the other three can be put back after a change.
+    const id = [path, file.dev, file.ino, file.size, file.mtimeNs, file.ctimeNs].join(":");
+    return { path, id, bytes: Number(file.size) };
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
     throw toAnchorError(error, missing ? "FILE_NOT_FOUND" : "FILE_UNREADABLE", `cannot read ${path}`);
@@ -571,19 +664,50 @@ function grant(job: Job, cores: number): void {
   Atomics.notify(job.control, Control.Cores);
 }
 
+/** Who is to be told when a signal fires. */
+const watched = new Map<AbortSignal, Set<() => void>>();
+
+/**
+ * Calls back when the signal fires. A signal has one listener of ours, however many jobs and callers it stops: Node
+ * takes more than ten for a leak.
+ *
+ * @returns ends that; to be called in any case
+ */
+function onAbort(signal: AbortSignal | undefined, callback: () => void): () => void {
+  if (!signal) return () => {};
+  let callbacks = watched.get(signal);
+  if (!callbacks) {
+    callbacks = new Set();
+    watched.set(signal, callbacks);
+    signal.addEventListener("abort", tellWatchers);
+  }
+  callbacks.add(callback);
+  return () => {
+    callbacks.delete(callback);
+    if (callbacks.size > 0 || watched.get(signal) !== callbacks) return;
+    watched.delete(signal);
+    signal.removeEventListener("abort", tellWatchers);
+  };
+}
+
+function tellWatchers(this: AbortSignal): void {
+  // Those that are deleted on the way are not told.
+  for (const callback of watched.get(this)!) callback();
+}
+
 /** Waits for one's turn in a list of waiters. @throws ABORTED */
 function waitIn(list: (() => void)[], signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
+    throwIfAborted(signal);
     const go = () => {
-      signal?.removeEventListener("abort", onAbort);
+      forget();
       resolve();
     };
-    const onAbort = () => {
+    const forget = onAbort(signal, () => {
+      forget();
       list.splice(list.indexOf(go), 1);
       reject(new AnchorError("ABORTED", "stopped on request", { cause: signal?.reason }));
-    };
-    if (signal?.aborted) return reject(new AnchorError("ABORTED", "stopped on request", { cause: signal.reason }));
-    signal?.addEventListener("abort", onAbort, { once: true });
+    });
     list.push(go);
   });
 }

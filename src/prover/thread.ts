@@ -9,6 +9,8 @@ import type { WorkerJob, WorkerMessage, WorkerSettings } from "./messages.js";
 
 export interface ThreadOptions {
   settings: WorkerSettings;
+  /** The thread's `ANCHORPROOF_NATIVE`. */
+  engine: string;
   /** Limit of the JavaScript heap; the thread dies above it. Node's own unless told. */
   heapMb?: number | undefined;
 }
@@ -32,11 +34,12 @@ export class ProverThread<J> {
   #killer: NodeJS.Timeout | undefined;
   #retirement: NodeJS.Timeout | undefined;
 
-  constructor({ settings, heapMb }: ThreadOptions, { onMessage, onExit }: ThreadEvents<J>) {
+  constructor({ settings, engine, heapMb }: ThreadOptions, { onMessage, onExit }: ThreadEvents<J>) {
     this.#worker = new Worker(workerFile("prover/worker"), {
       // snarkjs loads `web-worker`, which takes every thread for one that it started and reads mod and type; an empty
       // module keeps it quiet. snarkjs runs single-threaded here and never needs it.
       workerData: { ...settings, mod: "data:,", type: "classic" },
+      env: { ...process.env, ANCHORPROOF_NATIVE: engine },
       // Node's flags are inherited, and it refuses a thread that is a file when --input-type is among them.
       ...(process.execArgv.some((flag) => flag.startsWith("--input-type")) ? { execArgv: [] } : {}),
       ...(heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
@@ -76,7 +79,6 @@ export class ProverThread<J> {
     this.keyPath = keyPath;
   }
 
-  /** @throws when the job cannot be copied to another thread */
   post(job: WorkerJob): void {
     this.#worker.postMessage(job);
   }

@@ -1,18 +1,27 @@
 /**
- * Worker thread of the pool: one whole job at a time, from named inputs to a verified proof. The witness exists here
- * only, in memory, and is wiped.
+ * Worker thread of the pool: one whole job at a time, from named inputs to a verified proof. The witness exists in this
+ * thread's memory only. The generator's memory and the bytes for the prover are overwritten when they have served.
+ * What a killed thread leaves, what snarkjs copies for itself, and the inputs as JavaScript values are freed as they are.
  *
  * The thread blocks while it waits for cores and while the native core proves: what it is told then, it is told
  * through the job's {@link Control} words.
  *
  * @module
  */
+import { deserialize } from "node:v8";
 import { parentPort, workerData } from "node:worker_threads";
 import { calculateWtns } from "../circuit/witness.js";
 import { AnchorError, toAnchorError } from "../errors.js";
-import { type Proof, type VerifyingKey, verifyGroth16 } from "../verifier/groth16.js";
+import { type Proof, type VerifyingKey, verifyGroth16, verifyGroth16Batch } from "../verifier/groth16.js";
 import { openBackend, type ProverBackend } from "./backend.js";
-import { Control, type WorkerJob, type WorkerMessage, type WorkerResult, type WorkerSettings } from "./messages.js";
+import {
+  Control,
+  type JobPayload,
+  type WorkerJob,
+  type WorkerMessage,
+  type WorkerResult,
+  type WorkerSettings,
+} from "./messages.js";
 
 const port = parentPort!;
 const { backend: name, ...settings } = workerData as WorkerSettings;
@@ -34,7 +43,7 @@ port.on("message", async (job: WorkerJob | null) => {
   port.postMessage(reply);
 });
 
-async function prove({ module, key, verifyingKey, inputs, control }: WorkerJob): Promise<WorkerResult> {
+async function prove({ module, key, payload, control }: WorkerJob): Promise<WorkerResult> {
   const send = (message: WorkerMessage) => port.postMessage(message);
   const onPhase = (phase: string) => send({ type: "phase", phase });
   const throwIfStopped = () => {
@@ -42,6 +51,8 @@ async function prove({ module, key, verifyingKey, inputs, control }: WorkerJob):
   };
   backend ??= openBackend(name, settings);
   throwIfStopped();
+  const { inputs, verifyingKey } = unpack(payload);
+  verifyGroth16Batch(verifyingKey, []); // KEY_MALFORMED now, and not after the proof
   onPhase("witness");
   const started = performance.now();
   const wtns = await calculateWtns(module, inputs);
@@ -79,6 +90,15 @@ async function prove({ module, key, verifyingKey, inputs, control }: WorkerJob):
     };
   } finally {
     wtns.fill(0);
+  }
+}
+
+/** @throws INPUT_INVALID for a compiled module, say, which only the other thread can read */
+function unpack(payload: Uint8Array): JobPayload {
+  try {
+    return deserialize(payload) as JobPayload;
+  } catch (cause) {
+    throw new AnchorError("INPUT_INVALID", "the inputs or the verifying key cannot be copied to a thread", { cause });
   }
 }
 

@@ -10,7 +10,7 @@
  * @module
  */
 import { bn254 } from "@noble/curves/bn254.js";
-import { AnchorError } from "../errors.js";
+import { AnchorError, toAnchorError } from "../errors.js";
 import { type Hex, keccak, tag, toHex, word } from "../field/bytes.js";
 import { type NativeCore, nativeCore } from "../field/native.js";
 import { isScalar, Q, R } from "../field/scalar.js";
@@ -92,7 +92,7 @@ export function parseVerifyingKey(json: unknown): VerifyingKey {
     beta: g2(record["vk_beta_2"], "vk_beta_2", fail),
     gamma: g2(record["vk_gamma_2"], "vk_gamma_2", fail),
     delta: g2(record["vk_delta_2"], "vk_delta_2", fail),
-    ic: points.map((point, i) => g1(point, `IC[${i}]`, fail)),
+    ic: Array.from({ length: nPublic + 1 }, (_, i) => g1(points[i], `IC[${i}]`, fail)),
   };
   return key;
 }
@@ -179,8 +179,9 @@ export function parsePublicSignals(json: unknown): bigint[] {
   if (!Array.isArray(json) || json.length > MAX_PUBLIC_SIGNALS) {
     throw new AnchorError("INPUT_INVALID", "public signals must be an array of decimal strings");
   }
-  return json.map((value, i) => {
-    const signal = decimal(value);
+  // Not map, which skips the holes of an array.
+  return Array.from({ length: json.length }, (_, i) => {
+    const signal = decimal(json[i]);
     if (signal === undefined || signal >= R) {
       throw new AnchorError("INPUT_INVALID", `public signal ${i} is not a canonical decimal below r`);
     }
@@ -191,7 +192,7 @@ export function parsePublicSignals(json: unknown): bigint[] {
 /**
  * Verifies one proof: e(A, B) = e(α, β) · e(Σ xᵢ ICᵢ, γ) · e(C, δ). The native core does it when it is there, noble
  * otherwise; both check the key and the proof as {@link parseVerifyingKey} and {@link parseProof} do, so that objects
- * built by hand are safe too.
+ * built by hand are safe too. Every value is read once: what was checked is what is used.
  *
  * @param publicSignals `nPublic` scalars, rebuilt by the caller from the statement it expects
  * @returns whether the equation holds
@@ -199,8 +200,10 @@ export function parsePublicSignals(json: unknown): bigint[] {
  * KEY_MALFORMED, PROOF_MALFORMED for a point that is not canonical, off its curve or group, or at infinity
  */
 export function verifyGroth16(key: VerifyingKey, publicSignals: readonly bigint[], proof: Proof): boolean {
-  checkSignals(key, publicSignals);
-  return openKey(key).verify(publicSignals, proof);
+  const ownKey = readKey(key);
+  const signals = readSignals(ownKey, () => publicSignals);
+  const ownProof = readProof(() => proof);
+  return openKey(ownKey).verify(signals, ownProof);
 }
 
 /** A proof, and the public signals that its verifier expects. */
@@ -223,13 +226,20 @@ export function verifyGroth16Batch(
   items: readonly Groth16Item[],
   options: { threads?: number } = {},
 ): boolean[] {
+  if (typeof options !== "object" || options === null) {
+    throw new AnchorError("INPUT_INVALID", "options must be an object");
+  }
   const { threads = 1 } = options;
   if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
     throw new AnchorError("INPUT_INVALID", `threads must be an integer from 1 to ${MAX_THREADS}`);
   }
   if (!Array.isArray(items)) throw new AnchorError("INPUT_INVALID", "items must be an array");
-  for (const item of items) checkSignals(key, item?.publicSignals);
-  return openKey(key).verifyBatch(items, threads);
+  const ownKey = readKey(key);
+  const ownItems = Array.from({ length: items.length }, (_, i) => {
+    const item = items[i] as Groth16Item;
+    return { publicSignals: readSignals(ownKey, () => item.publicSignals), proof: readProof(() => item.proof) };
+  });
+  return openKey(ownKey).verifyBatch(ownItems, threads);
 }
 
 /**
@@ -243,10 +253,17 @@ export function evidenceDigest(key: Hex, publicSignals: readonly bigint[], proof
   return toHex(keccak(EVIDENCE_TAG, word(BigInt(key)), ...words.map(word)));
 }
 
-/** A key whose points were checked. Signals are checked before, proofs are not. */
+/** What was read of a {@link Groth16Item}: arrays of our own. */
+interface OwnItem {
+  publicSignals: readonly bigint[];
+  /** `undefined` for what is not three affine points. */
+  proof: Proof | undefined;
+}
+
+/** A key whose points were checked. Signals are checked before; of a proof only the shape is. */
 interface OpenKey {
-  verify(publicSignals: readonly bigint[], proof: Proof): boolean;
-  verifyBatch(items: readonly Groth16Item[], threads: number): boolean[];
+  verify(publicSignals: readonly bigint[], proof: Proof | undefined): boolean;
+  verifyBatch(items: readonly OwnItem[], threads: number): boolean[];
 }
 
 /**
@@ -274,17 +291,14 @@ function openNative(core: NativeCore, bytes: Uint8Array): OpenKey {
   const handle = core.openVerifyingKey(bytes);
   return {
     verify(publicSignals, proof) {
-      const encoded = proofBytes(proof);
-      if (encoded === undefined) return malformed("PROOF_MALFORMED", "the proof")("A, B and C must be affine points");
-      return core.verify(handle, encode(publicSignals), encoded);
+      return core.verify(handle, encode(publicSignals), proofBytes(proof ?? notAffine()));
     },
     verifyBatch(items, threads) {
       const proofs = new Uint8Array(items.length * PROOF_BYTES);
       items.forEach(({ proof }, i) => {
-        const encoded = proofBytes(proof);
         // What has no encoding must be malformed to the core as well: 2²⁵⁶ − 1 is above q.
-        if (encoded === undefined) proofs.fill(0xff, i * PROOF_BYTES, (i + 1) * PROOF_BYTES);
-        else proofs.set(encoded, i * PROOF_BYTES);
+        if (proof === undefined) proofs.fill(0xff, i * PROOF_BYTES, (i + 1) * PROOF_BYTES);
+        else proofs.set(proofBytes(proof), i * PROOF_BYTES);
       });
       const publics = encode(items.flatMap(({ publicSignals }) => publicSignals));
       return Array.from(core.verifyBatch(handle, publics, proofs, items.length, threads), (verdict) => verdict === 1);
@@ -299,11 +313,11 @@ function openPortable(key: VerifyingKey): OpenKey {
   const beta = checkedG2(key.beta, "beta", fail);
   const gamma = checkedG2(key.gamma, "gamma", fail);
   const delta = checkedG2(key.delta, "delta", fail);
-  const verify = (publicSignals: readonly bigint[], proof: Proof): boolean => {
+  const verify = (publicSignals: readonly bigint[], proof: Proof = notAffine()): boolean => {
     const bad = malformed("PROOF_MALFORMED", "the proof");
-    const a = checkedG1(proof?.a, "A", bad);
-    const b = checkedG2(proof?.b, "B", bad);
-    const c = checkedG1(proof?.c, "C", bad);
+    const a = checkedG1(proof.a, "A", bad);
+    const b = checkedG2(proof.b, "B", bad);
+    const c = checkedG1(proof.c, "C", bad);
     let input = ic[0]!;
     publicSignals.forEach((signal, i) => {
       if (signal !== 0n) input = input.add(ic[i + 1]!.multiplyUnsafe(signal));
@@ -330,37 +344,82 @@ function openPortable(key: VerifyingKey): OpenKey {
   };
 }
 
-function checkSignals(key: VerifyingKey, publicSignals: readonly bigint[]): void {
-  if (!Array.isArray(publicSignals) || publicSignals.length !== key.nPublic) {
-    throw new AnchorError(
-      "INPUT_INVALID",
-      `this key takes ${key.nPublic} public signals, got ${publicSignals?.length}`,
-    );
+/**
+ * A key's values in arrays of our own, each read once: between two readings a getter, a proxy or an array with methods
+ * of its own could change what it says.
+ *
+ * @throws KEY_MALFORMED
+ */
+function readKey(key: VerifyingKey): VerifyingKey {
+  const fail: Fail = malformed("KEY_MALFORMED", "the verifying key");
+  const first = (point: unknown) => readG1(point) ?? fail("alpha or a point of IC is not an affine G1 point");
+  const second = (point: unknown) => readG2(point) ?? fail("beta, gamma or delta is not an affine G2 point");
+  try {
+    const { nPublic, alpha, beta, gamma, delta, ic } = key;
+    if (!Number.isInteger(nPublic) || nPublic < 0 || nPublic > MAX_PUBLIC_SIGNALS) {
+      fail(`nPublic must be an integer from 0 to ${MAX_PUBLIC_SIGNALS}`);
+    }
+    if (!Array.isArray(ic) || ic.length !== nPublic + 1) fail("IC must have nPublic + 1 points");
+    return {
+      nPublic,
+      alpha: first(alpha),
+      beta: second(beta),
+      gamma: second(gamma),
+      delta: second(delta),
+      ic: Array.from({ length: nPublic + 1 }, (_, i) => first(ic[i])),
+    };
+  } catch (error) {
+    throw toAnchorError(error, "KEY_MALFORMED", "the verifying key cannot be read");
   }
-  // Not forEach, which skips the holes of an array.
-  for (const [i, signal] of publicSignals.entries()) {
-    if (!isScalar(signal)) throw new AnchorError("INPUT_INVALID", `public signal ${i} is outside the field`);
+}
+
+/** As {@link readKey}; what `read` gives may have getters, and be one. @throws INPUT_INVALID */
+function readSignals({ nPublic }: VerifyingKey, read: () => unknown): bigint[] {
+  try {
+    const signals = read();
+    if (!Array.isArray(signals) || signals.length !== nPublic) {
+      throw new AnchorError("INPUT_INVALID", `this key takes an array of ${nPublic} public signals`);
+    }
+    return Array.from({ length: nPublic }, (_, i) => {
+      const signal: unknown = signals[i];
+      if (!isScalar(signal)) throw new AnchorError("INPUT_INVALID", `public signal ${i} is outside the field`);
+      return signal;
+    });
+  } catch (error) {
+    throw toAnchorError(error, "INPUT_INVALID", "the public signals cannot be read");
   }
+}
+
+/** As {@link readSignals}. @returns `undefined` for what is not three affine points */
+function readProof(read: () => Proof): Proof | undefined {
+  try {
+    const proof = read();
+    const [a, b, c] = [readG1(proof.a), readG2(proof.b), readG1(proof.c)];
+    return a && b && c ? { a, b, c } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function notAffine(): never {
+  return malformed("PROOF_MALFORMED", "the proof")("A, B and C must be affine points");
 }
 
 /** The native core's encoding: integers in 32 bytes, little-endian; α‖β‖γ‖δ‖IC. */
-function keyBytes({ nPublic, alpha, beta, gamma, delta, ic }: VerifyingKey): Uint8Array<ArrayBuffer> {
-  const fail = malformed("KEY_MALFORMED", "the verifying key");
-  if (!Array.isArray(ic) || ic.length !== nPublic + 1) fail("IC must have nPublic + 1 points");
-  for (const point of [alpha, ...ic]) if (!isG1(point)) fail("alpha or a point of IC is not an affine G1 point");
-  for (const point of [beta, gamma, delta]) if (!isG2(point)) fail("beta, gamma or delta is not an affine G2 point");
+function keyBytes({ alpha, beta, gamma, delta, ic }: VerifyingKey): Uint8Array<ArrayBuffer> {
   return encode([alpha, beta, gamma, delta, ...ic].flat(2));
 }
 
-/** A‖B‖C as the native core takes it; `undefined` for what has no such form. */
-function proofBytes(proof: Proof): Uint8Array | undefined {
-  if (!isG1(proof?.a) || !isG2(proof.b) || !isG1(proof.c)) return undefined;
-  return encode([proof.a, proof.b, proof.c].flat(2));
+/** A‖B‖C as the native core takes it. */
+function proofBytes({ a, b, c }: Proof): Uint8Array {
+  return encode([a, b, c].flat(2));
 }
 
 function encode(values: readonly bigint[]): Uint8Array<ArrayBuffer> {
   const view = new DataView(new ArrayBuffer(values.length * 32));
   values.forEach((value, i) => {
+    // All were checked by now; an alias of a value must not come of cutting one.
+    if (value >> 256n !== 0n) throw new AnchorError("INTERNAL", "a value does not fit 32 bytes");
     for (let word = 0; word < 4; word++) view.setBigUint64(32 * i + 8 * word, value >> BigInt(64 * word), true);
   });
   return new Uint8Array(view.buffer);
@@ -418,16 +477,22 @@ function isCoordinate(value: unknown): value is bigint {
   return typeof value === "bigint" && value >= 0n && value < Q;
 }
 
-function isG1(point: unknown): point is G1Affine {
-  return Array.isArray(point) && point.length === 2 && isCoordinate(point[0]) && isCoordinate(point[1]);
+/** The point in an array of our own, each coordinate read once; `undefined` for what is none. */
+function readG1(point: unknown): G1Affine | undefined {
+  return readPair(point, (value) => (isCoordinate(value) ? value : undefined));
 }
 
-function isG2(point: unknown): point is G2Affine {
-  return Array.isArray(point) && point.length === 2 && isG1(point[0]) && isG1(point[1]);
+function readG2(point: unknown): G2Affine | undefined {
+  return readPair(point, readG1);
+}
+
+function readPair<T>(pair: unknown, read: (value: unknown) => T | undefined): readonly [T, T] | undefined {
+  if (!Array.isArray(pair) || pair.length !== 2) return undefined;
+  const [first, second] = [read(pair[0]), read(pair[1])];
+  return first === undefined || second === undefined ? undefined : [first, second];
 }
 
 function checkedG1(point: G1Affine, name: string, fail: Fail): G1Point {
-  if (!isG1(point)) fail(`${name} is not an affine G1 point`);
   const [x, y] = point;
   // y² = x³ + 3; G1 has prime order, so a point of the curve is in the group. (0, 0) is off the curve.
   if ((y * y - x * x * x - 3n) % Q !== 0n) fail(`${name} is not on the curve`);
@@ -435,7 +500,6 @@ function checkedG1(point: G1Affine, name: string, fail: Fail): G1Point {
 }
 
 function checkedG2(point: G2Affine, name: string, fail: Fail): G2Point {
-  if (!isG2(point)) fail(`${name} is not an affine G2 point`);
   try {
     // On the curve, and in the subgroup of order r: the twist has a large cofactor.
     const p = g2Point(point);

@@ -83,6 +83,13 @@ describe("without the core", () => {
     }
   });
 
+  it("an unknown engine's name is refused before the build", async () => {
+    const env = { PATH: "/nonexistent", ANCHORPROOF_NATIVE: "sse" };
+    const { status, err } = await anchorproof(bare, ["native", "build"], env);
+    expect(err).toMatch(/^error INPUT_INVALID: ANCHORPROOF_NATIVE must be /);
+    expect(status).toBe(1);
+  });
+
   it("a build that cannot be made fails with one line", async () => {
     const { status, out, err } = await anchorproof(bare, ["native", "build"], { PATH: "/nonexistent" });
     expect(err).toMatch(

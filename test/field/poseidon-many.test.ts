@@ -135,6 +135,53 @@ describe.each([
     }
   });
 
+  it("takes bytes and whole numbers of threads, and nothing like them", () => {
+    const { poseidon16Many } = implementation();
+    const call = (...args: unknown[]) => poseidon16Many(...(args as Parameters<typeof poseidon16Many>));
+    const [capacity, inputs] = [new Uint8Array(32), new Uint8Array(512)];
+    for (const threads of [0, -1, 1.5, Number.NaN, 257, "2", null]) {
+      expect(() => call(capacity, inputs, threads), String(threads)).toThrowError(code("INPUT_INVALID"));
+    }
+    const likes = (length: number) => [
+      new Uint8ClampedArray(length),
+      new Int8Array(length),
+      new Uint16Array(length),
+      new Array(length).fill(0),
+      new DataView(new ArrayBuffer(length)),
+      new ArrayBuffer(length),
+      "x".repeat(length),
+      { length },
+      Object.create(Uint8Array.prototype),
+      new Proxy(new Uint8Array(length), {}),
+      null,
+      undefined,
+    ];
+    for (const like of likes(32)) expect(() => call(like, inputs)).toThrowError(code("INPUT_INVALID"));
+    for (const like of likes(512)) expect(() => call(capacity, like)).toThrowError(code("INPUT_INVALID"));
+    const expected = call(capacity, inputs);
+    const shared = (bytes: Uint8Array) => new Uint8Array(new SharedArrayBuffer(bytes.length));
+    for (const [a, b] of [
+      [Buffer.alloc(32), Buffer.alloc(512)],
+      [shared(capacity), shared(inputs)],
+    ]) {
+      expect(call(a, b, undefined)).toEqual(expected);
+    }
+  });
+
+  it("one hash takes an array of 16, and reads each input once", () => {
+    const { poseidon16 } = implementation();
+    for (const inputs of [null, undefined, { length: 16 }, "0".repeat(16), new Array(16), new Array(15).fill(0n)]) {
+      expect(() => poseidon16(0n, inputs as never)).toThrowError(code("INPUT_INVALID"));
+    }
+    const values = new Array<bigint>(16).fill(1n);
+    let reads = 0;
+    const changing = new Proxy(values, {
+      get: (target, name) => (name === "3" ? (reads++ === 0 ? 1n : 1n + R) : Reflect.get(target, name)),
+    });
+    expect(poseidon16(0n, changing)).toBe(poseidon16(0n, values));
+    expect(reads).toBe(1);
+  });
+
   it("leaves its inputs alone", () => {
     const { poseidon16Many } = implementation();
     const capacities = encodeScalars([3n]);

@@ -9,6 +9,7 @@ import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type CompiledCircuit, compileCircuit } from "../../src/circuit/compile.js";
 import { type CircuitKey, developmentKey } from "../../src/circuit/setup.js";
+import { nativeCore } from "../../src/field/native.js";
 import { PACKAGE_ROOT } from "../../src/paths.js";
 import { verifyingKeyToJson } from "../../src/verifier/groth16.js";
 import { parseMetrics } from "./support.js";
@@ -111,6 +112,39 @@ describe("a process with a pool", () => {
       expect(await inChild(script, { evaluated })).toBe("made");
     },
   );
+
+  // snarkjs' own heap is not ours to bound. The bench makes 1,000 proofs and looks at the resident memory, too.
+  it.runIf(nativeCore())("does not grow with the proofs that it made (native core only)", async () => {
+    const grown = (await inChild(`
+      import { setFlagsFromString } from "node:v8";
+      import { runInNewContext } from "node:vm";
+      setFlagsFromString("--expose-gc");
+      const gc = runInNewContext("gc");
+      const pool = new ProverPool({ backend: "native", concurrency: 2, threads: 2 });
+      const { signal } = new AbortController();
+      const batch = async () => {
+        const deadline = Date.now() + 600_000;
+        const jobs = Array.from({ length: 150 }, (_, i) => pool.prove(circuit, key, { x: BigInt(i) }, { signal, deadline }));
+        await Promise.all(jobs);
+      };
+      const used = async () => {
+        // what finalizers free is free after the next turn
+        for (let i = 0; i < 3; i++) {
+          gc();
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        const { heapUsed, arrayBuffers } = process.memoryUsage();
+        return heapUsed + arrayBuffers;
+      };
+      await batch();
+      const before = await used();
+      for (let i = 0; i < 4; i++) await batch();
+      console.log(await used() - before);
+      await pool.close();
+    `)) as number;
+    // A result alone is 2 KB, the job behind it more; what V8 keeps for itself settles at some 300 KB in all.
+    expect(grown).toBeLessThan(600 * 1000);
+  });
 
   it("ends after closing amid the work", async () => {
     const outcomes = (await inChild(`

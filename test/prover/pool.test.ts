@@ -1,7 +1,9 @@
-import { mkdtemp, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { getEventListeners, getMaxListeners } from "node:events";
+import { mkdtemp, open, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type CompiledCircuit, compileCircuit } from "../../src/circuit/compile.js";
 import { type CircuitKey, developmentKey } from "../../src/circuit/setup.js";
 import { nativeCore } from "../../src/field/native.js";
@@ -105,8 +107,90 @@ describe.each(backends)("the prover pool with %s", (backend) => {
   });
 
   it("refuses what cannot be sent to a thread", async () => {
-    expect(await outcome(prove({}, { ...inputs, a: () => 1n } as never))).toBe("INPUT_INVALID");
+    const module = await WebAssembly.compile(Buffer.from("0061736d01000000", "hex"));
+    const cyclic: unknown[] = [];
+    cyclic.push(cyclic);
+    const wrong: [unknown, string][] = [
+      [() => 1n, "INPUT_INVALID"],
+      [new Proxy([1n], {}), "INPUT_INVALID"],
+      [new Blob(["x"]), "INPUT_INVALID"],
+      [module, "INPUT_INVALID"],
+      [cyclic, "WITNESS_INVALID"],
+    ];
+    for (const [a, code] of wrong) {
+      expect(await outcome(prove({}, { ...inputs, a } as never))).toBe(code);
+    }
     expect(await outcome(prove())).toBe("made");
+  });
+
+  it("refuses wrong arguments at once, counts them, and lives on", async () => {
+    await withPool({ concurrency: 1, maxQueue: 0 }, async (other) => {
+      const throwing = {
+        get wasmPath(): string {
+          throw new Error("no");
+        },
+      };
+      const wrong: unknown[][] = [
+        [],
+        [circuit, undefined, inputs],
+        [undefined, key, inputs],
+        [throwing, key, inputs],
+        [{}, key, inputs],
+        [{ wasmPath: new URL("file:///x.wasm") }, key, inputs],
+        [circuit, { ...key, zkeyPath: Buffer.from(key.zkeyPath) }, inputs],
+        [circuit, { zkeyPath: key.zkeyPath }, inputs],
+        [circuit, { ...key, verifyingKey: null }, inputs],
+        [circuit, { ...key, verifyingKey: new Proxy(key.verifyingKey, {}) }, inputs],
+        [circuit, key, undefined],
+        [circuit, key, null],
+        [circuit, key, "inputs"],
+        [circuit, key, inputs, null],
+        [circuit, key, inputs, { signal: {} }],
+        [circuit, key, inputs, { signal: 5 }],
+        [circuit, key, inputs, { deadline: 5n }],
+        [circuit, key, inputs, { onProgress: 5 }],
+      ];
+      for (const [i, args] of wrong.entries()) {
+        const made = other.prove(...(args as Parameters<ProverPool["prove"]>));
+        expect([other.queued, other.running]).toEqual([0, 0]);
+        expect(await outcome(made), String(i)).toBe("INPUT_INVALID");
+      }
+      for (const wrongSignal of [{}, 5, null]) {
+        const options = { signal: wrongSignal as never };
+        expect(await outcome(other.ready(options))).toBe("INPUT_INVALID");
+        expect(await outcome(other.drain(options))).toBe("INPUT_INVALID"); // and does not close
+      }
+      const [first, second] = [other.prove(circuit, key, inputs), other.prove(circuit, key, inputs)].map(outcome);
+      expect([await second, await first]).toEqual(["POOL_FULL", "made"]);
+      expect(await outcome(other.prove(circuit, key, inputs, { signal: AbortSignal.abort() }))).toBe("ABORTED");
+      await other.close();
+      expect(await outcome(other.prove(circuit, key, inputs))).toBe("POOL_CLOSED");
+      const { value } = idleMetrics(other);
+      for (const [code, count] of Object.entries({
+        INPUT_INVALID: wrong.length,
+        POOL_FULL: 1,
+        proved: 1,
+        ABORTED: 1,
+        POOL_CLOSED: 1,
+      })) {
+        expect(value("anchorproof_pool_jobs_total", `{outcome="${code}"}`), code).toBe(count);
+      }
+    });
+  });
+
+  it("proves what it was given, whatever the caller does to it then", async () => {
+    await withPool({ concurrency: 1, threads: 1 }, async (other) => {
+      const results = Array.from({ length: 3 }, () => {
+        const values = { a: [3n], b: 4n, c: 5n };
+        const ownKey = { ...key, verifyingKey: { ...key.verifyingKey } };
+        const result = other.prove(circuit, ownKey, values);
+        values.a[0] = 7n;
+        values.c = 100n;
+        ownKey.verifyingKey.alpha = [1n, 1n];
+        return result;
+      });
+      for (const { publicSignals } of await Promise.all(results)) expect(publicSignals).toEqual([17n, 5n]);
+    });
   });
 
   it("lets nothing out that does not verify", async () => {
@@ -114,6 +198,49 @@ describe.each(backends)("the prover pool with %s", (backend) => {
       const verifyingKey = simulateKey(signals).vkey;
       expect(await outcome(pool.prove(circuit, { ...key, verifyingKey }, inputs))).toBe("PROVE_FAILED");
     }
+  });
+
+  it("says that a verifying key is malformed before it proves", async () => {
+    const { verifyingKey } = key;
+    for (const change of [
+      { alpha: [1n, 1n] },
+      { nPublic: "2" },
+      { ic: verifyingKey.ic.slice(1) },
+      { beta: undefined },
+    ]) {
+      const phases: string[] = [];
+      const bad = { ...key, verifyingKey: { ...verifyingKey, ...change } as never };
+      const onProgress = ({ phase }: { phase: string }) => phases.push(phase);
+      expect(await outcome(pool.prove(circuit, bad, inputs, { onProgress }))).toBe("KEY_MALFORMED");
+      expect(phases).toEqual(["queued"]);
+    }
+  });
+
+  it("blames the key, not a proof, when bits of the key are flipped", async () => {
+    const bytes = await readFile(key.zkeyPath);
+    const zkeyPath = join(directory, "flipped.zkey");
+    // Among the points. In other places a bit makes snarkjs compute for ever; a deadline stops that.
+    for (const at of [1 / 2, 5 / 8]) {
+      const flipped = Buffer.from(bytes);
+      flipped[Math.floor(bytes.length * at)]! ^= 1;
+      await writeFile(zkeyPath, flipped);
+      expect(await outcome(pool.prove(circuit, { ...key, zkeyPath }, inputs)), String(at)).toBe("PROVE_FAILED");
+    }
+    expect(await outcome(prove())).toBe("made");
+  });
+
+  it("reads files only, and no endless ones", async () => {
+    const [fifo, large] = [join(directory, "fifo"), join(directory, "large")];
+    execFileSync("mkfifo", [fifo]);
+    const file = await open(large, "w");
+    await file.truncate(2 ** 30 + 1);
+    await file.close();
+    for (const path of [fifo, directory, "/dev/zero"]) {
+      expect(await outcome(pool.prove({ wasmPath: path }, key, inputs)), path).toBe("FILE_UNREADABLE");
+      expect(await outcome(pool.prove(circuit, { ...key, zkeyPath: path }, inputs)), path).toBe("FILE_UNREADABLE");
+    }
+    expect(await outcome(pool.prove({ wasmPath: large }, key, inputs))).toBe("INPUT_TOO_LARGE");
+    await Promise.all([fifo, large].map((path) => rm(path)));
   });
 
   it("fails with a code for a missing, truncated or foreign key file", async () => {
@@ -157,6 +284,14 @@ describe.each(backends)("the prover pool with %s", (backend) => {
     expect(await attempt()).not.toBe("made");
     await write(zkeyPath, files.zkey, 4);
     expect(await attempt()).toBe("made");
+    // in place, of the same size, with the old time put back
+    const damage = (bytes: Uint8Array) => Buffer.from(bytes).fill(1, bytes.length / 2, bytes.length / 2 + 100);
+    await write(zkeyPath, damage(files.zkey), 4);
+    expect(await attempt()).toBe("PROVE_FAILED");
+    await write(zkeyPath, files.zkey, 4);
+    expect(await attempt()).toBe("made");
+    await write(wasmPath, Buffer.from(files.wasm).fill(0, 8), 2);
+    expect(await attempt()).toBe("CIRCUIT_MALFORMED");
   });
 
   it("tells each phase in order, to the job and to the pool", async () => {
@@ -184,6 +319,43 @@ describe.each(backends)("the prover pool with %s", (backend) => {
     setImmediate(() => stop.abort());
     expect(await running).toBe("ABORTED");
     expect(await outcome(prove())).toBe("made");
+  });
+
+  it("has the thread back at once when a job stops that its thread knows nothing of", async () => {
+    await withPool({ concurrency: 1, threads: 1 }, async (other) => {
+      expect(await outcome(other.prove(circuit, key, inputs))).toBe("made");
+      const stop = new AbortController();
+      const stopped = outcome(other.prove(circuit, key, inputs, { signal: stop.signal }));
+      expect(other.running).toBe(1); // its files are looked up
+      stop.abort();
+      expect(other.running).toBe(0);
+      const next = outcome(other.prove(circuit, key, inputs));
+      expect(await Promise.all([stopped, next])).toEqual(["ABORTED", "made"]);
+      const { value } = idleMetrics(other);
+      expect(value("anchorproof_pool_workers")).toBe(1);
+    });
+  });
+
+  it("listens once to a signal, leaves it as it is, and forgets it", async () => {
+    await withPool({ concurrency: 1, maxQueue: 5 }, async (other) => {
+      const stop = new AbortController();
+      const { signal } = stop;
+      const most = getMaxListeners(signal);
+      const listeners = () => getEventListeners(signal, "abort").length;
+      const kept = outcome(other.prove(looping, key, inputs));
+      const jobs = Array.from({ length: 5 }, () => outcome(other.prove(circuit, key, inputs, { signal })));
+      const callers = Array.from({ length: 20 }, () => outcome(other.ready({ signal })));
+      const untold = outcome(other.ready());
+      expect([listeners(), getMaxListeners(signal)]).toEqual([1, most]);
+      stop.abort();
+      expect(new Set(await Promise.all([...jobs, ...callers.slice(1)]))).toEqual(new Set(["ABORTED"]));
+      // the first had its turn when the first job left its place
+      expect(["made", "ABORTED"]).toContain(await callers[0]);
+      expect(await untold).toBe("made");
+      expect(listeners()).toBe(0);
+      await other.close();
+      expect(await kept).toBe("POOL_CLOSED");
+    });
   });
 
   it.each(["queued", "witness", "prove:", "verify"])(
@@ -266,6 +438,23 @@ describe.each(backends)("the prover pool with %s", (backend) => {
     }
   });
 
+  it("keeps a proof that comes after its deadline, also when no timer has fired: the clock was set", async () => {
+    const deadline = Date.now() + 600_000;
+    const phases: string[] = [];
+    const onProgress = ({ phase }: { phase: string }) => {
+      phases.push(phase);
+      if (phase === "verify") vi.spyOn(Date, "now").mockReturnValue(deadline);
+    };
+    try {
+      expect(await outcome(prove({ deadline, onProgress }))).toBe("DEADLINE_PASSED");
+    } finally {
+      vi.restoreAllMocks();
+    }
+    expect(phases).toContain("verify");
+    expect(phases).not.toContain("done");
+    expect(await outcome(prove())).toBe("made");
+  });
+
   it("takes the higher priority first, and the older within one", async () => {
     const begun: number[] = [];
     const onProgress = ({ job, phase }: { job: number; phase: string }) => phase === "witness" && begun.push(job);
@@ -290,11 +479,13 @@ describe.each(backends)("the prover pool with %s", (backend) => {
     await withPool({ concurrency: 1, threads: 1, onProgress }, async (other) => {
       await Promise.all(Array.from({ length: 6 }, () => other.prove(circuit, key, inputs)));
     });
-    expect(events.indexOf("3 witness")).toBeLessThan(events.indexOf("2 verify"));
+    const at = (event: string) => {
+      expect(events).toContain(event);
+      return events.indexOf(event);
+    };
+    expect(at("3 witness")).toBeLessThan(at("2 verify"));
     // never two proofs at once
-    for (let job = 1; job < 6; job++) {
-      expect(events.indexOf(`${job} verify`)).toBeLessThan(events.indexOf(`${job + 1} prove`));
-    }
+    for (let job = 1; job < 6; job++) expect(at(`${job} verify`)).toBeLessThan(at(`${job + 1} prove`));
     expect(most).toBeLessThanOrEqual(2);
   });
 
@@ -304,6 +495,13 @@ describe.each(backends)("the prover pool with %s", (backend) => {
       expect(codes).toEqual(["made", "made", "POOL_FULL", "POOL_FULL"]);
       const { value } = idleMetrics(small);
       expect(value("anchorproof_pool_jobs_total", '{outcome="POOL_FULL"}')).toBe(2);
+    });
+  });
+
+  it("lets no more jobs wait than it was told, with more proofs allowed than there are cores", async () => {
+    await withPool({ concurrency: 64, threads: 2, maxQueue: 1 }, async (small) => {
+      const codes = await Promise.all(Array.from({ length: 6 }, () => outcome(small.prove(circuit, key, inputs))));
+      expect(codes).toEqual(["made", "made", "made", "POOL_FULL", "POOL_FULL", "POOL_FULL"]);
     });
   });
 
@@ -364,6 +562,17 @@ describe.each(backends)("the prover pool with %s", (backend) => {
     });
   });
 
+  it("does not count as cut off by the drain what was stopped before", async () => {
+    await withPool({ concurrency: 1 }, async (other) => {
+      const stop = new AbortController();
+      const onProgress = ({ phase }: { phase: string }) => phase === "witness" && stop.abort();
+      const job = other.prove(looping, key, inputs, { signal: stop.signal, onProgress });
+      expect(await outcome(job)).toBe("ABORTED");
+      expect(other.running).toBe(1);
+      expect(await other.drain({ timeoutMs: 0 })).toBe(0);
+    });
+  });
+
   it("takes nothing once closed, and says so to jobs inside", async () => {
     const closing = new ProverPool({ backend, concurrency: 1 });
     const inside = [1, 2, 3].map(() => outcome(closing.prove(circuit, key, inputs)));
@@ -406,6 +615,16 @@ describe.each(backends)("the prover pool with %s", (backend) => {
         expect(value("anchorproof_pool_jobs_total", '{outcome="WITNESS_INVALID"}')).toBe(round + 1);
         for (const phase of ["queue", "witness", "cores", "key", "prove", "verify"]) {
           expect(value("anchorproof_pool_phase_seconds", `_count{phase="${phase}"}`), phase).toBe(2 * (round + 1));
+        }
+        // one family a level: its parts are not counted beside the phase
+        for (const label of families.get("anchorproof_pool_phase_seconds")!.samples.keys()) {
+          expect(label).not.toContain("prove:");
+        }
+        if (backend === "native") {
+          const parts = [...families.get("anchorproof_pool_prove_phase_seconds")!.samples];
+          const counts = parts.filter(([label]) => label.startsWith("_count"));
+          expect(counts.length).toBeGreaterThan(1);
+          for (const [label, count] of counts) expect(count, label).toBe(2 * (round + 1));
         }
         const after = new Map<string, number>();
         for (const [name, { type, samples }] of families) {
@@ -468,6 +687,18 @@ component main = Squares(8000);
   });
 });
 
+it.runIf(nativeCore())("workers find what the pool has found, whatever the environment says later", async () => {
+  const pool = new ProverPool({ concurrency: 1 });
+  expect(pool.backend).toBe("native");
+  vi.stubEnv("ANCHORPROOF_NATIVE", "off");
+  try {
+    expect(await outcome(pool.prove(circuit, key, inputs))).toBe("made");
+  } finally {
+    vi.unstubAllEnvs();
+    await pool.close();
+  }
+});
+
 describe("the pool's options", () => {
   it.each([
     [{ concurrency: 0 }],
@@ -479,6 +710,10 @@ describe("the pool's options", () => {
     [{ idleMs: -1 }],
     [{ workerHeapMb: 0 }],
     [{ backend: "cuda" as never }],
+    [{ preparedKeys: 5 as never }],
+    [{ preparedKeys: "" }],
+    [{ onProgress: "print" as never }],
+    [null as never],
   ])("refuses %j", (options) => {
     expect(() => new ProverPool(options)).toThrow(expect.objectContaining({ code: "INPUT_INVALID" }));
   });

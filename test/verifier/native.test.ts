@@ -266,6 +266,100 @@ describe.each(["noble", ...engines] as const)("%s", (name) => {
     expect(verify(proof, signals, changing)).toBe(true);
   });
 
+  describe("values that change between two readings", () => {
+    /** An array that gives one value at `at` for the first reading, and another from then on. */
+    const turning = <T>(values: readonly T[], at: number, then: unknown): readonly T[] => {
+      let reads = 0;
+      return new Proxy(values, {
+        get: (target, name) => (name === String(at) && reads++ > 0 ? then : Reflect.get(target, name)),
+      });
+    };
+    class Lying extends Array<bigint> {
+      override *entries(): ArrayIterator<[number, bigint]> {
+        yield* [0n, 0n].entries();
+      }
+      override forEach() {}
+      override map(): never[] {
+        return [];
+      }
+      override *[Symbol.iterator](): ArrayIterator<bigint> {
+        yield* [0n, 0n];
+      }
+    }
+
+    it("are read once: no alias of a signal, and nothing else, comes after the check", () => {
+      for (const then of [signals[0]! + R, signals[0]! + 2n ** 256n, -1n, 6n, "5", undefined]) {
+        expect(verify(proof, turning(signals, 0, then))).toBe(true);
+        expect(verify(proof, turning([6n, R - 1n], 0, 5n))).toBe(false);
+        expect(batch([{ publicSignals: turning(signals, 0, then), proof }])).toEqual([true]);
+      }
+      for (const alias of [signals[0]! + R, signals[0]! + 2n ** 256n]) {
+        const shown = Lying.from([alias, signals[1]!]);
+        expect(outcomeOf(() => verify(proof, shown))).toBe("INPUT_INVALID");
+        expect(outcomeOf(() => batch([{ publicSignals: shown, proof }]))).toBe("INPUT_INVALID");
+      }
+      expect(verify(proof, Lying.from(signals))).toBe(true);
+    });
+
+    it("do not move signals from one item of a batch to the next", () => {
+      const [first, second] = [item(0), item(1)];
+      /** Shows two signals to the check, and then another number of them. */
+      const shifting = (made: Proof, shown: readonly bigint[], later: readonly bigint[]): Groth16Item => {
+        let reads = 0;
+        return {
+          proof: made,
+          get publicSignals() {
+            return reads++ === 0 ? shown : later;
+          },
+        };
+      };
+      const [x, y] = first.publicSignals as [bigint, bigint];
+      const later = [y, ...second.publicSignals];
+      expect(batch([shifting(first.proof, [1n, 1n], [x]), shifting(second.proof, [1n, 1n], later)])).toEqual([
+        false,
+        false,
+      ]);
+      expect(batch([shifting(first.proof, [x, y], []), second])).toEqual([true, true]);
+    });
+
+    it("in a proof or a key change no answer either", () => {
+      const changing = { ...proof, a: turning(proof.a, 0, 1n) as never };
+      expect(verify(changing)).toBe(true);
+      expect(verify({ ...proof, b: turning(proof.b, 1, proof.b[0]) as never })).toBe(true);
+      const vkey = { ...key.vkey, ic: turning(key.vkey.ic, 1, key.vkey.ic[0]) };
+      expect(verify(proof, signals, vkey)).toBe(true);
+    });
+
+    it("that throw are malformed, and spoil no other item", () => {
+      const thrower = (name: string) => Object.defineProperty({}, name, { get: () => raise() }) as never;
+      const raise = () => {
+        throw new Error("no");
+      };
+      expect(outcomeOf(() => verify(thrower("a")))).toBe("PROOF_MALFORMED");
+      expect(outcomeOf(() => verify(proof, signals, thrower("ic")))).toBe("KEY_MALFORMED");
+      const bad = Object.defineProperty({ publicSignals: signals }, "proof", { get: raise }) as never;
+      expect(batch([item(0), bad, { publicSignals: signals, proof: thrower("b") }, item(1)])).toEqual([
+        true,
+        false,
+        false,
+        true,
+      ]);
+      expect(outcomeOf(() => batch([item(0), thrower("publicSignals")]))).toBe("INPUT_INVALID");
+    });
+  });
+
+  it("what is no key, or no options, is refused with a code", () => {
+    const wrong: unknown[] = [undefined, null, "key", {}, { nPublic: 2 }];
+    for (const nPublic of [-1, Number.NaN, "2", 2.5, 1e9, undefined]) wrong.push({ ...key.vkey, nPublic });
+    for (const vkey of wrong as VerifyingKey[]) {
+      expect(outcomeOf(() => verifyGroth16(vkey, signals, proof))).toBe("KEY_MALFORMED");
+      expect(outcomeOf(() => verifyGroth16Batch(vkey, []))).toBe("KEY_MALFORMED");
+    }
+    for (const options of [null, 5, "2"]) {
+      expect(outcomeOf(() => verifyGroth16Batch(key.vkey, [], options as never))).toBe("INPUT_INVALID");
+    }
+  });
+
   describe("a batch", () => {
     const items = Array.from({ length: runs(40, 4) }, (_, i) => item(i));
     const other = items[1]!.proof;
