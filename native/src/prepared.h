@@ -14,9 +14,10 @@
 namespace anchorproof {
 namespace ENGINE_NS {
 
-// Multiples make small keys twice as fast (2^10 rows), larger ones by a tenth (2^14), and take sixteen to twenty times
-// the memory of the points: beyond this many bytes they are left out (see bench/).
-constexpr size_t TABLE_LIMIT = (size_t)64 << 20;
+// Multiples take sixteen to twenty times the memory of the points. They make the multiplications of small keys up to
+// twice as fast (2^10 rows); at 2^14 rows and 60 MB, `bench prove` showed nothing for them any more, as the points no
+// longer lie in the caches. Beyond this many bytes they are left out.
+constexpr size_t TABLE_LIMIT = (size_t)16 << 20;
 
 template <class F>
 size_t tableBytes(const KeyPoints<F>& k) {
