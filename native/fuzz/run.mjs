@@ -1,6 +1,6 @@
 // npm run fuzz [-- SECONDS [SEED]]: builds the core with AddressSanitizer and UndefinedBehaviorSanitizer, makes a small
 // key, witness and proof, and feeds the core damaged copies of them.
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import * as snarkjs from "snarkjs";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -44,16 +44,29 @@ writeFileSync(join(out, "key.bin"), encode([...alpha, ...g2(beta), ...g2(gamma),
 writeFileSync(join(out, "publics.bin"), encode(publicSignals));
 writeFileSync(join(out, "proof.bin"), encode([...proof.pi_a.slice(0, 2), ...g2(proof.pi_b), ...proof.pi_c.slice(0, 2)]));
 
-const sources = ["engine.cpp", "engine_portable.cpp", "engine_adx.cpp", "engine_ifma.cpp"].map((file) =>
-  join(native, "src", file),
-);
 const flags = ["-std=c++17", "-O1", "-g1", "-w", "-fno-strict-aliasing", "-pthread"];
-const sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
-run(process.env.CXX ?? "g++", [...flags, ...sanitizers, ...sources, join(native, "fuzz", "fuzz.cpp"), "-o", join(out, "fuzz")]);
-run(join(out, "fuzz"), [out, seconds, seed]);
+flags.push("-fsanitize=address,undefined", "-fno-sanitize-recover=all");
+const compiler = process.env.CXX ?? "g++";
+const sources = ["src/engine_portable.cpp", "src/engine_adx.cpp", "src/engine_ifma.cpp", "src/engine.cpp", "fuzz/fuzz.cpp"];
+const objects = sources.map((_, i) => join(out, `${i}.o`));
+// Two at a time: each takes up to a gigabyte.
+const next = sources.keys();
+const compileAll = async () => {
+  for (const i of next) await run(compiler, [...flags, "-c", join(native, sources[i]), "-o", objects[i]]);
+};
+await Promise.all([compileAll(), compileAll()]);
+await run(compiler, [...flags, ...objects, "-o", join(out, "fuzz")]);
+await run(join(out, "fuzz"), [out, seconds, seed]);
 
-function run(command, args) {
-  const { status, error } = spawnSync(command, args, { stdio: "inherit" });
-  if (error) console.error(`${command}: ${error.message}`);
-  if (status !== 0) process.exit(status ?? 1);
+/** Ends this process when the command fails. */
+async function run(command, args) {
+  const child = spawn(command, args, { stdio: "inherit" });
+  const status = await new Promise((resolve) => {
+    child.on("error", (error) => {
+      console.error(`${command}: ${error.message}`);
+      resolve(1);
+    });
+    child.on("exit", (code) => resolve(code ?? 1));
+  });
+  if (status !== 0) process.exit(status);
 }
