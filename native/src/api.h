@@ -34,7 +34,7 @@ struct Bytes {
 };
 
 struct Phase {
-  std::string name;  // "load", "witness", "quotient", "msm-a", "msm-b1", "msm-b2", "msm-ch", "assemble"
+  std::string name;  // "witness", "quotient", "msm", "assemble"; onPhase also tells "load" of a key
   double ms = 0;
 };
 
@@ -105,7 +105,7 @@ struct Engine {
   virtual void poseidon(unsigned arity, Bytes capacities, Bytes inputs, size_t n, unsigned threads,
                         uint8_t* out) const = 0;
 
-  // For tests and benchmarks. base: true for Fq, false for Fr. Throws InputInvalid for values outside the field.
+  // For tests, and the executable's conversions. base: true for Fq, false for Fr. Throws InputInvalid for values outside the field.
   virtual void field(bool base, FieldOp op, Bytes a, Bytes b, size_t n, uint8_t* out) const = 0;
   // Nanoseconds a Montgomery multiplication: dependent chain, independent stream.
   virtual void fieldTimings(double* latencyNs, double* throughputNs) const = 0;

@@ -2,8 +2,7 @@
 // over snarkjs' proving keys.
 //
 // In snarkjs' keys the quotient is given by its values: H's points are in the Lagrange basis of the odd coset, so that
-// Σ hᵢ·Hᵢ with hᵢ = (a·b − c)(g·ωⁱ) needs no last inverse transform. Points are in Montgomery form, coefficients of A
-// and B in double Montgomery form (v·R²).
+// Σ hᵢ·Hᵢ with hᵢ = (a·b − c)(g·ωⁱ) needs no last inverse transform.
 #pragma once
 
 #include "prepared.h"
@@ -26,7 +25,6 @@ class Groth16Key : public ProvingKey {
     if (control.onPhase) control.onPhase("load");
     KeyReader reader(path);
     bool found = false;
-    // The transform's tables are built beside the rest.
     Control quiet = control;
     quiet.onPhase = nullptr;
     domain_ = std::make_unique<Domain>(reader.header().info.domain, quiet);

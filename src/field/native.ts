@@ -84,8 +84,9 @@ export interface NativeCore {
   /**
    * @param wtns             bytes of a whole `.wtns`; the core wipes its own copies, not the caller's
    * @param options.blinding for tests only: r‖s, 64 bytes. A proof with known blinding gives the witness away.
-   * @returns the proof, its public signals of 32 bytes each, and how long each phase took
-   * @throws WITNESS_INVALID, PROVE_FAILED, ABORTED
+   * @returns the proof, its public signals of 32 bytes each, and how long each phase took. It is not verified
+   *   here: a damaged key or a witness that breaks a row gives a proof that does not hold
+   * @throws WITNESS_INVALID, ABORTED
    */
   prove(
     key: ProvingKeyHandle,

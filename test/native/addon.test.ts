@@ -24,6 +24,7 @@ import { type Proof, type VerifyingKey, verifyGroth16 } from "../../src/verifier
 import { workerFile } from "../../src/workers.js";
 import { TINY, TINY_INPUTS, TINY_OUTPUT, temporaryFolder } from "../circuit/support.js";
 import { code, outcomeOf } from "../support/errors.js";
+import { integers, little } from "./support.js";
 
 const PUBLIC = [TINY_OUTPUT, TINY_INPUTS.a, TINY_INPUTS.unused];
 const BLINDING = new Uint8Array(64).map((_, i) => (i % 32 === 31 ? 0 : i + 1));
@@ -35,19 +36,6 @@ let pk: ProvingKeyHandle;
 let vk: VerifyingKeyHandle;
 let proof: Uint8Array;
 let publics: Uint8Array;
-
-const little = (...values: bigint[]): Uint8Array => {
-  const bytes = new Uint8Array(32 * values.length);
-  for (const [i, value] of values.entries()) {
-    for (let j = 0; j < 32; j++) bytes[32 * i + j] = Number((value >> BigInt(8 * j)) & 255n);
-  }
-  return bytes;
-};
-
-const integers = (bytes: Uint8Array): bigint[] =>
-  Array.from({ length: bytes.length / 32 }, (_, i) =>
-    bytes.subarray(32 * i, 32 * i + 32).reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n),
-  );
 
 function proofOf(bytes: Uint8Array): Proof {
   const at = (i: number) => integers(bytes)[i]!;
