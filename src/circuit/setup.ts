@@ -22,12 +22,12 @@ import { concat, type Hex, utf8 } from "../field/bytes.js";
 import { invert, invertMany, pow, Q, R, randomScalar } from "../field/scalar.js";
 import {
   keyDigest,
-  lintVerifyingKey,
   parseVerifyingKey,
   type SnarkjsVerifyingKey,
   type VerifyingKey,
   verifyingKeyToJson,
 } from "../verifier/groth16.js";
+import { lintVerifyingKey } from "../verifier/lint.js";
 import { workerFile } from "../workers.js";
 import { binFile, decodeG1, decodeG2, littleEndian, uint32 } from "./binfile.js";
 import type { CompiledCircuit } from "./compile.js";
