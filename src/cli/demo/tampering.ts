@@ -40,14 +40,8 @@ import { assembleCertificate, type Certificate, checkCertificate, signVote, VERD
 import { checkReceipt, receiptDigest } from "../../protocol/settlement.js";
 import { signDigest } from "../../protocol/signature.js";
 import { CIRCUIT_TYPES, contextSignal, publicSignals, statementDigest } from "../../protocol/statements.js";
-import {
-  keyDigest,
-  lintVerifyingKey,
-  type Proof,
-  proofWords,
-  type VerifyingKey,
-  verifyGroth16,
-} from "../../verifier/groth16.js";
+import { keyDigest, type Proof, proofWords, type VerifyingKey, verifyGroth16 } from "../../verifier/groth16.js";
+import { lintVerifyingKey } from "../../verifier/lint.js";
 import { verifyStatement } from "../../verifier/statement.js";
 import { type DatasetSubmission, type Prover, proveChunk, proveInference } from "./anchoring.js";
 import { blockTime, type World } from "./world.js";
