@@ -7,10 +7,11 @@
  *
  * Files are hashed piece by piece. A process hashes a file once, and again only when its identity has changed: device,
  * inode, size, and the times of the last change of content and of inode, to the nanosecond. Every write moves the last
- * of them, and no program can set it back. Two things escape: a write within the clock's grain of the hashing, which is
- * why a file is remembered only when its last change lay two seconds back by then; and bits that rot on the disk while
- * the process lives, which a full check (`recheck`) finds and no operating system reports. Nothing is remembered from
- * one process to the next.
+ * of them, which no program can set back without setting the machine's clock. Three things escape: a write within the
+ * clock's grain of the hashing, which is why a file is remembered only when its last change lay two seconds back by
+ * then; a write through a memory mapping that was open before; and bits that rot on the disk, which no operating system
+ * reports. For a process that lives long, a full check (`recheck`, as in `cache verify`) finds those. Nothing is
+ * remembered from one process to the next.
  *
  * @module
  */
@@ -64,7 +65,7 @@ export interface CheckOptions {
   recheck?: boolean;
   /** Looks at names and sizes only. */
   glance?: boolean;
-  /** Called with the bytes of each piece that was hashed. */
+  /** Called with the bytes of each piece that was checked, the manifest's included. */
   onBytes?: ((bytes: number) => void) | undefined;
 }
 
@@ -84,6 +85,7 @@ export async function checkEntry(directory: string, options: CheckOptions = {}):
     format = declaredFormat(text);
     const manifest = parseManifest(text, directory);
     known = { manifest, used: modified };
+    options.onBytes?.(Buffer.byteLength(text));
     const present = (await readdir(directory)).filter((name) => name !== MANIFEST);
     const foreign = present.find((name) => !manifest.files.some((file) => file.name === name));
     if (foreign !== undefined) throw new Damage(`${foreign} does not belong to it`);

@@ -364,6 +364,7 @@ export class ArtefactStore {
 
   /** What lies in the store. Names that are none of ours are passed over. */
   async #survey(only: string | undefined, signal: AbortSignal | undefined): Promise<StoreItem[]> {
+    throwIfAborted(signal);
     const items: StoreItem[] = [];
     for (const kind of await readFolder(this.root)) {
       const folder = join(this.root, kind);

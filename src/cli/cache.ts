@@ -22,7 +22,7 @@ Looks at names and sizes only; \`cache verify\` reads every file. Times are UTC,
     terminal.line();
     const rows = items.map(({ kind, label, name, bytes, created, used, state }) => [
       kind,
-      label || name.slice(0, 12),
+      shorten(label || name, label ? 40 : 13),
       size(bytes),
       minute(created),
       minute(used),
@@ -75,10 +75,10 @@ export const cachePruneCommand: Command = {
   summary: "delete from the cache what is damaged or left behind, and what is chosen",
   help: `
   --older DAYS       also entries that nothing has used for so many days
-  --all              also all others
+  --all              all entries
   --kind KIND        look at one kind only, such as circuit, development-key or contracts
   --dry-run          say what would be deleted, and leave it
-  --json             print what was deleted as JSON
+  --json             print every item as JSON; "removed" says what has gone
 
 Without --older or --all only damaged entries go, those of earlier releases, and what ended processes have left behind.
 What a process is making stays, and so does every file that is not the cache's own. A program that has opened an entry's
@@ -149,6 +149,10 @@ function table(terminal: Terminal, rows: readonly string[][]): void {
     const cells = row.map((cell, i) => (i === 2 ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)));
     terminal.line(cells.join("  ").trimEnd());
   }
+}
+
+function shorten(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length - 1).trimEnd()}…` : text;
 }
 
 function total(items: readonly StoreItem[]): number {
