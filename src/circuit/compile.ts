@@ -10,6 +10,7 @@ import { createRequire } from "node:module";
 import { dirname, join, posix } from "node:path";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { PACKAGE_ROOT } from "../paths.js";
+import { readArtefact } from "./entry.js";
 import { circuitDigest, readR1csHeader } from "./r1cs.js";
 import { type ArtefactStore, defaultStore } from "./store.js";
 
@@ -50,7 +51,7 @@ export interface CompiledCircuit {
 /**
  * Compiles a circuit, or takes it from the store.
  *
- * @throws CIRCUIT_COMPILE with circom's message, FILE_NOT_FOUND for an unknown include, ABORTED
+ * @throws CIRCUIT_COMPILE with circom's message, FILE_NOT_FOUND for an unknown include, FILE_UNREADABLE, ABORTED
  */
 export async function compileCircuit(circuit: CircuitSource, options: CompileOptions = {}): Promise<CompiledCircuit> {
   const store = options.store ?? defaultStore();
@@ -85,9 +86,9 @@ export async function compileCircuit(circuit: CircuitSource, options: CompileOpt
       };
       await writeFile(join(workshop, "circuit.json"), JSON.stringify(summary));
     },
-    { signal: options.signal },
+    { signal: options.signal, label: circuit.name },
   );
-  const summary = JSON.parse(await readFile(join(directory, "circuit.json"), "utf8")) as Pick<
+  const summary = JSON.parse((await readArtefact(directory, "circuit.json")).toString()) as Pick<
     CompiledCircuit,
     "circuitDigest" | "rows" | "wires" | "publicSignals"
   >;

@@ -82,7 +82,7 @@ export async function developmentKey(circuit: CompiledCircuit, options: SetupOpt
         JSON.stringify({ circuitDigest: circuit.circuitDigest, keyDigest: keyDigest(verifyingKey), development: true }),
       );
     },
-    { signal: options.signal },
+    { signal: options.signal, label: circuit.name },
   );
   const verifyingKeyJson = JSON.parse(await readFile(join(directory, "verification_key.json"), "utf8"));
   const verifyingKey = parseVerifyingKey(verifyingKeyJson);

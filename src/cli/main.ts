@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { PACKAGE_ROOT } from "../paths.js";
 import { benchCommand } from "./bench.js";
+import { cacheListCommand, cachePruneCommand, cacheVerifyCommand } from "./cache.js";
 import type { Command } from "./command.js";
 import { datasetCommitCommand, datasetProveCommand } from "./dataset.js";
 import { demoCommand } from "./demo.js";
@@ -28,6 +29,9 @@ const COMMANDS: readonly Command[] = [
   proveCircuitCommand,
   verifyCommand,
   benchCommand,
+  cacheListCommand,
+  cacheVerifyCommand,
+  cachePruneCommand,
   nativeBuildCommand,
   nativeStatusCommand,
 ];
@@ -74,7 +78,7 @@ async function main(args: readonly string[]): Promise<void> {
     stop.abort();
   };
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-  if (!command.name.startsWith("native ")) {
+  if (!/^(native|cache) /.test(command.name)) {
     const note = missingCoreNote();
     if (note !== undefined) process.stderr.write(`${printable(note)}\n`);
   }
