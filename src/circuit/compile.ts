@@ -11,7 +11,7 @@ import { dirname, join, posix } from "node:path";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { PACKAGE_ROOT } from "../paths.js";
 import { readArtefact } from "./entry.js";
-import { circuitDigest, readR1csHeader } from "./r1cs.js";
+import { describeR1cs } from "./r1cs.js";
 import { type ArtefactStore, defaultStore } from "./store.js";
 
 const require = createRequire(import.meta.url);
@@ -76,10 +76,9 @@ export async function compileCircuit(circuit: CircuitSource, options: CompileOpt
       await rename(join(stage, "main.sym"), join(workshop, "main.sym"));
       await rename(join(stage, "main_js", "main.wasm"), join(workshop, "main.wasm"));
       await rm(stage, { recursive: true });
-      const r1cs = await readFile(join(workshop, "main.r1cs"));
-      const header = readR1csHeader(r1cs);
+      const header = await describeR1cs(join(workshop, "main.r1cs"), options.signal);
       const summary = {
-        circuitDigest: circuitDigest(r1cs),
+        circuitDigest: header.circuitDigest,
         rows: header.constraints,
         wires: header.wires,
         publicSignals: header.publicOutputs + header.publicInputs,

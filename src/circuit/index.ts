@@ -1,6 +1,33 @@
 export { type CircuitSource, type CompiledCircuit, type CompileOptions, compileCircuit } from "./compile.js";
 export { readArtefact } from "./entry.js";
-export { checkWitness, circuitDigest, type R1cs, type R1csHeader, readR1cs, readR1csHeader } from "./r1cs.js";
+export {
+  applyBeacon,
+  contribute,
+  type LongWork,
+  newPhase2Key,
+  verifyContribution,
+  verifyPhase2,
+  verifyPhase2VerifyingKey,
+} from "./phase2.js";
+export {
+  describePtau,
+  type ImportedPtau,
+  type ImportOptions,
+  importPtau,
+  listPtau,
+  newDevelopmentPtau,
+  type PtauDescription,
+  ptauDigest,
+} from "./ptau.js";
+export {
+  checkWitness,
+  circuitDigest,
+  describeR1cs,
+  type R1cs,
+  type R1csHeader,
+  readR1cs,
+  readR1csHeader,
+} from "./r1cs.js";
 export { type CircuitKey, developmentKey, type SetupOptions, setupDevelopment } from "./setup.js";
 export {
   ArtefactStore,

@@ -145,12 +145,7 @@ export interface NativeCore {
     options?: NativeControl & { points?: boolean; engine?: NativeEngine },
   ): { power: number; ceremonyPower: number; prepared: boolean };
   /** What keys of up to 2^power rows are made from. @throws PTAU_INVALID, ABORTED */
-  makeBasis(
-    ptau: string,
-    power: number,
-    basis: string,
-    options?: NativeControl & { engine?: NativeEngine },
-  ): void;
+  makeBasis(ptau: string, power: number, basis: string, options?: NativeControl & { engine?: NativeEngine }): void;
   /**
    * The initial key of a circuit; forgeable until somebody contributes.
    *
