@@ -22,7 +22,7 @@ async function main(update: boolean): Promise<number> {
   const all = await programs();
   const { problems, snapshot, messages } = await lint(libraryFiles(), all, reviewed);
   const changes = compareSnapshots(JSON.parse(readFileSync(CONSTRAINTS, "utf8")) as Snapshot, snapshot);
-  if (update) {
+  if (update && all.every(({ name }) => Object.hasOwn(snapshot, name))) {
     writeFileSync(CONSTRAINTS, `${JSON.stringify(snapshot, null, 2)}\n`);
     for (const { message } of changes) console.log(`updated ${message}`);
   } else {
