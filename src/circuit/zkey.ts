@@ -64,7 +64,7 @@ const COEFFICIENT_BYTES = 44;
  * not verified; FILE_NOT_FOUND, FILE_UNREADABLE
  */
 export async function readZkeyHeader(path: string): Promise<ZkeyHeader> {
-  const file = await openFile(path);
+  const file = await openKeyFile(path);
   try {
     const { size: bytes } = await file.stat();
     const read = (at: number, length: number) => readExactly(file, at, length);
@@ -130,7 +130,8 @@ function malformed(reason: string): never {
   throw new AnchorError("KEY_MALFORMED", `the proving key is malformed: ${reason}`, { details: { reason } });
 }
 
-async function openFile(path: string): Promise<FileHandle> {
+/** Opens a key for reading. @throws FILE_NOT_FOUND, FILE_UNREADABLE, INPUT_INVALID */
+export async function openKeyFile(path: string): Promise<FileHandle> {
   if (typeof path !== "string") throw new AnchorError("INPUT_INVALID", "the path of a key must be a string");
   try {
     // Before it is opened: opening a pipe waits for its writer.

@@ -13,6 +13,7 @@ import { benchCommand } from "./bench.js";
 import type { Command } from "./command.js";
 import { datasetCommitCommand, datasetProveCommand } from "./dataset.js";
 import { demoCommand } from "./demo.js";
+import { keyExportCommand, keyLintCommand } from "./key.js";
 import { modelImportCommand } from "./model.js";
 import { missingCoreNote, nativeBuildCommand, nativeStatusCommand } from "./native.js";
 import { proveCircuitCommand, proveInferenceCommand } from "./prove.js";
@@ -27,6 +28,8 @@ const COMMANDS: readonly Command[] = [
   proveInferenceCommand,
   proveCircuitCommand,
   verifyCommand,
+  keyLintCommand,
+  keyExportCommand,
   benchCommand,
   nativeBuildCommand,
   nativeStatusCommand,
