@@ -73,7 +73,7 @@ function printReport(terminal: Terminal, { kind, level, summary, checks, proving
     if (contributions.length > 0) terminal.line(`contributions to circuit hash ${circuitHash}:`);
     for (const [i, { name, kind: step, hash, beacon }] of contributions.entries()) {
       const of = beacon === undefined ? "" : ` of ${toHex(beacon.hash)}, 2^${beacon.iterationsExp} times hashed`;
-      terminal.line(`  ${i + 1}  ${step} ${JSON.stringify(name ?? "")}${of}`);
+      terminal.line(`  ${i + 1}  ${step}${name === undefined ? "" : ` ${JSON.stringify(name)}`}${of}`);
       terminal.line(`     ${hash}`);
     }
   }
