@@ -14,6 +14,7 @@ import { cacheListCommand, cachePruneCommand, cacheVerifyCommand } from "./cache
 import type { Command } from "./command.js";
 import { datasetCommitCommand, datasetProveCommand } from "./dataset.js";
 import { demoCommand } from "./demo.js";
+import { keyExportCommand, keyLintCommand } from "./key.js";
 import { modelImportCommand } from "./model.js";
 import { missingCoreNote, nativeBuildCommand, nativeStatusCommand } from "./native.js";
 import { proveCircuitCommand, proveInferenceCommand } from "./prove.js";
@@ -28,6 +29,8 @@ const COMMANDS: readonly Command[] = [
   proveInferenceCommand,
   proveCircuitCommand,
   verifyCommand,
+  keyLintCommand,
+  keyExportCommand,
   benchCommand,
   cacheListCommand,
   cacheVerifyCommand,

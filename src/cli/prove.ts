@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { compileCircuit } from "../circuit/compile.js";
+import { exportVerifyingKey } from "../circuit/keylint.js";
 import { developmentKey } from "../circuit/setup.js";
 import { AnchorError } from "../errors.js";
 import { toHex } from "../field/bytes.js";
@@ -101,7 +102,12 @@ the circuit.
     const verifyingKey = parseVerifyingKey(verifyingKeyJson);
     lintVerifyingKey(verifyingKey);
     const inputs = readCircuitInputs(await readJson(required(values, "input")));
-    for (const path of [wasmPath, zkeyPath]) await readBytes(path); // a missing file gets its own message
+    await readBytes(wasmPath); // a missing file gets its own message
+    terminal.busy("checking the key");
+    const provingKey = await exportVerifyingKey(zkeyPath, { signal });
+    if (keyDigest(provingKey) !== keyDigest(verifyingKey)) {
+      throw new AnchorError("INPUT_INVALID", "--vkey is not the verifying key of --zkey (anchorproof key export)");
+    }
     const out = optional(values, "out") ?? join("out", "proof");
     const pool = new ProverPool({ concurrency: 1 });
     try {

@@ -63,6 +63,8 @@ describe("help", () => {
       "prove inference",
       "prove circuit",
       "verify",
+      "key lint",
+      "key export",
       "bench",
       "cache list",
       "cache verify",
