@@ -18,6 +18,16 @@ import { keyExportCommand, keyLintCommand } from "./key.js";
 import { modelImportCommand } from "./model.js";
 import { missingCoreNote, nativeBuildCommand, nativeStatusCommand } from "./native.js";
 import { proveCircuitCommand, proveInferenceCommand } from "./prove.js";
+import {
+  circuitExportCommand,
+  keyBeaconCommand,
+  keyContributeCommand,
+  keyNewCommand,
+  keyVerifyCommand,
+  ptauImportCommand,
+  ptauListCommand,
+  ptauNewCommand,
+} from "./setup.js";
 import { printable, Terminal } from "./terminal.js";
 import { verifyCommand } from "./verify.js";
 
@@ -29,6 +39,14 @@ const COMMANDS: readonly Command[] = [
   proveInferenceCommand,
   proveCircuitCommand,
   verifyCommand,
+  circuitExportCommand,
+  ptauImportCommand,
+  ptauListCommand,
+  ptauNewCommand,
+  keyNewCommand,
+  keyContributeCommand,
+  keyBeaconCommand,
+  keyVerifyCommand,
   keyLintCommand,
   keyExportCommand,
   benchCommand,
