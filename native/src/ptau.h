@@ -56,26 +56,26 @@ inline bool pairingMembers(const G2& q) {
   return inG2(*lines);
 }
 
-// e(a, b) = e(c, d). b and d must be points of G2 other than infinity, or the answer is no.
-inline bool pairingsAgree(const G1& a, const G2& b, const G1& c, const G2& d) {
-  const G1 first[2] = {a, c.negated()};
-  const G2 second[2] = {b, d};
-  std::unique_ptr<Lines<Fq2>> lines[2];
-  MillerPoint<Fq2> pairs[2];
-  size_t n = 0;
-  for (int i = 0; i < 2; i++) {
+// e(a₁, b₁)·…·e(aₙ, bₙ) = 1. Every b must be a point of G2 other than infinity, or the answer is no.
+inline bool pairingsCancel(const std::vector<std::pair<G1, G2>>& terms) {
+  std::vector<std::unique_ptr<Lines<Fq2>>> lines;
+  std::vector<MillerPoint<Fq2>> pairs;
+  for (const auto& [a, b] : terms) {
     Fq2 qx, qy;
-    if (!second[i].toCoordinates(qx, qy)) return false;
-    lines[i] = std::make_unique<Lines<Fq2>>();
-    ateLinesOf(qx, qy, *lines[i]);
-    if (!inG2(*lines[i])) return false;
+    if (!b.toCoordinates(qx, qy)) return false;
+    lines.push_back(std::make_unique<Lines<Fq2>>());
+    ateLinesOf(qx, qy, *lines.back());
+    if (!inG2(*lines.back())) return false;
     Fq x, y;
-    if (!first[i].toCoordinates(x, y)) continue;  // e(0, ·) = 1
-    pairs[n++] = {x, y, Fq::one(), lines[i].get()};
+    if (!a.toCoordinates(x, y)) continue;  // e(0, ·) = 1
+    pairs.push_back({x, y, Fq::one(), lines.back().get()});
   }
-  if (n == 0) return true;
-  return finalExponentiation(millerLoop<Fq2>(pairs, n, nullptr, 0)) == finalExponentiation(Gt::one());
+  if (pairs.empty()) return true;
+  return finalExponentiation(millerLoop<Fq2>(pairs.data(), pairs.size(), nullptr, 0)) == finalExponentiation(Gt::one());
 }
+
+// e(a, b) = e(c, d), as above.
+inline bool pairingsAgree(const G1& a, const G2& b, const G1& c, const G2& d) { return pairingsCancel({{a, b}, {c.negated(), d}}); }
 
 template <class F>
 Point<F> sumOf(const Affine<F>* points, const SignedScalar* scalars, size_t n, const Control& control) {
