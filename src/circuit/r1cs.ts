@@ -38,6 +38,7 @@ const CONSTRAINT_SECTION = 2;
 const LABEL_SECTION = 3;
 /** An empty row: three counts. */
 const MIN_ROW_BYTES = 12;
+const HEADER_BYTES = 64;
 
 export function readR1csHeader(bytes: Uint8Array): R1csHeader {
   const header = parseHeader(section(bytes, HEADER_SECTION));
@@ -87,6 +88,8 @@ export async function describeR1cs(
 ): Promise<R1csHeader & { circuitDigest: `0x${string}` }> {
   const file = await Container.open(path, "r1cs", malformed);
   try {
+    // Before memory is taken for it.
+    if (file.section(HEADER_SECTION).length !== HEADER_BYTES) malformed("its header has the wrong length");
     const header = parseHeader(await file.content(HEADER_SECTION));
     if (file.section(LABEL_SECTION).length !== 8 * header.wires) malformed("it has other wires than labels");
     const hash = createHash("sha256").update("anchorproof/r1cs/1");
@@ -101,6 +104,27 @@ export async function describeR1cs(
   } finally {
     await file.close();
   }
+}
+
+/** What keys can be made of: up to 2^27 rows (beyond, snarkjs' keys take another form), and 1024 public signals. */
+export const MAX_CIRCUIT_POWER = 27;
+export const MAX_PUBLICS = 1024;
+
+/**
+ * As {@link describeR1cs}, of a circuit that keys can be made of: said before hours of work, and not after.
+ *
+ * @throws INPUT_TOO_LARGE, and as {@link describeR1cs}
+ */
+export async function describeForSetup(
+  path: string,
+  signal?: AbortSignal,
+): Promise<Awaited<ReturnType<typeof describeR1cs>> & { power: number }> {
+  const circuit = await describeR1cs(path, signal);
+  const power = domainPower(circuit);
+  const tooLarge = (what: string) => new AnchorError("INPUT_TOO_LARGE", `the circuit has more than ${what}`);
+  if (power > MAX_CIRCUIT_POWER) throw tooLarge(`2^${MAX_CIRCUIT_POWER} rows`);
+  if (circuit.publicOutputs + circuit.publicInputs > MAX_PUBLICS) throw tooLarge(`${MAX_PUBLICS} public signals`);
+  return { ...circuit, power };
 }
 
 /** log2 of the evaluation domain: a row for each constraint, each public signal, and the constant wire. */
