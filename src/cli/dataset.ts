@@ -190,7 +190,7 @@ function splitLines(data: Uint8Array): Uint8Array[] {
   return lines;
 }
 
-type PublishedCommitment = Omit<DatasetCommitment, "sha256">;
+export type PublishedCommitment = Omit<DatasetCommitment, "sha256">;
 
 function commitmentToJson({ root, depth, totals, blinded }: PublishedCommitment): Record<string, unknown> {
   return {
@@ -267,7 +267,7 @@ function commitmentFromJson(json: unknown, path: string): PublishedCommitment {
 
 /** Reads what `dataset commit` wrote. Data that was changed since is refused. */
 /** What `dataset commit` published. */
-export async function readCommitment(directory: string): Promise<DatasetCommitment> {
+export async function readCommitment(directory: string): Promise<PublishedCommitment> {
   const path = join(directory, "commitment.json");
   return commitmentFromJson(await readJson(path), path);
 }
