@@ -82,16 +82,25 @@ export function circuitDigest(r1cs: Uint8Array): `0x${string}` {
  *
  * @throws CIRCUIT_MALFORMED, FILE_NOT_FOUND, FILE_UNREADABLE, ABORTED
  */
-export async function describeR1cs(
+export function describeR1cs(path: string, signal?: AbortSignal): Promise<R1csDescription> {
+  return describe(path, signal);
+}
+
+type R1csDescription = R1csHeader & { circuitDigest: `0x${string}` };
+
+/** @param accept throws for a header that is not wanted, before the file is read */
+async function describe(
   path: string,
-  signal?: AbortSignal,
-): Promise<R1csHeader & { circuitDigest: `0x${string}` }> {
+  signal: AbortSignal | undefined,
+  accept?: (header: R1csHeader) => void,
+): Promise<R1csDescription> {
   const file = await Container.open(path, "r1cs", malformed);
   try {
     // Before memory is taken for it.
     if (file.section(HEADER_SECTION).length !== HEADER_BYTES) malformed("its header has the wrong length");
     const header = parseHeader(await file.content(HEADER_SECTION));
     if (file.section(LABEL_SECTION).length !== 8 * header.wires) malformed("it has other wires than labels");
+    accept?.(header);
     const hash = createHash("sha256").update("anchorproof/r1cs/1");
     for (const id of [HEADER_SECTION, CONSTRAINT_SECTION]) {
       const { offset, length } = file.section(id);
@@ -118,13 +127,13 @@ export const MAX_PUBLICS = 1024;
 export async function describeForSetup(
   path: string,
   signal?: AbortSignal,
-): Promise<Awaited<ReturnType<typeof describeR1cs>> & { power: number }> {
-  const circuit = await describeR1cs(path, signal);
-  const power = domainPower(circuit);
-  const tooLarge = (what: string) => new AnchorError("INPUT_TOO_LARGE", `the circuit has more than ${what}`);
-  if (power > MAX_CIRCUIT_POWER) throw tooLarge(`2^${MAX_CIRCUIT_POWER} rows`);
-  if (circuit.publicOutputs + circuit.publicInputs > MAX_PUBLICS) throw tooLarge(`${MAX_PUBLICS} public signals`);
-  return { ...circuit, power };
+): Promise<R1csDescription & { power: number }> {
+  const circuit = await describe(path, signal, (header) => {
+    const tooLarge = (what: string) => new AnchorError("INPUT_TOO_LARGE", `the circuit has more than ${what}`);
+    if (domainPower(header) > MAX_CIRCUIT_POWER) throw tooLarge(`2^${MAX_CIRCUIT_POWER} rows`);
+    if (header.publicOutputs + header.publicInputs > MAX_PUBLICS) throw tooLarge(`${MAX_PUBLICS} public signals`);
+  });
+  return { ...circuit, power: domainPower(circuit) };
 }
 
 /** log2 of the evaluation domain: a row for each constraint, each public signal, and the constant wire. */
@@ -196,7 +205,7 @@ function parseHeader(content: Uint8Array): R1csHeader {
     privateInputs: reader.uint32(),
     constraints: 0,
   };
-  reader.uint64(); // labels
+  reader.take(8); // how many labels: nothing hangs on it
   header.constraints = reader.uint32();
   reader.end();
   // Private inputs are not counted here: circom drops one from the wires, not from the header, where it equals an output.
