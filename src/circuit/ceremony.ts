@@ -37,6 +37,7 @@ import {
 } from "./transcript.js";
 
 const FORMAT = "anchorproof/ceremony@1";
+const PACKAGE_FORMAT = "anchorproof/contribution@1";
 const CODE = "CEREMONY_INVALID";
 
 export const MAX_MEMBERS = 256;
@@ -176,6 +177,15 @@ export function lastHash({ head, contributions }: Pick<Ceremony, "head" | "contr
   return contributions.at(-1)?.hash ?? head.circuitHash;
 }
 
+/** The time that the next contribution must not lie before. */
+export function lastTime({ head, contributions }: Pick<Ceremony, "head" | "contributions">): bigint {
+  return contributions.at(-1)?.time ?? head.created;
+}
+
+export function later(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}
+
 /** The digest that the member of contribution number `index` (from 0) signs. */
 export function contributionDigest(
   id: Hex,
@@ -246,7 +256,9 @@ export function transcriptOf({ head, contributions, beacon }: Omit<Ceremony, "ev
   if (beacon) {
     const at = "manifest.beacon";
     const entry = read(beacon.record, `${at}.record`);
-    if (entry.kind !== "beacon" || !entry.beacon) return invalid("beacon", `${at}.record`, "is no beacon");
+    if (entry.kind !== "beacon" || !entry.beacon) invalid("beacon", `${at}.record`, "is no beacon");
+    // No signature covers a beacon's name, so it has none.
+    if (entry.name !== undefined) invalid("beacon", `${at}.record`, "has a name");
     if (entry.hash !== beacon.hash) invalid("record", `${at}.hash`, "is not the hash of the record beside it");
     if (toHex(entry.beacon.hash) !== beacon.value || entry.beacon.iterationsExp !== beacon.iterationsExp) {
       invalid("beacon", at, "is not the one in the record beside it");
@@ -402,7 +414,7 @@ function checkRules({ head, contributions, events, beacon, final }: Ceremony): v
   }
   if (final.time < time) invalid("time", "manifest.final.time", "lies before the last contribution");
   if (head.beacon) {
-    if (!beacon) return invalid("beacon", "manifest.final", "stands without the beacon that was announced");
+    if (!beacon) invalid("beacon", "manifest.final", "stands without the beacon that was announced");
     if (beacon.source !== head.beacon.source || beacon.iterationsExp !== head.beacon.iterationsExp) {
       invalid("beacon", "manifest.beacon", "is not the one that was announced");
     }
@@ -540,6 +552,37 @@ export function finalFromJson(json: unknown, at: string): CeremonyResult {
     keyDigest: digest,
     verifyingKey,
     time: integer(record["time"], 64, `${at}.time`),
+  };
+}
+
+/** What a member hands in beside the key file. */
+export interface ContributionPackage {
+  ceremony: Hex;
+  /** How many contributions were there before it. */
+  index: number;
+  contribution: CeremonyContribution;
+}
+
+export function packageToJson({ ceremony, index, contribution }: ContributionPackage): Record<string, unknown> {
+  return {
+    format: PACKAGE_FORMAT,
+    ceremony,
+    index: String(index),
+    contribution: contributionToJson(contribution),
+  };
+}
+
+/** @throws CEREMONY_INVALID, FORMAT_UNSUPPORTED */
+export function packageFromJson(json: unknown): ContributionPackage {
+  const at = "contribution";
+  const record = object(json, ["format", "ceremony", "index", "contribution"], at);
+  if (record["format"] !== PACKAGE_FORMAT) {
+    throw new AnchorError("FORMAT_UNSUPPORTED", `this is not a contribution of format ${PACKAGE_FORMAT}`);
+  }
+  return {
+    ceremony: hex(record["ceremony"], `${at}.ceremony`, 32),
+    index: number(record["index"], `${at}.index`, 0, MAX_MEMBERS),
+    contribution: contributionFromJson(record["contribution"], at),
   };
 }
 
