@@ -31,6 +31,7 @@ export const ERROR_CODES = {
   KEY_MALFORMED: "a proving or verifying key is damaged or not canonical",
   KEY_FORGEABLE: "a verifying key admits forged proofs",
   KEY_DEVELOPMENT: "a development key was used where a production key is needed",
+  CONTRIBUTION_INVALID: "a contribution to a key is forged, damaged, out of order or of another key",
   KEY_UNKNOWN: "a key is not among the trusted or registered ones",
   PTAU_INVALID: "powers of tau are damaged, inconsistent, too small, or not the ones named",
   CONTRIBUTION_INVALID: "a contribution to a key is forged, damaged, out of order or of another key",

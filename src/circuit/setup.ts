@@ -29,14 +29,13 @@ import {
   verifyingKeyToJson,
 } from "../verifier/groth16.js";
 import { workerFile } from "../workers.js";
-import { binFile, littleEndian, uint32 } from "./binfile.js";
+import { binFile, decodeG1, decodeG2, littleEndian, uint32 } from "./binfile.js";
 import type { CompiledCircuit } from "./compile.js";
 import { circuitDigest, type R1cs, readR1cs, type SparseMatrix } from "./r1cs.js";
 import type { FixedBaseRequest, FixedBaseSetup } from "./setupWorker.js";
 import { type ArtefactStore, defaultStore } from "./store.js";
+import { STAMP_SECTION } from "./zkey.js";
 
-/** A section that snarkjs does not know and skips; it marks the file itself as a development key. */
-const STAMP_SECTION = 0x70616e61;
 const MAX_POWER = 20;
 const BATCH = 2048;
 
@@ -157,16 +156,14 @@ export async function setupDevelopment(
     [10, concat(new Uint8Array(64), uint32(0))],
     [STAMP_SECTION, utf8(JSON.stringify(stamp))],
   ];
-  const verifyingKey = parseVerifyingKey({
-    protocol: "groth16",
-    curve: "bn128",
+  const verifyingKey: VerifyingKey = {
     nPublic: publics,
-    vk_alpha_1: g1Json(alpha1),
-    vk_beta_2: g2Json(beta2),
-    vk_gamma_2: g2Json(gamma2),
-    vk_delta_2: g2Json(delta2),
-    IC: slices(g1("ic"), 64).map(g1Json),
-  });
+    alpha: decodeG1(alpha1)!,
+    beta: decodeG2(beta2)!,
+    gamma: decodeG2(gamma2)!,
+    delta: decodeG2(delta2)!,
+    ic: slices(g1("ic"), 64).map((point) => decodeG1(point)!),
+  };
   lintVerifyingKey(verifyingKey);
   return { zkey: binFile("zkey", 1, sections), verifyingKey };
 }
@@ -327,36 +324,4 @@ function coefficients(r1cs: R1cs, publics: number): Uint8Array {
 
 function slices(bytes: Uint8Array, size: number): Uint8Array[] {
   return Array.from({ length: bytes.length / size }, (_, i) => bytes.subarray(i * size, (i + 1) * size));
-}
-
-const MONTGOMERY_INVERSE = (() => {
-  // 2^-256 mod q, by Fermat
-  let result = 1n;
-  let base = 2n ** 256n % Q;
-  for (let e = Q - 2n; e > 0n; e >>= 1n) {
-    if (e & 1n) result = (result * base) % Q;
-    base = (base * base) % Q;
-  }
-  return result;
-})();
-
-/** A coordinate of a zkey (Montgomery form, little-endian) as a decimal. */
-function coordinate(bytes: Uint8Array): string {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, 32);
-  let value = 0n;
-  for (let i = 3; i >= 0; i--) value = (value << 64n) | view.getBigUint64(8 * i, true);
-  return ((value * MONTGOMERY_INVERSE) % Q).toString();
-}
-
-function g1Json(bytes: Uint8Array): string[] {
-  return [...slices(bytes, 32).map(coordinate), "1"];
-}
-
-function g2Json(bytes: Uint8Array): string[][] {
-  const [x0, x1, y0, y1] = slices(bytes, 32).map(coordinate) as [string, string, string, string];
-  return [
-    [x0, x1],
-    [y0, y1],
-    ["1", "0"],
-  ];
 }

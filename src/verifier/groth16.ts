@@ -9,15 +9,25 @@
  *
  * @module
  */
-import { bn254 } from "@noble/curves/bn254.js";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { type Hex, keccak, tag, toHex, word } from "../field/bytes.js";
 import { type NativeCore, nativeCore } from "../field/native.js";
 import { isScalar, Q, R } from "../field/scalar.js";
+import {
+  checkedG1,
+  checkedG2,
+  type Fail,
+  G1_GENERATOR,
+  type G1Affine,
+  G2_GENERATOR,
+  type G2Affine,
+  pairingIsOne,
+  readG1,
+  readG2,
+  sameUpToSign,
+} from "./curve.js";
 
-export type G1Affine = readonly [x: bigint, y: bigint];
-/** Coordinates in Fq², constant part first, as in snarkjs' JSON. The EVM wants them the other way round. */
-export type G2Affine = readonly [x: readonly [c0: bigint, c1: bigint], y: readonly [c0: bigint, c1: bigint]];
+export type { G1Affine, G2Affine } from "./curve.js";
 
 export interface VerifyingKey {
   nPublic: number;
@@ -57,7 +67,6 @@ export interface SnarkjsVerifyingKey {
   IC: string[][];
 }
 
-const { G1, G2, fields, pairingBatch } = bn254;
 const KEY_TAG = tag("anchorproof/groth16-bn254-key/1");
 const EVIDENCE_TAG = tag("anchorproof/groth16-evidence/1");
 const MAX_PUBLIC_SIGNALS = 1024;
@@ -66,9 +75,6 @@ const MAX_THREADS = 256;
 const G1_BYTES = 64;
 const G2_BYTES = 128;
 const PROOF_BYTES = 2 * G1_BYTES + G2_BYTES;
-
-type G1Point = InstanceType<typeof G1.Point>;
-type G2Point = InstanceType<typeof G2.Point>;
 
 /**
  * Reads snarkjs' `verification_key.json`: shapes, canonical coordinates, points on the curve and in the group of
@@ -111,12 +117,10 @@ export function lintVerifyingKey(key: VerifyingKey): void {
     throw new AnchorError("KEY_FORGEABLE", `this key lets anyone forge proofs: ${reason}`, { details: { reason } });
   };
   if (sameUpToSign(key.gamma, key.delta)) forgeable("gamma equals delta up to sign (setup without a contribution)");
-  const g2Generator = affineG2(G2.Point.BASE);
-  if (sameUpToSign(key.delta, g2Generator)) forgeable("delta is the generator (setup without a contribution)");
-  if (sameUpToSign(key.beta, g2Generator)) forgeable("beta is the generator (powers of tau without a contribution)");
+  if (sameUpToSign(key.delta, G2_GENERATOR)) forgeable("delta is the generator (setup without a contribution)");
+  if (sameUpToSign(key.beta, G2_GENERATOR)) forgeable("beta is the generator (powers of tau without a contribution)");
   if (sameUpToSign(key.beta, key.delta) || sameUpToSign(key.beta, key.gamma)) forgeable("beta equals gamma or delta");
-  const [x] = affineG1(G1.Point.BASE);
-  if (key.alpha[0] === x) forgeable("alpha is the generator (powers of tau without a contribution)");
+  if (key.alpha[0] === G1_GENERATOR[0]) forgeable("alpha is the generator (powers of tau without a contribution)");
   const seen = new Set(key.ic.map(([icX]) => icX));
   if (seen.size !== key.ic.length) {
     throw new AnchorError("KEY_MALFORMED", "two IC points of the verifying key are equal up to sign");
@@ -322,13 +326,12 @@ function openPortable(key: VerifyingKey): OpenKey {
     publicSignals.forEach((signal, i) => {
       if (signal !== 0n) input = input.add(ic[i + 1]!.multiplyUnsafe(signal));
     });
-    const pairs = [
+    return pairingIsOne([
       { g1: a, g2: b },
       { g1: minusAlpha, g2: beta },
       { g1: input.negate(), g2: gamma },
       { g1: c.negate(), g2: delta },
-    ].filter((pair) => !pair.g1.is0()); // e(0, ·) = 1
-    return fields.Fp12.eql(pairingBatch(pairs), fields.Fp12.ONE);
+    ]);
   };
   return {
     verify,
@@ -425,8 +428,6 @@ function encode(values: readonly bigint[]): Uint8Array<ArrayBuffer> {
   return new Uint8Array(view.buffer);
 }
 
-type Fail = (reason: string) => never;
-
 function malformed(code: "KEY_MALFORMED" | "PROOF_MALFORMED", what: string): Fail {
   return (reason) => {
     throw new AnchorError(code, `${what} is malformed: ${reason}`, { details: { reason } });
@@ -471,72 +472,6 @@ function g2(value: unknown, name: string, fail: Fail): G2Affine {
   const point: G2Affine = [x, y];
   checkedG2(point, name, fail);
   return point;
-}
-
-function isCoordinate(value: unknown): value is bigint {
-  return typeof value === "bigint" && value >= 0n && value < Q;
-}
-
-/** The point in an array of our own, each coordinate read once; `undefined` for what is none. */
-function readG1(point: unknown): G1Affine | undefined {
-  return readPair(point, (value) => (isCoordinate(value) ? value : undefined));
-}
-
-function readG2(point: unknown): G2Affine | undefined {
-  return readPair(point, readG1);
-}
-
-function readPair<T>(pair: unknown, read: (value: unknown) => T | undefined): readonly [T, T] | undefined {
-  if (!Array.isArray(pair) || pair.length !== 2) return undefined;
-  const [first, second] = [read(pair[0]), read(pair[1])];
-  return first === undefined || second === undefined ? undefined : [first, second];
-}
-
-function checkedG1(point: G1Affine, name: string, fail: Fail): G1Point {
-  const [x, y] = point;
-  // y² = x³ + 3; G1 has prime order, so a point of the curve is in the group. (0, 0) is off the curve.
-  if ((y * y - x * x * x - 3n) % Q !== 0n) fail(`${name} is not on the curve`);
-  return g1Point(point);
-}
-
-function checkedG2(point: G2Affine, name: string, fail: Fail): G2Point {
-  try {
-    // On the curve, and in the subgroup of order r: the twist has a large cofactor.
-    const p = g2Point(point);
-    p.assertValidity();
-    // noble takes (0, 0) for the point at infinity and calls it valid
-    if (p.is0()) throw new Error("infinity");
-    return p;
-  } catch {
-    return fail(`${name} is not a point of G2 other than infinity`);
-  }
-}
-
-function g1Point([x, y]: G1Affine): G1Point {
-  return G1.Point.fromAffine({ x, y });
-}
-
-function g2Point([x, y]: G2Affine): G2Point {
-  const { Fp2 } = fields;
-  return G2.Point.fromAffine({ x: Fp2.fromBigTuple([x[0], x[1]]), y: Fp2.fromBigTuple([y[0], y[1]]) });
-}
-
-function affineG1(point: G1Point): G1Affine {
-  const { x, y } = point.toAffine();
-  return [x, y];
-}
-
-function affineG2(point: G2Point): G2Affine {
-  const { x, y } = point.toAffine();
-  return [
-    [x.c0, x.c1],
-    [y.c0, y.c1],
-  ];
-}
-
-/** P = ±Q exactly when the x coordinates agree. */
-function sameUpToSign(a: G2Affine, b: G2Affine): boolean {
-  return a[0][0] === b[0][0] && a[0][1] === b[0][1];
 }
 
 function g2Words([x, y]: G2Affine): [bigint, bigint, bigint, bigint] {
