@@ -34,7 +34,6 @@ export const ERROR_CODES = {
   CONTRIBUTION_INVALID: "a contribution to a key is forged, damaged, out of order or of another key",
   KEY_UNKNOWN: "a key is not among the trusted or registered ones",
   PTAU_INVALID: "powers of tau are damaged, inconsistent, too small, or not the ones named",
-  CONTRIBUTION_INVALID: "a contribution to a key is forged, damaged, out of order or of another key",
   CEREMONY_INVALID: "a ceremony manifest breaks its schema, or does not fit the key, circuit or powers beside it",
   CEREMONY_REFUSED: "a ceremony does not take this step now, or not from this member",
   COORDINATOR_UNAVAILABLE: "no ceremony coordinator answers, or what answers is none",
