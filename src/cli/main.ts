@@ -10,6 +10,17 @@ import { parseArgs } from "node:util";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { PACKAGE_ROOT } from "../paths.js";
 import { benchCommand } from "./bench.js";
+import {
+  ceremonyAcceptCommand,
+  ceremonyContributeCommand,
+  ceremonyFinalizeCommand,
+  ceremonyInitCommand,
+  ceremonyReportCommand,
+  ceremonyServeCommand,
+  ceremonySkipCommand,
+  ceremonyStatusCommand,
+  ceremonyVerifyCommand,
+} from "./ceremony.js";
 import type { Command } from "./command.js";
 import { datasetCommitCommand, datasetProveCommand } from "./dataset.js";
 import { demoCommand } from "./demo.js";
@@ -27,6 +38,15 @@ const COMMANDS: readonly Command[] = [
   proveInferenceCommand,
   proveCircuitCommand,
   verifyCommand,
+  ceremonyInitCommand,
+  ceremonyServeCommand,
+  ceremonyStatusCommand,
+  ceremonyContributeCommand,
+  ceremonyAcceptCommand,
+  ceremonySkipCommand,
+  ceremonyFinalizeCommand,
+  ceremonyVerifyCommand,
+  ceremonyReportCommand,
   benchCommand,
   nativeBuildCommand,
   nativeStatusCommand,

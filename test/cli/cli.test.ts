@@ -54,7 +54,7 @@ describe("help", () => {
   it("lists every command, and describes each", async () => {
     const { status, out } = await anchorproof("--help");
     expect(status).toBe(0);
-    const commands = [...out.matchAll(/^ {2}(\w+(?: \w+)?) {2,}\S/gm)].map(([, name]) => name!);
+    const commands = [...out.matchAll(/^ {2}(\w+(?: \w+){0,2}) {2,}\S/gm)].map(([, name]) => name!);
     expect(commands).toEqual([
       "demo",
       "dataset commit",
@@ -63,6 +63,15 @@ describe("help", () => {
       "prove inference",
       "prove circuit",
       "verify",
+      "setup ceremony init",
+      "setup ceremony serve",
+      "setup ceremony status",
+      "setup ceremony contribute",
+      "setup ceremony accept",
+      "setup ceremony skip",
+      "setup ceremony finalize",
+      "setup ceremony verify",
+      "setup ceremony report",
       "bench",
       "native build",
       "native status",
@@ -101,6 +110,18 @@ describe("mistakes give one line with a code, and status 1", () => {
     [["prove", "inference"], "USAGE"],
     [["prove", "inference", "--model", "missing", "--input", "missing"], "FILE_NOT_FOUND"],
     [["prove", "circuit", "--wasm", "a"], "USAGE"],
+    [["setup", "ceremony"], "USAGE"],
+    [["setup", "ceremony", "init", "--state", "s", "--r1cs", "a", "--ptau", "b", "--name", "n"], "USAGE"],
+    [["setup", "ceremony", "init", "--member", "0x12"], "USAGE"],
+    [["setup", "ceremony", "serve", "--state", "missing"], "FILE_NOT_FOUND"],
+    [["setup", "ceremony", "status"], "USAGE"],
+    [["setup", "ceremony", "status", "--url", "ftp://x"], "INPUT_INVALID"],
+    [["setup", "ceremony", "status", "--url", "http://127.0.0.1:9"], "COORDINATOR_UNAVAILABLE"],
+    [["setup", "ceremony", "contribute", "--url", "http://x", "--key", "k"], "USAGE"],
+    [["setup", "ceremony", "contribute", "--url", "http://127.0.0.1:9", "--account", "missing"], "FILE_NOT_FOUND"],
+    [["setup", "ceremony", "accept", "--state", "missing"], "USAGE"],
+    [["setup", "ceremony", "verify", "missing.json", "--r1cs", "a", "--ptau", "b"], "FILE_NOT_FOUND"],
+    [["setup", "ceremony", "report", "missing.json", "--zkey", "a"], "USAGE"],
     [["bench", "--proofs", "many"], "USAGE"],
     [["demo", "--mail", "x"], "USAGE"],
   ])("%j", async (args, code) => {
