@@ -37,7 +37,7 @@ namespace anchorproof {
 namespace {
 
 // What src/field/native.ts expects; raised when a signature here changes.
-constexpr double kVersion = 1;
+constexpr double kVersion = 2;
 
 constexpr unsigned kMaxThreads = 256;
 constexpr size_t kMaxPath = PATH_MAX;
@@ -57,6 +57,10 @@ const char* codeName(Code code) {
     case Code::Aborted: return "ABORTED";
     case Code::OutOfMemory: return "OUT_OF_MEMORY";
     case Code::Io: return "IO_FAILED";
+    case Code::KeyForgeable: return "KEY_FORGEABLE";
+    case Code::CircuitMalformed: return "CIRCUIT_MALFORMED";
+    case Code::PtauInvalid: return "PTAU_INVALID";
+    case Code::ContributionInvalid: return "CONTRIBUTION_INVALID";
   }
   return "INTERNAL";
 }
@@ -203,7 +207,7 @@ class Caller {
       onPhase_ = onPhase.As<Napi::Function>();
       control.onPhase = [this](const char* phase) { report(phase); };
     }
-    if (!flags.IsUndefined()) control.abort = abortFlag(flags);
+    if (!flags.IsUndefined()) watch(flags);
   }
   Caller(const Caller&) = delete;
   Caller& operator=(const Caller&) = delete;
@@ -226,7 +230,8 @@ class Caller {
   Control control;
 
  private:
-  const std::atomic<int32_t>* abortFlag(Napi::Value value) {
+  // Element 0 stops the call; element 1, where there is one, is told how far it is.
+  void watch(Napi::Value value) {
     napi_typedarray_type type;
     void* data = nullptr;
     napi_value buffer;
@@ -238,7 +243,8 @@ class Caller {
       // An ArrayBuffer would not do: nobody could set it during the call, and a callback could take it away.
       invalid("control must be an Int32Array over a SharedArrayBuffer");
     }
-    return static_cast<const std::atomic<int32_t>*>(data);
+    control.abort = static_cast<const std::atomic<int32_t>*>(data);
+    if (length > 1) control.progress = static_cast<std::atomic<int32_t>*>(data) + 1;
   }
 
   void report(const char* phase) {
@@ -324,6 +330,10 @@ template <>
 const napi_type_tag Handle<ProvingKey>::kTag = {0x9c2f1b6d04e85a71, 0x3ad7c5e8f1602b94};
 template <>
 const char* const Handle<ProvingKey>::kName = "proving key";
+template <>
+const napi_type_tag Handle<DeltaSecret>::kTag = {0x1f84c02d97e35ba6, 0x8b60d71e4ac9f352};
+template <>
+const char* const Handle<DeltaSecret>::kName = "contributor's secret";
 template <>
 const napi_type_tag Handle<VerifyingKey>::kTag = {0x51e0d93ab87c4f26, 0xe6b4082f9d715ac3};
 template <>
@@ -530,6 +540,126 @@ Napi::Value verifyBatch(const Napi::CallbackInfo& info) {
   return verdicts;
 }
 
+// A file's name among the arguments.
+std::string path(Napi::Value value, const char* name) {
+  std::string result = text(value, name, kMaxPath);
+  if (result.empty()) invalid(std::string(name) + " must not be empty");
+  return result;
+}
+
+Napi::Value setupDevelopment(const Napi::CallbackInfo& info) {
+  const std::string r1cs = path(info[0], "r1cs"), zkey = path(info[1], "zkey");
+  const Engine& engine = engineOf(option(info[3], "engine"));
+  Caller caller(info.Env(), info[3]);
+  const Input stamp(info[2], "stamp", caller.callbacks());
+  caller.run([&] { engine.setupDevelopment(r1cs, zkey, stamp.bytes(), caller.control); });
+  return info.Env().Undefined();
+}
+
+Napi::Value newPtau(const Napi::CallbackInfo& info) {
+  const unsigned power = static_cast<unsigned>(whole(info[0], "power", 1, 24));
+  const std::string out = path(info[1], "ptau");
+  const bool prepared = flag(option(info[3], "prepared"), "prepared");
+  const Engine& engine = engineOf(option(info[3], "engine"));
+  Caller caller(info.Env(), info[3]);
+  const Input stamp(info[2], "stamp", caller.callbacks());
+  caller.run([&] { engine.newPtau(power, prepared, out, stamp.bytes(), caller.control); });
+  return info.Env().Undefined();
+}
+
+Napi::Value checkPtau(const Napi::CallbackInfo& info) {
+  const std::string ptau = path(info[0], "ptau");
+  const bool points = flag(option(info[1], "points"), "points");
+  const Engine& engine = engineOf(option(info[1], "engine"));
+  Caller caller(info.Env(), info[1]);
+  const PtauInfo about = caller.run([&] { return engine.checkPtau(ptau, points, caller.control); });
+  Napi::Object result = Napi::Object::New(info.Env());
+  result["power"] = Napi::Number::New(info.Env(), about.power);
+  result["ceremonyPower"] = Napi::Number::New(info.Env(), about.ceremonyPower);
+  result["prepared"] = Napi::Boolean::New(info.Env(), about.prepared);
+  return result;
+}
+
+Napi::Value makeBasis(const Napi::CallbackInfo& info) {
+  const std::string ptau = path(info[0], "ptau"), out = path(info[2], "basis");
+  const unsigned power = static_cast<unsigned>(whole(info[1], "power", 1, 27));
+  const Engine& engine = engineOf(option(info[3], "engine"));
+  Caller caller(info.Env(), info[3]);
+  caller.run([&] { engine.makeBasis(ptau, power, out, caller.control); });
+  return info.Env().Undefined();
+}
+
+Napi::Value newPhase2(const Napi::CallbackInfo& info) {
+  const std::string r1cs = path(info[0], "r1cs"), basis = path(info[1], "basis"), zkey = path(info[2], "zkey");
+  const Engine& engine = engineOf(option(info[4], "engine"));
+  Caller caller(info.Env(), info[4]);
+  const Input tail(info[3], "tail", caller.callbacks());
+  if (tail.size() != 0 && tail.size() != 64) invalid("tail must have 64 bytes, or none");
+  uint8_t hash[64];
+  caller.run([&] { engine.newPhase2(r1cs, basis, zkey, tail.bytes(), hash, caller.control); });
+  return toUint8Array(info.Env(), hash, sizeof hash);
+}
+
+Napi::Value drawSecret(const Napi::CallbackInfo& info) {
+  const Engine& engine = engineOf(option(info[1], "engine"));
+  const Input entropy(info[0], "entropy");
+  return Handle<DeltaSecret>::make(info.Env(), engine.drawSecret(entropy.bytes()));
+}
+
+Napi::Value publicSecret(const Napi::CallbackInfo& info) {
+  const Engine& engine = engineOf(option(info[2], "engine"));
+  const Input secret(info[0], "secret"), point(info[1], "point");
+  return Handle<DeltaSecret>::make(info.Env(), engine.publicSecret(secret.bytes(), point.bytes()));
+}
+
+Napi::Value secretPublicKey(const Napi::CallbackInfo& info) {
+  uint8_t out[128];
+  Handle<DeltaSecret>::get(info[0])->publicKey(out);
+  return toUint8Array(info.Env(), out, sizeof out);
+}
+
+Napi::Value secretMultiply(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<const DeltaSecret> secret = Handle<DeltaSecret>::get(info[0]);
+  const int group = static_cast<int>(whole(info[1], "group", 1, 2));
+  const Input point(info[2], "point");
+  uint8_t out[128];
+  secret->multiply(group, point.bytes(), out);
+  return toUint8Array(info.Env(), out, group == 1 ? 64 : 128);
+}
+
+Napi::Value secretApply(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<const DeltaSecret> secret = Handle<DeltaSecret>::get(info[0]);
+  const std::string from = path(info[1], "from"), to = path(info[2], "to");
+  Caller caller(info.Env(), info[4]);
+  const Input transcript(info[3], "transcript", caller.callbacks());
+  caller.run([&] { secret->apply(from, to, transcript.bytes(), caller.control); });
+  return info.Env().Undefined();
+}
+
+Napi::Value closeSecret(const Napi::CallbackInfo& info) {
+  Handle<DeltaSecret>::close(info[0]);
+  return info.Env().Undefined();
+}
+
+Napi::Value verifyPhase2(const Napi::CallbackInfo& info) {
+  const std::string r1cs = path(info[0], "r1cs"), ptau = path(info[1], "ptau");
+  const std::string zkey = info[2].IsUndefined() ? "" : path(info[2], "zkey");
+  const Engine& engine = engineOf(option(info[4], "engine"));
+  Caller caller(info.Env(), info[4]);
+  std::optional<Input> key;
+  if (zkey.empty()) key.emplace(info[3], "the verifying key", caller.callbacks());
+  caller.run([&] { engine.verifyPhase2(r1cs, ptau, zkey, key ? key->bytes() : Bytes{}, caller.control); });
+  return info.Env().Undefined();
+}
+
+Napi::Value verifyPhase2Step(const Napi::CallbackInfo& info) {
+  const std::string previous = path(info[0], "previous"), next = path(info[1], "next");
+  const Engine& engine = engineOf(option(info[2], "engine"));
+  Caller caller(info.Env(), info[2]);
+  caller.run([&] { engine.verifyPhase2Step(previous, next, caller.control); });
+  return info.Env().Undefined();
+}
+
 Napi::Value poseidon(const Napi::CallbackInfo& info) {
   const Napi::Value options = info[3];
   const unsigned arity = static_cast<unsigned>(whole(info[0], "arity", 1, 16));
@@ -615,6 +745,19 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add("openVerifyingKey", guarded<openVerifyingKey>);
   add("verify", guarded<verify>);
   add("verifyBatch", guarded<verifyBatch>);
+  add("setupDevelopment", guarded<setupDevelopment>);
+  add("newPtau", guarded<newPtau>);
+  add("checkPtau", guarded<checkPtau>);
+  add("makeBasis", guarded<makeBasis>);
+  add("newPhase2", guarded<newPhase2>);
+  add("drawSecret", guarded<drawSecret>);
+  add("publicSecret", guarded<publicSecret>);
+  add("secretPublicKey", guarded<secretPublicKey>);
+  add("secretMultiply", guarded<secretMultiply>);
+  add("secretApply", guarded<secretApply>);
+  add("closeSecret", guarded<closeSecret>);
+  add("verifyPhase2", guarded<verifyPhase2>);
+  add("verifyPhase2Step", guarded<verifyPhase2Step>);
   add("poseidon", guarded<poseidon>);
   add("fieldOp", guarded<fieldOp>);
   add("fieldTimings", guarded<fieldTimings>);

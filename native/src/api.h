@@ -20,7 +20,20 @@
 namespace anchorproof {
 
 // Stable; the addon hands the name to JavaScript as the error's code.
-enum class Code { InputInvalid, KeyMalformed, WitnessInvalid, ProofMalformed, ProveFailed, Aborted, OutOfMemory, Io };
+enum class Code {
+  InputInvalid,
+  KeyMalformed,
+  WitnessInvalid,
+  ProofMalformed,
+  ProveFailed,
+  Aborted,
+  OutOfMemory,
+  Io,
+  KeyForgeable,
+  CircuitMalformed,
+  PtauInvalid,
+  ContributionInvalid
+};
 
 // The only exception that leaves an Engine.
 struct Failure : std::runtime_error {
@@ -42,6 +55,8 @@ struct Control {
   unsigned threads = 1;
   // Polled between steps of some milliseconds; non-zero makes the call fail with Code::Aborted.
   const std::atomic<int32_t>* abort = nullptr;
+  // Where long calls that say so tell how far they are, from 0 to 1000.
+  std::atomic<int32_t>* progress = nullptr;
   // Called on the calling thread when a phase begins.
   std::function<void(const char* phase)> onPhase;
 };
@@ -89,6 +104,24 @@ class VerifyingKey {
   virtual void verifyBatch(Bytes publics, Bytes proofs, size_t n, unsigned threads, uint8_t* verdicts) const = 0;
 };
 
+// The secret factor of δ that a contributor to a key draws, or of a beacon. It is wiped with the object.
+class DeltaSecret {
+ public:
+  virtual ~DeltaSecret() = default;
+  // s·G1 for a random s, and that times the secret: 128 bytes.
+  virtual void publicKey(uint8_t* out) const = 0;
+  // The secret times a point of group 1 or 2. Throws InputInvalid.
+  virtual void multiply(int group, Bytes point, uint8_t* out) const = 0;
+  // Writes the key at `from` with δ times the secret, C and H over it, and section 10 as given, to `to`, which must not
+  // exist. Throws KeyMalformed, Io.
+  virtual void apply(const std::string& from, const std::string& to, Bytes transcript, const Control& control) const = 0;
+};
+
+struct PtauInfo {
+  uint32_t power = 0, ceremonyPower = 0;
+  bool prepared = false;
+};
+
 enum class FieldOp { Mul, Square, Add, Sub, Neg, Inverse };
 
 struct Engine {
@@ -104,6 +137,28 @@ struct Engine {
   // all (32 bytes) or n of them; out: n·32 bytes. Throws InputInvalid for values outside the field.
   virtual void poseidon(unsigned arity, Bytes capacities, Bytes inputs, size_t n, unsigned threads,
                         uint8_t* out) const = 0;
+
+  // The setup (setup.h, ptau.h). Paths written to must not exist. All of them tell their progress.
+  // Makes a development key: the trapdoor is drawn from the OS and wiped. stamp: content of the section that marks it.
+  virtual void setupDevelopment(const std::string& r1cs, const std::string& zkey, Bytes stamp, const Control& control) const = 0;
+  // Development powers of tau, prepared for phase 2 or not.
+  virtual void newPtau(unsigned power, bool prepared, const std::string& path, Bytes stamp, const Control& control) const = 0;
+  // Header only, or with every point checked. Throws PtauInvalid, KeyForgeable.
+  virtual PtauInfo checkPtau(const std::string& path, bool points, const Control& control) const = 0;
+  // What keys of up to 2^power rows are made from. Throws PtauInvalid.
+  virtual void makeBasis(const std::string& ptau, unsigned power, const std::string& path, const Control& control) const = 0;
+  // The initial key of a circuit; hash: 64 bytes. Throws CircuitMalformed, PtauInvalid.
+  virtual void newPhase2(const std::string& r1cs, const std::string& basis, const std::string& zkey, Bytes tail, uint8_t* hash,
+                         const Control& control) const = 0;
+  // Draws a secret, or takes a public one (secret of 32 bytes, point of 64).
+  virtual std::unique_ptr<DeltaSecret> drawSecret(Bytes entropy) const = 0;
+  virtual std::unique_ptr<DeltaSecret> publicSecret(Bytes secret, Bytes point) const = 0;
+  // Checks a key, or with an empty path for it a verifying key's α, β, γ and IC, against circuit and powers. Throws
+  // KeyMalformed, CircuitMalformed, PtauInvalid.
+  virtual void verifyPhase2(const std::string& r1cs, const std::string& ptau, const std::string& zkey, Bytes verifyingKey,
+                            const Control& control) const = 0;
+  // Throws ContributionInvalid with a message that begins with the fault and ": ", KeyMalformed.
+  virtual void verifyPhase2Step(const std::string& previous, const std::string& next, const Control& control) const = 0;
 
   // For tests, and the executable's conversions. base: true for Fq, false for Fr. Throws InputInvalid for values outside the field.
   virtual void field(bool base, FieldOp op, Bytes a, Bytes b, size_t n, uint8_t* out) const = 0;

@@ -3,6 +3,7 @@
 
 #include "groth16.h"
 #include "poseidon.h"
+#include "setup.h"
 #include "verify.h"
 
 namespace anchorproof {
@@ -26,6 +27,44 @@ class EngineOfTarget : public Engine {
   void poseidon(unsigned arity, Bytes capacities, Bytes inputs, size_t n, unsigned threads,
                 uint8_t* out) const override {
     poseidonHash(arity, capacities, inputs, n, threads, out);
+  }
+
+  void setupDevelopment(const std::string& r1cs, const std::string& zkey, Bytes stamp, const Control& control) const override {
+    ENGINE_NS::setupDevelopment(r1cs, zkey, stamp, control);
+  }
+
+  void newPtau(unsigned power, bool prepared, const std::string& path, Bytes stamp, const Control& control) const override {
+    ENGINE_NS::newPtau(power, prepared, path, stamp, control);
+  }
+
+  PtauInfo checkPtau(const std::string& path, bool points, const Control& control) const override {
+    const PtauFile ptau(path);
+    if (points) ENGINE_NS::checkPtau(ptau, control);
+    return {ptau.power, ptau.ceremonyPower, ptau.prepared};
+  }
+
+  void makeBasis(const std::string& ptau, unsigned power, const std::string& path, const Control& control) const override {
+    ENGINE_NS::makeBasis(ptau, power, path, control);
+  }
+
+  void newPhase2(const std::string& r1cs, const std::string& basis, const std::string& zkey, Bytes tail, uint8_t* hash,
+                 const Control& control) const override {
+    ENGINE_NS::newPhase2(r1cs, basis, zkey, tail, *reinterpret_cast<uint8_t(*)[64]>(hash), control);
+  }
+
+  std::unique_ptr<DeltaSecret> drawSecret(Bytes entropy) const override { return std::make_unique<Contributor>(entropy); }
+
+  std::unique_ptr<DeltaSecret> publicSecret(Bytes secret, Bytes point) const override {
+    return std::make_unique<Contributor>(secret, point);
+  }
+
+  void verifyPhase2(const std::string& r1cs, const std::string& ptau, const std::string& zkey, Bytes verifyingKey,
+                    const Control& control) const override {
+    ENGINE_NS::verifyPhase2(r1cs, ptau, zkey, verifyingKey, control);
+  }
+
+  void verifyPhase2Step(const std::string& previous, const std::string& next, const Control& control) const override {
+    ENGINE_NS::verifyPhase2Step(previous, next, control);
   }
 
   void field(bool base, FieldOp op, Bytes a, Bytes b, size_t n, uint8_t* out) const override {

@@ -10,13 +10,6 @@
 namespace anchorproof {
 namespace ENGINE_NS {
 
-// From 64 random bytes, reduced; the bias is below 2^-256.
-inline Fr scalarFromWide(const u64 (&wide)[8]) {
-  Fr low{{wide[0], wide[1], wide[2], wide[3]}}, high{{wide[4], wide[5], wide[6], wide[7]}};
-  // The products' second factors are below p, which is all that one final subtraction needs.
-  return (low * Fr::fromLimbs(Fr::R2)) + (high * Fr::fromLimbs(Fr::R3));
-}
-
 class Groth16Key : public ProvingKey {
  public:
   // prepared: a folder for prepared keys, or empty.

@@ -313,6 +313,82 @@ void doublePoints(Affine<F>* points, size_t n, BatchScratch<F>& scratch) {
   }
 }
 
+// Sums of groups of points: the points of a group are added in pairs, the sums in pairs again, and so on. Every pair of a
+// round is independent, however the points are spread over the groups.
+template <class F>
+class GroupAdder {
+ public:
+  // capacity: the most points between two calls of run()
+  void reserve(size_t capacity) {
+    if (refs_.size() >= capacity + LANES + 1) return;
+    refs_.resize(capacity + LANES + 1);
+    next_.resize(capacity + LANES + 1);
+    a_.resize(capacity / 2 + 2 * LANES);
+    b_.resize(capacity / 2 + 2 * LANES);
+    // All rounds together add fewer pairs than there are points, and each is rounded up.
+    arena_.resize(capacity + 32 * LANES);
+  }
+
+  size_t size() const { return used_; }
+  // Whether the group has points yet.
+  bool isOpen() const { return used_ != begun_; }
+  // One more point of the open group.
+  AP_INLINE void add(PointRef ref) { refs_[used_++] = ref; }
+  // Ends the group: its sum goes to *out, which may be one of its points. A group without points leaves *out alone.
+  AP_INLINE void close(Affine<F>* out) {
+    if (used_ == begun_) return;
+    active_.push_back({out, (uint32_t)(used_ - begun_)});
+    begun_ = used_;
+  }
+
+  void run(BatchScratch<F>& scratch) {
+    const Affine<F> nowhere = Affine<F>::infinity();
+    const PointRef padding = refTo(&nowhere, 0);
+    size_t arena = 0;
+    for (;;) {
+      // Groups with one point left are done.
+      size_t read = 0, write = 0, kept = 0, pairs = 0;
+      for (size_t i = 0; i < active_.size(); i++) {
+        Group group = active_[i];
+        const PointRef* refs = refs_.data() + read;
+        read += group.count;
+        if (group.count == 1) {
+          if (refs[0] != refTo(group.out, 0)) *group.out = applySign<F>(refs[0]);
+          continue;
+        }
+        size_t half = group.count / 2;
+        for (size_t j = 0; j < half; j++) {
+          a_[pairs] = refs[2 * j];
+          b_[pairs] = refs[2 * j + 1];
+          next_[write++] = refTo(&arena_[arena + pairs], 0);
+          pairs++;
+        }
+        if (group.count & 1) next_[write++] = refs[group.count - 1];
+        group.count = (uint32_t)(group.count - half);
+        active_[kept++] = group;
+      }
+      active_.resize(kept);
+      if (pairs == 0) break;
+      size_t padded = (pairs + LANES - 1) / LANES * LANES;
+      for (size_t i = pairs; i < padded; i++) a_[i] = b_[i] = padding;
+      addPairs(a_.data(), b_.data(), arena_.data() + arena, pairs, scratch);
+      arena += padded;
+      refs_.swap(next_);
+    }
+    used_ = begun_ = 0;
+  }
+
+ private:
+  struct Group {
+    Affine<F>* out;
+    uint32_t count;
+  };
+  SecretVector<PointRef> refs_, next_, a_, b_;
+  SecretVector<Affine<F>> arena_;
+  SecretVector<Group> active_;
+  size_t used_ = 0, begun_ = 0;
+};
+
 // |s| ≤ r/2 as four words; the top bit tells that s was negative.
 struct SignedScalar {
   u64 w[4];
@@ -332,6 +408,41 @@ inline SignedScalar toSigned(const u64* s) {
   out.w[3] |= greater << 63;
   return out;
 }
+
+// The signed digit of a window: bucket number (1 … 2^(c−1)) and sign; 0 for digit zero.
+// Adding 2^(c−1) at every window but the last turns signed digits into plain ones that are off by this constant.
+struct Recoding {
+  u64 offset[4] = {0, 0, 0, 0};
+  unsigned c, shift, word;
+  bool last;
+  Recoding(unsigned c_, size_t w, size_t windows) : c(c_) {
+    for (size_t i = 0; i + 1 < windows; i++) {
+      size_t bit = i * c_ + c_ - 1;
+      offset[bit / 64] |= (u64)1 << (bit % 64);
+    }
+    shift = (unsigned)(w * c_) % 64;
+    word = (unsigned)(w * c_) / 64;
+    last = w + 1 == windows;
+  }
+  AP_INLINE uint32_t digit(const SignedScalar& s) const {
+    u64 carry = 0, t[5];
+    t[0] = adc(s.w[0], offset[0], carry);
+    t[1] = adc(s.w[1], offset[1], carry);
+    t[2] = adc(s.w[2], offset[2], carry);
+    t[3] = adc(s.w[3] & ~SIGN_BIT, offset[3], carry);
+    t[4] = 0;
+    u64 value = t[word] >> shift;
+    if (shift + c > 64) value |= t[word + 1] << (64 - shift);
+    int64_t d = (int64_t)(value & (((u64)1 << c) - 1));
+    if (!last) d -= (int64_t)1 << (c - 1);
+    uint32_t negative = (uint32_t)(s.w[3] >> 63) ^ (uint32_t)(d < 0);
+    uint32_t size = (uint32_t)(d < 0 ? -d : d);
+    return size ? size | negative << 31 : 0;
+  }
+};
+
+// Windows of c bits that a signed scalar has.
+constexpr size_t windowsOf(unsigned c) { return (254 + c - 1) / c; }
 
 // Points with their scalars: scalar of point i is scalars[wires ? wires[i] : i].
 struct ScalarSource {
@@ -366,13 +477,10 @@ class Msm {
   // Work space of one thread, shared by all of its tasks.
   struct Scratch {
     BatchScratch<F> batch;
-    SecretVector<PointRef> refs, next, a, b;
+    GroupAdder<F> adder;
+    SecretVector<PointRef> a, b;
     SecretVector<uint32_t> digits, sorted, starts, nextStart;
-    SecretVector<Affine<F>> arena, buckets, sums;
-    struct Active {
-      uint32_t bucket, count;
-    };
-    SecretVector<Active> active;
+    SecretVector<Affine<F>> out, buckets, sums;
   };
 
   void run(size_t task, Scratch& scratch, const Control& control) {
@@ -461,8 +569,6 @@ class Msm {
   }
 
  public:
-  static size_t windowsOf(unsigned c) { return (254 + c - 1) / c; }
-
   // The width of a window with the least work for n points with dense scalars.
   static unsigned bestWindow(size_t n, bool table) {
     // In additions: every point once a window, a bucket twice (running and total sum), and the inversions that the
@@ -493,38 +599,6 @@ class Msm {
     while (segments > LANES && segments * 8 > buckets) segments /= 2;
     return std::min(segments, buckets);
   }
-
-  // The signed digit of a window: bucket number (1 … 2^(c−1)) and sign; 0 for digit zero.
-  // Adding 2^(c−1) at every window but the last turns signed digits into plain ones that are off by this constant.
-  struct Recoding {
-    u64 offset[4] = {0, 0, 0, 0};
-    unsigned c, shift, word;
-    bool last;
-    Recoding(unsigned c_, size_t w, size_t windows) : c(c_) {
-      for (size_t i = 0; i + 1 < windows; i++) {
-        size_t bit = i * c_ + c_ - 1;
-        offset[bit / 64] |= (u64)1 << (bit % 64);
-      }
-      shift = (unsigned)(w * c_) % 64;
-      word = (unsigned)(w * c_) / 64;
-      last = w + 1 == windows;
-    }
-    AP_INLINE uint32_t digit(const SignedScalar& s) const {
-      u64 carry = 0, t[5];
-      t[0] = adc(s.w[0], offset[0], carry);
-      t[1] = adc(s.w[1], offset[1], carry);
-      t[2] = adc(s.w[2], offset[2], carry);
-      t[3] = adc(s.w[3] & ~SIGN_BIT, offset[3], carry);
-      t[4] = 0;
-      u64 value = t[word] >> shift;
-      if (shift + c > 64) value |= t[word + 1] << (64 - shift);
-      int64_t d = (int64_t)(value & (((u64)1 << c) - 1));
-      if (!last) d -= (int64_t)1 << (c - 1);
-      uint32_t negative = (uint32_t)(s.w[3] >> 63) ^ (uint32_t)(d < 0);
-      uint32_t size = (uint32_t)(d < 0 ? -d : d);
-      return size ? size | negative << 31 : 0;
-    }
-  };
 
   Point<F> sumOnes(size_t task, Scratch& s, const Control& control) {
     size_t from = task * ONES, to = std::min(ones_.size(), from + ONES);
@@ -589,69 +663,27 @@ class Msm {
 
   // buckets[i] = sum of the points sorted[starts[i] … starts[i+1]).
   void accumulate(size_t buckets, Scratch& s, const Control& control) {
-    s.refs.resize(BLOCK + LANES + 1);
-    s.next.resize(BLOCK + LANES + 1);
-    s.a.resize(BLOCK / 2 + 2 * LANES);
-    s.b.resize(BLOCK / 2 + 2 * LANES);
-    s.arena.resize(BLOCK + 32 * LANES);
-    const Affine<F> nowhere = Affine<F>::infinity();
-    const PointRef padding = refTo(&nowhere, 0);
+    s.adder.reserve(BLOCK + 1);
     size_t bucket = 0, position = s.starts[0];
     while (bucket < buckets) {
       throwIfAborted(control);
       // A block: whole buckets while they fit, a part of one that is larger.
-      s.active.clear();
-      size_t used = 0;
-      while (bucket < buckets && used < BLOCK) {
+      while (bucket < buckets && s.adder.size() < BLOCK) {
         size_t end = s.starts[bucket + 1];
-        size_t take = std::min(end - position, BLOCK - used);
+        size_t take = std::min(end - position, BLOCK - s.adder.size());
         if (take > 0) {
-          uint32_t count = (uint32_t)take;
           // What earlier parts of this bucket came to.
-          if (!s.buckets[bucket].isInfinity()) {
-            s.refs[used++] = refTo(&s.buckets[bucket], 0);
-            count++;
-          }
+          if (!s.buckets[bucket].isInfinity()) s.adder.add(refTo(&s.buckets[bucket], 0));
           for (size_t i = 0; i < take; i++) {
             uint32_t id = s.sorted[position + i];
-            s.refs[used++] = refTo(points_ + (id & ~NEGATIVE), id >> 31);
+            s.adder.add(refTo(points_ + (id & ~NEGATIVE), id >> 31));
           }
           position += take;
-          s.active.push_back({(uint32_t)bucket, count});
+          s.adder.close(&s.buckets[bucket]);
         }
         if (position == end) bucket++;
       }
-      size_t arena = 0;
-      for (;;) {
-        // Buckets with one point left are done.
-        size_t read = 0, write = 0, kept = 0, pairs = 0;
-        for (size_t i = 0; i < s.active.size(); i++) {
-          auto entry = s.active[i];
-          const PointRef* refs = s.refs.data() + read;
-          read += entry.count;
-          if (entry.count == 1) {
-            if (pointOf<F>(refs[0]) != &s.buckets[entry.bucket]) s.buckets[entry.bucket] = applySign<F>(refs[0]);
-            continue;
-          }
-          size_t half = entry.count / 2;
-          for (size_t j = 0; j < half; j++) {
-            s.a[pairs] = refs[2 * j];
-            s.b[pairs] = refs[2 * j + 1];
-            s.next[write++] = refTo(&s.arena[arena + pairs], 0);
-            pairs++;
-          }
-          if (entry.count & 1) s.next[write++] = refs[entry.count - 1];
-          entry.count = (uint32_t)(entry.count - half);
-          s.active[kept++] = entry;
-        }
-        s.active.resize(kept);
-        if (pairs == 0) break;
-        size_t padded = (pairs + LANES - 1) / LANES * LANES;
-        for (size_t i = pairs; i < padded; i++) s.a[i] = s.b[i] = padding;
-        addPairs(s.a.data(), s.b.data(), s.arena.data() + arena, pairs, s.batch);
-        arena += padded;
-        s.refs.swap(s.next);
-      }
+      s.adder.run(s.batch);
     }
   }
 
@@ -670,7 +702,7 @@ class Msm {
     const Affine<F> nowhere = Affine<F>::infinity();
     // Step t adds bucket length−1−t to the running sums, and the running sums of the step before to the totals.
     // Both are one batch: out is total and one of the running arrays, which must then follow it.
-    SecretVector<Affine<F>>& out = s.arena;
+    SecretVector<Affine<F>>& out = s.out;
     if (out.size() < 2 * padded) out.resize(2 * padded);
     for (size_t t = 0; t <= length; t++) {
       bool more = t < length;

@@ -151,6 +151,15 @@ class Domain {
     leave(w, sink, control);
   }
 
+  // A generator of the subgroup of order 2^log: snarkjs' choice, from the non-residue 5.
+  static Fr rootOfUnity(unsigned log) {
+    u64 odd[4];
+    for (int i = 0; i < 4; i++) odd[i] = (Fr::P[i] >> 28) | (i < 3 ? Fr::P[i + 1] << 36 : 0);
+    Fr w = Fr::fromInteger(5).pow(odd, 4);
+    for (unsigned i = MAX_LOG; i > log; i--) w = w.sqr();
+    return w;
+  }
+
   // The index of the coefficient in lane `lane` of block `block` after down().
   size_t position(size_t block, unsigned lane) const {
     size_t out = 0;
@@ -188,14 +197,6 @@ class Domain {
   static constexpr unsigned reverse3(unsigned i) { return ((i & 1) << 2) | (i & 2) | (i >> 2); }
 
   // 5 is the smallest quadratic nonresidue; r − 1 = 2^28 · odd.
-  static Fr rootOfUnity(unsigned log) {
-    u64 odd[4];
-    for (int i = 0; i < 4; i++) odd[i] = (Fr::P[i] >> 28) | (i < 3 ? Fr::P[i + 1] << 36 : 0);
-    Fr w = Fr::fromInteger(5).pow(odd, 4);
-    for (unsigned i = MAX_LOG; i > log; i--) w = w.sqr();
-    return w;
-  }
-
   static Fr power(const Fr& base, u64 exponent) { return base.pow(&exponent, 1); }
 
   static constexpr size_t CHUNK = 4096;

@@ -22,14 +22,14 @@ constexpr size_t TABLE_LIMIT = (size_t)16 << 20;
 template <class F>
 size_t tableBytes(const KeyPoints<F>& k) {
   size_t n = k.points.size();
-  return n * sizeof(Affine<F>) * Msm<F>::windowsOf(Msm<F>::bestWindow(n, true));
+  return n * sizeof(Affine<F>) * windowsOf(Msm<F>::bestWindow(n, true));
 }
 
 template <class F>
 void addTable(KeyPoints<F>& k, const Control& control) {
   size_t n = k.points.size();
   unsigned c = Msm<F>::bestWindow(n, true);
-  size_t levels = Msm<F>::windowsOf(c);
+  size_t levels = windowsOf(c);
   PageVector<Affine<F>> table(n * levels);
   constexpr size_t PIECE = 1024;
   parallel(control, (n + PIECE - 1) / PIECE, [&](size_t piece, size_t) {
@@ -242,7 +242,7 @@ class PreparedFile {
     size_t n = k.wires.size() + behind;
     if (k.table.levels == 0 || k.points.size() != n * k.table.levels) return false;
     if (k.table.levels > 1 && (k.table.c < Msm<F>::MIN_WINDOW || k.table.c > Msm<F>::MAX_WINDOW ||
-                               k.table.levels != Msm<F>::windowsOf(k.table.c) || k.points.size() >= (size_t)1 << 31)) {
+                               k.table.levels != windowsOf(k.table.c) || k.points.size() >= (size_t)1 << 31)) {
       return false;
     }
     for (uint32_t wire : k.wires) {

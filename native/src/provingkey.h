@@ -6,6 +6,8 @@
 #include "hash.h"
 #include "msm.h"
 #include "ntt.h"
+#include "pointio.h"
+#include "values.h"
 #include "zkey.h"
 
 namespace anchorproof {
@@ -14,9 +16,6 @@ namespace ENGINE_NS {
 inline double since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
-
-inline bool areReduced(const Fq& x) { return x.isReduced(); }
-inline bool areReduced(const Fq2& x) { return x.c0.isReduced() && x.c1.isReduced(); }
 
 // Points of one section without those at infinity, in stored form, with the multiples of a window table, if any, and the
 // wires that the first of them belong to.
@@ -56,26 +55,35 @@ struct KeyMaterial {
   }
 };
 
-class KeyReader {
+// A .zkey on disk: its header, checked, and where its sections are.
+class ZkeyFile {
  public:
   // Reads and checks everything but the large sections.
-  explicit KeyReader(const std::string& path) : file_(path) { readHeader(); }
+  explicit ZkeyFile(const std::string& path) : file_(path) { readHeader(); }
 
-  // Numbers and points of the header; arrays are empty.
-  const KeyMaterial& header() const { return key_; }
+  const KeyInfo& info() const { return info_; }
+  G1 alpha1, beta1, delta1;
+  G2 beta2, gamma2, delta2;
 
   // SHA-256 of the verifying key's sections: a name, which does not vouch for the rest of the file.
   Sha256::Digest name() const {
     Sha256 hash;
     for (uint32_t type : {2u, 3u}) {
-      std::vector<uint8_t> bytes = content(sectionOf(sections_, type, Code::KeyMalformed));
+      std::vector<uint8_t> bytes = content(section(type));
       hash.update(bytes.data(), bytes.size());
     }
     return hash.finish();
   }
 
-  const InputFile::Identity& identity() const { return file_.identity(); }
-  bool isUnchanged() const { return file_.isUnchanged(); }
+  const InputFile& file() const { return file_; }
+  Section section(uint32_t type) const { return sectionOf(sections_, type, Code::KeyMalformed); }
+  const std::map<uint32_t, Section>& sections() const { return sections_; }
+
+  std::vector<uint8_t> content(const Section& section) const {
+    std::vector<uint8_t> bytes(section.size);
+    file_.read(section.offset, bytes.data(), bytes.size(), Code::KeyMalformed);
+    return bytes;
+  }
 
   // SHA-256 of the whole file.
   Sha256::Digest digest(const Control& control) const {
@@ -89,6 +97,99 @@ class KeyReader {
     }
     return hash.finish();
   }
+
+ protected:
+  InputFile file_;
+  KeyInfo info_;
+
+  [[noreturn]] static void fail(const char* reason) { throw Failure(Code::KeyMalformed, std::string("the .zkey is malformed: ") + reason); }
+
+ private:
+  std::map<uint32_t, Section> sections_;
+
+  // Coordinates in field.h's Montgomery form, as the file has them.
+  template <class F>
+  static Point<F> keyPoint(const uint8_t* bytes) {
+    F x, y;
+    memcpy(&x, bytes, sizeof(F));
+    memcpy(&y, bytes + sizeof(F), sizeof(F));
+    if (!areReduced(x) || !areReduced(y) || !isOnCurve(x, y)) fail("a point of the header is not on the curve");
+    return Point<F>::fromCoordinates(x, y);
+  }
+
+  void readHeader() {
+    auto read = [&](uint64_t at, void* out, size_t size) { file_.read(at, out, size, Code::KeyMalformed); };
+    sections_ = readSections(file_.size(), "zkey", 1, Code::KeyMalformed, read);
+    Section protocol = section(1);
+    uint32_t kind = 0;
+    if (protocol.size != 4) fail("the protocol section");
+    read(protocol.offset, &kind, 4);
+    if (kind != 1) fail("it is not a Groth16 key");
+    Section header = section(2);
+    constexpr size_t expected = 4 + 32 + 4 + 32 + 12 + 3 * 64 + 3 * 128;
+    if (header.size != expected) fail("the header has the wrong length (BN254 only)");
+    std::vector<uint8_t> bytes = content(header);
+    const uint8_t* at = bytes.data();
+    auto word = [&] {
+      uint32_t value;
+      memcpy(&value, at, 4);
+      at += 4;
+      return value;
+    };
+    auto modulus = [&](const u64(&p)[4]) {
+      if (word() != 32 || memcmp(at, p, 32) != 0) fail("it is not over BN254");
+      at += 32;
+    };
+    modulus(Fq::P);
+    modulus(Fr::P);
+    info_.variables = word();
+    info_.publics = word();
+    info_.domain = word();
+    if (info_.variables == 0 || info_.publics >= info_.variables) fail("the numbers of wires and public signals");
+    if (info_.variables >= (1u << 29)) fail("it has too many wires");
+    if (info_.domain < 2 || (info_.domain & (info_.domain - 1)) != 0 || info_.domain > (1u << 28)) fail("the domain");
+    alpha1 = keyPoint<Fq>(at);
+    beta1 = keyPoint<Fq>(at += 64);
+    beta2 = keyPoint<Fq2>(at += 64);
+    gamma2 = keyPoint<Fq2>(at += 128);
+    delta1 = keyPoint<Fq>(at += 128);
+    delta2 = keyPoint<Fq2>(at += 64);
+    // IC: not used to prove, but it names the key.
+    checkSize(3, info_.publics + 1, 64);
+    checkSize(5, info_.variables, 64);
+    checkSize(6, info_.variables, 64);
+    checkSize(7, info_.variables, 128);
+    checkSize(8, info_.variables - info_.publics - 1, 64);
+    checkSize(9, info_.domain, 64);
+    Section coefficients = section(4);
+    uint32_t count = 0;
+    if (coefficients.size < 4) fail("the coefficients");
+    read(coefficients.offset, &count, 4);
+    if (coefficients.size != 4 + (uint64_t)count * COEFFICIENT_BYTES) fail("the number of coefficients");
+    info_.coefficients = count;
+  }
+
+  void checkSize(uint32_t type, uint64_t count, uint64_t size) const {
+    if (section(type).size != count * size) fail("a section of points has the wrong length");
+  }
+};
+
+class KeyReader : public ZkeyFile {
+ public:
+  explicit KeyReader(const std::string& path) : ZkeyFile(path) {
+    key_.info = info_;
+    key_.alpha1 = alpha1;
+    key_.beta1 = beta1;
+    key_.beta2 = beta2;
+    key_.delta1 = delta1;
+    key_.delta2 = delta2;
+  }
+
+  // Numbers and points of the header; arrays are empty.
+  const KeyMaterial& header() const { return key_; }
+
+  const InputFile::Identity& identity() const { return file_.identity(); }
+  bool isUnchanged() const { return file_.isUnchanged(); }
 
   // The whole key; once.
   KeyMaterial load(const Control& control) {
@@ -108,85 +209,7 @@ class KeyReader {
  private:
   static constexpr size_t PIECE = 8192;
 
-  InputFile file_;
-  std::map<uint32_t, Section> sections_;
   KeyMaterial key_;
-
-  static void fail(const char* reason) { throw Failure(Code::KeyMalformed, std::string("the .zkey is malformed: ") + reason); }
-
-  std::vector<uint8_t> content(const Section& section) const {
-    std::vector<uint8_t> bytes(section.size);
-    file_.read(section.offset, bytes.data(), bytes.size(), Code::KeyMalformed);
-    return bytes;
-  }
-
-  // Coordinates in field.h's Montgomery form, as the file has them.
-  template <class F>
-  static Point<F> keyPoint(const uint8_t* bytes) {
-    F x, y;
-    memcpy(&x, bytes, sizeof(F));
-    memcpy(&y, bytes + sizeof(F), sizeof(F));
-    if (!areReduced(x) || !areReduced(y) || !isOnCurve(x, y)) fail("a point of the header is not on the curve");
-    return Point<F>::fromCoordinates(x, y);
-  }
-
-  void readHeader() {
-    auto read = [&](uint64_t at, void* out, size_t size) { file_.read(at, out, size, Code::KeyMalformed); };
-    sections_ = readSections(file_.size(), "zkey", 1, Code::KeyMalformed, read);
-    Section protocol = sectionOf(sections_, 1, Code::KeyMalformed);
-    uint32_t kind = 0;
-    if (protocol.size != 4) fail("the protocol section");
-    read(protocol.offset, &kind, 4);
-    if (kind != 1) fail("it is not a Groth16 key");
-    Section header = sectionOf(sections_, 2, Code::KeyMalformed);
-    constexpr size_t expected = 4 + 32 + 4 + 32 + 12 + 3 * 64 + 3 * 128;
-    if (header.size != expected) fail("the header has the wrong length (BN254 only)");
-    std::vector<uint8_t> bytes = content(header);
-    const uint8_t* at = bytes.data();
-    auto word = [&] {
-      uint32_t value;
-      memcpy(&value, at, 4);
-      at += 4;
-      return value;
-    };
-    auto modulus = [&](const u64(&p)[4]) {
-      if (word() != 32 || memcmp(at, p, 32) != 0) fail("it is not over BN254");
-      at += 32;
-    };
-    modulus(Fq::P);
-    modulus(Fr::P);
-    key_.info.variables = word();
-    key_.info.publics = word();
-    key_.info.domain = word();
-    if (key_.info.variables == 0 || key_.info.publics >= key_.info.variables) fail("the numbers of wires and public signals");
-    if (key_.info.variables >= (1u << 29)) fail("it has too many wires");
-    if (key_.info.domain < 2 || (key_.info.domain & (key_.info.domain - 1)) != 0 || key_.info.domain > (1u << 28)) fail("the domain");
-    key_.alpha1 = keyPoint<Fq>(at);
-    key_.beta1 = keyPoint<Fq>(at += 64);
-    key_.beta2 = keyPoint<Fq2>(at += 64);
-    at += 128;  // gamma
-    key_.delta1 = keyPoint<Fq>(at += 128);
-    key_.delta2 = keyPoint<Fq2>(at += 64);
-    // IC: not used to prove, but it names the key.
-    checkSize(3, key_.info.publics + 1, 64);
-    checkSize(5, key_.info.variables, 64);
-    checkSize(6, key_.info.variables, 64);
-    checkSize(7, key_.info.variables, 128);
-    checkSize(8, key_.info.variables - key_.info.publics - 1, 64);
-    checkSize(9, key_.info.domain, 64);
-    Section coefficients = sectionOf(sections_, 4, Code::KeyMalformed);
-    uint32_t count = 0;
-    if (coefficients.size < 4) fail("the coefficients");
-    read(coefficients.offset, &count, 4);
-    if (coefficients.size != 4 + (uint64_t)count * ENTRY) fail("the number of coefficients");
-    key_.info.coefficients = count;
-  }
-
-  void checkSize(uint32_t type, uint64_t count, uint64_t size) const {
-    if (sectionOf(sections_, type, Code::KeyMalformed).size != count * size) fail("a section of points has the wrong length");
-  }
-
-  static constexpr size_t ENTRY = 4 + 4 + 4 + 32;
 
   // Reads a section of points in pieces; infinity is all zeros. extra: how many points of section 9 (H), which keeps
   // its points at infinity, to put behind them.
@@ -194,7 +217,7 @@ class KeyReader {
   void loadPoints(uint32_t type, size_t n, uint32_t firstWire, KeyPoints<F>& out, const Control& control,
                   size_t extra = 0) {
     constexpr size_t size = 2 * sizeof(F);
-    uint64_t offset = sectionOf(sections_, type, Code::KeyMalformed).offset;
+    uint64_t offset = section(type).offset;
     size_t pieces = (n + PIECE - 1) / PIECE;
     // The pieces go where the ones before them end, so their lengths come first.
     std::vector<size_t> starts(pieces + 1, 0);
@@ -207,7 +230,7 @@ class KeyReader {
     };
     parallel(control, pieces, [&](size_t piece, size_t worker) {
       size_t count = readPiece(offset, n, piece, worker), kept = 0;
-      for (size_t i = 0; i < count; i++) kept += !isZero(buffers[worker].data() + i * size, size);
+      for (size_t i = 0; i < count; i++) kept += !allZero(buffers[worker].data() + i * size, size);
       starts[piece + 1] = kept;
     });
     for (size_t i = 0; i < pieces; i++) starts[i + 1] += starts[i];
@@ -217,7 +240,7 @@ class KeyReader {
       size_t count = readPiece(offset, n, piece, worker), at = starts[piece], end = starts[piece + 1];
       for (size_t i = 0; i < count; i++) {
         const uint8_t* bytes = buffers[worker].data() + i * size;
-        if (isZero(bytes, size)) continue;
+        if (allZero(bytes, size)) continue;
         // The file may have changed between the passes.
         if (at == end) fail("the file changed while it was read");
         out.wires[at] = firstWire + (uint32_t)(piece * PIECE + i);
@@ -227,26 +250,17 @@ class KeyReader {
       convert(out.points.data() + starts[piece], end - starts[piece]);
     });
     if (extra == 0) return;
-    uint64_t base = sectionOf(sections_, 9, Code::KeyMalformed).offset;
+    uint64_t base = section(9).offset;
     size_t behind = starts[pieces];
     parallel(control, (extra + PIECE - 1) / PIECE, [&](size_t piece, size_t worker) {
       size_t count = readPiece(base, extra, piece, worker);
       Affine<F>* to = out.points.data() + behind + piece * PIECE;
       for (size_t i = 0; i < count; i++) {
         const uint8_t* bytes = buffers[worker].data() + i * size;
-        to[i] = isZero(bytes, size) ? Affine<F>::infinity() : keyAffine<F>(bytes);
+        to[i] = allZero(bytes, size) ? Affine<F>::infinity() : keyAffine<F>(bytes);
       }
       convert(to, count);
     });
-  }
-
-  static bool isZero(const uint8_t* bytes, size_t size) {
-    u64 any = 0, word;
-    for (size_t i = 0; i < size; i += 8) {
-      memcpy(&word, bytes + i, 8);
-      any |= word;
-    }
-    return any == 0;
   }
 
   // Whether the point is on the curve is not checked here: a wrong point makes a wrong proof, which is verified
@@ -283,19 +297,19 @@ class KeyReader {
 
   void loadRows(uint32_t matrix, const Control& control) {
     SparseRows& rows = key_.rows[matrix];
-    uint64_t base = sectionOf(sections_, 4, Code::KeyMalformed).offset + 4;
+    uint64_t base = section(4).offset + 4;
     constexpr size_t CHUNK = 1 << 14;
-    std::vector<uint8_t> buffer(CHUNK * ENTRY);
+    std::vector<uint8_t> buffer(CHUNK * COEFFICIENT_BYTES);
     auto forEach = [&](auto visit) {
       for (uint64_t from = 0; from < key_.info.coefficients; from += CHUNK) {
         throwIfAborted(control);
         size_t count = (size_t)std::min<uint64_t>(CHUNK, key_.info.coefficients - from);
-        file_.read(base + from * ENTRY, buffer.data(), count * ENTRY, Code::KeyMalformed);
+        file_.read(base + from * COEFFICIENT_BYTES, buffer.data(), count * COEFFICIENT_BYTES, Code::KeyMalformed);
         for (size_t i = 0; i < count; i++) {
           uint32_t words[3];
-          memcpy(words, buffer.data() + i * ENTRY, sizeof words);
+          memcpy(words, buffer.data() + i * COEFFICIENT_BYTES, sizeof words);
           if (words[0] > 1) fail("a coefficient of an unknown matrix");
-          if (words[0] == matrix) visit(words[1], words[2], buffer.data() + i * ENTRY + 12);
+          if (words[0] == matrix) visit(words[1], words[2], buffer.data() + i * COEFFICIENT_BYTES + 12);
         }
       }
     };
@@ -308,49 +322,7 @@ class KeyReader {
     rows.entries.resize(rows.starts[key_.info.domain]);
     std::vector<uint32_t> next(rows.starts.begin(), rows.starts.end() - 1);
 
-    // Circuits use few distinct coefficients: a table by value. Open addressing, doubled when half full.
-    rows.values = {Fr::one(), -Fr::one()};
-    std::vector<uint32_t> table(1 << 12, 0);
-    // Keyed: whoever makes a key must not choose which values collide. A value that finds no place in a few steps stays
-    // without one, which costs memory and no time.
-    u64 seed;
-    osRandom(reinterpret_cast<uint8_t*>(&seed), sizeof seed);
-    auto hash = [seed](const Fr& v) {
-      u64 h = seed;
-      for (u64 word : v.l) {
-        u128 product = (u128)(h ^ word) * 0x9e3779b97f4a7c15;
-        h = (u64)product ^ (u64)(product >> 64) ^ seed;
-      }
-      return h * 0xff51afd7ed558ccd;
-    };
-    constexpr int STEPS = 32;
-    std::vector<Fr> raw = {Fr::fromLimbs(Fr::R2), -Fr::fromLimbs(Fr::R2)};  // as in the file
-    auto place = [&](uint32_t index) {
-      size_t mask = table.size() - 1, slot = (size_t)(hash(raw[index]) >> 20) & mask;
-      for (int i = 0; i < STEPS; i++, slot = (slot + 1) & mask) {
-        if (table[slot] != 0) continue;
-        table[slot] = index + 1;
-        return;
-      }
-    };
-    place(0);
-    place(1);
-    auto indexOf = [&](const Fr& value) {
-      size_t mask = table.size() - 1, slot = (size_t)(hash(value) >> 20) & mask;
-      for (int i = 0; i < STEPS && table[slot] != 0; i++, slot = (slot + 1) & mask) {
-        if (raw[table[slot] - 1] == value) return table[slot] - 1;
-      }
-      raw.push_back(value);
-      rows.values.push_back(value.fromMontgomery());
-      uint32_t index = (uint32_t)raw.size() - 1;
-      if (raw.size() * 2 > table.size()) {
-        table.assign(table.size() * 2, 0);
-        for (uint32_t i = 0; i <= index; i++) place(i);
-      } else {
-        place(index);
-      }
-      return index;
-    };
+    ValueTable values({Fr::fromLimbs(Fr::R2), -Fr::fromLimbs(Fr::R2)});  // as in the file: ±1
     forEach([&](uint32_t row, uint32_t wire, const uint8_t* bytes) {
       Fr value;
       memcpy(value.l, bytes, 32);
@@ -358,11 +330,14 @@ class KeyReader {
       if (row >= key_.info.domain || wire >= key_.info.variables || next[row] >= rows.starts[row + 1]) {
         fail("the file changed while it was read");
       }
-      rows.entries[next[row]++] = {wire, indexOf(value)};
+      rows.entries[next[row]++] = {wire, values.indexOf(value)};
     });
     for (size_t i = 0; i < key_.info.domain; i++) {
       if (next[i] != rows.starts[i + 1]) fail("the file changed while it was read");
     }
+    rows.values.clear();
+    rows.values.reserve(values.all().size());
+    for (const Fr& value : values.all()) rows.values.push_back(value.fromMontgomery());
   }
 };
 

@@ -1,4 +1,4 @@
-// snarkjs' binary containers: .zkey (Groth16 over BN254) and .wtns. Independent of the instruction set, and compiled for
+// snarkjs' binary containers: .zkey (Groth16 over BN254), .ptau, .r1cs and .wtns. Independent of the instruction set, and compiled for
 // the baseline (engine_std.h includes it).
 //
 // The key is read with pread in bounded pieces, not mapped: a file that shrinks while it is mapped kills the process
@@ -79,6 +79,9 @@ struct Section {
   uint64_t offset = 0, size = 0;
 };
 
+// An entry of a .zkey's section 4: matrix, row, wire, value.
+constexpr size_t COEFFICIENT_BYTES = 4 + 4 + 4 + 32;
+
 // magic, version, then sections of (type, length, content). Every section at most once.
 template <class Read>
 std::map<uint32_t, Section> readSections(uint64_t size, const char* magic, uint32_t version, Code code, Read read) {
@@ -114,5 +117,64 @@ inline Section sectionOf(const std::map<uint32_t, Section>& sections, uint32_t t
   if (found == sections.end()) throw Failure(code, "section " + std::to_string(type) + " is missing");
   return found->second;
 }
+
+// Writes such a container, section after section, whose sizes are known beforehand. The file must not exist yet. What is
+// left unfinished is removed.
+class OutputFile {
+ public:
+  OutputFile(const std::string& path, const char* magic, uint32_t version, uint32_t sections) : path_(path) {
+    // Proving keys hold a model's weights, so they are for their owner only.
+    fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd_ < 0) throw Failure(Code::Io, path + " cannot be made: " + strerror(errno));
+    uint8_t head[12];
+    memcpy(head, magic, 4);
+    memcpy(head + 4, &version, 4);
+    memcpy(head + 8, &sections, 4);
+    write(0, head, sizeof head);
+    end_ = sizeof head;
+  }
+  OutputFile(const OutputFile&) = delete;
+  ~OutputFile() {
+    ::close(fd_);
+    if (!finished_) ::unlink(path_.c_str());
+  }
+
+  // Begins the next section; its content then belongs at the offset that is returned.
+  uint64_t section(uint32_t type, uint64_t size) {
+    uint8_t head[12];
+    memcpy(head, &type, 4);
+    memcpy(head + 4, &size, 8);
+    write(end_, head, sizeof head);
+    uint64_t at = end_ + sizeof head;
+    end_ = at + size;
+    return at;
+  }
+  void section(uint32_t type, const void* content, uint64_t size) { write(section(type, size), content, size); }
+
+  // Safe to call from several threads.
+  void write(uint64_t offset, const void* data, size_t size) {
+    const uint8_t* from = static_cast<const uint8_t*>(data);
+    while (size > 0) {
+      ssize_t put = ::pwrite(fd_, from, size, (off_t)offset);
+      if (put < 0 && errno == EINTR) continue;
+      if (put <= 0) throw Failure(Code::Io, "writing " + path_ + " failed: " + strerror(errno));
+      from += put;
+      offset += (uint64_t)put;
+      size -= (size_t)put;
+    }
+  }
+
+  // The file is whole, and on the disk: what is renamed afterwards must not turn out empty after a crash.
+  void finish() {
+    if (::fsync(fd_) != 0) throw Failure(Code::Io, "writing " + path_ + " failed: " + strerror(errno));
+    finished_ = true;
+  }
+
+ private:
+  std::string path_;
+  int fd_;
+  uint64_t end_ = 0;
+  bool finished_ = false;
+};
 
 }  // namespace anchorproof

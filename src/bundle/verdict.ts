@@ -23,7 +23,8 @@ import {
   statementDigest,
   taskOf,
 } from "../protocol/statements.js";
-import { keyDigest, lintVerifyingKey, type VerifyingKey } from "../verifier/groth16.js";
+import { keyDigest, type VerifyingKey } from "../verifier/groth16.js";
+import { lintVerifyingKey } from "../verifier/lint.js";
 import { verifyStatement } from "../verifier/statement.js";
 import { type Bundle, bundleFromJson, bundleToJson, type DatasetEvidence, type ModelEvidence } from "./bundle.js";
 import { domains, type Trust, type TrustedKey, trustToJson } from "./trust.js";

@@ -12,6 +12,7 @@ import { createRequire } from "node:module";
 import { join, posix } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { InterfaceAbi } from "ethers";
+import { readArtefact } from "../circuit/entry.js";
 import { type ArtefactStore, defaultStore } from "../circuit/store.js";
 import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
 import { PACKAGE_ROOT } from "../paths.js";
@@ -89,9 +90,9 @@ export async function compileContracts(
       const output = await runSolc(input, options.signal);
       await writeFile(join(workshop, ARTEFACTS), JSON.stringify(collect(output, own)));
     },
-    { signal: options.signal },
+    { signal: options.signal, label: own.join(", ") },
   );
-  return JSON.parse(await readFile(join(directory, ARTEFACTS), "utf8")) as ContractArtefacts;
+  return JSON.parse((await readArtefact(directory, ARTEFACTS)).toString()) as ContractArtefacts;
 }
 
 /** Compiles the package's own contracts: registry, token, quorum, gate and settlement. */

@@ -10,14 +10,8 @@ import { AnchorError, toAnchorError } from "../errors.js";
 import { assertHex, type Hex } from "../field/bytes.js";
 import { Q } from "../field/scalar.js";
 import { PACKAGE_ROOT } from "../paths.js";
-import {
-  keyDigest,
-  lintVerifyingKey,
-  parseVerifyingKey,
-  type VerifyingKey,
-  verifyGroth16,
-  verifyingKeyToJson,
-} from "../verifier/groth16.js";
+import { keyDigest, parseVerifyingKey, type VerifyingKey, verifyingKeyToJson } from "../verifier/groth16.js";
+import { lintVerifyingKey } from "../verifier/lint.js";
 import { COMPILER_SETTINGS, solcVersion } from "./compile.js";
 
 /** Raised whenever the template's output changes. Part of every generated file. */
@@ -56,7 +50,6 @@ export function generateVerifier(options: GenerateVerifierOptions): string {
   // A key object need not come from parseVerifyingKey, and a point off its curve would brick the contract or worse.
   const vkey = reparse(options.vkey);
   lintVerifyingKey(vkey);
-  attemptForgery(vkey);
   const own = { vkey, circuitDigest, contractName, development };
   if (development !== false) {
     if (ceremony !== undefined) {
@@ -87,26 +80,6 @@ function requireCeremony(
   if (ceremony.keyDigest !== keyDigest(vkey)) refuse(`the ceremony made key ${ceremony.keyDigest}, not this one`);
   if (ceremony.circuitDigest !== circuitDigest) {
     refuse(`the ceremony was held for circuit ${ceremony.circuitDigest}, not for this one`);
-  }
-}
-
-/**
- * Runs the forgery behind the Veil Cash and FoomCash losses against a key: A = alpha, B = beta, C = ∓vk_x, which holds
- * when gamma = ±delta. With all signals zero vk_x is IC[0], so that no secret and no arithmetic is needed. It rests on
- * the pairing alone and so catches what a comparison of coordinates might miss.
- *
- * @throws KEY_FORGEABLE
- * @internal
- */
-export function attemptForgery(vkey: VerifyingKey): void {
-  const signals = Array.from({ length: vkey.nPublic }, () => 0n);
-  const [x, y] = vkey.ic[0]!;
-  for (const c of [[x, negate(y)] as const, [x, y] as const]) {
-    if (verifyGroth16(vkey, signals, { a: vkey.alpha, b: vkey.beta, c })) {
-      throw new AnchorError("KEY_FORGEABLE", "a proof forged without any secret verifies under this key", {
-        details: { forgery: "A = alpha, B = beta, C = ∓vk_x" },
-      });
-    }
   }
 }
 

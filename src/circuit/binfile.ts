@@ -1,9 +1,11 @@
 /**
- * iden3's binary container, which `.zkey` and `.wtns` files share: magic, version, then sections of id, length, bytes.
+ * iden3's binary container, which `.zkey`, `.ptau`, `.r1cs` and `.wtns` files share: magic, version, then sections of id, length, bytes.
  * All integers are little-endian; coordinates are in Montgomery form (times 2^256), infinity is all zeros.
  *
  * @module
  */
+import { type FileHandle, open, stat } from "node:fs/promises";
+import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
 import { concat, utf8 } from "../field/bytes.js";
 import { Q, R } from "../field/scalar.js";
 import type { G1Affine, G2Affine } from "../verifier/curve.js";
@@ -20,6 +22,130 @@ export function binFile(
     parts.push(uint32(id), length, content);
   }
   return concat(...parts);
+}
+
+export interface Section {
+  /** Where its content begins in the file. */
+  offset: number;
+  length: number;
+}
+
+const MAX_SECTIONS = 64;
+const CHUNK = 2 ** 20;
+
+/** Such a file on disk, of any size: sections are read where and as far as they are wanted. */
+export class Container {
+  readonly path: string;
+  readonly bytes: number;
+  readonly sections: ReadonlyMap<number, Section>;
+  readonly #file: FileHandle;
+  readonly #malformed: (reason: string) => never;
+
+  private constructor(
+    path: string,
+    file: FileHandle,
+    bytes: number,
+    sections: Map<number, Section>,
+    malformed: (reason: string) => never,
+  ) {
+    this.path = path;
+    this.#file = file;
+    this.bytes = bytes;
+    this.sections = sections;
+    this.#malformed = malformed;
+  }
+
+  /**
+   * Opens a file and reads where its sections lie; each may appear once, and nothing may follow the last.
+   *
+   * @param malformed throws for a file that is not as it should be
+   * @throws FILE_NOT_FOUND, FILE_UNREADABLE
+   */
+  static async open(path: string, magic: string, malformed: (reason: string) => never): Promise<Container> {
+    if (typeof path !== "string") throw new AnchorError("INPUT_INVALID", "a path must be a string");
+    const file = await openFile(path);
+    try {
+      const { size } = await file.stat();
+      const sections = new Map<number, Section>();
+      const container = new Container(path, file, size, sections, malformed);
+      if (size < 12) malformed("it is too short");
+      const head = viewOf(await container.read(0, 12));
+      if (head.getUint32(0) !== viewOf(utf8(magic)).getUint32(0)) malformed(`this is not a .${magic} file`);
+      if (head.getUint32(4, true) !== 1) malformed("it has an unknown version");
+      const count = head.getUint32(8, true);
+      if (count > MAX_SECTIONS) malformed("it has too many sections");
+      let at = 12;
+      for (let i = 0; i < count; i++) {
+        if (size - at < 12) malformed("it ends within a section's header");
+        const entry = viewOf(await container.read(at, 12));
+        at += 12;
+        const length = entry.getBigUint64(4, true);
+        if (length > BigInt(size - at)) malformed("it ends within a section");
+        const id = entry.getUint32(0, true);
+        if (sections.has(id)) malformed(`section ${id} appears twice`);
+        sections.set(id, { offset: at, length: Number(length) });
+        at += Number(length);
+      }
+      if (at !== size) malformed("it has bytes after its last section");
+      return container;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  section(id: number): Section {
+    return this.sections.get(id) ?? this.#malformed(`section ${id} is missing`);
+  }
+
+  content(id: number): Promise<Uint8Array> {
+    const { offset, length } = this.section(id);
+    return this.read(offset, length);
+  }
+
+  async read(at: number, length: number): Promise<Uint8Array> {
+    const buffer = new Uint8Array(length);
+    for (let done = 0; done < length; ) {
+      let bytesRead: number;
+      try {
+        ({ bytesRead } = await this.#file.read(buffer, done, length - done, at + done));
+      } catch (error) {
+        throw toAnchorError(error, "FILE_UNREADABLE", `cannot read ${this.path}`);
+      }
+      if (bytesRead === 0) this.#malformed("it is truncated");
+      done += bytesRead;
+    }
+    return buffer;
+  }
+
+  /** A range in pieces of up to a megabyte. */
+  async *pieces(at: number, length: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    for (let done = 0; done < length; done += CHUNK) {
+      throwIfAborted(signal);
+      yield await this.read(at + done, Math.min(CHUNK, length - done));
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+}
+
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    // Before it is opened: opening a pipe waits for its writer.
+    if (!(await stat(path)).isFile()) throw new AnchorError("FILE_UNREADABLE", `${path} is not a file`);
+    return await open(path, "r");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") {
+      throw new AnchorError("FILE_NOT_FOUND", `cannot read ${path}: no such file`, { cause: error });
+    }
+    throw toAnchorError(error, "FILE_UNREADABLE", `cannot read ${path}`);
+  }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 export function uint32(value: number): Uint8Array {

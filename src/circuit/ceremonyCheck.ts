@@ -6,15 +6,15 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
-import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
+import { AnchorError, throwIfAborted } from "../errors.js";
 import type { Hex } from "../field/bytes.js";
-import { keyDigest, lintVerifyingKey, type VerifyingKey } from "../verifier/groth16.js";
+import { keyDigest, type VerifyingKey } from "../verifier/groth16.js";
+import { lintVerifyingKey } from "../verifier/lint.js";
 import { type Ceremony, ceremonyFromJson, ceremonyToJson, checkCeremony, invalid } from "./ceremony.js";
 import { type LongWork, verifyPhase2, verifyPhase2VerifyingKey } from "./phase2.js";
 import { describePtau, ptauDigest } from "./ptau.js";
-import { circuitDigest, readR1csHeader } from "./r1cs.js";
+import { describeR1cs, domainPower } from "./r1cs.js";
 import { encodeTranscript, type Transcript } from "./transcript.js";
 
 export interface VerifyCeremonyOptions extends LongWork {
@@ -92,7 +92,7 @@ export async function verifyCeremony(options: VerifyCeremonyOptions): Promise<Ve
     invalid("trust", "manifest.contributions", "are by none of the accounts that you trust");
   }
 
-  const powersOfTau = await checkBasis(ceremony, r1csPath, ptauPath, acceptPtau);
+  const powersOfTau = await checkBasis(ceremony, r1csPath, ptauPath, acceptPtau, signal);
   throwIfAborted(signal);
   lintVerifyingKey(final.verifyingKey);
   const work = { r1csPath, ptauPath, signal, threads, onProgress: options.onProgress };
@@ -148,9 +148,10 @@ async function checkBasis(
   r1csPath: string,
   ptauPath: string,
   accepted: readonly Hex[],
+  signal: AbortSignal | undefined,
 ): Promise<string> {
   const { circuit, powersOfTau } = head;
-  const actual = await describeCircuit(r1csPath);
+  const actual = await describeCircuit(r1csPath, signal);
   if (actual.digest !== circuit.digest) {
     invalid("circuit", "manifest.head.circuit.digest", `is not that of ${r1csPath}: the ceremony is another circuit's`);
   }
@@ -159,31 +160,22 @@ async function checkBasis(
       invalid("circuit", `manifest.head.circuit.${name}`, `is not the circuit's, which is ${actual[name]}`);
     }
   }
-  if ((await ptauDigest(ptauPath, circuit.power)) !== powersOfTau.digest) {
+  if ((await ptauDigest(ptauPath, circuit.power, { signal })) !== powersOfTau.digest) {
     invalid("ptau", "manifest.head.powersOfTau.digest", `is not that of ${ptauPath}: the powers of tau are others`);
   }
-  const { publicCeremony } = await describePtau(ptauPath);
+  const { publicCeremony } = await describePtau(ptauPath, { signal });
   if (publicCeremony !== undefined) return `public ceremony ${publicCeremony}`;
   return accepted.includes(powersOfTau.digest) ? "accepted by digest" : "unknown";
 }
 
-/** A circuit as a ceremony's head has it. @throws CIRCUIT_MALFORMED, FILE_NOT_FOUND, FILE_UNREADABLE */
-export async function describeCircuit(r1csPath: string): Promise<Ceremony["head"]["circuit"]> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(r1csPath);
-  } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
-    throw toAnchorError(error, missing ? "FILE_NOT_FOUND" : "FILE_UNREADABLE", `cannot read the circuit ${r1csPath}`);
-  }
-  const header = readR1csHeader(bytes);
-  const publicSignals = header.publicOutputs + header.publicInputs;
+/** A circuit as a ceremony's head has it. @throws CIRCUIT_MALFORMED, FILE_NOT_FOUND, FILE_UNREADABLE, ABORTED */
+export async function describeCircuit(r1csPath: string, signal?: AbortSignal): Promise<Ceremony["head"]["circuit"]> {
+  const header = await describeR1cs(r1csPath, signal);
   return {
-    digest: circuitDigest(bytes),
+    digest: header.circuitDigest,
     rows: header.constraints,
-    publicSignals,
-    // A row more for each public signal and for the constant.
-    power: Math.max(1, Math.ceil(Math.log2(header.constraints + publicSignals + 1))),
+    publicSignals: header.publicOutputs + header.publicInputs,
+    power: domainPower(header),
   };
 }
 

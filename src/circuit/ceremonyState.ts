@@ -25,7 +25,7 @@ import { ensureDirectory, writeDurably, writeWhole } from "../files.js";
 import { parseDocument } from "../protocol/document.js";
 import { readInteger, readObject } from "../protocol/eip712.js";
 import { checkSigner } from "../protocol/signature.js";
-import { keyDigest, lintVerifyingKey, verifyingKeyToJson } from "../verifier/groth16.js";
+import { keyDigest, verifyingKeyToJson } from "../verifier/groth16.js";
 import {
   BEACON_ITERATIONS,
   beaconFromJson,
@@ -64,6 +64,7 @@ import { checkSameTranscript, describeCircuit, manifestText, sha256File } from "
 import { applyBeacon, type LongWork, newPhase2Key, verifyContribution, verifyPhase2 } from "./phase2.js";
 import { describePtau, ptauDigest } from "./ptau.js";
 import { type Contribution, contributionInvalid } from "./transcript.js";
+import { readZkeyHeader } from "./zkey.js";
 
 const FORMAT = "anchorproof/ceremony-state@1";
 const CODE = "CEREMONY_INVALID";
@@ -159,9 +160,9 @@ export class CeremonyState {
     if (await exists(directory)) {
       throw new AnchorError("FILE_UNREADABLE", `${directory} exists: a ceremony starts in a folder of its own`);
     }
-    const circuit = await describeCircuit(r1csPath);
-    const { publicCeremony } = await describePtau(ptauPath);
-    const digest = await ptauDigest(ptauPath, circuit.power);
+    const circuit = await describeCircuit(r1csPath, signal);
+    const { publicCeremony } = await describePtau(ptauPath, { signal });
+    const digest = await ptauDigest(ptauPath, circuit.power, { signal });
     const workshop = `${directory}.${randomBytes(6).toString("hex")}.part`;
     try {
       for (const folder of ["", "steps", "keys", "incoming"]) await make(join(workshop, folder));
@@ -400,6 +401,11 @@ export class CeremonyState {
       // A damaged disk of ours is nobody's fault.
       if ((await sha256File(previous, work.signal)) !== keySha256) invalid("state", previous, "is damaged");
       try {
+        const { transcript } = await readZkeyHeader(file);
+        // Before anything is computed: a beacon may ask for any number of hashes.
+        if (transcript.contributions.some(({ kind }) => kind === "beacon")) {
+          throw contributionInvalid("beacon", "a member's contribution is a beacon, which only ends a ceremony");
+        }
         const made = await verifyContribution({ previous, next: file, ...work });
         checkWords(this.head.circuitHash, contribution, made);
       } catch (error) {
@@ -456,9 +462,9 @@ export class CeremonyState {
       refuse("minimum", `there are ${contributions.length} of ${this.head.minimum} contributions`);
     }
     const beacon = this.#beaconOf(options.beacon);
-    const circuit = await describeCircuit(r1csPath);
+    const circuit = await describeCircuit(r1csPath, options.signal);
     if (circuit.digest !== this.head.circuit.digest) invalid("circuit", r1csPath, "is not the ceremony's circuit");
-    if ((await ptauDigest(ptauPath, circuit.power)) !== this.head.powersOfTau.digest) {
+    if ((await ptauDigest(ptauPath, circuit.power, { signal })) !== this.head.powersOfTau.digest) {
       invalid("ptau", ptauPath, "holds other powers of tau than the ceremony's");
     }
     const current = join(this.directory, "keys", keyName(keySha256));
@@ -473,7 +479,6 @@ export class CeremonyState {
         entry = { value, iterationsExp, source, hash: applied.hash, record: recordOf(this.head.circuitHash, applied) };
       } else await copyFile(current, made);
       const key = await verifyPhase2({ r1csPath, ptauPath, zkeyPath: made, ...work });
-      lintVerifyingKey(key.verifyingKey);
       checkSameTranscript(transcriptOf({ ...ceremony, beacon: entry }), key.transcript);
       const zkeySha256 = await sha256File(made, signal);
       const time = later(this.#now(), lastTime(ceremony));

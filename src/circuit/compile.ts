@@ -10,7 +10,8 @@ import { createRequire } from "node:module";
 import { dirname, join, posix } from "node:path";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { PACKAGE_ROOT } from "../paths.js";
-import { circuitDigest, readR1csHeader } from "./r1cs.js";
+import { readArtefact } from "./entry.js";
+import { describeR1cs } from "./r1cs.js";
 import { type ArtefactStore, defaultStore } from "./store.js";
 
 const require = createRequire(import.meta.url);
@@ -50,7 +51,7 @@ export interface CompiledCircuit {
 /**
  * Compiles a circuit, or takes it from the store.
  *
- * @throws CIRCUIT_COMPILE with circom's message, FILE_NOT_FOUND for an unknown include, ABORTED
+ * @throws CIRCUIT_COMPILE with circom's message, FILE_NOT_FOUND for an unknown include, FILE_UNREADABLE, ABORTED
  */
 export async function compileCircuit(circuit: CircuitSource, options: CompileOptions = {}): Promise<CompiledCircuit> {
   const store = options.store ?? defaultStore();
@@ -75,19 +76,18 @@ export async function compileCircuit(circuit: CircuitSource, options: CompileOpt
       await rename(join(stage, "main.sym"), join(workshop, "main.sym"));
       await rename(join(stage, "main_js", "main.wasm"), join(workshop, "main.wasm"));
       await rm(stage, { recursive: true });
-      const r1cs = await readFile(join(workshop, "main.r1cs"));
-      const header = readR1csHeader(r1cs);
+      const header = await describeR1cs(join(workshop, "main.r1cs"), options.signal);
       const summary = {
-        circuitDigest: circuitDigest(r1cs),
+        circuitDigest: header.circuitDigest,
         rows: header.constraints,
         wires: header.wires,
         publicSignals: header.publicOutputs + header.publicInputs,
       };
       await writeFile(join(workshop, "circuit.json"), JSON.stringify(summary));
     },
-    { signal: options.signal },
+    { signal: options.signal, label: circuit.name },
   );
-  const summary = JSON.parse(await readFile(join(directory, "circuit.json"), "utf8")) as Pick<
+  const summary = JSON.parse((await readArtefact(directory, "circuit.json")).toString()) as Pick<
     CompiledCircuit,
     "circuitDigest" | "rows" | "wires" | "publicSignals"
   >;

@@ -126,9 +126,9 @@ async function checkKey(
   zkeyPath: string,
   work: LongWork,
 ): Promise<void> {
-  const circuit = await describeCircuit(r1csPath);
+  const circuit = await describeCircuit(r1csPath, work.signal);
   if (circuit.digest !== head.circuit.digest) invalid("circuit", r1csPath, "is not the ceremony's circuit");
-  if ((await ptauDigest(ptauPath, head.circuit.power)) !== head.powersOfTau.digest) {
+  if ((await ptauDigest(ptauPath, head.circuit.power, { signal: work.signal })) !== head.powersOfTau.digest) {
     invalid("ptau", ptauPath, "holds other powers of tau than the ceremony's");
   }
   await verifyPhase2({ r1csPath, ptauPath, zkeyPath, ...work });

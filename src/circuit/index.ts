@@ -1,5 +1,41 @@
 export { type CircuitSource, type CompiledCircuit, type CompileOptions, compileCircuit } from "./compile.js";
-export { checkWitness, circuitDigest, type R1cs, type R1csHeader, readR1cs, readR1csHeader } from "./r1cs.js";
+export { readArtefact } from "./entry.js";
+export {
+  applyBeacon,
+  contribute,
+  type LongWork,
+  newPhase2Key,
+  verifyContribution,
+  verifyPhase2,
+  verifyPhase2VerifyingKey,
+} from "./phase2.js";
+export {
+  describePtau,
+  type ImportedPtau,
+  type ImportOptions,
+  importPtau,
+  listPtau,
+  newDevelopmentPtau,
+  type PtauDescription,
+  ptauDigest,
+} from "./ptau.js";
+export {
+  checkWitness,
+  circuitDigest,
+  describeR1cs,
+  type R1cs,
+  type R1csHeader,
+  readR1cs,
+  readR1csHeader,
+} from "./r1cs.js";
 export { type CircuitKey, developmentKey, type SetupOptions, setupDevelopment } from "./setup.js";
-export { ArtefactStore, defaultStore, defaultStoreRoot } from "./store.js";
+export {
+  ArtefactStore,
+  type BuildOptions,
+  defaultStore,
+  defaultStoreRoot,
+  type PruneOptions,
+  type StoreItem,
+  type StoreWork,
+} from "./store.js";
 export { type CircuitInputs, calculateWitness, calculateWtns } from "./witness.js";

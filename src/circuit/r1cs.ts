@@ -9,6 +9,7 @@
 import { createHash } from "node:crypto";
 import { AnchorError } from "../errors.js";
 import { R } from "../field/scalar.js";
+import { Container } from "./binfile.js";
 
 export interface R1csHeader {
   wires: number;
@@ -73,6 +74,38 @@ export function circuitDigest(r1cs: Uint8Array): `0x${string}` {
     hash.update(length).update(content);
   }
   return `0x${hash.digest("hex")}`;
+}
+
+/**
+ * Header and {@link circuitDigest} of a file, which may be larger than memory.
+ *
+ * @throws CIRCUIT_MALFORMED, FILE_NOT_FOUND, FILE_UNREADABLE, ABORTED
+ */
+export async function describeR1cs(
+  path: string,
+  signal?: AbortSignal,
+): Promise<R1csHeader & { circuitDigest: `0x${string}` }> {
+  const file = await Container.open(path, "r1cs", malformed);
+  try {
+    const header = parseHeader(await file.content(HEADER_SECTION));
+    if (file.section(LABEL_SECTION).length !== 8 * header.wires) malformed("it has other wires than labels");
+    const hash = createHash("sha256").update("anchorproof/r1cs/1");
+    for (const id of [HEADER_SECTION, CONSTRAINT_SECTION]) {
+      const { offset, length } = file.section(id);
+      const size = new Uint8Array(8);
+      new DataView(size.buffer).setBigUint64(0, BigInt(length));
+      hash.update(size);
+      for await (const piece of file.pieces(offset, length, signal)) hash.update(piece);
+    }
+    return { ...header, circuitDigest: `0x${hash.digest("hex")}` };
+  } finally {
+    await file.close();
+  }
+}
+
+/** log2 of the evaluation domain: a row for each constraint, each public signal, and the constant wire. */
+export function domainPower({ constraints, publicOutputs, publicInputs }: R1csHeader): number {
+  return Math.max(1, Math.ceil(Math.log2(constraints + publicOutputs + publicInputs + 1)));
 }
 
 /**

@@ -6,7 +6,6 @@
  *
  * @module
  */
-import { type FileHandle, open, stat } from "node:fs/promises";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { assertHex, type Hex } from "../field/bytes.js";
 import { Q, R } from "../field/scalar.js";
@@ -21,7 +20,7 @@ import {
   pairingIsOne,
 } from "../verifier/curve.js";
 import { parseVerifyingKey, type VerifyingKey, verifyingKeyToJson } from "../verifier/groth16.js";
-import { decodeG1, decodeG2, integer } from "./binfile.js";
+import { Container, decodeG1, decodeG2, integer, type Section } from "./binfile.js";
 import { decodeTranscript, type Transcript } from "./transcript.js";
 
 /** A section that snarkjs does not know and skips; it marks the file itself as a development key. */
@@ -42,12 +41,11 @@ export interface ZkeyHeader {
   /** What whoever made the file wrote into it; nothing binds it. */
   stamp?: { development: boolean; circuitDigest?: Hex };
   /** Where each section's content lies. */
-  sections: ReadonlyMap<number, { offset: number; length: number }>;
+  sections: ReadonlyMap<number, Section>;
   bytes: number;
 }
 
 const HEADER_BYTES = 84 + 3 * 64 + 3 * 128;
-const MAX_SECTIONS = 64;
 const MAX_POWER = 28;
 /** As many as a verifying key's reader takes. */
 const MAX_PUBLICS = 1024;
@@ -64,13 +62,11 @@ const COEFFICIENT_BYTES = 44;
  * not verified; FILE_NOT_FOUND, FILE_UNREADABLE
  */
 export async function readZkeyHeader(path: string): Promise<ZkeyHeader> {
-  const file = await openFile(path);
+  const file = await Container.open(path, "zkey", malformed);
   try {
-    const { size: bytes } = await file.stat();
-    const read = (at: number, length: number) => readExactly(file, at, length);
-    const sections = await readSections(read, bytes);
+    const { bytes, sections } = file;
     const lengthOf = (id: number): number => sections.get(id)?.length ?? malformed(`section ${id} is missing`);
-    const content = (id: number) => read(sections.get(id)!.offset, lengthOf(id));
+    const content = (id: number) => file.content(id);
     const expectLength = (id: number, length: number) => {
       if (lengthOf(id) !== length) malformed(`section ${id} has ${lengthOf(id)} bytes instead of ${length}`);
     };
@@ -94,7 +90,7 @@ export async function readZkeyHeader(path: string): Promise<ZkeyHeader> {
     expectLength(8, 64 * (wires - publics - 1));
     expectLength(9, 64 * domain);
     if (lengthOf(4) < 4) malformed("section 4 is too short");
-    expectLength(4, 4 + COEFFICIENT_BYTES * uint32(await read(sections.get(4)!.offset, 4), 0));
+    expectLength(4, 4 + COEFFICIENT_BYTES * uint32(await file.read(sections.get(4)!.offset, 4), 0));
 
     const ic = await content(3);
     const [alpha1, beta1, beta2, gamma2, delta1, delta2] = points(header.subarray(84));
@@ -128,62 +124,6 @@ export async function readZkeyHeader(path: string): Promise<ZkeyHeader> {
 
 function malformed(reason: string): never {
   throw new AnchorError("KEY_MALFORMED", `the proving key is malformed: ${reason}`, { details: { reason } });
-}
-
-async function openFile(path: string): Promise<FileHandle> {
-  if (typeof path !== "string") throw new AnchorError("INPUT_INVALID", "the path of a key must be a string");
-  try {
-    // Before it is opened: opening a pipe waits for its writer.
-    if (!(await stat(path)).isFile()) throw new AnchorError("FILE_UNREADABLE", `${path} is not a file`);
-    return await open(path, "r");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") {
-      throw new AnchorError("FILE_NOT_FOUND", `cannot read ${path}: no such file`, { cause: error });
-    }
-    throw toAnchorError(error, "FILE_UNREADABLE", `cannot read ${path}`);
-  }
-}
-
-async function readExactly(file: FileHandle, at: number, length: number): Promise<Uint8Array> {
-  const buffer = new Uint8Array(length);
-  for (let done = 0; done < length; ) {
-    let bytesRead: number;
-    try {
-      ({ bytesRead } = await file.read(buffer, done, length - done, at + done));
-    } catch (error) {
-      throw toAnchorError(error, "FILE_UNREADABLE", "the key cannot be read");
-    }
-    if (bytesRead === 0) malformed("it is truncated");
-    done += bytesRead;
-  }
-  return buffer;
-}
-
-async function readSections(
-  read: (at: number, length: number) => Promise<Uint8Array>,
-  bytes: number,
-): Promise<Map<number, { offset: number; length: number }>> {
-  if (bytes < 12) malformed("it is too short");
-  const head = await read(0, 12);
-  if (Buffer.from(head).toString("latin1", 0, 4) !== "zkey") malformed("this is not a .zkey file");
-  if (uint32(head, 4) !== 1) malformed("it has an unknown version");
-  const count = uint32(head, 8);
-  if (count > MAX_SECTIONS) malformed("it has too many sections");
-  const sections = new Map<number, { offset: number; length: number }>();
-  let at = 12;
-  for (let i = 0; i < count; i++) {
-    if (bytes - at < 12) malformed("it ends within a section's header");
-    const entry = await read(at, 12);
-    const length = new DataView(entry.buffer).getBigUint64(4, true);
-    at += 12;
-    if (length > BigInt(bytes - at)) malformed("it ends within a section");
-    const id = uint32(entry, 0);
-    if (sections.has(id)) malformed(`section ${id} appears twice`);
-    sections.set(id, { offset: at, length: Number(length) });
-    at += Number(length);
-  }
-  if (at !== bytes) malformed("it has bytes after its last section");
-  return sections;
 }
 
 function points(bytes: Uint8Array): [G1Affine, G1Affine, G2Affine, G2Affine, G1Affine, G2Affine] {

@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { PACKAGE_ROOT } from "../paths.js";
 import { benchCommand } from "./bench.js";
+import { cacheListCommand, cachePruneCommand, cacheVerifyCommand } from "./cache.js";
 import {
   ceremonyAcceptCommand,
   ceremonyContributeCommand,
@@ -48,6 +49,9 @@ const COMMANDS: readonly Command[] = [
   ceremonyVerifyCommand,
   ceremonyReportCommand,
   benchCommand,
+  cacheListCommand,
+  cacheVerifyCommand,
+  cachePruneCommand,
   nativeBuildCommand,
   nativeStatusCommand,
 ];
@@ -94,7 +98,7 @@ async function main(args: readonly string[]): Promise<void> {
     stop.abort();
   };
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-  if (!command.name.startsWith("native ")) {
+  if (!/^(native|cache) /.test(command.name)) {
     const note = missingCoreNote();
     if (note !== undefined) process.stderr.write(`${printable(note)}\n`);
   }

@@ -4,14 +4,8 @@ import { fromHex } from "../field/bytes.js";
 import { commitInput } from "../model/commitment.js";
 import { mailBody } from "../model/corpus.js";
 import { extractFeatures } from "../model/features.js";
-import {
-  keyDigest,
-  lintVerifyingKey,
-  parseProof,
-  parsePublicSignals,
-  parseVerifyingKey,
-  verifyGroth16,
-} from "../verifier/groth16.js";
+import { keyDigest, parseProof, parsePublicSignals, parseVerifyingKey, verifyGroth16 } from "../verifier/groth16.js";
+import { lintVerifyingKey } from "../verifier/lint.js";
 import { type Command, optional, readDocument, readJson, required, type Values, writeWhole } from "./command.js";
 import type { Terminal } from "./terminal.js";
 

@@ -16,7 +16,7 @@ import { AnchorError, ERROR_CODES, type ErrorCode } from "../errors.js";
 import { PACKAGE_ROOT } from "../paths.js";
 
 /** The addon's interface that this file was written for; `kVersion` in native/src/addon.cpp. */
-export const NATIVE_VERSION = 1;
+export const NATIVE_VERSION = 2;
 
 export const NATIVE_ENGINES = ["portable", "adx", "ifma"] as const;
 export type NativeEngine = (typeof NATIVE_ENGINES)[number];
@@ -29,12 +29,19 @@ export interface ProvingKeyHandle {
 export interface VerifyingKeyHandle {
   readonly [held]: "verifying key";
 }
+/** A factor of δ, which stays in the core's memory and is wiped there. */
+export interface SecretHandle {
+  readonly [held]: "contributor's secret";
+}
 
 /** How a long call runs. */
 export interface NativeControl {
   /** From 1 to 256 [1]. */
   threads?: number;
-  /** Over a SharedArrayBuffer. Element 0 is polled: once it is not zero, the call fails with ABORTED. */
+  /**
+   * Over a SharedArrayBuffer. Element 0 is polled: once it is not zero, the call fails with ABORTED. Element 1, where
+   * there is one, tells how far a setup is, from 0 to 1000.
+   */
   control?: Int32Array;
   /** Called when a phase begins, on the calling thread. What it throws ends the call and is thrown on. */
   onPhase?: (phase: string) => void;
@@ -110,6 +117,78 @@ export interface NativeCore {
     n: number,
     threads?: number,
   ): Uint8Array;
+
+  /**
+   * Setup; see src/circuit. Files that are written must not exist, and are removed again when the call fails.
+   *
+   * Makes a development key: the trapdoor is drawn from the OS and wiped.
+   *
+   * @param stamp content of the section that marks the key
+   * @throws CIRCUIT_MALFORMED, FILE_UNREADABLE, ABORTED
+   */
+  setupDevelopment(
+    r1cs: string,
+    zkey: string,
+    stamp: Uint8Array,
+    options?: NativeControl & { engine?: NativeEngine },
+  ): void;
+  /** Development powers of tau of up to 2^24, in snarkjs' format. @throws FILE_UNREADABLE, ABORTED */
+  newPtau(
+    power: number,
+    ptau: string,
+    stamp: Uint8Array,
+    options?: NativeControl & { prepared?: boolean; engine?: NativeEngine },
+  ): void;
+  /** @param options.points check every point, not only the header. @throws PTAU_INVALID, KEY_FORGEABLE, ABORTED */
+  checkPtau(
+    ptau: string,
+    options?: NativeControl & { points?: boolean; engine?: NativeEngine },
+  ): { power: number; ceremonyPower: number; prepared: boolean };
+  /** What keys of up to 2^power rows are made from. @throws PTAU_INVALID, ABORTED */
+  makeBasis(ptau: string, power: number, basis: string, options?: NativeControl & { engine?: NativeEngine }): void;
+  /**
+   * The initial key of a circuit; forgeable until somebody contributes.
+   *
+   * @param tail 64 bytes, or none: see native/src/setup.h
+   * @returns snarkjs' hash of the circuit, 64 bytes
+   * @throws CIRCUIT_MALFORMED, PTAU_INVALID, ABORTED
+   */
+  newPhase2(
+    r1cs: string,
+    basis: string,
+    zkey: string,
+    tail: Uint8Array,
+    options?: NativeControl & { engine?: NativeEngine },
+  ): Uint8Array;
+  /** A secret from the OS' randomness and what the caller adds. */
+  drawSecret(entropy: Uint8Array, options?: { engine?: NativeEngine }): SecretHandle;
+  /** One that everybody knows: a scalar, and a point of G1. */
+  publicSecret(secret: Uint8Array, point: Uint8Array, options?: { engine?: NativeEngine }): SecretHandle;
+  /** s·G1 for a random s, and that times the secret. */
+  secretPublicKey(secret: SecretHandle): Uint8Array;
+  secretMultiply(secret: SecretHandle, group: 1 | 2, point: Uint8Array): Uint8Array;
+  /**
+   * Writes the key at `from` with δ times the secret, C and H over it, and section 10 as given.
+   *
+   * @throws KEY_MALFORMED, FILE_UNREADABLE, ABORTED
+   */
+  secretApply(secret: SecretHandle, from: string, to: string, transcript: Uint8Array, options?: NativeControl): void;
+  /** Wipes the secret. */
+  closeSecret(secret: SecretHandle): void;
+  /**
+   * Checks a proving key, or where `zkey` is undefined α, β, γ and IC of a verifying key, against circuit and powers.
+   *
+   * @throws KEY_MALFORMED, CIRCUIT_MALFORMED, PTAU_INVALID, ABORTED
+   */
+  verifyPhase2(
+    r1cs: string,
+    ptau: string,
+    zkey: string | undefined,
+    verifyingKey: Uint8Array | undefined,
+    options?: NativeControl & { engine?: NativeEngine },
+  ): void;
+  /** @throws CONTRIBUTION_INVALID, whose message begins with the fault and a colon; KEY_MALFORMED, ABORTED */
+  verifyPhase2Step(previous: string, next: string, options?: NativeControl & { engine?: NativeEngine }): void;
 
   /**
    * n Poseidon hashes with circomlib's parameters.

@@ -232,7 +232,7 @@ export class ProverPool {
    * @throws WITNESS_INVALID, PROVE_FAILED, POOL_FULL, POOL_CLOSED, DEADLINE_PASSED, ABORTED, WORKER_CRASHED;
    *   INPUT_INVALID for arguments of a wrong type, and for inputs that cannot be copied to another thread;
    *   FILE_NOT_FOUND, FILE_UNREADABLE, INPUT_TOO_LARGE and CIRCUIT_MALFORMED for the circuit's and key's files;
-   *   KEY_MALFORMED for the verifying key; KEY_MALFORMED for the proving key and OUT_OF_MEMORY from the native core
+   *   KEY_MALFORMED and KEY_FORGEABLE for the verifying key; KEY_MALFORMED for the proving key and OUT_OF_MEMORY from the native core
    *   (snarkjs calls them PROVE_FAILED)
    */
   async prove(

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { Worker } from "node:worker_threads";
-import { workerFile } from "../workers.js";
+import type { Worker } from "node:worker_threads";
+import { startWorker } from "../workers.js";
 import type { WorkerJob, WorkerMessage, WorkerSettings } from "./messages.js";
 
 export interface ThreadOptions {
@@ -35,13 +35,11 @@ export class ProverThread<J> {
   #retirement: NodeJS.Timeout | undefined;
 
   constructor({ settings, engine, heapMb }: ThreadOptions, { onMessage, onExit }: ThreadEvents<J>) {
-    this.#worker = new Worker(workerFile("prover/worker"), {
+    this.#worker = startWorker("prover/worker", {
       // snarkjs loads `web-worker`, which takes every thread for one that it started and reads mod and type; an empty
       // module keeps it quiet. snarkjs runs single-threaded here and never needs it.
       workerData: { ...settings, mod: "data:,", type: "classic" },
       env: { ...process.env, ANCHORPROOF_NATIVE: engine },
-      // Node's flags are inherited, and it refuses a thread that is a file when --input-type is among them.
-      ...(process.execArgv.some((flag) => flag.startsWith("--input-type")) ? { execArgv: [] } : {}),
       ...(heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
     });
     // An idle thread does not keep the process alive.

@@ -12,7 +12,8 @@ import { deserialize } from "node:v8";
 import { parentPort, workerData } from "node:worker_threads";
 import { calculateWtns } from "../circuit/witness.js";
 import { AnchorError, toAnchorError } from "../errors.js";
-import { type Proof, type VerifyingKey, verifyGroth16, verifyGroth16Batch } from "../verifier/groth16.js";
+import { type Proof, type VerifyingKey, verifyGroth16 } from "../verifier/groth16.js";
+import { lintVerifyingKey } from "../verifier/lint.js";
 import { openBackend, type ProverBackend } from "./backend.js";
 import {
   Control,
@@ -52,7 +53,7 @@ async function prove({ module, key, payload, control }: WorkerJob): Promise<Work
   backend ??= openBackend(name, settings);
   throwIfStopped();
   const { inputs, verifyingKey } = unpack(payload);
-  verifyGroth16Batch(verifyingKey, []); // KEY_MALFORMED now, and not after the proof
+  lintVerifyingKey(verifyingKey); // now, and not after the proof
   onPhase("witness");
   const started = performance.now();
   const wtns = await calculateWtns(module, inputs);

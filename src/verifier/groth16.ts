@@ -1,5 +1,5 @@
 /**
- * Groth16 over BN254: strict parsing of snarkjs' JSON, key lint, and verification.
+ * Groth16 over BN254: strict parsing of snarkjs' JSON, and verification. Whether a key is forgeable is for `lint.ts`.
  *
  * Source: J. Groth, "On the Size of Pairing-based Non-interactive Arguments", EUROCRYPT 2016, section 3.2, in the
  * form that snarkjs uses (γ, δ in G2; one IC point a public signal, and one for the constant).
@@ -17,14 +17,11 @@ import {
   checkedG1,
   checkedG2,
   type Fail,
-  G1_GENERATOR,
   type G1Affine,
-  G2_GENERATOR,
   type G2Affine,
   pairingIsOne,
   readG1,
   readG2,
-  sameUpToSign,
 } from "./curve.js";
 
 export type { G1Affine, G2Affine } from "./curve.js";
@@ -78,7 +75,7 @@ const PROOF_BYTES = 2 * G1_BYTES + G2_BYTES;
 
 /**
  * Reads snarkjs' `verification_key.json`: shapes, canonical coordinates, points on the curve and in the group of
- * order r, none at infinity. It does not lint: see {@link lintVerifyingKey}.
+ * order r, none at infinity. It does not lint: see `lintVerifyingKey`.
  *
  * @throws KEY_MALFORMED
  */
@@ -101,30 +98,6 @@ export function parseVerifyingKey(json: unknown): VerifyingKey {
     ic: Array.from({ length: nPublic + 1 }, (_, i) => g1(points[i], `IC[${i}]`, fail)),
   };
   return key;
-}
-
-/**
- * Refuses keys that an unfinished setup leaves forgeable, or that no sound setup makes.
- *
- * γ = ±δ lets anyone forge a proof of anything (A = α, B = β, C = ∓Σ xᵢ ICᵢ); δ, α or β at a generator mean a setup
- * without contributions. A key that passes is not thereby trustworthy: whoever knows its trapdoor can still forge,
- * and no verifying key shows whether somebody does. That needs the ceremony's record.
- *
- * @throws KEY_FORGEABLE, KEY_MALFORMED
- */
-export function lintVerifyingKey(key: VerifyingKey): void {
-  const forgeable = (reason: string): never => {
-    throw new AnchorError("KEY_FORGEABLE", `this key lets anyone forge proofs: ${reason}`, { details: { reason } });
-  };
-  if (sameUpToSign(key.gamma, key.delta)) forgeable("gamma equals delta up to sign (setup without a contribution)");
-  if (sameUpToSign(key.delta, G2_GENERATOR)) forgeable("delta is the generator (setup without a contribution)");
-  if (sameUpToSign(key.beta, G2_GENERATOR)) forgeable("beta is the generator (powers of tau without a contribution)");
-  if (sameUpToSign(key.beta, key.delta) || sameUpToSign(key.beta, key.gamma)) forgeable("beta equals gamma or delta");
-  if (key.alpha[0] === G1_GENERATOR[0]) forgeable("alpha is the generator (powers of tau without a contribution)");
-  const seen = new Set(key.ic.map(([icX]) => icX));
-  if (seen.size !== key.ic.length) {
-    throw new AnchorError("KEY_MALFORMED", "two IC points of the verifying key are equal up to sign");
-  }
 }
 
 /**
@@ -352,8 +325,9 @@ function openPortable(key: VerifyingKey): OpenKey {
  * of its own could change what it says.
  *
  * @throws KEY_MALFORMED
+ * @internal
  */
-function readKey(key: VerifyingKey): VerifyingKey {
+export function readKey(key: VerifyingKey): VerifyingKey {
   const fail: Fail = malformed("KEY_MALFORMED", "the verifying key");
   const first = (point: unknown) => readG1(point) ?? fail("alpha or a point of IC is not an affine G1 point");
   const second = (point: unknown) => readG2(point) ?? fail("beta, gamma or delta is not an affine G2 point");

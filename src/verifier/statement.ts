@@ -8,12 +8,13 @@ import type { Hex } from "../field/bytes.js";
 import type { Domain } from "../protocol/eip712.js";
 import { publicSignals, type StatementName, type Statements, taskOf } from "../protocol/statements.js";
 import { evidenceDigest, keyDigest, type Proof, type VerifyingKey, verifyGroth16 } from "./groth16.js";
+import { lintVerifyingKey } from "./lint.js";
 
 /**
  * @param domain chain and gate that the statement must be for
  * @param key    a key that the caller trusts for this kind of statement; its digest must be the one in the task
  * @returns the public signals, and the digest that names this very proof
- * @throws KEY_UNKNOWN, STATEMENT_INVALID, CONTEXT_ZERO, PROOF_INVALID
+ * @throws KEY_UNKNOWN, KEY_FORGEABLE, KEY_MALFORMED, STATEMENT_INVALID, CONTEXT_ZERO, PROOF_INVALID
  */
 export function verifyStatement<N extends StatementName>(
   domain: Domain,
@@ -28,6 +29,7 @@ export function verifyStatement<N extends StatementName>(
       details: { digest },
     });
   }
+  lintVerifyingKey(key);
   const signals = publicSignals(domain, name, statement);
   if (signals.length !== key.nPublic) {
     throw new AnchorError(

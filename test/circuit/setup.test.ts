@@ -8,12 +8,12 @@ import { calculateWitness, encodeWtns } from "../../src/circuit/witness.js";
 import { R } from "../../src/field/scalar.js";
 import {
   keyDigest,
-  lintVerifyingKey,
   parseProof,
   parseVerifyingKey,
   verifyGroth16,
   verifyingKeyToJson,
 } from "../../src/verifier/groth16.js";
+import { lintVerifyingKey } from "../../src/verifier/lint.js";
 import { code, entries, TINY, TINY_INPUTS, TINY_OUTPUT, temporaryStore } from "./support.js";
 import { snarkjs, stopSnarkjs } from "./vendor.js";
 

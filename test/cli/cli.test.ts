@@ -73,6 +73,9 @@ describe("help", () => {
       "setup ceremony verify",
       "setup ceremony report",
       "bench",
+      "cache list",
+      "cache verify",
+      "cache prune",
       "native build",
       "native status",
     ]);
@@ -124,6 +127,12 @@ describe("mistakes give one line with a code, and status 1", () => {
     [["setup", "ceremony", "report", "missing.json", "--zkey", "a"], "USAGE"],
     [["bench", "--proofs", "many"], "USAGE"],
     [["demo", "--mail", "x"], "USAGE"],
+    [["cache"], "USAGE"],
+    [["cache", "prune", "--older", "0"], "USAGE"],
+    [["cache", "prune", "--older", "soon"], "USAGE"],
+    [["cache", "prune", "--older", "3", "--all"], "USAGE"],
+    [["cache", "prune", "--kind", ""], "USAGE"],
+    [["cache", "list", "circuit"], "USAGE"],
   ])("%j", async (args, code) => {
     const { status, out, err } = await anchorproof(...args);
     expect(err).toMatch(new RegExp(`^error ${code}: [^\n]+\n$`));

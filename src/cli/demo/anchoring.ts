@@ -152,6 +152,12 @@ export async function certifyDataset(world: World, evidence: DatasetEvidence): P
   return vote(world, evidence.statement.task.taskId, (trust) => reviewDataset(trust, evidence, now));
 }
 
+/** Every n-th of the training mails, since the corpus is sorted by label. */
+export function calibrationMails(train: readonly Mail[]): Mail[] {
+  const step = Math.max(1, Math.floor(train.length / CALIBRATION_MAILS));
+  return train.filter((_, i) => i % step === 0).slice(0, CALIBRATION_MAILS);
+}
+
 /** Step 5: from the ONNX file to integers. */
 export async function quantiseModel(
   world: World,
@@ -162,14 +168,9 @@ export async function quantiseModel(
     inputs: chosen.map((mail) => featuresToFloat(extractFeatures(mail.body))),
     labels: chosen.map((mail) => MAIL_CLASSES.indexOf(mail.label)),
   });
-  // Every n-th mail, since the corpus is sorted by label.
-  const thin = (all: readonly Mail[], count: number) => {
-    const step = Math.max(1, Math.floor(all.length / count));
-    return all.filter((_, i) => i % step === 0).slice(0, count);
-  };
   return importModel({
     onnx: new Uint8Array(await readFile(MODEL_FILE)),
-    calibration: set(thin(mails.train, CALIBRATION_MAILS)),
+    calibration: set(calibrationMails(mails.train)),
     evaluation: set(mails.test),
     out,
     overwrite: true,

@@ -27,7 +27,6 @@ import {
   generateVerifier,
   startAnvil,
 } from "../../chain/index.js";
-import { readR1cs } from "../../circuit/r1cs.js";
 import { type CircuitKey, setupDevelopment } from "../../circuit/setup.js";
 import { chunkWitness, commitStream, reopenDataset } from "../../dataset/index.js";
 import { AnchorError, type ErrorCode } from "../../errors.js";
@@ -40,14 +39,8 @@ import { assembleCertificate, type Certificate, checkCertificate, signVote, VERD
 import { checkReceipt, receiptDigest } from "../../protocol/settlement.js";
 import { signDigest } from "../../protocol/signature.js";
 import { CIRCUIT_TYPES, contextSignal, publicSignals, statementDigest } from "../../protocol/statements.js";
-import {
-  keyDigest,
-  lintVerifyingKey,
-  type Proof,
-  proofWords,
-  type VerifyingKey,
-  verifyGroth16,
-} from "../../verifier/groth16.js";
+import { keyDigest, type Proof, proofWords, type VerifyingKey, verifyGroth16 } from "../../verifier/groth16.js";
+import { lintVerifyingKey } from "../../verifier/lint.js";
 import { verifyStatement } from "../../verifier/statement.js";
 import { type DatasetSubmission, type Prover, proveChunk, proveInference } from "./anchoring.js";
 import { blockTime, type World } from "./world.js";
@@ -541,12 +534,8 @@ function keyAttempts(world: World, evidence: Evidence): Attempt[] {
 /** The same circuit under a trapdoor of one's own. */
 async function makeOwnKey({ circuit }: Prover): Promise<{ prover: Prover; directory: string }> {
   const directory = await mkdtemp(join(tmpdir(), "anchorproof-"));
-  const { zkey, verifyingKey } = await setupDevelopment(
-    readR1cs(await readFile(circuit.r1csPath)),
-    circuit.circuitDigest,
-  );
   const zkeyPath = join(directory, "own.zkey");
-  await writeFile(zkeyPath, zkey);
+  const { verifyingKey } = await setupDevelopment(circuit.r1csPath, zkeyPath);
   const key = { zkeyPath, verifyingKey, keyDigest: keyDigest(verifyingKey), circuitDigest: circuit.circuitDigest };
   return { prover: { circuit, key: { ...key, development: true } as CircuitKey }, directory };
 }

@@ -1,0 +1,71 @@
+/**
+ * Long calls of the native core, off the main thread: abortable, with progress.
+ *
+ * @module
+ */
+import { availableParallelism } from "node:os";
+import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
+import { nativeCore, nativeStatus } from "../field/native.js";
+import { startWorker } from "../workers.js";
+import type { NativeReply, NativeRequest, NativeTasks } from "./nativeWorker.js";
+
+export interface LongWork {
+  signal?: AbortSignal | undefined;
+  /** Called with the share of the work that is done, from 0 to 1. */
+  onProgress?: ((done: number) => void) | undefined;
+  /** From 1 to 256; all cores unless told. */
+  threads?: number | undefined;
+}
+
+const POLL_MS = 50;
+/** Between two looks of the core at its abort flag lie milliseconds. */
+const GRACE_MS = 10_000;
+
+/** @throws NATIVE_UNAVAILABLE, ABORTED, and what the task throws */
+export async function runNative<T extends keyof NativeTasks>(
+  task: T,
+  request: Parameters<NativeTasks[T]>[0],
+  { signal, onProgress, threads = Math.min(availableParallelism(), 256) }: LongWork = {},
+): Promise<ReturnType<NativeTasks[T]>> {
+  throwIfAborted(signal);
+  if (nativeCore() === undefined) {
+    const status = nativeStatus();
+    const reason = status.available ? "" : status.reason;
+    throw new AnchorError("NATIVE_UNAVAILABLE", `this needs the native core: ${reason}`);
+  }
+  if (!Number.isInteger(threads) || threads < 1 || threads > 256) {
+    throw new AnchorError("INPUT_INVALID", "threads must be an integer from 1 to 256");
+  }
+  const control = new Int32Array(new SharedArrayBuffer(8));
+  const workerData: NativeRequest = { task, request, threads, control };
+  const worker = startWorker("circuit/nativeWorker", { workerData });
+  let last = -1;
+  const report = (thousandths: number) => {
+    if (thousandths > last) onProgress?.((last = thousandths) / 1000);
+  };
+  const poll = setInterval(() => report(Atomics.load(control, 1)), POLL_MS);
+  let killer: NodeJS.Timeout | undefined;
+  const stop = () => {
+    Atomics.store(control, 0, 1);
+    killer = setTimeout(() => void worker.terminate(), GRACE_MS);
+  };
+  signal?.addEventListener("abort", stop, { once: true });
+  try {
+    const reply = await new Promise<NativeReply>((resolve, reject) => {
+      worker.on("message", resolve);
+      worker.on("error", (error) => reject(toAnchorError(error, "WORKER_CRASHED", "the setup's thread died")));
+      worker.on("exit", () => reject(new AnchorError("WORKER_CRASHED", "the setup's thread ended without an answer")));
+    });
+    if ("error" in reply) throw AnchorError.fromJSON(reply.error);
+    report(1000);
+    return reply.value as ReturnType<NativeTasks[T]>;
+  } catch (error) {
+    throwIfAborted(signal);
+    throw error;
+  } finally {
+    clearInterval(poll);
+    clearTimeout(killer);
+    signal?.removeEventListener("abort", stop);
+    await worker.terminate();
+  }
+}
