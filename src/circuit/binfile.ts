@@ -62,7 +62,6 @@ export class Container {
    * @throws FILE_NOT_FOUND, FILE_UNREADABLE
    */
   static async open(path: string, magic: string, malformed: (reason: string) => never): Promise<Container> {
-    if (typeof path !== "string") throw new AnchorError("INPUT_INVALID", "a path must be a string");
     const file = await openFile(path);
     try {
       const { size } = await file.stat();
@@ -131,7 +130,9 @@ export class Container {
   }
 }
 
-async function openFile(path: string): Promise<FileHandle> {
+/** Opens a file for reading. @throws FILE_NOT_FOUND, FILE_UNREADABLE, INPUT_INVALID */
+export async function openFile(path: string): Promise<FileHandle> {
+  if (typeof path !== "string") throw new AnchorError("INPUT_INVALID", "a path must be a string");
   try {
     // Before it is opened: opening a pipe waits for its writer.
     if (!(await stat(path)).isFile()) throw new AnchorError("FILE_UNREADABLE", `${path} is not a file`);

@@ -1,6 +1,16 @@
 export { type CircuitSource, type CompiledCircuit, type CompileOptions, compileCircuit } from "./compile.js";
 export { readArtefact } from "./entry.js";
 export {
+  type CeremonyVerifier,
+  exportVerifyingKey,
+  type KeyFileCheck,
+  type KeyLevel,
+  type KeyLintOptions,
+  type KeyReport,
+  lintKeyFile,
+  requireSound,
+} from "./keylint.js";
+export {
   applyBeacon,
   contribute,
   type LongWork,
@@ -28,7 +38,7 @@ export {
   readR1cs,
   readR1csHeader,
 } from "./r1cs.js";
-export { type CircuitKey, developmentKey, type SetupOptions, setupDevelopment } from "./setup.js";
+export { type CircuitKey, developmentKey, openCircuitKey, type SetupOptions, setupDevelopment } from "./setup.js";
 export {
   ArtefactStore,
   type BuildOptions,
@@ -38,4 +48,16 @@ export {
   type StoreItem,
   type StoreWork,
 } from "./store.js";
+export {
+  type Beacon,
+  beaconKey,
+  type Contribution,
+  type ContributionFault,
+  decodeTranscript,
+  encodeTranscript,
+  type Transcript,
+  type TranscriptOptions,
+  verifyTranscript,
+} from "./transcript.js";
 export { type CircuitInputs, calculateWitness, calculateWtns } from "./witness.js";
+export { readZkeyHeader, type ZkeyHeader } from "./zkey.js";

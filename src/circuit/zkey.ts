@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { AnchorError, toAnchorError } from "../errors.js";
+import { AnchorError } from "../errors.js";
 import { assertHex, type Hex } from "../field/bytes.js";
 import { Q, R } from "../field/scalar.js";
 import {

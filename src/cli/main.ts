@@ -25,9 +25,20 @@ import {
 import type { Command } from "./command.js";
 import { datasetCommitCommand, datasetProveCommand } from "./dataset.js";
 import { demoCommand } from "./demo.js";
+import { keyExportCommand, keyLintCommand } from "./key.js";
 import { modelImportCommand } from "./model.js";
 import { missingCoreNote, nativeBuildCommand, nativeStatusCommand } from "./native.js";
 import { proveCircuitCommand, proveInferenceCommand } from "./prove.js";
+import {
+  circuitExportCommand,
+  keyBeaconCommand,
+  keyContributeCommand,
+  keyNewCommand,
+  keyVerifyCommand,
+  ptauImportCommand,
+  ptauListCommand,
+  ptauNewCommand,
+} from "./setup.js";
 import { printable, Terminal } from "./terminal.js";
 import { verifyCommand } from "./verify.js";
 
@@ -39,6 +50,14 @@ const COMMANDS: readonly Command[] = [
   proveInferenceCommand,
   proveCircuitCommand,
   verifyCommand,
+  circuitExportCommand,
+  ptauImportCommand,
+  ptauListCommand,
+  ptauNewCommand,
+  keyNewCommand,
+  keyContributeCommand,
+  keyBeaconCommand,
+  keyVerifyCommand,
   ceremonyInitCommand,
   ceremonyServeCommand,
   ceremonyStatusCommand,
@@ -48,6 +67,8 @@ const COMMANDS: readonly Command[] = [
   ceremonyFinalizeCommand,
   ceremonyVerifyCommand,
   ceremonyReportCommand,
+  keyLintCommand,
+  keyExportCommand,
   benchCommand,
   cacheListCommand,
   cacheVerifyCommand,

@@ -53,14 +53,20 @@ const MAX_VERDICTS = 64;
  * @throws KEY_FORGEABLE, KEY_MALFORMED
  */
 export function lintVerifyingKey(key: VerifyingKey): void {
-  for (const { id, outcome, reason } of inspectVerifyingKey(key)) {
-    if (outcome === "ok") continue;
-    const [code, message] =
-      outcome === "forgeable"
-        ? (["KEY_FORGEABLE", `this key lets anyone forge proofs: ${reason}`] as const)
-        : (["KEY_MALFORMED", `the verifying key is malformed: ${reason}`] as const);
-    throw new AnchorError(code, message, { details: { check: id, reason } });
+  for (const check of inspectVerifyingKey(key)) {
+    const failure = failureOf(check);
+    if (failure) throw failure;
   }
+}
+
+/** What a failed check is thrown as. */
+export function failureOf({ id, outcome, reason }: KeyCheck): AnchorError | undefined {
+  if (outcome === "ok") return undefined;
+  const [code, what] =
+    outcome === "forgeable"
+      ? (["KEY_FORGEABLE", "this key lets anyone forge proofs"] as const)
+      : (["KEY_MALFORMED", "the key is malformed"] as const);
+  return new AnchorError(code, `${what}: ${reason}`, { details: { check: id, reason } });
 }
 
 /**

@@ -1,4 +1,5 @@
 /** A ceremony that snarkjs runs from the start, on powers of tau of its own, and contributions forged by hand. */
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { bn254 } from "@noble/curves/bn254.js";
 import type { CompiledCircuit } from "../../src/circuit/compile.js";
@@ -54,6 +55,17 @@ export async function snarkjsCeremony(
   const { name, hash, iterationsExp } = BEACON;
   hashes.push(toHex(await snarkjs.zKey.beacon(keys[3]!, keys[4]!, name, hash, iterationsExp)));
   return { r1csPath, ptauPath, keys, hashes, circuitHash };
+}
+
+/** A binary file's sections, by id. */
+export async function sectionsOf(path: string): Promise<Map<number, Uint8Array>> {
+  const file = await readFile(path);
+  const sections = new Map<number, Uint8Array>();
+  for (let at = 12; at < file.length; at += 12 + Number(file.readBigUInt64LE(at + 4))) {
+    const content = file.subarray(at + 12, at + 12 + Number(file.readBigUInt64LE(at + 4)));
+    sections.set(file.readUInt32LE(at), new Uint8Array(content));
+  }
+  return sections;
 }
 
 export const timesG1 = (point: G1Affine, k: bigint): G1Affine => affineG1(g1Point(point).multiply(k));

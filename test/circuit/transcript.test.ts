@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compileCircuit } from "../../src/circuit/compile.js";
 import {
@@ -23,6 +22,7 @@ import {
   NAMES,
   ORDER,
   type SnarkjsCeremony,
+  sectionsOf,
   snarkjsCeremony,
   snarkjsPowers,
   timesG1,
@@ -40,24 +40,13 @@ beforeAll(async () => {
   const folder = await temporaryFolder();
   const ptau = await snarkjsPowers(folder, 4);
   ceremony = await snarkjsCeremony(await compileCircuit(TINY), ptau, folder);
-  sections = await Promise.all(ceremony.keys.map(contributionsOf));
+  sections = await Promise.all(ceremony.keys.map(async (path) => (await sectionsOf(path)).get(10)!));
   record = decodeTranscript(sections.at(-1)!);
   const other = await compileCircuit({ name: "other", source: TINY.source.replace("+ 3;", "+ 4;") });
   const { keys } = await snarkjsCeremony(other, ptau, folder, "other");
-  foreign = decodeTranscript(await contributionsOf(keys.at(-1)!));
+  foreign = decodeTranscript((await sectionsOf(keys.at(-1)!)).get(10)!);
 });
 afterAll(stopSnarkjs);
-
-/** Section 10 of a file. */
-async function contributionsOf(path: string): Promise<Uint8Array> {
-  const file = await readFile(path);
-  for (let at = 12; at < file.length; at += 12 + Number(file.readBigUInt64LE(at + 4))) {
-    if (file.readUInt32LE(at) === 10) {
-      return new Uint8Array(file.subarray(at + 12, at + 12 + Number(file.readBigUInt64LE(at + 4))));
-    }
-  }
-  throw new Error("no section 10");
-}
 
 /** The fault that a record is refused for, with the contribution that it names. */
 async function faultOf(run: () => unknown): Promise<string> {

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { binFile, encodeG1, encodeG2, uint32 } from "../../src/circuit/binfile.js";
@@ -12,7 +12,7 @@ import { utf8 } from "../../src/field/bytes.js";
 import { Q } from "../../src/field/scalar.js";
 import { parseVerifyingKey } from "../../src/verifier/groth16.js";
 import { g1, simulateKey, wrongSubgroupG2 } from "../chain/simulated.js";
-import { type SnarkjsCeremony, snarkjsCeremony, snarkjsPowers } from "./ceremony.js";
+import { type SnarkjsCeremony, sectionsOf, snarkjsCeremony, snarkjsPowers } from "./ceremony.js";
 import { code, TINY, temporaryFolder, temporaryStore } from "./support.js";
 import { snarkjs, stopSnarkjs } from "./vendor.js";
 
@@ -26,12 +26,7 @@ beforeAll(async () => {
   const circuit = await compileCircuit(TINY);
   ceremony = await snarkjsCeremony(circuit, await snarkjsPowers(folder, 4), folder);
   development = await developmentKey(circuit, { store: await temporaryStore() });
-  const file = await readFile(ceremony.keys.at(-1)!);
-  sections = new Map();
-  for (let at = 12; at < file.length; at += 12 + Number(file.readBigUInt64LE(at + 4))) {
-    const content = file.subarray(at + 12, at + 12 + Number(file.readBigUInt64LE(at + 4)));
-    sections.set(file.readUInt32LE(at), new Uint8Array(content));
-  }
+  sections = await sectionsOf(ceremony.keys.at(-1)!);
 });
 afterAll(stopSnarkjs);
 
