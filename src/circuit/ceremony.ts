@@ -88,6 +88,11 @@ export interface CeremonyContribution {
   record: Hex;
   /** Of the key file that the member made. */
   keySha256: Hex;
+  /**
+   * The member's word that they checked that key completely, from circuit and powers of tau. Whoever multiplies what they
+   * are given unseen can be made to divide a point of another's choice by their secret, which helps to forge.
+   */
+  checked: boolean;
   /** Unix seconds, by the member's clock. */
   time: bigint;
   signature: Hex;
@@ -154,6 +159,7 @@ export const CEREMONY_TYPES: TypeTable = {
     { name: "hash", type: "bytes" },
     { name: "name", type: "string" },
     { name: "keySha256", type: "bytes32" },
+    { name: "checked", type: "bool" },
     { name: "time", type: "uint64" },
   ],
   Turn: [
@@ -191,7 +197,13 @@ export function contributionDigest(
   id: Hex,
   index: number,
   previous: Hex,
-  { hash, name, keySha256, time }: Pick<CeremonyContribution, "hash" | "name" | "keySha256" | "time">,
+  {
+    hash,
+    name,
+    keySha256,
+    checked,
+    time,
+  }: Pick<CeremonyContribution, "hash" | "name" | "keySha256" | "checked" | "time">,
 ): Hex {
   return digestUnder(separator(id), CEREMONY_TYPES, "Contribution", {
     index: BigInt(index),
@@ -199,6 +211,7 @@ export function contributionDigest(
     hash,
     name,
     keySha256,
+    checked,
     time,
   });
 }
@@ -344,8 +357,8 @@ export function headToJson({ circuit, powersOfTau, beacon, ...head }: CeremonyHe
 }
 
 export function contributionToJson(contribution: CeremonyContribution): Record<string, unknown> {
-  const { member, name, hash, record, keySha256, time, signature } = contribution;
-  return { member, name, hash, record, keySha256, time: time.toString(), signature };
+  const { member, name, hash, record, keySha256, checked, time, signature } = contribution;
+  return { member, name, hash, record, keySha256, checked, time: time.toString(), signature };
 }
 
 export function eventToJson({ kind, member, fault, reason, time }: CeremonyEvent): Record<string, unknown> {
@@ -493,13 +506,16 @@ export function headFromJson(json: unknown, at: string): CeremonyHead {
 
 /** @throws CEREMONY_INVALID */
 export function contributionFromJson(json: unknown, at: string): CeremonyContribution {
-  const record = object(json, ["member", "name", "hash", "record", "keySha256", "time", "signature"], at);
+  const record = object(json, ["member", "name", "hash", "record", "keySha256", "checked", "time", "signature"], at);
+  const { checked } = record;
+  if (typeof checked !== "boolean") return invalid("schema", `${at}.checked`, "must be true or false");
   return {
     member: hex(record["member"], `${at}.member`, 20),
     name: text(record["name"], `${at}.name`, 0, 64),
     hash: hex(record["hash"], `${at}.hash`, 64),
     record: hex(record["record"], `${at}.record`, undefined, MAX_RECORD_BYTES),
     keySha256: hex(record["keySha256"], `${at}.keySha256`, 32),
+    checked,
     time: integer(record["time"], 64, `${at}.time`),
     signature: hex(record["signature"], `${at}.signature`, 65),
   };

@@ -46,6 +46,8 @@ export interface VerifiedCeremony {
     readonly name: string;
     readonly hash: Hex;
     readonly time: bigint;
+    /** Whether they signed that they had checked the whole key. */
+    readonly checked: boolean;
   }[];
   /** Of the contributors, those that the verifier named as trusted. */
   readonly trusted: readonly Hex[];
@@ -86,7 +88,9 @@ export async function verifyCeremony(options: VerifyCeremonyOptions): Promise<Ve
   if (options.ceremonyId !== undefined && options.ceremonyId !== id) {
     invalid("foreign", "manifest.head", `is that of ceremony ${id}, not of ${options.ceremonyId}`);
   }
-  const contributors = contributions.map(({ member, name, hash, time }) => Object.freeze({ member, name, hash, time }));
+  const contributors = contributions.map(({ member, name, hash, time, checked }) =>
+    Object.freeze({ member, name, hash, time, checked }),
+  );
   const trusted = (options.trusted ?? []).filter((account) => contributors.some(({ member }) => member === account));
   if (options.trusted && trusted.length === 0) {
     invalid("trust", "manifest.contributions", "are by none of the accounts that you trust");
@@ -120,6 +124,12 @@ export async function verifyCeremony(options: VerifyCeremonyOptions): Promise<Ve
   // A ceremony of one person under many names verifies as well as any other.
   if (options.ceremonyId === undefined && options.trusted === undefined) {
     doubts.push("you named neither the ceremony that you mean nor a contributor whom you trust");
+  }
+  // Who multiplied unseen what they were given may have been made to help a forger.
+  if (!contributors.some(({ member, checked }) => checked && (!options.trusted || trusted.includes(member)))) {
+    doubts.push(
+      `no contributor ${options.trusted ? "whom you trust " : ""}signed that they had checked the key that they were given`,
+    );
   }
   const result: VerifiedCeremony = {
     id,

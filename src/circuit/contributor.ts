@@ -55,9 +55,14 @@ export interface MemberOptions extends LongWork {
   entropy?: string | Uint8Array | undefined;
   /** The ceremony that it must be. */
   ceremonyId?: Hex | undefined;
-  /** With both, the key is checked completely before it is signed. */
+  /** The member's own circuit and powers of tau, by which the key is checked completely before it is signed. */
   r1csPath?: string | undefined;
   ptauPath?: string | undefined;
+  /**
+   * Contribute without them. The signature then says so, and no verifier has reason to rely on it: a point that somebody
+   * slipped into the key comes out divided by the secret, and helps them to forge.
+   */
+  unchecked?: boolean | undefined;
   now?: (() => bigint) | undefined;
 }
 
@@ -66,13 +71,21 @@ export interface MemberOptions extends LongWork {
  *
  * @param to must not exist
  * @returns what goes to the coordinator beside the new key
- * @throws CEREMONY_REFUSED (finished, member, repeated), CEREMONY_INVALID, CONTRIBUTION_INVALID; of a key that is not the
+ * @throws INPUT_INVALID without circuit and powers of tau, unless `unchecked`; CEREMONY_REFUSED (finished, member,
+ *         repeated), CEREMONY_INVALID, CONTRIBUTION_INVALID; of a key that is not the
  *         circuit's what `verifyPhase2` throws; ABORTED
  */
 export async function contributeToFile(
   options: MemberOptions & { manifest: unknown; from: string; to: string },
 ): Promise<ContributionPackage> {
   const { manifest, from, to, secretKey, name, entropy, signal, onProgress, threads } = options;
+  const checks = options.r1csPath !== undefined && options.ptauPath !== undefined;
+  if (checks === (options.unchecked === true)) {
+    throw new AnchorError(
+      "INPUT_INVALID",
+      "contribute with your own circuit and powers of tau, or say that it is unchecked",
+    );
+  }
   const ceremony = ceremonyFromJson(manifest);
   const { id, transcript } = await checkCeremony(ceremony, { signal });
   const { head, contributions, final } = ceremony;
@@ -86,7 +99,6 @@ export async function contributeToFile(
   checkSameTranscript(transcript, (await readZkeyHeader(from)).transcript);
 
   const work = { signal, threads };
-  const checks = options.r1csPath !== undefined && options.ptauPath !== undefined;
   const half = (offset: number) => (done: number) => onProgress?.(checks ? offset + done / 2 : done);
   try {
     const made = await contribute({
@@ -106,6 +118,7 @@ export async function contributeToFile(
         hash: made.hash,
         record: recordOf(head.circuitHash, made),
         keySha256: await sha256File(to, signal),
+        checked: checks,
         // Times do not run backwards in a manifest; another member's clock may be a little ahead.
         time: later((options.now ?? unixTime)(), lastTime(ceremony)),
       },

@@ -199,7 +199,10 @@ On the coordinator's machine:
   --ceremony ID      the ceremony that you mean to contribute to. Without it you take what you are given
   --name TEXT        stands in the key, at most 64 characters
   --entropy-file FILE   mixed into what the operating system gives; on a terminal you are asked for some text instead
-  --r1cs FILE, --ptau FILE   check the whole key against circuit and powers of tau before you sign
+  --r1cs FILE        the circuit, compiled by yourself
+  --ptau FILE        powers of tau, from where you trust them. By these the whole key is checked before you sign
+  --unchecked        contribute without them; your signature says so, and shows nobody anything. Whoever multiplies unseen
+                     what they are given can be made to help a forger
   --threads N        [all cores]
 
 Your part of the secret is drawn, used and wiped by this process, and never written. Delete nothing: nothing is kept.
@@ -216,6 +219,7 @@ Your part of the secret is drawn, used and wiped by this process, and never writ
     "entropy-file": { type: "string" },
     r1cs: { type: "string" },
     ptau: { type: "string" },
+    unchecked: { type: "boolean" },
     threads: { type: "string" },
   },
   positionals: [],
@@ -225,8 +229,11 @@ Your part of the secret is drawn, used and wiped by this process, and never writ
     const extra = ["manifest", "out"].find((name) => values[name] !== undefined && ways[0] !== "key");
     if (extra) throw new AnchorError("USAGE", `--${extra} goes with --key`);
     const [r1csPath, ptauPath] = [optional(values, "r1cs"), optional(values, "ptau")];
-    if ((r1csPath === undefined) !== (ptauPath === undefined)) {
-      throw new AnchorError("USAGE", "--r1cs and --ptau go together");
+    const unchecked = values["unchecked"] === true;
+    if (
+      unchecked ? r1csPath !== undefined || ptauPath !== undefined : r1csPath === undefined || ptauPath === undefined
+    ) {
+      throw new AnchorError("USAGE", "name --r1cs and --ptau, by which the key is checked, or say --unchecked");
     }
     const secretKey = await readAccount(required(values, "account"), terminal);
     const id = optional(values, "ceremony");
@@ -236,6 +243,7 @@ Your part of the secret is drawn, used and wiped by this process, and never writ
       ceremonyId: id === undefined ? undefined : hexOption(id, "ceremony", 32),
       r1csPath,
       ptauPath,
+      unchecked,
       threads: threadsOf(values),
       signal,
     };
@@ -496,12 +504,13 @@ function printVerified(terminal: Terminal, ceremony: VerifiedCeremony): void {
   );
   terminal.line(`     key ${ceremony.keyDigest}`);
   terminal.line(`     powers of tau: ${ceremony.powersOfTau}`);
-  for (const [i, { member, name }] of ceremony.contributors.entries()) {
-    const mark = ceremony.trusted.includes(member) ? " (you trust)" : "";
+  for (const [i, { member, name, checked }] of ceremony.contributors.entries()) {
+    const mark = `${checked ? "" : ", unchecked"}${ceremony.trusted.includes(member) ? " (you trust)" : ""}`;
     terminal.line(`     contribution ${i + 1}: ${member}${name === "" ? "" : ` "${name}"`}${mark}`);
   }
   terminal.line(`     beacon: ${ceremony.beacon}`);
-  if (!ceremony.development) terminal.line("this is a production key, if one of its contributors was honest");
+  if (!ceremony.development)
+    terminal.line("this is a production key, if one of the contributors who checked was honest");
   else terminal.line("this is still a development key:");
   for (const doubt of ceremony.doubts) terminal.line(`  - ${doubt}`);
 }

@@ -78,6 +78,10 @@ function encodeValue(types: TypeTable, type: string, value: unknown, name: strin
   if (type === "address") return concat(new Uint8Array(12), fromHex(value, name, 20));
   if (type === "bytes32") return fromHex(value, name, 32);
   if (type === "bytes") return keccak(fromHex(value, name));
+  if (type === "bool") {
+    if (typeof value !== "boolean") throw new AnchorError("INPUT_INVALID", `${name} must be true or false`);
+    return word(value ? 1n : 0n);
+  }
   const bits = integerBits(type);
   if (typeof value !== "bigint" || value < 0n || value >> BigInt(bits) !== 0n) {
     throw new AnchorError("INPUT_INVALID", `${name} must be a ${type}`);

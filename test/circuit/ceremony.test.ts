@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { TypedDataEncoder } from "ethers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { generateVerifier } from "../../src/chain/generate.js";
+import { decodeG1 } from "../../src/circuit/binfile.js";
 import {
   CEREMONY_TYPES,
   type Ceremony,
@@ -25,11 +26,17 @@ import { isVerifiedCeremony, type VerifiedCeremony, verifyCeremony } from "../..
 import { ceremonyReport } from "../../src/circuit/ceremonyReport.js";
 import type { CeremonyState } from "../../src/circuit/ceremonyState.js";
 import { compileCircuit } from "../../src/circuit/compile.js";
+import { contributeToFile } from "../../src/circuit/contributor.js";
+import { contribute, newPhase2Key, verifyPhase2 } from "../../src/circuit/phase2.js";
+import { readZkeyHeader } from "../../src/circuit/zkey.js";
 import { AnchorError } from "../../src/errors.js";
 import { type Hex, toHex } from "../../src/field/bytes.js";
+import { Q } from "../../src/field/scalar.js";
 import { parseDocument } from "../../src/protocol/document.js";
 import { typedDigest } from "../../src/protocol/eip712.js";
 import { recoverSigner, signDigest } from "../../src/protocol/signature.js";
+import { verifyGroth16 } from "../../src/verifier/groth16.js";
+import { lintVerifyingKey } from "../../src/verifier/lint.js";
 import { leaves, withLeaf } from "../bundle/fixture.js";
 import { DOMAINS, type Party } from "../support/parties.js";
 import { append, snarkjsPowers } from "./ceremony.js";
@@ -63,7 +70,7 @@ beforeAll(async () => {
   base = await basis();
   const { r1csPath, ptauPath } = base;
   state = await begin(base, { beacon: ANNOUNCED });
-  await takePart(state, BOB, { name: "bob" });
+  await takePart(state, BOB, { name: "bob", r1csPath, ptauPath });
   await state.skip(CAROL.account, "on holiday");
   await takePart(state, ALICE);
   open = (await state.read()).ceremony;
@@ -156,8 +163,8 @@ describe("an honest ceremony", () => {
     const ceremony = ceremonyFromJson(manifest);
     const domain = { name: "anchorproof ceremony", version: "1", salt: state.id };
     const [first] = ceremony.contributions as [CeremonyContribution];
-    const { hash, name, keySha256, time } = first;
-    const value = { index: 0, previous: ceremony.head.circuitHash, hash, name, keySha256, time };
+    const { hash, name, keySha256, checked, time } = first;
+    const value = { index: 0, previous: ceremony.head.circuitHash, hash, name, keySha256, checked, time };
     const types = { Contribution: [...CEREMONY_TYPES["Contribution"]!] };
     const digest = contributionDigest(state.id, 0, ceremony.head.circuitHash, first);
     expect(digest).toBe(TypedDataEncoder.hash(domain, types, value));
@@ -175,21 +182,21 @@ describe("an honest ceremony", () => {
   });
 });
 
+/** A canonical value of the same kind where there is one. */
+function another(value: string | boolean): string | boolean {
+  if (typeof value === "boolean") return !value;
+  if (/^\d+$/.test(value)) return `${BigInt(value) + 1n}`;
+  return /^0x/.test(value) ? value.slice(0, -1) + (value.at(-1) === "1" ? "2" : "1") : `${value}x`;
+}
+
 describe("every value of a manifest changed", () => {
   it("is refused, but for what nobody signs", async () => {
     const free: string[] = [];
     const paths = leaves(manifest).filter((path) => path[1] !== "verifyingKey");
     expect(paths.length).toBeGreaterThan(45);
     for (const path of paths) {
-      const value = path.reduce((node: unknown, key) => (node as Record<string, unknown>)[key], manifest) as string;
-      // A canonical value of the same kind where there is one.
-      const end = value.at(-1) === "1" ? "2" : "1";
-      const changed = /^\d+$/.test(value)
-        ? `${BigInt(value) + 1n}`
-        : /^0x/.test(value)
-          ? value.slice(0, -1) + end
-          : `${value}x`;
-      const result = await outcome(withLeaf(manifest, path, () => changed));
+      const value = path.reduce((node: unknown, key) => (node as Record<string, unknown>)[key], manifest);
+      const result = await outcome(withLeaf(manifest, path, () => another(value as string | boolean)));
       expect(result, path.join(".")).toMatch(
         /^(?:accepted|(?:CEREMONY|CONTRIBUTION)_INVALID \w+|FORMAT_UNSUPPORTED undefined)$/,
       );
@@ -436,6 +443,72 @@ describe("the end", () => {
   });
 });
 
+describe("a contributor who does not look is an oracle that divides by the secret", () => {
+  it("a point in place of another comes out as a forged proof's C; whoever checks refuses", async () => {
+    // Two wires that rows use alike have one point in C: whoever puts another in place of one can restore it from its
+    // twin afterwards, without any secret, and the final key looks right.
+    const source = TINY.source
+      .replace("signal input b;", "signal input b;\n    signal input twin;")
+      .replace("(square + extra[0])", "(square + extra[0] + twin)");
+    const { r1csPath } = await compileCircuit({ name: "twins", source });
+    const { folder, ptauPath } = base;
+    const [initial, bent, after] = ["initial", "bent", "after"].map((name) => join(folder, `${name}.zkey`)) as [
+      string,
+      string,
+      string,
+    ];
+    await newPhase2Key({ r1csPath, ptauPath, zkeyPath: initial });
+    const { sections } = await readZkeyHeader(initial);
+    const bytes = await readFile(initial);
+    const { offset, length } = sections.get(8)!;
+    const point = (at: number) => bytes.subarray(at, at + 64).toString("hex");
+    const slots = Array.from({ length: length / 64 }, (_, i) => offset + 64 * i);
+    const slot = slots.find((at, i) => slots.slice(i + 1).some((other) => point(other) === point(at)))!;
+    const twin = slots.findLast((at) => point(at) === point(slot))!;
+    bytes.copy(bytes, slot, sections.get(3)!.offset, sections.get(3)!.offset + 64); // IC[0]: all signals zero
+    await writeFile(bent, bytes);
+    await contribute({ from: bent, to: after });
+    const given = await readFile(after);
+    const { verifyingKey, sections: moved } = await readZkeyHeader(after);
+    const place = (at: number) => at - offset + moved.get(8)!.offset;
+    const [x, y] = decodeG1(given.subarray(place(slot), place(slot) + 64))!;
+
+    lintVerifyingKey(verifyingKey);
+    const forged = { a: verifyingKey.alpha, b: verifyingKey.beta, c: [x, Q - y] as const };
+    expect(verifyGroth16(verifyingKey, [0n, 0n, 0n], forged)).toBe(true);
+
+    await expect(verifyPhase2({ r1csPath, ptauPath, zkeyPath: after })).rejects.toThrow(code("KEY_MALFORMED"));
+    given.copy(given, place(slot), place(twin), place(twin) + 64);
+    await writeFile(after, given);
+    await verifyPhase2({ r1csPath, ptauPath, zkeyPath: after }); // nothing is left to see
+
+    // In a ceremony: the member's own check finds it, before anything is signed.
+    const state = await begin({ ...base, r1csPath });
+    await writeFile(await state.keyPath(), bytes);
+    const { ceremony } = await state.read();
+    const manifest = ceremonyToJson(ceremony);
+    const to = join(folder, "never.zkey");
+    const own = { manifest, from: bent, to, secretKey: BOB.secretKey };
+    await expect(contributeToFile({ ...own, r1csPath, ptauPath })).rejects.toThrow(code("KEY_MALFORMED"));
+    await expect(contributeToFile(own)).rejects.toThrow(code("INPUT_INVALID"));
+    expect((await contributeToFile({ ...own, unchecked: true })).contribution.checked).toBe(false);
+  });
+
+  it("no ceremony of members who did not check makes a production key", async () => {
+    const { head } = other;
+    const unchecked = await whole({
+      manifest: ceremonyToJson(other),
+      acceptPtau: [head.powersOfTau.digest],
+      trusted: ALL,
+    });
+    expect(unchecked.development).toBe(true);
+    expect(unchecked.doubts.join()).toContain("had checked the key");
+    const accepted = { acceptPtau: [head.powersOfTau.digest] };
+    expect((await whole({ ...accepted, trusted: [BOB.account] })).development).toBe(false);
+    expect((await whole({ ...accepted, trusted: [ALICE.account] })).development).toBe(true);
+  });
+});
+
 describe("what is beside the manifest", () => {
   it("another circuit, other powers of tau, another key: each refused by name", async () => {
     const source = TINY.source.replace("+ 3;", "+ 4;");
@@ -492,7 +565,7 @@ describe("production", () => {
     });
 
   beforeAll(async () => {
-    verified = await whole({ acceptPtau: [state.head.powersOfTau.digest], trusted: [DAVE.account] });
+    verified = await whole({ acceptPtau: [state.head.powersOfTau.digest], trusted: [BOB.account] });
   });
 
   it("is what a contract says for a key whose ceremony was verified", () => {
@@ -549,7 +622,7 @@ describe("the report", () => {
     expect(report).not.toContain("<b>");
     expect(report).not.toContain("[x](");
     const row = report.split("\n").find((line) => line.includes("Dave"))!;
-    expect(row.split("|")).toHaveLength(7);
+    expect(row.split("|")).toHaveLength(8);
   });
 });
 

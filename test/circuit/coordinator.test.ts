@@ -14,7 +14,12 @@ import {
 } from "../../src/circuit/ceremony.js";
 import { sha256File } from "../../src/circuit/ceremonyCheck.js";
 import { CeremonyState, unixTime } from "../../src/circuit/ceremonyState.js";
-import { CoordinatorClient, contributeOverHttp, contributeToFile } from "../../src/circuit/contributor.js";
+import {
+  CoordinatorClient,
+  contributeOverHttp,
+  contributeToFile,
+  type HttpMemberOptions,
+} from "../../src/circuit/contributor.js";
 import { type Coordinator, type CoordinatorOptions, startCoordinator } from "../../src/circuit/coordinator.js";
 import { readZkeyHeader } from "../../src/circuit/zkey.js";
 import { AnchorError } from "../../src/errors.js";
@@ -59,8 +64,8 @@ async function serve(state: CeremonyState, options: Partial<CoordinatorOptions> 
   return coordinator.url;
 }
 
-const member = (url: string, { secretKey }: Party, options = {}) =>
-  contributeOverHttp({ url, secretKey, pollMs: 20, now, ...options });
+const member = (url: string, { secretKey }: Party, options: Partial<HttpMemberOptions> = {}) =>
+  contributeOverHttp({ url, secretKey, pollMs: 20, now, unchecked: options.r1csPath === undefined, ...options });
 
 /** Code and fault of what a call fails with. */
 async function failure(work: Promise<unknown>): Promise<string> {
@@ -472,7 +477,9 @@ describe("a coordinator that cheats", () => {
     const to = join(base.folder, "never.zkey");
     const from = await other.keyPath();
     const { secretKey } = ALICE;
-    expect(await failure(contributeToFile({ manifest, from, to, secretKey }))).toBe("CEREMONY_INVALID transcript");
+    expect(await failure(contributeToFile({ manifest, from, to, secretKey, unchecked: true }))).toBe(
+      "CEREMONY_INVALID transcript",
+    );
     // A key whose record is right and whose rest is not shows when it is checked from circuit and powers of tau.
     const bent = await duplicate(await state.keyPath());
     await spoil(bent, 4, 20);

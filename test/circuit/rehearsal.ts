@@ -43,7 +43,9 @@ export async function prepare(state: CeremonyState, member: Party, options: Part
   const to = await state.incoming();
   const from = await state.keyPath();
   const { secretKey } = member;
-  const given = await contributeToFile({ manifest: ceremonyToJson(ceremony), secretKey, from, to, ...options });
+  const unchecked = options.r1csPath === undefined;
+  const manifest = ceremonyToJson(ceremony);
+  const given = await contributeToFile({ manifest, secretKey, from, to, unchecked, ...options });
   return { given, file: to };
 }
 

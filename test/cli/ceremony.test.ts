@@ -132,7 +132,10 @@ describe("four parties, one dropping out, one cheating", () => {
     const account = ["--account", "alice.key", "--name", "Alice", "--ceremony", id];
     const out = await succeeds(ceremony("contribute", "--url", server.url, ...account, ...basis()));
     expect(out).toContain(`accepted: contribution 1 by ${ALICE.account}`);
-    await fails(ceremony("contribute", "--url", server.url, "--account", "alice.key"), "CEREMONY_REFUSED");
+    await fails(
+      ceremony("contribute", "--url", server.url, "--account", "alice.key", "--unchecked"),
+      "CEREMONY_REFUSED",
+    );
   });
 
   it("the second takes the turn and is never seen again; the operator skips them", async () => {
@@ -140,7 +143,9 @@ describe("four parties, one dropping out, one cheating", () => {
     const signature = signDigest(CAROL.secretKey, turnDigest(id as `0x${string}`, request));
     const body = { member: CAROL.account, time: request.time.toString(), nonce: request.nonce, signature };
     await new CoordinatorClient(server.url).call("POST", "/v1/turn", body);
-    await fails(ceremony("contribute", "--state", state, "--account", "bob.key"), "CEREMONY_REFUSED");
+    await fails(ceremony("contribute", "--state", state, "--account", "bob.key", "--unchecked"), "CEREMONY_REFUSED");
+    await fails(ceremony("contribute", "--state", state, "--account", "bob.key"), "USAGE");
+    await fails(ceremony("contribute", "--state", state, "--account", "bob.key", "--unchecked", ...basis()), "USAGE");
     expect(await succeeds(ceremony("status", "--state", state))).toContain(`turn: ${CAROL.account}`);
     await succeeds(ceremony("skip", "--state", state, "--member", CAROL.account, "--reason", "no answer for a week"));
   });
@@ -149,7 +154,7 @@ describe("four parties, one dropping out, one cheating", () => {
     const status = await succeeds(ceremony("status", "--state", state));
     const [, key, manifest] = /current key: (.+)\nmanifest: (.+)\n/.exec(status)!;
     const given = ["--key", key!, "--manifest", join(folder, manifest!), "--out", "dave.zkey"];
-    await succeeds(ceremony("contribute", ...given, "--account", "dave.key"));
+    await succeeds(ceremony("contribute", ...given, "--account", "dave.key", "--unchecked"));
     // A bit of the key, and a signature that covers it.
     await spoil(path("dave.zkey"), 5, 70);
     const honest = packageFromJson(JSON.parse(await readFile(path("dave.zkey.json"), "utf8")));
@@ -159,7 +164,10 @@ describe("four parties, one dropping out, one cheating", () => {
     const contribution = signContribution(before, { ...words, keySha256 }, DAVE.secretKey);
     await writeFile(path("dave.zkey.json"), JSON.stringify(packageToJson({ ...honest, contribution })));
     await fails(ceremony("accept", "dave.zkey", "--state", state), "CONTRIBUTION_INVALID");
-    await fails(ceremony("contribute", "--url", server.url, "--account", "dave.key"), "CEREMONY_REFUSED");
+    await fails(
+      ceremony("contribute", "--url", server.url, "--account", "dave.key", "--unchecked"),
+      "CEREMONY_REFUSED",
+    );
     expect(await succeeds(ceremony("status", "--url", server.url))).toContain(`rejected: ${DAVE.account} (sections:`);
     await fails(ceremony("finalize", ...basis(), "--state", state, "--beacon", "0x42"), "CEREMONY_REFUSED");
   });
@@ -173,7 +181,7 @@ describe("four parties, one dropping out, one cheating", () => {
     const key = /current key: (.+)\n/.exec(status)![1]!;
     const given = ["--key", key, "--manifest", "manifest-so-far.json", "--out", "bob.zkey"];
     await writeFile(path("dice"), "3 1 4 1 5 9");
-    await succeeds(ceremony("contribute", ...given, "--account", "bob.key", "--entropy-file", "dice"));
+    await succeeds(ceremony("contribute", ...given, "--account", "bob.key", "--entropy-file", "dice", "--unchecked"));
     expect(await succeeds(ceremony("accept", "bob.zkey", "--state", state))).toContain(
       `contribution 2 by ${BOB.account}`,
     );
@@ -206,7 +214,10 @@ describe("four parties, one dropping out, one cheating", () => {
     ]) {
       expect(report).toContain(words);
     }
-    await fails(ceremony("contribute", "--url", server.url, "--account", "carol.key"), "CEREMONY_REFUSED");
+    await fails(
+      ceremony("contribute", "--url", server.url, "--account", "carol.key", "--unchecked"),
+      "CEREMONY_REFUSED",
+    );
     await server.kill();
     // snarkjs agrees, contributions and beacon included.
     expect(await snarkjs.zKey.verifyFromR1cs(circuit.r1csPath, ptau, path("final/final.zkey"))).toBe(true);
@@ -220,8 +231,13 @@ describe("four parties, one dropping out, one cheating", () => {
     const belief = ["--accept-ptau", digest, "--trust", ALICE.account];
     const vkey = ["--vkey", "final/verification_key.json"];
     const strict = await succeeds(ceremony("verify", manifest, ...basis(), ...belief, ...vkey, "--ceremony", id));
-    expect(strict).toContain("this is a production key, if one of its contributors was honest");
+    expect(strict).toContain("this is a production key, if one of the contributors who checked was honest");
     expect(strict).toContain(`contribution 1: ${ALICE.account} "Alice" (you trust)`);
+    expect(strict).toContain(`contribution 2: ${BOB.account}, unchecked`);
+    // Bob signed that he had not looked at what he was given: trusting him alone makes no production key.
+    const bob = ["--accept-ptau", digest, "--trust", BOB.account];
+    const doubtful = await succeeds(ceremony("verify", manifest, ...basis(), ...bob));
+    expect(doubtful).toContain("no contributor whom you trust signed that they had checked the key");
     await fails(ceremony("verify", manifest, ...basis(), "--trust", CAROL.account), "CEREMONY_INVALID");
     await fails(ceremony("verify", manifest, ...basis(), "--contract", "no.sol"), "KEY_DEVELOPMENT");
     const other = await compileCircuit({ name: "other", source: TINY.source.replace("+ 3;", "+ 4;") });
@@ -282,7 +298,13 @@ it("a coordinator killed at any moment leaves a ceremony that goes on", async ()
       expect(attempt).toBeLessThan(12);
       // Later each time, so that the kill meets turn, download, upload and check.
       const killed = new Promise<void>((end) => setTimeout(() => void server.kill().then(end), 50 + 250 * attempt));
-      const work = contributeOverHttp({ url: server.url, secretKey: who.secretKey, ceremonyId: id, pollMs: 10 });
+      const work = contributeOverHttp({
+        url: server.url,
+        secretKey: who.secretKey,
+        ceremonyId: id,
+        unchecked: true,
+        pollMs: 10,
+      });
       done = await work.then(
         () => true,
         (error: unknown) => {
@@ -309,13 +331,13 @@ describe("a member's account", () => {
     await writeFile(path("open.key"), ALICE.secretKey);
     await chmod(path("open.key"), 0o644);
     const url = ["--url", "http://127.0.0.1:9"];
-    const { out, err } = await ceremony("contribute", ...url, "--account", "open.key");
+    const { out, err } = await ceremony("contribute", ...url, "--account", "open.key", "--unchecked");
     expect(out).toContain("warning: open.key can be read by others");
     expect(err).toMatch(/^error COORDINATOR_UNAVAILABLE/);
     await writeFile(path("bad.key"), `${ALICE.secretKey.slice(0, -2)}zz`);
-    const message = await fails(ceremony("contribute", ...url, "--account", "bad.key"), "INPUT_INVALID");
+    const message = await fails(ceremony("contribute", ...url, "--account", "bad.key", "--unchecked"), "INPUT_INVALID");
     expect(message).not.toContain(ALICE.secretKey.slice(2, 40));
     await mkdir(path("folder.key"));
-    await fails(ceremony("contribute", ...url, "--account", "folder.key"), "FILE_UNREADABLE");
+    await fails(ceremony("contribute", ...url, "--account", "folder.key", "--unchecked"), "FILE_UNREADABLE");
   });
 });
