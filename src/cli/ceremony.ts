@@ -202,7 +202,7 @@ On the coordinator's machine:
   --r1cs FILE, --ptau FILE   check the whole key against circuit and powers of tau before you sign
   --threads N        [all cores]
 
-Your part of the secret is drawn, used and wiped by this process, and never written. Delete nothing: nothing is kept.
+Your part of the secret is drawn, used and wiped by this process, and never written: there is nothing to delete afterwards.
 `,
   options: {
     url: { type: "string" },
