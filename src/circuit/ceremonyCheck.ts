@@ -53,7 +53,7 @@ export interface VerifiedCeremony {
   readonly trusted: readonly Hex[];
   /** Whether the closing public value had been announced in the head, which every contribution is signed over. */
   readonly beacon: "announced" | "not announced" | "none";
-  /** `public ceremony NAME`, `accepted by digest` or `unknown`. */
+  /** `public ceremony NAME`, `accepted by digest`, `unknown`, or `development`: made on one machine, and stamped so. */
   readonly powersOfTau: string;
   /** True while there is a doubt: the key then counts as a development key. */
   readonly development: boolean;
@@ -121,6 +121,9 @@ export async function verifyCeremony(options: VerifyCeremonyOptions): Promise<Ve
   if (powersOfTau === "unknown") {
     doubts.push("the powers of tau are of no public ceremony that is known here, and you did not accept their digest");
   }
+  if (powersOfTau === "development") {
+    doubts.push("the powers of tau were made on one machine, for development: whoever made them can forge proofs");
+  }
   // A ceremony of one person under many names verifies as well as any other.
   if (options.ceremonyId === undefined && options.trusted === undefined) {
     doubts.push("you named neither the ceremony that you mean nor a contributor whom you trust");
@@ -173,7 +176,8 @@ async function checkBasis(
   if ((await ptauDigest(ptauPath, circuit.power, { signal })) !== powersOfTau.digest) {
     invalid("ptau", "manifest.head.powersOfTau.digest", `is not that of ${ptauPath}: the powers of tau are others`);
   }
-  const { publicCeremony } = await describePtau(ptauPath, { signal });
+  const { publicCeremony, development } = await describePtau(ptauPath, { signal });
+  if (development) return "development";
   if (publicCeremony !== undefined) return `public ceremony ${publicCeremony}`;
   return accepted.includes(powersOfTau.digest) ? "accepted by digest" : "unknown";
 }

@@ -140,8 +140,8 @@ function closing({ head, beacon, final }: Ceremony): string[] {
   if (head.beacon) {
     return [
       how,
-      "Every contributor signed the announcement of this source before its value could be known. That the source gave this very",
-      "value is for you to look up.",
+      "Every contributor signed the announcement of this source. That it was made before the value could be known, and that the",
+      "source gave this very value, is for you to look up.",
     ];
   }
   return [

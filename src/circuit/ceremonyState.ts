@@ -561,7 +561,7 @@ export class CeremonyState {
   }
 
   /** Writes the final key, its verifying key and the manifest, for everybody. @throws CEREMONY_REFUSED before the end */
-  async publish(directory: string, report: string): Promise<void> {
+  async publish(directory: string): Promise<void> {
     const { ceremony } = await this.read();
     if (!ceremony.final) refuse("unfinished", "the ceremony has not ended: finalize it first");
     await ensureDirectory(directory);
@@ -577,7 +577,6 @@ export class CeremonyState {
     const key = JSON.stringify(verifyingKeyToJson(ceremony.final.verifyingKey), null, 1);
     await writeWhole(join(directory, "verification_key.json"), `${key}\n`);
     await writeWhole(join(directory, "manifest.json"), manifestText(ceremony));
-    await writeWhole(join(directory, "REPORT.md"), report);
   }
 
   #refuseFinished({ ceremony }: Snapshot): void {

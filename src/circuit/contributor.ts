@@ -98,6 +98,8 @@ export async function contributeToFile(
   if (contributions.some((other) => other.member === member)) refuse("repeated", "you have contributed before");
   checkSameTranscript(transcript, (await readZkeyHeader(from)).transcript);
 
+  // Below, a file that was begun is removed again: it must not be somebody's.
+  if (await stat(to).catch(() => undefined)) throw new AnchorError("INPUT_INVALID", `${to} exists: name a new file`);
   const work = { signal, threads };
   const half = (offset: number) => (done: number) => onProgress?.(checks ? offset + done / 2 : done);
   try {

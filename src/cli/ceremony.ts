@@ -20,6 +20,7 @@ import { ceremonyReport } from "../circuit/ceremonyReport.js";
 import { CeremonyState, refuse, type Snapshot } from "../circuit/ceremonyState.js";
 import { CoordinatorClient, contributeOverHttp, contributeToFile, type Phase } from "../circuit/contributor.js";
 import { startCoordinator } from "../circuit/coordinator.js";
+import { describePtau } from "../circuit/ptau.js";
 import { AnchorError } from "../errors.js";
 import { assertHex, type Hex } from "../field/bytes.js";
 import { accountOf } from "../protocol/signature.js";
@@ -97,6 +98,8 @@ Prints the ceremony's id: tell the members, who give it with --ceremony. Everyth
     terminal.line(`powers of tau ${head.powersOfTau.digest}`);
     if (head.powersOfTau.publicCeremony) terminal.line(`  of the public ceremony: ${head.powersOfTau.publicCeremony}`);
     else terminal.line("  of no public ceremony known here: a verifier must accept this digest by name");
+    const { development } = await describePtau(ptauPath, { signal });
+    if (development) terminal.line("  for development: no production key can come of it");
     terminal.line(`${members.length} members, ${head.minimum} contributions needed`);
     terminal.line(`state in ${directory}; next: anchorproof setup ceremony serve --state ${directory}`);
   },
@@ -205,7 +208,7 @@ On the coordinator's machine:
                      what they are given can be made to help a forger
   --threads N        [all cores]
 
-Your part of the secret is drawn, used and wiped by this process, and never written. Delete nothing: nothing is kept.
+Your part of the secret is drawn, used and wiped by this process, and never written: there is nothing to delete afterwards.
 `,
   options: {
     url: { type: "string" },
@@ -275,7 +278,6 @@ Your part of the secret is drawn, used and wiped by this process, and never writ
       return printHash(terminal, given.contribution.hash);
     }
     const out = required(values, "out");
-    if (await stat(out).catch(() => undefined)) throw new AnchorError("USAGE", `${out} exists: name a new file`);
     const manifest = await readDocument(required(values, "manifest"));
     const from = required(values, "key");
     const entropy = await readEntropy(values, terminal, signal);
@@ -380,7 +382,19 @@ Writes final.zkey, verification_key.json, manifest.json and REPORT.md. Run again
       signal,
       onProgress: (done) => terminal.progress("finishing the key", done),
     });
-    await state.publish(out, ceremonyReport(ceremony));
+    await state.publish(out);
+    // As everybody will, from the files that everybody gets.
+    const verified = await verifyCeremony({
+      manifest: await readDocument(join(out, "manifest.json")),
+      r1csPath,
+      ptauPath,
+      zkeyPath: join(out, "final.zkey"),
+      ceremonyId: state.id,
+      threads: threadsOf(values),
+      signal,
+      onProgress: (done) => terminal.progress("verifying", done),
+    });
+    await writeWhole(join(out, "REPORT.md"), ceremonyReport(ceremony, verified));
     printCeremony(terminal, ceremony);
     terminal.line(`written to ${out}: final.zkey, verification_key.json, manifest.json, REPORT.md`);
   },

@@ -28,6 +28,7 @@ import type { CeremonyState } from "../../src/circuit/ceremonyState.js";
 import { compileCircuit } from "../../src/circuit/compile.js";
 import { contributeToFile } from "../../src/circuit/contributor.js";
 import { contribute, newPhase2Key, verifyPhase2 } from "../../src/circuit/phase2.js";
+import { newDevelopmentPtau } from "../../src/circuit/ptau.js";
 import { readZkeyHeader } from "../../src/circuit/zkey.js";
 import { AnchorError } from "../../src/errors.js";
 import { type Hex, toHex } from "../../src/field/bytes.js";
@@ -573,6 +574,18 @@ describe("production", () => {
     const source = contract(verified);
     expect(source).toContain("bool public constant DEVELOPMENT = false;");
     expect(source).toContain(`production: ceremony ${state.id} verified`);
+  });
+
+  it("is never made from powers of tau that are stamped as made on one machine", async () => {
+    const ptauPath = join(await temporaryFolder(), "development.ptau");
+    await newDevelopmentPtau(4, ptauPath);
+    const lonely = await begin({ ...base, ptauPath });
+    await takePart(lonely, ALICE);
+    await takePart(lonely, BOB);
+    const finished = ceremonyToJson(await lonely.finalize({ r1csPath: base.r1csPath, ptauPath }));
+    const believing = { acceptPtau: [lonely.head.powersOfTau.digest], ceremonyId: lonely.id };
+    const result = await whole({ manifest: finished, ptauPath, ...believing });
+    expect(result).toMatchObject({ powersOfTau: "development", development: true });
   });
 
   it("is refused for a ceremony that was made up, copied, in doubt, or of another key or circuit", async () => {

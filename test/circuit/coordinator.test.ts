@@ -3,12 +3,14 @@ import { readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promis
 import { connect } from "node:net";
 import { basename, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { binFile } from "../../src/circuit/binfile.js";
 import {
   ceremonyFromJson,
   ceremonyToJson,
   checkCeremony,
   packageFromJson,
   packageToJson,
+  recordOf,
   signContribution,
   turnDigest,
 } from "../../src/circuit/ceremony.js";
@@ -21,6 +23,7 @@ import {
   type HttpMemberOptions,
 } from "../../src/circuit/contributor.js";
 import { type Coordinator, type CoordinatorOptions, startCoordinator } from "../../src/circuit/coordinator.js";
+import { type Contribution, encodeTranscript } from "../../src/circuit/transcript.js";
 import { readZkeyHeader } from "../../src/circuit/zkey.js";
 import { AnchorError } from "../../src/errors.js";
 import { type Hex, toHex } from "../../src/field/bytes.js";
@@ -258,6 +261,31 @@ describe("a member who cheats is rejected by name, and the ceremony goes on", ()
     await checkCeremony(ceremonyFromJson(ceremonyToJson((await state.read()).ceremony)));
   });
 
+  it("a beacon that would take the coordinator an hour to check", async () => {
+    const state = await begin(base);
+    const { given, file } = await prepare(state, BOB);
+    const { transcript } = await readZkeyHeader(file);
+    const [entry] = transcript.contributions as [Contribution];
+    // Neither kind nor beacon are in any hash of the format.
+    const beacon = { hash: Uint8Array.of(1), iterationsExp: 32 };
+    const record = { ...transcript, contributions: [{ ...entry, kind: "beacon" as const, beacon }] };
+    const bytes = await readFile(file);
+    const { sections } = await readZkeyHeader(file);
+    const parts = [...sections].map(([id, { offset, length }]): [number, Uint8Array] => [
+      id,
+      id === 10 ? encodeTranscript(record) : bytes.subarray(offset, offset + length),
+    ]);
+    await writeFile(file, binFile("zkey", 1, parts));
+    const { ceremony } = await state.read();
+    const words = {
+      record: recordOf(state.head.circuitHash, record.contributions[0]!),
+      keySha256: await sha256File(file),
+    };
+    const contribution = signContribution(ceremony, { ...given.contribution, ...words }, BOB.secretKey);
+    expect(await failure(state.accept({ ...given, contribution }, file))).toBe("CONTRIBUTION_INVALID beacon");
+    expect((await state.read()).ceremony.events).toMatchObject([{ kind: "rejected", fault: "beacon" }]);
+  });
+
   it("a contribution to an older key, somebody else's, or two at once", async () => {
     const state = await begin(base);
     const stale = await prepare(state, BOB);
@@ -488,6 +516,10 @@ describe("a coordinator that cheats", () => {
       /^KEY_MALFORMED/,
     );
     await expect(stat(to)).rejects.toThrow("ENOENT");
+    // Somebody's file stays.
+    const good = await state.keyPath();
+    expect(await failure(contributeToFile({ manifest, from: good, to: bent, secretKey }))).toBe("INPUT_INVALID");
+    await stat(bent);
   });
 });
 
