@@ -583,9 +583,10 @@ Napi::Value checkPtau(const Napi::CallbackInfo& info) {
 Napi::Value makeBasis(const Napi::CallbackInfo& info) {
   const std::string ptau = path(info[0], "ptau"), out = path(info[2], "basis");
   const unsigned power = static_cast<unsigned>(whole(info[1], "power", 1, 27));
+  const bool cut = flag(option(info[3], "cut"), "cut");
   const Engine& engine = engineOf(option(info[3], "engine"));
   Caller caller(info.Env(), info[3]);
-  caller.run([&] { engine.makeBasis(ptau, power, out, caller.control); });
+  caller.run([&] { engine.makeBasis(ptau, power, cut, out, caller.control); });
   return info.Env().Undefined();
 }
 

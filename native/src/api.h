@@ -145,8 +145,8 @@ struct Engine {
   virtual void newPtau(unsigned power, bool prepared, const std::string& path, Bytes stamp, const Control& control) const = 0;
   // Header only, or with every point checked. Throws PtauInvalid, KeyForgeable.
   virtual PtauInfo checkPtau(const std::string& path, bool points, const Control& control) const = 0;
-  // What keys of up to 2^power rows are made from. Throws PtauInvalid.
-  virtual void makeBasis(const std::string& ptau, unsigned power, const std::string& path, const Control& control) const = 0;
+  // What keys of 2^power rows are made from; cut: as from a file that ends at this power. Throws PtauInvalid.
+  virtual void makeBasis(const std::string& ptau, unsigned power, bool cut, const std::string& path, const Control& control) const = 0;
   // The initial key of a circuit; hash: 64 bytes. Throws CircuitMalformed, PtauInvalid.
   virtual void newPhase2(const std::string& r1cs, const std::string& basis, const std::string& zkey, Bytes tail, uint8_t* hash,
                          const Control& control) const = 0;

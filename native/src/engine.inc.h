@@ -43,8 +43,8 @@ class EngineOfTarget : public Engine {
     return {ptau.power, ptau.ceremonyPower, ptau.prepared};
   }
 
-  void makeBasis(const std::string& ptau, unsigned power, const std::string& path, const Control& control) const override {
-    ENGINE_NS::makeBasis(ptau, power, path, control);
+  void makeBasis(const std::string& ptau, unsigned power, bool cut, const std::string& path, const Control& control) const override {
+    ENGINE_NS::makeBasis(ptau, power, cut, path, control);
   }
 
   void newPhase2(const std::string& r1cs, const std::string& basis, const std::string& zkey, Bytes tail, uint8_t* hash,

@@ -301,22 +301,23 @@ void inverseTransform(Affine<F>* points, unsigned log, bool scaled, const Contro
 }
 
 // The basis of keys of up to 2^power rows: a file of its own format, with snarkjs' encodings, in this order:
-//   1: power; the file's power; whether the last power of the double domain was there
+//   1: power; whether the last power of the double domain is in H
 //   2: α·G1, β·G1; 3: β·G2
 //   12, 13, 14, 15: Lagrange form of τ^i·G1, τ^i·G2, ατ^i·G1, βτ^i·G1 over the 2^power-th roots of unity
 //   9: H: the odd points of the Lagrange form of τ^i·G1 over the roots of twice that order
 //   16: (τ^(i+n) − τ^i)·G1, which snarkjs hashes into a circuit's name
 constexpr const char* BASIS_MAGIC = "anpb";
 
-inline void makeBasis(const std::string& ptauPath, unsigned power, const std::string& out, const Control& control) {
+// cut: as from a file that ends at this power.
+inline void makeBasis(const std::string& ptauPath, unsigned power, bool cut, const std::string& out, const Control& control) {
   const PtauFile ptau(ptauPath);
   if (power < 1 || power > ptau.power || power > 27) {
     PtauFile::fail("they end at 2^" + std::to_string(ptau.power) + " rows, and the circuit needs 2^" + std::to_string(power));
   }
   const size_t n = (size_t)1 << power;
-  const bool complete = power < ptau.power;  // τ^(2n−1) is there
+  const bool continued = power < ptau.power, complete = continued && !cut;  // τ^(2n−1) is there, and is to be used
   OutputFile file(out, BASIS_MAGIC, 1, 9);
-  const uint32_t header[3] = {power, ptau.power, complete};
+  const uint32_t header[2] = {power, complete};
   file.section(1, header, sizeof header);
   auto copy = [&](auto tag, uint32_t from, uint64_t index, uint32_t type, size_t count) {
     using F = decltype(tag);
@@ -417,6 +418,30 @@ inline void makeBasis(const std::string& ptauPath, unsigned power, const std::st
     // Σ sⱼ·Hⱼ = Σ_k cₖ·(τ^k − τ^(k+n)) with c the interpolation of s from the coset, over 2
     transform(reinterpret_cast<uint8_t*>(values.data()), n, true, true, control);
     for (size_t j = 0; j < n; j++) powers[j] = both[2 * j + 1];
+    if (continued && !complete) {
+      // Without the last power: less (ω₂ₙ^(2j+1)/2n)·τ^(2n−1).
+      const FixedBase<Fq> last(ptau.point<Fq>(2, 2 * n - 1), n);
+      const Fr root = Domain::rootOfUnity(power), minusHalf = -half;
+      std::vector<FixedBase<Fq>::Scratch> fixed(std::max(1u, control.threads));
+      constexpr size_t STEP = FixedBase<Fq>::BLOCK;
+      parallel(control, (n + STEP - 1) / STEP, [&](size_t task, size_t worker) {
+        const size_t from = task * STEP, count = std::min(n, from + STEP) - from, padded = (count + LANES - 1) / LANES * LANES;
+        const u64 exponent[1] = {from};
+        Fr factor = root.pow(exponent, 1) * Domain::rootOfUnity(power + 1) * minusHalf;
+        std::vector<SignedScalar> scalars(count);
+        for (size_t i = 0; i < count; i++, factor *= root) scalars[i] = toSigned(factor.fromMontgomery().l);
+        SecretVector<Affine<Fq>> terms(padded);
+        last.multiply(scalars.data(), count, terms.data(), fixed[worker]);
+        const Affine<Fq> nowhere = Affine<Fq>::infinity();
+        std::vector<PointRef> a(padded, refTo(&nowhere, 0)), b(padded, refTo(&nowhere, 0));
+        for (size_t i = 0; i < count; i++) {
+          a[i] = refTo(&powers[from + i], 0);
+          b[i] = refTo(&terms[i], 0);
+        }
+        addPairs(a.data(), b.data(), terms.data(), padded, fixed[worker].batch);
+        std::copy_n(terms.data(), count, powers.data() + from);
+      });
+    }
     const G1 ofGiven = sumOf(powers.data(), scalars.data(), n, control);
     const Fr factor = -Fr::fromInteger(2).inverse();
     // The last difference as it was used, without its missing power.

@@ -350,18 +350,17 @@ void sumColumns(const Columns& columns, const std::vector<ColumnTerm<F>>& terms,
 
 class BasisFile {
  public:
-  uint32_t power, ptauPower;
-  bool complete;
+  uint32_t power;
+  bool complete;  // τ^(2n−1) is in H
 
   explicit BasisFile(const std::string& path) : file_(path) {
     auto read = [&](uint64_t at, void* out, size_t size) { file_.read(at, out, size, CODE); };
     sections_ = readSections(file_.size(), BASIS_MAGIC, 1, CODE, read);
-    uint32_t header[3];
+    uint32_t header[2];
     if (section(1).size != sizeof header) PtauFile::fail("the basis has a damaged header");
     read(section(1).offset, header, sizeof header);
     power = header[0];
-    ptauPower = header[1];
-    complete = header[2] != 0;
+    complete = header[1] != 0;
     if (power < 1 || power > 27) PtauFile::fail("the basis has a damaged header");
     const uint64_t n = (uint64_t)1 << power;
     const uint64_t sizes[][2] = {{2, 128}, {3, 128}, {12, 64 * n}, {13, 128 * n}, {14, 64 * n}, {15, 64 * n}, {9, 64 * n}, {16, 64 * n}};

@@ -38,7 +38,7 @@ export {
   readR1cs,
   readR1csHeader,
 } from "./r1cs.js";
-export { type CircuitKey, developmentKey, type SetupOptions, setupDevelopment } from "./setup.js";
+export { type CircuitKey, developmentKey, openCircuitKey, type SetupOptions, setupDevelopment } from "./setup.js";
 export {
   ArtefactStore,
   type BuildOptions,

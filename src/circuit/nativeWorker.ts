@@ -34,7 +34,7 @@ export interface NativeTasks {
   setupDevelopment(request: { r1csPath: string; zkeyPath: string; stamp: Uint8Array }): void;
   newPtau(request: { power: number; path: string; prepared: boolean; stamp: Uint8Array }): void;
   checkPtau(request: { path: string; points: boolean }): { power: number; ceremonyPower: number; prepared: boolean };
-  makeBasis(request: { ptauPath: string; power: number; path: string }): void;
+  makeBasis(request: { ptauPath: string; power: number; cut: boolean; path: string }): void;
   newPhase2(request: { r1csPath: string; basisPath: string; zkeyPath: string; tail: Uint8Array }): Uint8Array;
   contribute(request: ContributionRequest & { entropy: Uint8Array }): Contribution;
   beacon(request: ContributionRequest & { beacon: Beacon; secret: bigint; g1s: G1Affine }): Contribution;
@@ -87,7 +87,7 @@ function tasks(core: NativeCore, options: NativeControl): Tasks {
     setupDevelopment: ({ r1csPath, zkeyPath, stamp }) => core.setupDevelopment(r1csPath, zkeyPath, stamp, options),
     newPtau: ({ power, path, prepared, stamp }) => core.newPtau(power, path, stamp, { ...options, prepared }),
     checkPtau: ({ path, points }) => core.checkPtau(path, { ...options, points }),
-    makeBasis: ({ ptauPath, power, path }) => core.makeBasis(ptauPath, power, path, options),
+    makeBasis: ({ ptauPath, power, cut, path }) => core.makeBasis(ptauPath, power, path, { ...options, cut }),
     newPhase2: ({ r1csPath, basisPath, zkeyPath, tail }) =>
       core.newPhase2(r1csPath, basisPath, zkeyPath, tail, options),
     contribute: ({ entropy, ...request }) => {

@@ -157,7 +157,8 @@ export interface ImportOptions extends LongWork {
 
 /**
  * Checks powers of tau and keeps what is needed of them: structure, every point, all powers of one τ, α and β (by
- * pairings over random linear combinations), and the BLAKE2b digest of the whole file.
+ * pairings over random linear combinations), and the BLAKE2b digest of the whole file. Of a prepared file, what keys of
+ * this size are made from is checked and kept as well.
  *
  * @throws PTAU_INVALID, KEY_FORGEABLE for powers without a contribution (τ, α or β is ±1), FILE_NOT_FOUND,
  * FILE_UNREADABLE, NATIVE_UNAVAILABLE, ABORTED
@@ -202,11 +203,13 @@ export async function importPtau(path: string, options: ImportOptions = {}): Pro
       if ((await ptauDigest(kept, power, { signal })) !== digest) {
         throw new AnchorError("PTAU_INVALID", `${path} changed while it was read`);
       }
-      await runNative("checkPtau", { path: kept, points: true }, { ...options, onProgress: part(0.4, 1) });
+      await runNative("checkPtau", { path: kept, points: true }, { ...options, onProgress: part(0.4, 0.7) });
       await writeFile(join(workshop, RECORD), `${JSON.stringify(record, null, 1)}\n`);
     },
     { signal, label: `2^${power}, ${publicCeremony ?? (development ? "development" : "source unknown")}` },
   );
+  // What is cut from a prepared file is not prepared: what its keys need is made now, from the whole.
+  if (header.prepared) await ptauBasis(path, power, { ...options, store, cut: true, onProgress: part(0.7, 1) });
   onProgress?.(1);
   return { path: join(directory, FILE), prepared: false, ...(await readRecord(directory)) };
 }
@@ -298,23 +301,28 @@ export async function newDevelopmentPtau(
 
 /**
  * What keys of 2^power rows are made from, in a file that the native core reads; made on first use and kept in the
- * store.
+ * store. From a file that is not prepared this takes most of a setup's time.
  *
+ * @param cut as from a file that ends at this power, such as an import keeps
  * @throws PTAU_INVALID, NATIVE_UNAVAILABLE, ABORTED
  */
 export async function ptauBasis(
   path: string,
   power: number,
-  { store = defaultStore(), ...work }: LongWork & { store?: ArtefactStore | undefined } = {},
+  {
+    store = defaultStore(),
+    cut = false,
+    ...work
+  }: LongWork & { store?: ArtefactStore | undefined; cut?: boolean } = {},
 ): Promise<string> {
   const { signal } = work;
   const digest = await ptauDigest(path, power, { signal });
-  const header = await readHeader(path);
+  const continues = !cut && (await readHeader(path)).power > power;
   const directory = await store.build(
     "ptau-basis",
-    `${FORMAT} basis/1 ${power} ${digest} ${header.power > power ? "continued" : "ends"}`,
+    `${FORMAT} basis/1 ${power} ${digest} ${continues ? "continues" : "ends"}`,
     async (workshop) => {
-      await runNative("makeBasis", { ptauPath: path, power, path: join(workshop, "basis.bin") }, work);
+      await runNative("makeBasis", { ptauPath: path, power, cut, path: join(workshop, "basis.bin") }, work);
     },
     { signal, label: `keys of 2^${power} rows` },
   );
@@ -433,7 +441,8 @@ async function digestOf(
       const { bytesRead } = await file.read(buffer, 0, buffer.length, done);
       if (bytesRead === 0) break;
       hash.update(buffer.subarray(0, bytesRead));
-      onProgress?.(Math.min(1, (done += bytesRead) / size));
+      done += bytesRead; // not within the call, which does nothing where nobody listens
+      onProgress?.(Math.min(1, done / size));
     }
     return toHex(hash.digest());
   } finally {

@@ -23,9 +23,10 @@ import {
 import { lintVerifyingKey } from "../verifier/lint.js";
 import type { CompiledCircuit } from "./compile.js";
 import { readArtefact } from "./entry.js";
+import { exportVerifyingKey } from "./keylint.js";
 import { type LongWork, runNative } from "./nativeTask.js";
 import { setupPortable } from "./portableSetup.js";
-import { describeR1cs, readR1cs } from "./r1cs.js";
+import { describeR1cs, domainPower, readR1cs } from "./r1cs.js";
 import { type ArtefactStore, defaultStore } from "./store.js";
 import { readZkeyHeader } from "./zkey.js";
 
@@ -76,6 +77,36 @@ export async function developmentKey(circuit: CompiledCircuit, options: SetupOpt
     zkeyPath: join(directory, "key.zkey"),
     verifyingKey,
     verifyingKeyJson,
+    keyDigest: keyDigest(verifyingKey),
+    circuitDigest: circuit.circuitDigest,
+    development: true,
+  };
+}
+
+/**
+ * A key from a file, such as a ceremony's final one, to prove with: linted, and of a circuit with the same numbers. That
+ * its rows are the circuit's shows when a proof is verified, or by `verifyPhase2`.
+ *
+ * @returns `development` is true: proving shows no ceremony, and needs none
+ * @throws INPUT_INVALID for a key of another circuit; KEY_MALFORMED, KEY_FORGEABLE, CONTRIBUTION_INVALID, ABORTED
+ */
+export async function openCircuitKey(
+  circuit: CompiledCircuit,
+  zkeyPath: string,
+  options: Pick<LongWork, "signal" | "onProgress"> = {},
+): Promise<CircuitKey> {
+  const verifyingKey = await exportVerifyingKey(zkeyPath, options);
+  const [{ wires, publics, domain }, r1cs] = [
+    await readZkeyHeader(zkeyPath),
+    await describeR1cs(circuit.r1csPath, options.signal),
+  ];
+  if (wires !== r1cs.wires || publics !== circuit.publicSignals || domain !== 2 ** domainPower(r1cs)) {
+    throw new AnchorError("INPUT_INVALID", `${zkeyPath} is a key of another circuit than ${circuit.name}`);
+  }
+  return {
+    zkeyPath,
+    verifyingKey,
+    verifyingKeyJson: verifyingKeyToJson(verifyingKey),
     keyDigest: keyDigest(verifyingKey),
     circuitDigest: circuit.circuitDigest,
     development: true,

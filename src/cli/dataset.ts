@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { isAbsolute, join, relative, resolve, sep } from "node:path";
 import { compileCircuit } from "../circuit/compile.js";
-import { developmentKey } from "../circuit/setup.js";
 import {
   type CommittedDataset,
   chunkWitness,
@@ -28,7 +27,7 @@ import { ProverPool } from "../prover/pool.js";
 import { proofToJson } from "../verifier/groth16.js";
 import { verifyStatement } from "../verifier/statement.js";
 import { type Command, integer, optional, pretty, readBytes, readJson, writeWhole } from "./command.js";
-import { hexOption, readTask, TASK_HELP, TASK_OPTIONS } from "./task.js";
+import { hexOption, KEY_HELP, KEY_OPTIONS, keyOf, readTask, TASK_HELP, TASK_OPTIONS } from "./task.js";
 import { seconds, type Terminal } from "./terminal.js";
 
 const FORMAT = "anchorproof/dataset@1";
@@ -84,18 +83,20 @@ export const datasetProveCommand: Command = {
   --chunk N      which chunk [0]
   --metadata-digest 0x…  what the statement says describes the dataset: the digest of a POV submission [zero]
   --out DIR      where to write [DIR/proof-N]
+${KEY_HELP}
 ${TASK_HELP}
-Writes proof.json, public.json and verification_key.json (snarkjs' formats) and statement.json. The key is a development
-key of this machine, made on first use.
+Writes proof.json, public.json and verification_key.json (snarkjs' formats) and statement.json.
 `,
   options: {
     chunk: { type: "string" },
     "metadata-digest": { type: "string" },
     out: { type: "string" },
+    ...KEY_OPTIONS,
     ...TASK_OPTIONS,
   },
   positionals: ["DIR"],
-  async run({ values, positionals, terminal, signal }) {
+  async run(context) {
+    const { values, positionals, terminal, signal } = context;
     const directory = positionals[0] ?? "out/dataset";
     const dataset = await readDataset(directory, terminal, signal);
     const { commitment } = dataset;
@@ -105,10 +106,7 @@ key of this machine, made on first use.
 
     terminal.busy("compiling the circuit");
     const circuit = await compileCircuit(datasetChunkCircuit(commitment.depth), { signal });
-    const key = await developmentKey(circuit, {
-      signal,
-      onProgress: (done) => terminal.progress("making the key", done),
-    });
+    const { key, label } = await keyOf(circuit, context);
     const { domain, task } = readTask(values, key.keyDigest);
     const metadataDigest = hexOption(values, "metadata-digest", 32, `0x${"00".repeat(32)}`);
     const statement: DatasetStatement = {
@@ -126,17 +124,15 @@ key of this machine, made on first use.
     const pool = new ProverPool({ concurrency: 1 });
     try {
       terminal.busy("proving");
-      const context = contextSignal(domain, CIRCUIT_TYPES.datasetChunk, task);
-      const { proof, timings } = await pool.prove(circuit, key, { ...witness, context }, { signal });
+      const bound = contextSignal(domain, CIRCUIT_TYPES.datasetChunk, task);
+      const { proof, timings } = await pool.prove(circuit, key, { ...witness, context: bound }, { signal });
       const { publicSignals } = verifyStatement(domain, "DatasetStatement", statement, key.verifyingKey, proof);
       await writeWhole(join(out, "proof.json"), pretty(proofToJson(proof)));
       await writeWhole(join(out, "public.json"), pretty(publicSignals));
       await writeWhole(join(out, "verification_key.json"), pretty(key.verifyingKeyJson));
       await writeWhole(join(out, "statement.json"), pretty(statementToJson("DatasetStatement", statement)));
       terminal.line(`chunk ${index} of ${commitment.totals.chunks} under ${statement.asset.commitment}`);
-      terminal.line(
-        `proof in ${seconds(timings.witnessMs + timings.proveMs)} (${circuit.rows} rows), key ${key.keyDigest} (development)`,
-      );
+      terminal.line(`proof in ${seconds(timings.witnessMs + timings.proveMs)} (${circuit.rows} rows), key ${label}`);
       terminal.line(`written to ${out}`);
     } finally {
       await pool.close();
@@ -194,7 +190,7 @@ function splitLines(data: Uint8Array): Uint8Array[] {
   return lines;
 }
 
-type PublishedCommitment = Omit<DatasetCommitment, "sha256">;
+export type PublishedCommitment = Omit<DatasetCommitment, "sha256">;
 
 function commitmentToJson({ root, depth, totals, blinded }: PublishedCommitment): Record<string, unknown> {
   return {
@@ -270,9 +266,14 @@ function commitmentFromJson(json: unknown, path: string): PublishedCommitment {
 }
 
 /** Reads what `dataset commit` wrote. Data that was changed since is refused. */
-async function readDataset(directory: string, terminal: Terminal, signal: AbortSignal): Promise<CommittedDataset> {
+/** What `dataset commit` published. */
+export async function readCommitment(directory: string): Promise<PublishedCommitment> {
   const path = join(directory, "commitment.json");
-  const commitment = commitmentFromJson(await readJson(path), path);
+  return commitmentFromJson(await readJson(path), path);
+}
+
+async function readDataset(directory: string, terminal: Terminal, signal: AbortSignal): Promise<CommittedDataset> {
+  const commitment = await readCommitment(directory);
   let seed: Uint8Array | undefined;
   if (commitment.blinded) {
     const text = new TextDecoder().decode(await readBytes(join(directory, "seed.hex"))).trim();

@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import { compileCircuit } from "../circuit/compile.js";
 import { exportVerifyingKey } from "../circuit/keylint.js";
-import { developmentKey } from "../circuit/setup.js";
 import { AnchorError } from "../errors.js";
 import { toHex } from "../field/bytes.js";
 import { bigIntToBytes, randomScalar } from "../field/scalar.js";
@@ -15,7 +14,7 @@ import { keyDigest, parseVerifyingKey, proofToJson } from "../verifier/groth16.j
 import { lintVerifyingKey } from "../verifier/lint.js";
 import { verifyStatement } from "../verifier/statement.js";
 import { type Command, optional, pretty, readBytes, readJson, required, writeWhole } from "./command.js";
-import { readTask, TASK_HELP, TASK_OPTIONS } from "./task.js";
+import { KEY_HELP, KEY_OPTIONS, keyOf, readTask, TASK_HELP, TASK_OPTIONS } from "./task.js";
 import { seconds } from "./terminal.js";
 
 export const proveInferenceCommand: Command = {
@@ -25,13 +24,21 @@ export const proveInferenceCommand: Command = {
   --model DIR    what \`model import\` wrote
   --input FILE   JSON {"features": [0, …]}: integers from 0 to 127, and "salt": "0x…" to use a given one
   --out DIR      where to write [out/inference]
+${KEY_HELP}
 ${TASK_HELP}
 Writes proof.json, public.json and verification_key.json (snarkjs' formats), statement.json, and opening.json (features
-and salt: private). The key is a development key of this machine, made on first use.
+and salt: private).
 `,
-  options: { model: { type: "string" }, input: { type: "string" }, out: { type: "string" }, ...TASK_OPTIONS },
+  options: {
+    model: { type: "string" },
+    input: { type: "string" },
+    out: { type: "string" },
+    ...KEY_OPTIONS,
+    ...TASK_OPTIONS,
+  },
   positionals: [],
-  async run({ values, terminal, signal }) {
+  async run(context) {
+    const { values, terminal, signal } = context;
     const { graph, circuit: emitted, descriptor } = await readModelDirectory(required(values, "model"));
     const { features, salt } = readInput(await readJson(required(values, "input")));
     const out = optional(values, "out") ?? join("out", "inference");
@@ -39,10 +46,7 @@ and salt: private). The key is a development key of this machine, made on first 
 
     terminal.busy("compiling the circuit");
     const circuit = await compileCircuit({ name: "inference", source: emitted.source }, { signal });
-    const key = await developmentKey(circuit, {
-      signal,
-      onProgress: (done) => terminal.progress("making the key", done),
-    });
+    const { key, label } = await keyOf(circuit, context);
     const { domain, task } = readTask(values, key.keyDigest);
     const statement: InferenceStatement = {
       task,
@@ -53,8 +57,8 @@ and salt: private). The key is a development key of this machine, made on first 
     const pool = new ProverPool({ concurrency: 1 });
     try {
       terminal.busy("proving");
-      const context = contextSignal(domain, CIRCUIT_TYPES.inference, task);
-      const result = await pool.prove(circuit, key, inferenceWitnessInput(graph, features, salt, context), { signal });
+      const bound = contextSignal(domain, CIRCUIT_TYPES.inference, task);
+      const result = await pool.prove(circuit, key, inferenceWitnessInput(graph, features, salt, bound), { signal });
       const { publicSignals } = verifyStatement(
         domain,
         "InferenceStatement",
@@ -67,7 +71,7 @@ and salt: private). The key is a development key of this machine, made on first 
       const opening = { features, salt: toHex(bigIntToBytes(salt, 32)) };
       await writeWhole(join(out, "opening.json"), pretty(opening), 0o600);
       terminal.line(`output ${classIndex} by model ${descriptor.modelDigest}`);
-      terminal.line(`proof in ${proofTime(result)} (${circuit.rows} rows), key ${key.keyDigest} (development)`);
+      terminal.line(`proof in ${proofTime(result)} (${circuit.rows} rows), key ${label}`);
       terminal.line(`written to ${out}`);
     } finally {
       await pool.close();

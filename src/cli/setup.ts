@@ -7,12 +7,14 @@ import { applyBeacon, contribute, newPhase2Key, verifyPhase2 } from "../circuit/
 import { type ImportedPtau, importPtau, listPtau, newDevelopmentPtau } from "../circuit/ptau.js";
 import { describeR1cs, domainPower } from "../circuit/r1cs.js";
 import { setupDevelopment } from "../circuit/setup.js";
+import { datasetChunkCircuit } from "../dataset/index.js";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { fromHex, toHex } from "../field/bytes.js";
 import { ensureDirectory } from "../files.js";
 import { readModelDirectory } from "../model/directory.js";
 import { keyDigest } from "../verifier/groth16.js";
 import { type Command, integer, optional, pretty, readBytes, required, type Values, writeWhole } from "./command.js";
+import { readCommitment } from "./dataset.js";
 import { seconds, type Terminal } from "./terminal.js";
 
 export const ptauImportCommand: Command = {
@@ -237,13 +239,14 @@ who contributed to the powers of tau. Without a ceremony's manifest the key stay
 
 export const circuitExportCommand: Command = {
   name: "setup circuit",
-  summary: "compile a model's or any other circuit to the files that a setup and a prover need",
+  summary: "compile a circuit to the files that a setup and a prover need",
   help: `
   FILE.circom        a Circom 2.2.3 program that includes nothing but anchorproof's own circuits
   --model DIR        instead: what \`model import\` wrote
+  --dataset DIR      instead: what \`dataset commit\` wrote; all datasets of its height share a circuit
   --out DIR          where to write circuit.r1cs, circuit.wasm and circuit.sym [out/circuit]
 `,
-  options: { model: { type: "string" }, out: { type: "string" } },
+  options: { model: { type: "string" }, dataset: { type: "string" }, out: { type: "string" } },
   positionals: ["FILE.circom"],
   async run({ values, positionals, terminal, signal }) {
     const circuit = await compile(values, positionals, terminal, signal);
@@ -268,14 +271,15 @@ async function compile(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<CompiledCircuit> {
-  const model = optional(values, "model");
-  if ((model === undefined) === (positionals[0] === undefined)) {
-    throw new AnchorError("USAGE", "name either a .circom file or --model DIR");
+  const [model, dataset, file] = [optional(values, "model"), optional(values, "dataset"), positionals[0]];
+  if ([model, dataset, file].filter((given) => given !== undefined).length !== 1) {
+    throw new AnchorError("USAGE", "name one: a .circom file, --model DIR or --dataset DIR");
   }
-  const source =
-    model === undefined
-      ? { name: basename(positionals[0]!), source: new TextDecoder().decode(await readBytes(positionals[0]!)) }
-      : { name: "inference", source: (await readModelDirectory(model)).circuit.source };
+  const source = file
+    ? { name: basename(file), source: new TextDecoder().decode(await readBytes(file)) }
+    : model
+      ? { name: "inference", source: (await readModelDirectory(model)).circuit.source }
+      : datasetChunkCircuit((await readCommitment(dataset!)).depth);
   terminal.busy("compiling the circuit");
   return compileCircuit(source, { signal });
 }

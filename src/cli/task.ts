@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
+import type { CompiledCircuit } from "../circuit/compile.js";
+import { type CircuitKey, developmentKey, openCircuitKey } from "../circuit/setup.js";
 import { AnchorError } from "../errors.js";
 import { assertHex, type Hex, toHex } from "../field/bytes.js";
 import type { Domain } from "../protocol/eip712.js";
 import type { Task } from "../protocol/statements.js";
-import { optional, type Values } from "./command.js";
+import { type Context, optional, type Values } from "./command.js";
 
 /** Options that say what a proof is bound to. */
 export const TASK_OPTIONS = {
@@ -26,6 +28,26 @@ What the proof is bound to (a proof for one task proves nothing for another):
   --nonce N          [random]
   --deadline N       Unix seconds [an hour from now]
 `;
+
+export const KEY_OPTIONS = { zkey: { type: "string" } } as const;
+
+export const KEY_HELP = `  --zkey FILE    prove with this key, such as a ceremony's [a development key of this machine, made on first use]`;
+
+/** The key to prove with, and how messages call it. */
+export async function keyOf(
+  circuit: CompiledCircuit,
+  { values, terminal, signal }: Context,
+): Promise<{ key: CircuitKey; label: string }> {
+  const path = optional(values, "zkey");
+  if (path === undefined) {
+    const onProgress = (done: number) => terminal.progress("making the key", done);
+    const key = await developmentKey(circuit, { signal, onProgress });
+    return { key, label: `${key.keyDigest} (development)` };
+  }
+  const onProgress = (done: number) => terminal.progress("checking the key", done);
+  const key = await openCircuitKey(circuit, path, { signal, onProgress });
+  return { key, label: `${key.keyDigest} (from ${path})` };
+}
 
 const ZERO_ADDRESS: Hex = `0x${"00".repeat(20)}`;
 

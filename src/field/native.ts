@@ -144,8 +144,18 @@ export interface NativeCore {
     ptau: string,
     options?: NativeControl & { points?: boolean; engine?: NativeEngine },
   ): { power: number; ceremonyPower: number; prepared: boolean };
-  /** What keys of up to 2^power rows are made from. @throws PTAU_INVALID, ABORTED */
-  makeBasis(ptau: string, power: number, basis: string, options?: NativeControl & { engine?: NativeEngine }): void;
+  /**
+   * What keys of 2^power rows are made from.
+   *
+   * @param options.cut as from a file that ends at this power
+   * @throws PTAU_INVALID, ABORTED
+   */
+  makeBasis(
+    ptau: string,
+    power: number,
+    basis: string,
+    options?: NativeControl & { cut?: boolean; engine?: NativeEngine },
+  ): void;
   /**
    * The initial key of a circuit; forgeable until somebody contributes.
    *
