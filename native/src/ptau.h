@@ -38,44 +38,26 @@ bool samePoint(const Point<F>& a, const Point<F>& b) {
   return (a + b.negated()).isInfinity();
 }
 
-// Lines of a pairing's second argument; throws the code unless it is a point of G2 other than infinity.
-inline std::unique_ptr<Lines<Fq2>> pairingLines(const G2& q, Code code, const char* what) {
-  Fq2 x, y;
-  auto lines = std::make_unique<Lines<Fq2>>();
-  bool finite = q.toCoordinates(x, y);
-  if (finite) ateLinesOf(x, y, *lines);
-  if (!finite || !inG2(*lines)) throw Failure(code, std::string(what) + " is not a point of G2");
-  return lines;
-}
-
-inline bool pairingMembers(const G2& q) {
-  Fq2 x, y;
-  auto lines = std::make_unique<Lines<Fq2>>();
-  if (!q.toCoordinates(x, y)) return false;
-  ateLinesOf(x, y, *lines);
-  return inG2(*lines);
-}
-
-// e(a, b) = e(c, d). b and d must be points of G2 other than infinity, or the answer is no.
-inline bool pairingsAgree(const G1& a, const G2& b, const G1& c, const G2& d) {
-  const G1 first[2] = {a, c.negated()};
-  const G2 second[2] = {b, d};
-  std::unique_ptr<Lines<Fq2>> lines[2];
-  MillerPoint<Fq2> pairs[2];
-  size_t n = 0;
-  for (int i = 0; i < 2; i++) {
+// e(a₁, b₁)·…·e(aₙ, bₙ) = 1. Every b must be a point of G2 other than infinity, or the answer is no.
+inline bool pairingsCancel(const std::vector<std::pair<G1, G2>>& terms) {
+  std::vector<std::unique_ptr<Lines<Fq2>>> lines;
+  std::vector<MillerPoint<Fq2>> pairs;
+  for (const auto& [a, b] : terms) {
     Fq2 qx, qy;
-    if (!second[i].toCoordinates(qx, qy)) return false;
-    lines[i] = std::make_unique<Lines<Fq2>>();
-    ateLinesOf(qx, qy, *lines[i]);
-    if (!inG2(*lines[i])) return false;
+    if (!b.toCoordinates(qx, qy)) return false;
+    lines.push_back(std::make_unique<Lines<Fq2>>());
+    ateLinesOf(qx, qy, *lines.back());
+    if (!inG2(*lines.back())) return false;
     Fq x, y;
-    if (!first[i].toCoordinates(x, y)) continue;  // e(0, ·) = 1
-    pairs[n++] = {x, y, Fq::one(), lines[i].get()};
+    if (!a.toCoordinates(x, y)) continue;  // e(0, ·) = 1
+    pairs.push_back({x, y, Fq::one(), lines.back().get()});
   }
-  if (n == 0) return true;
-  return finalExponentiation(millerLoop<Fq2>(pairs, n, nullptr, 0)) == finalExponentiation(Gt::one());
+  if (pairs.empty()) return true;
+  return finalExponentiation(millerLoop<Fq2>(pairs.data(), pairs.size(), nullptr, 0)) == finalExponentiation(Gt::one());
 }
+
+// e(a, b) = e(c, d), as above.
+inline bool pairingsAgree(const G1& a, const G2& b, const G1& c, const G2& d) { return pairingsCancel({{a, b}, {c.negated(), d}}); }
 
 template <class F>
 Point<F> sumOf(const Affine<F>* points, const SignedScalar* scalars, size_t n, const Control& control) {
@@ -308,7 +290,8 @@ void inverseTransform(Affine<F>* points, unsigned log, bool scaled, const Contro
 //   16: (τ^(i+n) − τ^i)·G1, which snarkjs hashes into a circuit's name
 constexpr const char* BASIS_MAGIC = "anpb";
 
-// cut: as from a file that ends at this power.
+// cut: as from a file that ends at this power. From one that does, H is without its last power, also where a Lagrange form
+// that was cut with the file has it.
 inline void makeBasis(const std::string& ptauPath, unsigned power, bool cut, const std::string& out, const Control& control) {
   const PtauFile ptau(ptauPath);
   if (power < 1 || power > ptau.power || power > 27) {
@@ -316,6 +299,10 @@ inline void makeBasis(const std::string& ptauPath, unsigned power, bool cut, con
   }
   const size_t n = (size_t)1 << power;
   const bool continued = power < ptau.power, complete = continued && !cut;  // τ^(2n−1) is there, and is to be used
+  // The digest that a basis is kept under ends before it.
+  if (complete && !pairingsAgree(ptau.point<Fq>(2, 2 * n - 1), generator<Fq2>(), ptau.point<Fq>(2, n), ptau.point<Fq2>(3, n - 1))) {
+    PtauFile::fail("tauG1 are not powers of one tau");
+  }
   OutputFile file(out, BASIS_MAGIC, 1, 9);
   const uint32_t header[2] = {power, complete};
   file.section(1, header, sizeof header);
@@ -418,9 +405,22 @@ inline void makeBasis(const std::string& ptauPath, unsigned power, bool cut, con
     // Σ sⱼ·Hⱼ = Σ_k cₖ·(τ^k − τ^(k+n)) with c the interpolation of s from the coset, over 2
     transform(reinterpret_cast<uint8_t*>(values.data()), n, true, true, control);
     for (size_t j = 0; j < n; j++) powers[j] = both[2 * j + 1];
-    if (continued && !complete) {
-      // Without the last power: less (ω₂ₙ^(2j+1)/2n)·τ^(2n−1).
-      const FixedBase<Fq> last(ptau.point<Fq>(2, 2 * n - 1), n);
+    // τ^(2n−1) is in them where the file goes on, and also where it was cut: snarkjs cuts the Lagrange forms as they are.
+    // Then it is τ^(n−1) less what no proof uses, Σ 2·ω₂ₙ^((2j+1)(n−1))·Hⱼ.
+    G1 past = G1::infinity();
+    if (continued) {
+      past = ptau.point<Fq>(2, 2 * n - 1);
+    } else {
+      std::vector<Fr> weights(n, Fr::zero());
+      weights[n - 1].l[0] = 2;
+      transform(reinterpret_cast<uint8_t*>(weights.data()), n, false, true, control);
+      std::vector<SignedScalar> w(n);
+      for (size_t j = 0; j < n; j++) w[j] = toSigned(weights[j].l);
+      past = ptau.point<Fq>(2, n - 1) + sumOf(powers.data(), w.data(), n, control).negated();
+    }
+    if (!complete && !past.isInfinity()) {
+      // Without it: less (ω₂ₙ^(2j+1)/2n)·τ^(2n−1).
+      const FixedBase<Fq> last(past, n);
       const Fr root = Domain::rootOfUnity(power), minusHalf = -half;
       std::vector<FixedBase<Fq>::Scratch> fixed(std::max(1u, control.threads));
       constexpr size_t STEP = FixedBase<Fq>::BLOCK;

@@ -734,10 +734,10 @@ inline void verifyPhase2(const std::string& r1csPath, const std::string& ptauPat
     }
   }
   {
-    // Σ sₖ·(τ^k − τ^(k+n)) = δ·Σ hⱼ·Hⱼ with h the values of 2s on the coset. The last power may be missing in the file that
-    // a key was made from, and no proof uses it: sₙ₋₁ = 0.
-    std::vector<SignedScalar> s = draw(n);
-    s[n - 1] = {{0, 0, 0, 0}};
+    // Σ sₖ·(τ^k − τ^(k+n)) = δ·Σ hⱼ·Hⱼ with h the values of 2s on the coset. In place of τ^(2n−1), which no proof uses, may
+    // stand nothing: the file that a key was made from may end before it. Any other point there was slipped in, so that an
+    // honest contributor would divide it by δ: of IC and signals of one's choice, that is what forging takes.
+    const std::vector<SignedScalar> s = draw(n);
     std::vector<Fr> values(n);
     for (size_t k = 0; k < n; k++) {
       Fr value;
@@ -758,7 +758,14 @@ inline void verifyPhase2(const std::string& r1csPath, const std::string& ptauPat
       high += sumOf(points.data(), s.data() + from, count, control);
       progress.add((double)count);
     }
-    if (!pairingsAgree(left, key.delta2, low + high.negated(), generator<Fq2>())) wrongKey("H is not that of the powers of tau and delta");
+    const G1 right = low + high.negated();
+    if (!pairingsAgree(left, key.delta2, right, generator<Fq2>())) {
+      // τ^(2n−1) = τ^n·τ^(n−1), which is no power of G1 in a file of this size
+      const G1 next = ptau.point<Fq>(2, n).times({s[n - 1].w[0], s[n - 1].w[1], 0, 0});
+      if (!pairingsCancel({{left, key.delta2}, {right.negated(), generator<Fq2>()}, {next, ptau.point<Fq2>(3, n - 1)}})) {
+        wrongKey("H is not that of the powers of tau and delta");
+      }
+    }
   }
 }
 

@@ -130,14 +130,16 @@ class OutputFile {
     memcpy(head, magic, 4);
     memcpy(head + 4, &version, 4);
     memcpy(head + 8, &sections, 4);
-    write(0, head, sizeof head);
+    try {
+      write(0, head, sizeof head);
+    } catch (...) {
+      discard();
+      throw;
+    }
     end_ = sizeof head;
   }
   OutputFile(const OutputFile&) = delete;
-  ~OutputFile() {
-    ::close(fd_);
-    if (!finished_) ::unlink(path_.c_str());
-  }
+  ~OutputFile() { discard(); }
 
   // Begins the next section; its content then belongs at the offset that is returned.
   uint64_t section(uint32_t type, uint64_t size) {
@@ -175,6 +177,11 @@ class OutputFile {
   int fd_;
   uint64_t end_ = 0;
   bool finished_ = false;
+
+  void discard() {
+    ::close(fd_);
+    if (!finished_) ::unlink(path_.c_str());
+  }
 };
 
 }  // namespace anchorproof

@@ -4,6 +4,7 @@
  * @module
  */
 import { availableParallelism } from "node:os";
+import type { Worker } from "node:worker_threads";
 import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
 import { nativeCore, nativeStatus } from "../field/native.js";
 import { startWorker } from "../workers.js";
@@ -38,7 +39,7 @@ export async function runNative<T extends keyof NativeTasks>(
   }
   const control = new Int32Array(new SharedArrayBuffer(8));
   const workerData: NativeRequest = { task, request, threads, control };
-  const worker = startWorker("circuit/nativeWorker", { workerData });
+  const worker = start(workerData);
   let last = -1;
   const report = (thousandths: number) => {
     if (thousandths > last) onProgress?.((last = thousandths) / 1000);
@@ -67,5 +68,15 @@ export async function runNative<T extends keyof NativeTasks>(
     clearTimeout(killer);
     signal?.removeEventListener("abort", stop);
     await worker.terminate();
+  }
+}
+
+/** @throws INPUT_INVALID for a request that cannot cross to a thread: a path that is a function, say */
+function start(workerData: NativeRequest): Worker {
+  try {
+    return startWorker("circuit/nativeWorker", { workerData });
+  } catch (error) {
+    if (!(error instanceof DOMException)) throw error;
+    throw new AnchorError("INPUT_INVALID", "a value has the wrong type", { cause: error });
   }
 }

@@ -12,8 +12,8 @@ import type { VerifyingKey } from "../verifier/groth16.js";
 import { lintVerifyingKey } from "../verifier/lint.js";
 import { littleEndian } from "./binfile.js";
 import { type LongWork, runNative } from "./nativeTask.js";
-import { bytesAfterPowers, MAX_CIRCUIT_POWER, ptauBasis } from "./ptau.js";
-import { describeR1cs, domainPower } from "./r1cs.js";
+import { bytesAfterPowers, ptauBasis } from "./ptau.js";
+import { describeForSetup, describeR1cs } from "./r1cs.js";
 import type { ArtefactStore } from "./store.js";
 import {
   type Beacon,
@@ -21,6 +21,7 @@ import {
   type Contribution,
   type ContributionFault,
   contributionInvalid,
+  isName,
   type Transcript,
   verifyTranscript,
 } from "./transcript.js";
@@ -39,7 +40,8 @@ const HASHED_TOO_FAR = 15;
  *
  * @param zkeyPath must not exist
  * @returns snarkjs' hash of the circuit, 64 bytes
- * @throws CIRCUIT_MALFORMED, PTAU_INVALID, FILE_NOT_FOUND, FILE_UNREADABLE, NATIVE_UNAVAILABLE, ABORTED
+ * @throws CIRCUIT_MALFORMED, INPUT_TOO_LARGE for too many rows or public signals, PTAU_INVALID, FILE_NOT_FOUND,
+ * FILE_UNREADABLE, NATIVE_UNAVAILABLE, ABORTED
  */
 export async function newPhase2Key({
   r1csPath,
@@ -54,9 +56,7 @@ export async function newPhase2Key({
   zkeyPath: string;
   store?: ArtefactStore | undefined;
 } & LongWork): Promise<{ circuitHash: Hex }> {
-  const power = domainPower(await describeR1cs(r1csPath, work.signal));
-  if (power > MAX_CIRCUIT_POWER)
-    throw new AnchorError("INPUT_TOO_LARGE", `the circuit has more than 2^${MAX_CIRCUIT_POWER} rows`);
+  const { power } = await describeForSetup(r1csPath, work.signal);
   const basisPath = await ptauBasis(ptauPath, power, {
     ...work,
     store,
@@ -77,8 +77,8 @@ export async function newPhase2Key({
  *
  * @param options.to   must not exist
  * @param options.name up to 64 characters, for people; nothing binds it
- * @throws KEY_MALFORMED, CONTRIBUTION_INVALID for a record at `from` that cannot be read, KEY_DEVELOPMENT for a key with
- * somebody's trapdoor in it, FILE_NOT_FOUND, FILE_UNREADABLE, NATIVE_UNAVAILABLE, ABORTED
+ * @throws INPUT_INVALID, KEY_MALFORMED, CONTRIBUTION_INVALID for a record at `from` that cannot be read, KEY_DEVELOPMENT
+ * for a key with somebody's trapdoor in it, FILE_NOT_FOUND, FILE_UNREADABLE, NATIVE_UNAVAILABLE, ABORTED
  */
 export async function contribute({
   from,
@@ -92,9 +92,17 @@ export async function contribute({
   name?: string | undefined;
   entropy?: string | Uint8Array | undefined;
 } & LongWork): Promise<Contribution> {
+  checkName(name);
+  if (typeof entropy !== "string" && !(entropy instanceof Uint8Array)) {
+    throw new AnchorError("INPUT_INVALID", "entropy must be a text or bytes");
+  }
   const { transcript, delta1 } = await readUnfinished(from);
   const bytes = typeof entropy === "string" ? utf8(entropy) : Uint8Array.from(entropy);
-  return runNative("contribute", { from, to, transcript, delta1, name, entropy: bytes }, work);
+  try {
+    return await runNative("contribute", { from, to, transcript, delta1, name, entropy: bytes }, work);
+  } finally {
+    bytes.fill(0);
+  }
 }
 
 /**
@@ -102,7 +110,7 @@ export async function contribute({
  *
  * @param options.hash from 1 to 255 bytes
  * @param options.iterationsExp SHA-256 is iterated 2^this times; from 10 to 63
- * @throws as {@link contribute}; INPUT_INVALID, INPUT_TOO_LARGE
+ * @throws as {@link contribute}; INPUT_TOO_LARGE
  */
 export async function applyBeacon({
   from,
@@ -113,6 +121,7 @@ export async function applyBeacon({
   onProgress,
   ...work
 }: { from: string; to: string; name?: string | undefined } & Beacon & LongWork): Promise<Contribution> {
+  checkName(name);
   const { transcript, delta1 } = await readUnfinished(from);
   const { secret, g1s } = await beaconKey(hash, iterationsExp, {
     signal: work.signal,
@@ -162,10 +171,9 @@ export async function verifyContribution({
  * Checks a key completely: every section against rows and powers of tau (A, B, C, H and IC by random linear combinations,
  * an error passing with probability 2⁻¹²⁸; a component of a point of B outside its group with 1/10069, which would spoil
  * proofs and not their soundness), and every contribution. It checks neither the powers, see `importPtau`, nor the record's
- * circuit hash, which is what snarkjs' {@link newPhase2Key} gives, nor that the key has any contribution: see
- * `lintVerifyingKey`, which refuses one without.
+ * circuit hash, which is what {@link newPhase2Key} gives.
  *
- * @throws KEY_MALFORMED, KEY_FORGEABLE, CONTRIBUTION_INVALID, CIRCUIT_MALFORMED, PTAU_INVALID, FILE_NOT_FOUND,
+ * @throws KEY_MALFORMED, KEY_FORGEABLE for a key that nobody contributed to, or beacons alone; CONTRIBUTION_INVALID, CIRCUIT_MALFORMED, PTAU_INVALID, FILE_NOT_FOUND,
  * FILE_UNREADABLE, NATIVE_UNAVAILABLE, ABORTED
  */
 export async function verifyPhase2({
@@ -182,13 +190,19 @@ export async function verifyPhase2({
   const header = await readZkeyHeader(zkeyPath);
   await verifyRecord(header, work);
   lintVerifyingKey(header.verifyingKey);
+  requireContributor(header.transcript);
   await runNative("verifyPhase2", { r1csPath, ptauPath, zkeyPath }, work);
   return { verifyingKey: header.verifyingKey, transcript: header.transcript, circuitDigest };
 }
 
 /**
  * Checks a verifying key and the record of its contributions without the proving key, which may be gigabytes: α, β and IC
- * against rows and powers of tau, δ against the record. That is all that soundness rests on.
+ * against rows and powers of tau, δ against the record.
+ *
+ * What it cannot show: what contributors were given. Whoever is handed a key with a point of another's choice among C or H
+ * divides it by δ, and with IC there, that is all that forging takes; the proving key afterwards would show it. So soundness
+ * rests on one contributor who forgot their secret *and* checked the proving key that they made, by {@link verifyPhase2},
+ * before they handed it on.
  *
  * @throws as {@link verifyPhase2}
  */
@@ -205,6 +219,7 @@ export async function verifyPhase2VerifyingKey({
   lintVerifyingKey(verifyingKey);
   const { delta } = await verifyTranscript(transcript, { signal: work.signal });
   checkDelta(delta, verifyingKey);
+  requireContributor(transcript);
   const { alpha, beta, gamma, delta: delta2, ic } = verifyingKey;
   const bytes = concat(...[alpha, beta, gamma, delta2, ...ic].flat(2).map(littleEndian));
   await runNative("verifyPhase2", { r1csPath, ptauPath, verifyingKey: bytes }, work);
@@ -221,6 +236,22 @@ async function readUnfinished(path: string): Promise<ZkeyHeader> {
     );
   }
   return header;
+}
+
+function checkName(name: unknown): void {
+  if (name !== undefined && !isName(name)) {
+    throw new AnchorError("INPUT_INVALID", "a contribution's name must be a text of 1 to 64 characters");
+  }
+}
+
+/** A beacon's secret is public: where all are beacons, everybody knows δ. */
+function requireContributor({ contributions }: Transcript): void {
+  if (contributions.every(({ kind }) => kind === "beacon")) {
+    throw new AnchorError(
+      "KEY_FORGEABLE",
+      "this key lets anyone forge proofs: nobody contributed to it but beacons, whose secrets are public",
+    );
+  }
 }
 
 /** The record holds, and ends with the key's δ. */

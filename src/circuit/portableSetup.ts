@@ -73,16 +73,17 @@ export async function setupPortable(
     delta1,
     delta2,
   );
+  // In the order of snarkjs' initial keys.
   const sections: [number, Uint8Array][] = [
     [1, uint32(1)],
     [2, header],
-    [3, g1("ic")],
     [4, coefficients(r1cs, publics)],
+    [3, g1("ic")],
+    [9, g1("h")],
+    [8, g1("c")],
     [5, g1("a")],
     [6, g1("b")],
     [7, g2.subarray(3 * 128)],
-    [8, g1("c")],
-    [9, g1("h")],
     [10, concat(new Uint8Array(64), uint32(0))],
     [STAMP_SECTION, stamp],
   ];

@@ -10,18 +10,17 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { type FileHandle, open, readFile, writeFile } from "node:fs/promises";
+import { type FileHandle, open, readFile, realpath, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { AnchorError, isAnchorError, throwIfAborted, toAnchorError } from "../errors.js";
+import { AnchorError, isAnchorError, toAnchorError } from "../errors.js";
 import { type Hex, toHex, utf8 } from "../field/bytes.js";
 import { Q } from "../field/scalar.js";
 import { Container, integer, littleEndian, uint32 } from "./binfile.js";
 import { type LongWork, runNative } from "./nativeTask.js";
+import { MAX_CIRCUIT_POWER } from "./r1cs.js";
 import { type ArtefactStore, defaultStore } from "./store.js";
 import { STAMP_SECTION } from "./zkey.js";
 
-/** Circuits of up to 2^27 rows: beyond, snarkjs' keys take another form. */
-export const MAX_CIRCUIT_POWER = 27;
 const MAX_POWER = 28;
 const KIND = "ptau";
 const FILE = "powers.ptau";
@@ -166,6 +165,7 @@ export interface ImportOptions extends LongWork {
 export async function importPtau(path: string, options: ImportOptions = {}): Promise<ImportedPtau> {
   const { signal, onProgress, store = defaultStore() } = options;
   const part = (from: number, to: number) => (done: number) => onProgress?.(from + (to - from) * done);
+  const wanted = options.blake2b === undefined ? undefined : blake2bOf(options.blake2b);
   const header = await readHeader(path);
   const power = options.power ?? Math.min(header.power, MAX_CIRCUIT_POWER);
   if (!Number.isInteger(power) || power < 1 || power > Math.min(header.power, MAX_CIRCUIT_POWER)) {
@@ -174,15 +174,13 @@ export async function importPtau(path: string, options: ImportOptions = {}): Pro
       `these powers of tau serve circuits of up to 2^${header.power} rows, and at most 2^27`,
     );
   }
-  const blake2b = await digestOf(path, signal, part(0, 0.2));
-  const wanted = options.blake2b?.toLowerCase().replace(/^0x/, "");
-  if (wanted !== undefined && `0x${wanted}` !== blake2b) {
+  const { blake2b, digest } = await digestsOf(path, power, { signal, onProgress: part(0, 0.3) });
+  if (wanted !== undefined && wanted !== blake2b) {
     throw new AnchorError("PTAU_INVALID", `${path} has another BLAKE2b digest than the one asked for`, {
       details: { blake2b },
     });
   }
   const publicCeremony = publicName(header.power, blake2b);
-  const digest = await ptauDigest(path, power, { signal, onProgress: part(0.2, 0.3) });
   const { contributions, development } = header;
   const record = {
     format: FORMAT,
@@ -195,13 +193,12 @@ export async function importPtau(path: string, options: ImportOptions = {}): Pro
   };
   const directory = await store.build(
     KIND,
-    // Where it is from belongs to it: the same powers from an unknown file are not those of the public ceremony.
-    `${FORMAT} ${digest} ${publicCeremony ?? "-"} ${development}`,
+    nameOf(record),
     async (workshop) => {
       const kept = join(workshop, FILE);
       await truncate(path, power, kept, { signal, onProgress: part(0.3, 0.4) });
       if ((await ptauDigest(kept, power, { signal })) !== digest) {
-        throw new AnchorError("PTAU_INVALID", `${path} changed while it was read`);
+        throw changed(path);
       }
       await runNative("checkPtau", { path: kept, points: true }, { ...options, onProgress: part(0.4, 0.7) });
       await writeFile(join(workshop, RECORD), `${JSON.stringify(record, null, 1)}\n`);
@@ -232,24 +229,20 @@ export async function listPtau(
  * What is known of a file: of an imported one what its import found, of any other one by its digest, which takes a second
  * a gigabyte.
  *
+ * @param options.store where imports are kept
  * @throws PTAU_INVALID, FILE_NOT_FOUND, FILE_UNREADABLE, ABORTED
  */
-export async function describePtau(path: string, { signal, onProgress }: LongWork = {}): Promise<PtauDescription> {
-  const header = await readHeader(path);
-  const imported = await readRecord(dirname(path)).catch(() => undefined);
-  // The record names the powers, so that a copy of it beside another file says nothing.
-  if (imported?.power === header.power && (await ptauDigest(path, header.power, { signal })) === imported.digest) {
-    const { power, contributions, development, publicCeremony } = imported;
-    return {
-      power,
-      prepared: header.prepared,
-      contributions,
-      development,
-      ...(publicCeremony === undefined ? {} : { publicCeremony }),
-    };
-  }
-  const publicCeremony = publicName(header.power, await digestOf(path, signal, onProgress));
-  return { ...header, ...(publicCeremony === undefined ? {} : { publicCeremony }) };
+export async function describePtau(
+  path: string,
+  { signal, onProgress, store = defaultStore() }: LongWork & { store?: ArtefactStore | undefined } = {},
+): Promise<PtauDescription> {
+  const { power, prepared, contributions, development } = await readHeader(path);
+  const known = { power, prepared, contributions, development };
+  const imported = await importOf(path, store, signal);
+  const publicCeremony = imported
+    ? imported.publicCeremony
+    : publicName(power, (await digestsOf(path, power, { signal, onProgress })).blake2b);
+  return { ...known, ...(publicCeremony === undefined ? {} : { publicCeremony }) };
 }
 
 /**
@@ -323,6 +316,8 @@ export async function ptauBasis(
     `${FORMAT} basis/1 ${power} ${digest} ${continues ? "continues" : "ends"}`,
     async (workshop) => {
       await runNative("makeBasis", { ptauPath: path, power, cut, path: join(workshop, "basis.bin") }, work);
+      // Others will take it for what these powers give.
+      if ((await ptauDigest(path, power, { signal })) !== digest) throw changed(path);
     },
     { signal, label: `keys of 2^${power} rows` },
   );
@@ -397,12 +392,12 @@ async function truncate(path: string, power: number, to: string, { signal, onPro
     out = await open(to, "wx", 0o644);
     const header = [uint32(32), littleEndian(Q), uint32(power), uint32(ceremonyPower)];
     for (const bytes of [utf8("ptau"), uint32(1), uint32(1 + parts.length), sectionHead(1, 44), ...header])
-      await out.write(bytes);
+      await out.appendFile(bytes);
     let done = 0;
     for (const { id, length } of parts) {
-      await out.write(sectionHead(id, length));
+      await out.appendFile(sectionHead(id, length));
       for await (const piece of file.pieces(file.section(id).offset, length, signal)) {
-        await out.write(piece);
+        await out.appendFile(piece);
         onProgress?.((done += piece.length) / total);
       }
     }
@@ -423,36 +418,74 @@ function sectionHead(id: number, length: number): Uint8Array {
   return bytes;
 }
 
-/** BLAKE2b-512 of a whole file. */
-async function digestOf(
+/**
+ * BLAKE2b-512 of a whole file and {@link ptauDigest} of its powers, of the same bytes: they are read once, so that nobody
+ * can have the one taken of the public ceremony's file and the other of their own.
+ */
+async function digestsOf(
   path: string,
-  signal: AbortSignal | undefined,
-  onProgress?: (done: number) => void,
-): Promise<Hex> {
-  const hash = createHash("blake2b512");
-  const file = await open(path, "r").catch((error: unknown) => {
-    throw toAnchorError(error, "FILE_UNREADABLE", `cannot read ${path}`);
-  });
+  power: number,
+  { signal, onProgress }: LongWork,
+): Promise<{ blake2b: Hex; digest: Hex }> {
+  const file = await Container.open(path, "ptau", malformed);
   try {
-    const { size } = await file.stat();
-    const buffer = new Uint8Array(2 ** 20);
-    for (let done = 0; ; ) {
-      throwIfAborted(signal);
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, done);
-      if (bytesRead === 0) break;
-      hash.update(buffer.subarray(0, bytesRead));
-      done += bytesRead; // not within the call, which does nothing where nobody listens
-      onProgress?.(Math.min(1, done / size));
+    await parseHeader(file);
+    const wanted = SECTIONS.map(({ id, bytes, points }) => {
+      const { offset } = file.section(id);
+      return { from: offset, to: offset + bytes * points(power) };
+    });
+    // As snarkjs writes them.
+    if (wanted.some(({ from }, i) => i > 0 && from < wanted[i - 1]!.to)) malformed("its sections are out of order");
+    const blake2b = createHash("blake2b512");
+    const digest = createHash("sha256").update(DIGEST_TAG).update(uint32(power));
+    let at = 0;
+    for await (const piece of file.pieces(0, file.bytes, signal)) {
+      blake2b.update(piece);
+      for (const { from, to } of wanted) {
+        if (from < at + piece.length && to > at) digest.update(piece.subarray(Math.max(0, from - at), to - at));
+      }
+      at += piece.length;
+      onProgress?.(at / file.bytes);
     }
-    return toHex(hash.digest());
+    return { blake2b: toHex(blake2b.digest()), digest: toHex(digest.digest()) };
   } finally {
     await file.close();
   }
 }
 
+function blake2bOf(text: unknown): string {
+  const digits = typeof text === "string" ? text.toLowerCase().replace(/^0x/, "") : "";
+  if (!/^[0-9a-f]{128}$/.test(digits)) {
+    throw new AnchorError("INPUT_INVALID", "a BLAKE2b-512 digest has 128 hexadecimal digits");
+  }
+  return `0x${digits}`;
+}
+
 function publicName(power: number, blake2b: Hex): string | undefined {
   if (PUBLIC_CEREMONY.get(power) !== blake2b.slice(2)) return undefined;
   return power === MAX_POWER ? "powersOfTau28_hez_final" : `powersOfTau28_hez_final_${String(power).padStart(2, "0")}`;
+}
+
+/** Where powers are from belongs to them: the same ones from an unknown file are not those of the public ceremony. */
+function nameOf({
+  digest,
+  publicCeremony,
+  development,
+}: Pick<ImportedPtau, "digest" | "publicCeremony" | "development">): string {
+  return `${FORMAT} ${digest} ${publicCeremony ?? "-"} ${development}`;
+}
+
+/** The record of the file's import, if an import keeps this file: a record anywhere else may say anything. */
+async function importOf(
+  path: string,
+  store: ArtefactStore,
+  signal: AbortSignal | undefined,
+): Promise<Awaited<ReturnType<typeof readRecord>> | undefined> {
+  const record = await readRecord(dirname(path)).catch(() => undefined);
+  const kept = record && (await store.find(KIND, nameOf(record), { signal }));
+  if (kept === undefined) return undefined;
+  const [own, given] = await Promise.all([join(kept, FILE), path].map((place) => realpath(place)));
+  return own === given ? record : undefined;
 }
 
 /** The record of an import. The store's own check vouches for it. */
@@ -473,6 +506,10 @@ async function readRecord(directory: string): Promise<Omit<ImportedPtau, "path" 
     if (isAnchorError(error)) throw error;
     throw toAnchorError(error, "PTAU_INVALID", `${directory} holds no imported powers of tau`);
   }
+}
+
+function changed(path: string): AnchorError {
+  return new AnchorError("PTAU_INVALID", `${path} changed while it was read`);
 }
 
 function malformed(reason: string): never {

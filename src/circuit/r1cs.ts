@@ -38,6 +38,7 @@ const CONSTRAINT_SECTION = 2;
 const LABEL_SECTION = 3;
 /** An empty row: three counts. */
 const MIN_ROW_BYTES = 12;
+const HEADER_BYTES = 64;
 
 export function readR1csHeader(bytes: Uint8Array): R1csHeader {
   const header = parseHeader(section(bytes, HEADER_SECTION));
@@ -81,14 +82,25 @@ export function circuitDigest(r1cs: Uint8Array): `0x${string}` {
  *
  * @throws CIRCUIT_MALFORMED, FILE_NOT_FOUND, FILE_UNREADABLE, ABORTED
  */
-export async function describeR1cs(
+export function describeR1cs(path: string, signal?: AbortSignal): Promise<R1csDescription> {
+  return describe(path, signal);
+}
+
+type R1csDescription = R1csHeader & { circuitDigest: `0x${string}` };
+
+/** @param accept throws for a header that is not wanted, before the file is read */
+async function describe(
   path: string,
-  signal?: AbortSignal,
-): Promise<R1csHeader & { circuitDigest: `0x${string}` }> {
+  signal: AbortSignal | undefined,
+  accept?: (header: R1csHeader) => void,
+): Promise<R1csDescription> {
   const file = await Container.open(path, "r1cs", malformed);
   try {
+    // Before memory is taken for it.
+    if (file.section(HEADER_SECTION).length !== HEADER_BYTES) malformed("its header has the wrong length");
     const header = parseHeader(await file.content(HEADER_SECTION));
     if (file.section(LABEL_SECTION).length !== 8 * header.wires) malformed("it has other wires than labels");
+    accept?.(header);
     const hash = createHash("sha256").update("anchorproof/r1cs/1");
     for (const id of [HEADER_SECTION, CONSTRAINT_SECTION]) {
       const { offset, length } = file.section(id);
@@ -101,6 +113,27 @@ export async function describeR1cs(
   } finally {
     await file.close();
   }
+}
+
+/** What keys can be made of: up to 2^27 rows (beyond, snarkjs' keys take another form), and 1024 public signals. */
+export const MAX_CIRCUIT_POWER = 27;
+export const MAX_PUBLICS = 1024;
+
+/**
+ * As {@link describeR1cs}, of a circuit that keys can be made of: said before hours of work, and not after.
+ *
+ * @throws INPUT_TOO_LARGE, and as {@link describeR1cs}
+ */
+export async function describeForSetup(
+  path: string,
+  signal?: AbortSignal,
+): Promise<R1csDescription & { power: number }> {
+  const circuit = await describe(path, signal, (header) => {
+    const tooLarge = (what: string) => new AnchorError("INPUT_TOO_LARGE", `the circuit has more than ${what}`);
+    if (domainPower(header) > MAX_CIRCUIT_POWER) throw tooLarge(`2^${MAX_CIRCUIT_POWER} rows`);
+    if (header.publicOutputs + header.publicInputs > MAX_PUBLICS) throw tooLarge(`${MAX_PUBLICS} public signals`);
+  });
+  return { ...circuit, power: domainPower(circuit) };
 }
 
 /** log2 of the evaluation domain: a row for each constraint, each public signal, and the constant wire. */
@@ -172,7 +205,7 @@ function parseHeader(content: Uint8Array): R1csHeader {
     privateInputs: reader.uint32(),
     constraints: 0,
   };
-  reader.uint64(); // labels
+  reader.take(8); // how many labels: nothing hangs on it
   header.constraints = reader.uint32();
   reader.end();
   // Private inputs are not counted here: circom drops one from the wires, not from the header, where it equals an output.

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { readFile, writeFile } from "node:fs/promises";
+import { open, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { type Hex, utf8 } from "../field/bytes.js";
@@ -26,7 +26,7 @@ import { readArtefact } from "./entry.js";
 import { exportVerifyingKey } from "./keylint.js";
 import { type LongWork, runNative } from "./nativeTask.js";
 import { setupPortable } from "./portableSetup.js";
-import { describeR1cs, domainPower, readR1cs } from "./r1cs.js";
+import { describeForSetup, describeR1cs, domainPower, readR1cs } from "./r1cs.js";
 import { type ArtefactStore, defaultStore } from "./store.js";
 import { readZkeyHeader } from "./zkey.js";
 
@@ -117,26 +117,35 @@ export async function openCircuitKey(
  * Writes a development key, stamped, for any `.r1cs`.
  *
  * @param zkeyPath must not exist
- * @throws CIRCUIT_MALFORMED, INPUT_INVALID or INPUT_TOO_LARGE for too many rows, FILE_NOT_FOUND, FILE_UNREADABLE, ABORTED
+ * @throws CIRCUIT_MALFORMED, INPUT_TOO_LARGE for too many rows or public signals, FILE_NOT_FOUND, FILE_UNREADABLE, ABORTED
  */
 export async function setupDevelopment(
   r1csPath: string,
   zkeyPath: string,
   work: LongWork = {},
 ): Promise<{ verifyingKey: VerifyingKey; circuitDigest: Hex }> {
-  const { circuitDigest } = await describeR1cs(r1csPath, work.signal);
+  const { circuitDigest } = await describeForSetup(r1csPath, work.signal);
   const stamp = utf8(JSON.stringify({ tool: "anchorproof", development: true, circuitDigest }));
-  if (nativeCore() === undefined) {
-    const key = await setupPortable(readR1cs(await readFile(r1csPath)), stamp, work);
-    try {
-      await writeFile(zkeyPath, key, { mode: 0o600, flag: "wx" });
-    } catch (error) {
-      throw toAnchorError(error, "FILE_UNREADABLE", `cannot write ${zkeyPath}`);
-    }
-  } else {
-    await runNative("setupDevelopment", { r1csPath, zkeyPath, stamp }, work);
-  }
+  if (nativeCore() === undefined) await writePortable(r1csPath, zkeyPath, stamp, work);
+  else await runNative("setupDevelopment", { r1csPath, zkeyPath, stamp }, work);
   const { verifyingKey } = await readZkeyHeader(zkeyPath);
   lintVerifyingKey(verifyingKey);
   return { verifyingKey, circuitDigest };
+}
+
+async function writePortable(r1csPath: string, zkeyPath: string, stamp: Uint8Array, work: LongWork): Promise<void> {
+  const failed = (error: unknown) => toAnchorError(error, "FILE_UNREADABLE", `cannot make ${zkeyPath} of ${r1csPath}`);
+  // The place is taken before the work is done.
+  const file = await open(zkeyPath, "wx", 0o600).catch((error: unknown) => {
+    throw failed(error);
+  });
+  try {
+    await file.writeFile(await setupPortable(readR1cs(await readFile(r1csPath)), stamp, work));
+    await file.sync();
+  } catch (error) {
+    await rm(zkeyPath, { force: true });
+    throw failed(error);
+  } finally {
+    await file.close();
+  }
 }

@@ -466,7 +466,8 @@ function readContribution(value: Contribution | undefined, count: number): Contr
   };
 }
 
-function isName(name: unknown): boolean {
+/** What fits where the format has a name. */
+export function isName(name: unknown): boolean {
   // A surrogate without its half has no bytes of its own.
   return typeof name === "string" && name !== "" && name.length <= MAX_NAME && decodeName(utf8(name)) === name;
 }

@@ -21,6 +21,7 @@ import {
 } from "../verifier/curve.js";
 import { parseVerifyingKey, type VerifyingKey, verifyingKeyToJson } from "../verifier/groth16.js";
 import { Container, decodeG1, decodeG2, integer, type Section } from "./binfile.js";
+import { MAX_PUBLICS } from "./r1cs.js";
 import { decodeTranscript, type Transcript } from "./transcript.js";
 
 /** A section that snarkjs does not know and skips; it marks the file itself as a development key. */
@@ -47,8 +48,6 @@ export interface ZkeyHeader {
 
 const HEADER_BYTES = 84 + 3 * 64 + 3 * 128;
 const MAX_POWER = 28;
-/** As many as a verifying key's reader takes. */
-const MAX_PUBLICS = 1024;
 /** Tens of thousands of contributions. */
 const MAX_TRANSCRIPT_BYTES = 16 * 1024 * 1024;
 const MAX_STAMP_BYTES = 4096;

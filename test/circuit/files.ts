@@ -1,0 +1,82 @@
+/** Files of a setup made by hand: constraint systems, and containers with sections changed. */
+import { readFile, writeFile } from "node:fs/promises";
+import { binFile, littleEndian, uint32 } from "../../src/circuit/binfile.js";
+import { concat } from "../../src/field/bytes.js";
+import { R } from "../../src/field/scalar.js";
+import { sectionsOf } from "./ceremony.js";
+
+export type Term = readonly [wire: number, coefficient: bigint];
+export type Row = readonly [a: readonly Term[], b: readonly Term[], c: readonly Term[]];
+
+export interface System {
+  wires: number;
+  publicOutputs?: number;
+  publicInputs?: number;
+  rows: readonly Row[];
+}
+
+/** A `.r1cs`; coefficients may be negative, and what the system says need not make sense. */
+export function r1csFile(system: System): Uint8Array {
+  return binFile("r1cs", 1, r1csSections(system));
+}
+
+export function r1csSections({ wires, publicOutputs = 0, publicInputs = 0, rows }: System): [number, Uint8Array][] {
+  const header = concat(
+    uint32(32),
+    littleEndian(R),
+    ...[wires, publicOutputs, publicInputs, 0, wires, 0, rows.length].map(uint32),
+  );
+  const terms = rows.flatMap((row) =>
+    row.flatMap((combination) => [
+      uint32(combination.length),
+      ...combination.flatMap(([wire, value]) => [uint32(wire), littleEndian(value < 0n ? value + R : value)]),
+    ]),
+  );
+  return [
+    [1, header],
+    [2, new Uint8Array(Buffer.concat(terms))],
+    [3, new Uint8Array(8 * wires)],
+  ];
+}
+
+/** Changes of sections: new content, content made of the old, or `undefined` to leave one out. */
+export type Changes = Record<number, Uint8Array | undefined | ((content: Uint8Array) => Uint8Array)>;
+
+/** Copies a container with sections changed, at their places; those that it does not have go to its end. */
+export async function changedFile(magic: string, from: string, to: string, changes: Changes): Promise<string> {
+  const sections = await sectionsOf(from);
+  for (const [key, change] of Object.entries(changes)) {
+    const id = Number(key);
+    const content = typeof change === "function" ? change(sections.get(id)!.slice()) : change;
+    if (content === undefined) sections.delete(id);
+    else sections.set(id, content);
+  }
+  await writeFile(to, binFile(magic, 1, [...sections]));
+  return to;
+}
+
+/** Section content with bytes put somewhere else over it. */
+export const patch = (at: number, bytes: Uint8Array) => (content: Uint8Array) => {
+  content.set(bytes, at);
+  return content;
+};
+
+/** With two pieces of `size` bytes exchanged. */
+export const swapped = (size: number, i: number, j: number) => (content: Uint8Array) => {
+  const [a, b] = [i, j].map((k) => content.slice(k * size, (k + 1) * size)) as [Uint8Array, Uint8Array];
+  content.set(b, i * size);
+  content.set(a, j * size);
+  return content;
+};
+
+/** Offset, id and length of every section, in the file's order. */
+export async function layoutOf(path: string): Promise<{ id: number; at: number; length: number }[]> {
+  const file = await readFile(path);
+  const found = [];
+  for (let at = 12; at < file.length; ) {
+    const length = Number(file.readBigUInt64LE(at + 4));
+    found.push({ id: file.readUInt32LE(at), at, length });
+    at += 12 + length;
+  }
+  return found;
+}
