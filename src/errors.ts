@@ -35,6 +35,8 @@ export const ERROR_CODES = {
   KEY_UNKNOWN: "a key is not among the trusted or registered ones",
   PTAU_INVALID: "powers of tau are damaged, inconsistent, too small, or not the ones named",
   CEREMONY_INVALID: "a ceremony manifest breaks its schema, or does not fit the key, circuit or powers beside it",
+  CEREMONY_REFUSED: "a ceremony does not take this step now, or not from this member",
+  COORDINATOR_UNAVAILABLE: "no ceremony coordinator answers, or what answers is none",
   CACHE_DAMAGED: "a cached artefact does not match its digest",
   // proving
   PROVE_FAILED: "a backend could not make a proof",

@@ -1,5 +1,7 @@
-import { mkdir } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { toAnchorError } from "./errors.js";
 
 /**
  * Makes a directory and those above it. Node's own recursive `mkdir` never returns on file systems that answer ENOENT
@@ -16,5 +18,29 @@ export async function ensureDirectory(path: string, mode = 0o777): Promise<void>
     await mkdir(path, { mode }).catch((again: NodeJS.ErrnoException) => {
       if (again.code !== "EEXIST") throw again;
     });
+  }
+}
+
+/** Writes beside the target, then renames: a file is there whole or not at all. @throws FILE_UNREADABLE */
+export async function writeWhole(path: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
+  const beside = `${path}.${randomBytes(6).toString("hex")}.part`;
+  try {
+    await ensureDirectory(dirname(path));
+    await writeDurably(beside, content, mode);
+    await rename(beside, path);
+  } catch (error) {
+    await rm(beside, { force: true }).catch(() => {});
+    throw toAnchorError(error, "FILE_UNREADABLE", `cannot write ${path}`);
+  }
+}
+
+/** Writes a new file and waits until it is on the disk, so that a rename never leaves an empty one after a power cut. */
+export async function writeDurably(path: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
+  const file = await open(path, "wx", mode);
+  try {
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }

@@ -17,7 +17,8 @@ export interface ExternalProver {
 export interface Settings {
   /** Sizes that were asked for; a ladder has its own otherwise. */
   sizes: readonly number[] | undefined;
-  kinds: readonly Kind[];
+  /** Kinds of circuits that were asked for; a ladder has its own otherwise. */
+  kinds: readonly Kind[] | undefined;
   threads: number;
   /** Rounds. */
   runs: number;
@@ -25,6 +26,8 @@ export interface Settings {
   proofs: number;
   concurrency: number;
   externals: readonly ExternalProver[];
+  /** The largest size that snarkjs makes keys at; it takes minutes there, and hours a little above. */
+  snarkjsSize: number;
   /** Whether the C++ core is there. */
   native: boolean;
   /** For files of this run. */

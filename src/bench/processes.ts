@@ -6,6 +6,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { delimiter, join } from "node:path";
 import { AnchorError, type ErrorCode, toAnchorError } from "../errors.js";
@@ -72,6 +73,11 @@ export function nativeProvers(
 /** Whether the executable is there. */
 export function hasNativeProver(): boolean {
   return isProgram(NATIVE_PROVER);
+}
+
+/** snarkjs' command line, a file for Node. */
+export function snarkjsCli(): string {
+  return join(createRequire(import.meta.url).resolve("snarkjs"), "..", "cli.cjs");
 }
 
 /** Numbers of the cores that this process may use. */

@@ -8,20 +8,22 @@
  * @module
  */
 import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { AnchorError, isAnchorError, toAnchorError } from "../errors.js";
-import { type BenchCase, prepareCase } from "./circuits.js";
+import { type BenchCase, PROVER_KINDS, prepareCase } from "./circuits.js";
 import { type Contestant, contest, type Results, type Settings } from "./contest.js";
-import { BenchServer, hasNativeProver, nativeProvers, onCores, runCommand } from "./processes.js";
+import { BenchServer, hasNativeProver, nativeProvers, onCores, runCommand, snarkjsCli } from "./processes.js";
 import { type Preparation, type Row, row, withRatios } from "./report.js";
 import type { Proven } from "./server.js";
 
 const SIZES = [10, 14, 17];
 const BATCHES = [10, 100];
 
+/** What a proof is checked against. */
+type Case = Pick<BenchCase, "kind" | "size" | "publicSignals" | "verifyingKeyJson">;
+
 /** Verifies what others made. */
-class Referee {
+export class Referee {
   readonly #javascript: BenchServer;
   readonly #snarkjs: BenchServer;
   readonly #seen = new Set<string>();
@@ -32,7 +34,7 @@ class Referee {
   }
 
   /** @throws PROOF_INVALID */
-  async check(name: string, of: BenchCase, proven: Proven): Promise<void> {
+  async check(name: string, of: Case, proven: Proven): Promise<void> {
     const refuse = (why: string): never => {
       throw new AnchorError("PROOF_INVALID", `${name} on ${of.kind} 2^${of.size}: ${why}`);
     };
@@ -73,7 +75,7 @@ export async function proveLadder(settings: Settings, results: Results): Promise
   const referee = new Referee(settings);
   try {
     for (const size of settings.sizes ?? SIZES) {
-      for (const kind of settings.kinds) {
+      for (const kind of settings.kinds ?? PROVER_KINDS) {
         const of = await prepare(kind, size, settings);
         const prepared = join(settings.folder, `prepared-${kind}-${size}`);
         const preparation = preparationOf(of);
@@ -207,10 +209,6 @@ function headOf(of: BenchCase, mode: "cold" | "warm", implementation: string, th
 
 function peak(bytes: number | undefined): { peakBytes?: number } {
   return bytes === undefined ? {} : { peakBytes: bytes };
-}
-
-function snarkjsCli(): string {
-  return join(createRequire(import.meta.url).resolve("snarkjs"), "..", "cli.cjs");
 }
 
 async function readJsonOf(name: string, file: string): Promise<unknown> {

@@ -8,7 +8,7 @@ import { median, percentile } from "./statistics.js";
 export interface Row {
   /** The ladder: "prove", "msm", … */
   bench: string;
-  /** "cold" is a new process that reads the key from disk, "warm" one that has it loaded. */
+  /** "cold" is a new process that reads what it needs from disk, "warm" one that has it loaded. */
   mode?: "cold" | "warm";
   implementation: string;
   /** A circuit's kind, or what else is worked on. */
@@ -71,10 +71,11 @@ export interface Preparation {
   size: number;
   rows: number;
   wires: number;
-  zkeyBytes: number;
-  /** From the store when it had them. */
+  /** From the store when it had it, as the key. */
   compileMs: number;
-  developmentKeyMs: number;
+  /** Of the ladders that prove. */
+  zkeyBytes?: number;
+  developmentKeyMs?: number;
   witnessMs: number;
   /** The native core's load of the key in a new process, and its memory. */
   nativeLoadMs?: number;
@@ -148,9 +149,9 @@ export function table(rows: readonly Row[]): string[] {
 export function preparationLine(one: Preparation): string {
   const parts = [
     `${one.rows} rows, ${one.wires} wires`,
-    `key ${(one.zkeyBytes / MB).toFixed(1)} MB`,
+    ...(one.zkeyBytes === undefined ? [] : [`key ${(one.zkeyBytes / MB).toFixed(1)} MB`]),
     `compiled in ${formatMs(one.compileMs)}`,
-    `development key in ${formatMs(one.developmentKeyMs)}`,
+    ...(one.developmentKeyMs === undefined ? [] : [`development key in ${formatMs(one.developmentKeyMs)}`]),
     `witness in ${formatMs(one.witnessMs)}`,
   ];
   if (one.nativeLoadMs !== undefined) {
@@ -196,7 +197,7 @@ export function html(report: Report): string {
 <h1>anchorproof bench</h1>
 <dl>${facts.map(([name, value]) => `<dt>${name}</dt><dd>${escapeHtml(value)}</dd>`).join("")}</dl>
 ${report.notes.map((note) => `<p>${escapeHtml(note)}</p>`).join("\n")}
-<p>Rounds are interleaved and their order rotates. Every timed proof was verified. The ratio is the median over the rounds against the first line; above 1 is slower.</p>
+<p>Rounds are interleaved and their order rotates. Every timed proof and key was verified. The ratio is the median over the rounds against the first line; above 1 is slower.</p>
 <div class="charts">${[...charts].map(([name, rows]) => chart(name, rows, colours)).join("\n")}</div>
 ${[...groups].map(([name, rows]) => `<h2>${escapeHtml(name)}</h2>${htmlTable([...COLUMNS], rows.map(cells))}`).join("\n")}
 ${report.preparations.length > 0 ? `<h2>preparation</h2><ul>${report.preparations.map((one) => `<li>${escapeHtml(preparationLine(one))}</li>`).join("")}</ul>` : ""}

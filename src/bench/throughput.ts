@@ -4,7 +4,7 @@
  * @module
  */
 import { ProverPool } from "../prover/pool.js";
-import { type BenchCase, prepareCase } from "./circuits.js";
+import { type BenchCase, PROVER_KINDS, prepareCase } from "./circuits.js";
 import type { Results, Settings } from "./contest.js";
 import { row } from "./report.js";
 
@@ -18,7 +18,7 @@ export async function poolLadder(settings: Settings, results: Results): Promise<
   for (const backend of settings.native ? (["native", "snarkjs"] as const) : (["snarkjs"] as const)) {
     const proofs = backend === "snarkjs" ? Math.min(settings.proofs, MAX_SNARKJS_PROOFS) : settings.proofs;
     for (const size of settings.sizes ?? SIZES) {
-      for (const kind of settings.kinds) {
+      for (const kind of settings.kinds ?? PROVER_KINDS) {
         const of = await prepareCase(kind, size, folder, { signal, onStep });
         await load(of, backend, proofs, settings, results);
       }

@@ -8,6 +8,7 @@
  */
 import { AnchorError } from "../errors.js";
 import { assertHex, type Hex } from "../field/bytes.js";
+import { canonicalJson } from "../protocol/document.js";
 import { readObject } from "../protocol/eip712.js";
 import { type PointOfView, povFromJson, povToJson } from "../protocol/pov.js";
 import { type Certificate, certificateFromJson, certificateToJson } from "../protocol/quorum.js";
@@ -27,7 +28,6 @@ import {
   type VerifyingKey,
   verifyingKeyToJson,
 } from "../verifier/groth16.js";
-import { canonicalJson } from "./canonical.js";
 
 const FORMAT = "anchorproof/bundle@1";
 const CODE = "BUNDLE_INVALID";

@@ -1,5 +1,5 @@
+export { canonicalJson, documentDigest, parseDocument } from "../protocol/document.js";
 export * from "./bundle.js";
-export { canonicalJson, documentDigest, parseDocument } from "./canonical.js";
 export { domains, type Trust, type TrustedKey, trustFromJson, trustToJson } from "./trust.js";
 export {
   type Claim,

@@ -9,6 +9,7 @@
 import { AnchorError, toAnchorError } from "../errors.js";
 import { type Hex, toHex } from "../field/bytes.js";
 import { bigIntToBytes } from "../field/scalar.js";
+import { canonicalJson, documentDigest } from "../protocol/document.js";
 import { checkPov } from "../protocol/pov.js";
 import { type Certificate, checkCertificate } from "../protocol/quorum.js";
 import { checkReceipt, type Shares, splitCost } from "../protocol/settlement.js";
@@ -26,7 +27,6 @@ import { keyDigest, type VerifyingKey } from "../verifier/groth16.js";
 import { lintVerifyingKey } from "../verifier/lint.js";
 import { verifyStatement } from "../verifier/statement.js";
 import { type Bundle, bundleFromJson, bundleToJson, type DatasetEvidence, type ModelEvidence } from "./bundle.js";
-import { canonicalJson, documentDigest } from "./canonical.js";
 import { domains, type Trust, type TrustedKey, trustToJson } from "./trust.js";
 
 export interface Claim {

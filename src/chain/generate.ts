@@ -5,6 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { isVerifiedCeremony, type VerifiedCeremony } from "../circuit/ceremonyCheck.js";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { assertHex, type Hex } from "../field/bytes.js";
 import { Q } from "../field/scalar.js";
@@ -29,32 +30,57 @@ export interface GenerateVerifierOptions {
   /** Digest of the R1CS, 32 bytes. It is stated in the contract, which cannot check it. */
   circuitDigest: Hex;
   /**
-   * True unless the key's ceremony has been verified, which this release cannot do: see {@link generateVerifier}. A
-   * development verifier answers on chain 31337 only; the lock is in `verifyProof`, not in the constructor, so that
-   * copying deployed code to another chain does not undo it.
+   * True unless the key's ceremony has been verified. A development verifier answers on chain 31337 only; the lock is in
+   * `verifyProof`, not in the constructor, so that copying deployed code to another chain does not undo it.
    */
   development: boolean;
+  /** What `verifyCeremony` gave for this key and circuit; a production contract needs it. */
+  ceremony?: VerifiedCeremony | undefined;
 }
 
 /**
  * Solidity source of a verifier for one key. The same input always gives the same text.
  *
- * @throws KEY_DEVELOPMENT when asked for a production contract; KEY_MALFORMED for a key that is not canonical,
- *         KEY_FORGEABLE for one that admits forged proofs, INPUT_INVALID for a bad name or digest
+ * @throws KEY_DEVELOPMENT when asked for a production contract without the key's verified ceremony; KEY_MALFORMED for a
+ *         key that is not canonical, KEY_FORGEABLE for one that admits forged proofs, INPUT_INVALID for a bad name or digest
  */
 export function generateVerifier(options: GenerateVerifierOptions): string {
-  // A caller's word is no ceremony, and a contract that says "production" would be believed.
-  if (options.development === false) {
-    throw new AnchorError(
-      "KEY_DEVELOPMENT",
-      "production contracts need a ceremony manifest, which this release cannot check; generate with development: true " +
-        "for chain 31337",
-    );
-  }
+  // Each read once: what is checked is what is used.
+  const { circuitDigest, contractName, development, ceremony } = options;
   // A key object need not come from parseVerifyingKey, and a point off its curve would brick the contract or worse.
   const vkey = reparse(options.vkey);
   lintVerifyingKey(vkey);
-  return renderVerifier({ ...options, vkey });
+  const own = { vkey, circuitDigest, contractName, development };
+  if (development !== false) {
+    if (ceremony !== undefined) {
+      throw new AnchorError(
+        "INPUT_INVALID",
+        "a ceremony goes with development: false; it would not change this contract",
+      );
+    }
+    return renderVerifier(own);
+  }
+  requireCeremony(ceremony, vkey, circuitDigest);
+  return renderVerifier({ ...own, ceremonyId: ceremony.id });
+}
+
+/** A caller's word is no ceremony, and a contract that says "production" would be believed. @throws KEY_DEVELOPMENT */
+function requireCeremony(
+  ceremony: unknown,
+  vkey: VerifyingKey,
+  circuitDigest: Hex,
+): asserts ceremony is VerifiedCeremony {
+  const refuse = (reason: string): never => {
+    throw new AnchorError("KEY_DEVELOPMENT", `${reason}; generate with development: true for chain 31337`);
+  };
+  if (!isVerifiedCeremony(ceremony)) {
+    return refuse("production contracts need the key's ceremony, as verifyCeremony of this process gives it");
+  }
+  if (ceremony.development) refuse(`the ceremony makes no production key: ${ceremony.doubts.join("; ")}`);
+  if (ceremony.keyDigest !== keyDigest(vkey)) refuse(`the ceremony made key ${ceremony.keyDigest}, not this one`);
+  if (ceremony.circuitDigest !== circuitDigest) {
+    refuse(`the ceremony was held for circuit ${ceremony.circuitDigest}, not for this one`);
+  }
 }
 
 function reparse(vkey: VerifyingKey): VerifyingKey {
@@ -81,8 +107,10 @@ function reparse(vkey: VerifyingKey): VerifyingKey {
  *
  * @internal
  */
-export function renderVerifier(options: GenerateVerifierOptions): string {
-  const { vkey, development } = options;
+export function renderVerifier(
+  options: Omit<GenerateVerifierOptions, "ceremony"> & { ceremonyId?: Hex | undefined },
+): string {
+  const { vkey, development, ceremonyId } = options;
   const contract = options.contractName ?? "Groth16Verifier";
   if (typeof contract !== "string" || !IDENTIFIER.test(contract)) {
     throw new AnchorError("INPUT_INVALID", "contractName must be a Solidity identifier of at most 64 characters", {
@@ -111,7 +139,9 @@ export function renderVerifier(options: GenerateVerifierOptions): string {
     N_PUBLIC: String(n),
     KEY_STATUS: development
       ? "DEVELOPMENT: no ceremony shown; locked to chain 31337"
-      : "production: the generator was told that the ceremony was verified",
+      : ceremonyId === undefined
+        ? "production: no ceremony shown"
+        : `production: ceremony ${ceremonyId} verified`,
     COMPILER: compilerLine(),
     CONTRACT: contract,
     DEVELOPMENT: String(development),

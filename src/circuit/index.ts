@@ -1,4 +1,29 @@
+export {
+  type Ceremony,
+  type CeremonyContribution,
+  type CeremonyHead,
+  ceremonyFromJson,
+  ceremonyId,
+  ceremonyToJson,
+  checkCeremony,
+} from "./ceremony.js";
+export {
+  isVerifiedCeremony,
+  type VerifiedCeremony,
+  type VerifyCeremonyOptions,
+  verifyCeremony,
+} from "./ceremonyCheck.js";
+export { ceremonyReport } from "./ceremonyReport.js";
+export { CeremonyState, type CreateOptions, type FinalizeOptions } from "./ceremonyState.js";
 export { type CircuitSource, type CompiledCircuit, type CompileOptions, compileCircuit } from "./compile.js";
+export {
+  CoordinatorClient,
+  contributeOverHttp,
+  contributeToFile,
+  type HttpMemberOptions,
+  type MemberOptions,
+} from "./contributor.js";
+export { type Coordinator, type CoordinatorOptions, startCoordinator } from "./coordinator.js";
 export { readArtefact } from "./entry.js";
 export {
   type CeremonyVerifier,

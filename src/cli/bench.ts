@@ -8,6 +8,7 @@ import { fieldLadder, msmLadder, nttLadder, poseidonLadder } from "../bench/kern
 import { onCores } from "../bench/processes.js";
 import { batchLadder, proveLadder, verifyLadder } from "../bench/proving.js";
 import { html, preparationLine, type Report, table } from "../bench/report.js";
+import { setupLadder } from "../bench/setup.js";
 import { poolLadder } from "../bench/throughput.js";
 import { AnchorError } from "../errors.js";
 import { nativeStatus } from "../field/native.js";
@@ -26,23 +27,29 @@ const LADDERS: Record<string, Ladder> = {
   verify: verifyLadder,
   batch: batchLadder,
   pool: poolLadder,
+  setup: setupLadder,
 };
 
 /** The ladders whose sizes are those of circuits. */
-const OF_CIRCUITS = ["prove", "pool", "all"];
+const OF_CIRCUITS = ["prove", "pool", "setup", "all"];
+/** snarkjs takes half a minute a step there. */
+const SNARKJS_SIZE = 14;
 const EXTERNAL = "ANCHORPROOF_BENCH_PROVER";
 
 export const benchCommand: Command = {
   name: "bench",
-  summary: "measure this machine: arithmetic, proving, verifying and the pool, beside snarkjs and other provers",
+  summary:
+    "measure this machine: arithmetic, proving, verifying, the pool and setups, beside snarkjs and other provers",
   help: `
   LADDER             ${Object.keys(LADDERS).join(", ")} or all [all; pool with --proofs]
-  --sizes LIST       powers of two for prove, pool (rows), msm, ntt (elements), poseidon (bytes): 14,17
-  --kinds LIST       circuits: poseidon (dense witness), sha256 (witness of bits) [both]
+  --sizes LIST       powers of two for prove, pool, setup (rows), msm, ntt (elements), poseidon (bytes): 14,17
+  --kinds LIST       circuits: poseidon (dense witness), sha256 (witness of bits), inference (a model of int8 weights)
+                     [the first two; all in setup]
   --threads N        cores for every implementation [all]
   --runs N           rounds; their order rotates [5]
   --proofs N         proofs through the pool, for each circuit [32]
   --concurrency N    proofs at a time in the pool [one a thread]
+  --snarkjs N        largest size, as a power of two, that snarkjs makes keys at in setup; 0 for none [14]
   --json             print the report with all samples as JSON, and nothing else
   --out FILE         write that JSON
   --html FILE        write it as a page with plots
@@ -50,6 +57,8 @@ export const benchCommand: Command = {
 Other provers take part in prove by ${EXTERNAL}="NAME=COMMAND", several separated by ";". COMMAND is split at
 blanks and called with ZKEY WTNS PROOF.json PUBLIC.json. Cold means a new process that reads the key from disk, warm one
 that has it loaded. Every timed proof is verified, outside the timed part; one that fails ends the run.
+setup times, each in a new process: importing powers of tau, what keys are made from (basis), development keys, initial
+keys, contributions and verification. Keys are compared byte by byte, or verified by the other side.
 Keys are development keys; they and the circuits are kept, and the first run makes them (2^17: a minute, 2^20: many).
 `,
   options: {
@@ -59,6 +68,7 @@ Keys are development keys; they and the circuits are kept, and the first run mak
     runs: { type: "string" },
     proofs: { type: "string" },
     concurrency: { type: "string" },
+    snarkjs: { type: "string" },
     json: { type: "boolean" },
     out: { type: "string" },
     html: { type: "string" },
@@ -98,6 +108,7 @@ Keys are development keys; they and the circuits are kept, and the first run mak
       proofs: integer(values, "proofs", 1, 1_000_000, 32),
       concurrency: integer(values, "concurrency", 1, 256, threads),
       externals: externals(process.env[EXTERNAL]),
+      snarkjsSize: integer(values, "snarkjs", 0, MAX_SIZE, SNARKJS_SIZE),
       native: status.available,
       folder: await mkdtemp(join(tmpdir(), "anchorproof-bench-")),
       signal,
@@ -145,11 +156,13 @@ function sizesOf(values: Values, ladder: string): number[] | undefined {
 }
 
 /** @throws USAGE */
-function kindsOf(values: Values): Kind[] {
-  const asked = (optional(values, "kinds") ?? KINDS.join()).split(",");
+function kindsOf(values: Values): Kind[] | undefined {
+  const text = optional(values, "kinds");
+  if (text === undefined) return undefined;
+  const asked = text.split(",");
   const known = KINDS.filter((kind) => asked.includes(kind));
   if (known.length !== asked.length)
-    throw new AnchorError("USAGE", `--kinds takes ${KINDS.join(" and ")}, separated by a comma`);
+    throw new AnchorError("USAGE", `--kinds takes some of ${KINDS.join(", ")}, separated by commas`);
   return known;
 }
 

@@ -3,14 +3,13 @@
  *
  * @module
  */
-import { randomBytes } from "node:crypto";
-import { readFile, rename, rm, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile } from "node:fs/promises";
 import type { ParseArgsConfig } from "node:util";
-import { parseDocument } from "../bundle/canonical.js";
-import { AnchorError, toAnchorError } from "../errors.js";
-import { ensureDirectory } from "../files.js";
+import { AnchorError } from "../errors.js";
+import { parseDocument } from "../protocol/document.js";
 import type { Terminal } from "./terminal.js";
+
+export { writeWhole } from "../files.js";
 
 export type Values = Record<string, string | boolean | (string | boolean)[] | undefined>;
 
@@ -93,19 +92,6 @@ async function parseFile(path: string, parse: (text: string) => unknown): Promis
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new AnchorError("JSON_MALFORMED", `${path}: ${reason}`, { cause: error });
-  }
-}
-
-/** Writes beside the target, then renames: a file is there whole or not at all. @throws FILE_UNREADABLE */
-export async function writeWhole(path: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
-  const beside = `${path}.${randomBytes(6).toString("hex")}.part`;
-  try {
-    await ensureDirectory(dirname(path));
-    await writeFile(beside, content, { mode, flag: "wx" });
-    await rename(beside, path);
-  } catch (error) {
-    await rm(beside, { force: true }).catch(() => {});
-    throw toAnchorError(error, "FILE_UNREADABLE", `cannot write ${path}`);
   }
 }
 

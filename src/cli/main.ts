@@ -11,6 +11,17 @@ import { AnchorError, toAnchorError } from "../errors.js";
 import { PACKAGE_ROOT } from "../paths.js";
 import { benchCommand } from "./bench.js";
 import { cacheListCommand, cachePruneCommand, cacheVerifyCommand } from "./cache.js";
+import {
+  ceremonyAcceptCommand,
+  ceremonyContributeCommand,
+  ceremonyFinalizeCommand,
+  ceremonyInitCommand,
+  ceremonyReportCommand,
+  ceremonyServeCommand,
+  ceremonySkipCommand,
+  ceremonyStatusCommand,
+  ceremonyVerifyCommand,
+} from "./ceremony.js";
 import type { Command } from "./command.js";
 import { datasetCommitCommand, datasetProveCommand } from "./dataset.js";
 import { demoCommand } from "./demo.js";
@@ -47,6 +58,15 @@ const COMMANDS: readonly Command[] = [
   keyContributeCommand,
   keyBeaconCommand,
   keyVerifyCommand,
+  ceremonyInitCommand,
+  ceremonyServeCommand,
+  ceremonyStatusCommand,
+  ceremonyContributeCommand,
+  ceremonyAcceptCommand,
+  ceremonySkipCommand,
+  ceremonyFinalizeCommand,
+  ceremonyVerifyCommand,
+  ceremonyReportCommand,
   keyLintCommand,
   keyExportCommand,
   benchCommand,

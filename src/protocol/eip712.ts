@@ -36,6 +36,11 @@ const DOMAIN_TYPES: TypeTable = {
 /** `keccak256(0x1901 ‖ domain separator ‖ hashStruct(value))`; name "anchorproof", version "1". */
 export function typedDigest(domain: Domain, types: TypeTable, primary: string, value: unknown): Hex {
   const separator = hashStruct(DOMAIN_TYPES, "EIP712Domain", { name: "anchorproof", version: "1", ...domain });
+  return digestUnder(separator, types, primary, value);
+}
+
+/** {@link typedDigest} under any domain, by its separator. */
+export function digestUnder(separator: Uint8Array, types: TypeTable, primary: string, value: unknown): Hex {
   return toHex(keccak(Uint8Array.of(0x19, 0x01), separator, hashStruct(types, primary, value)));
 }
 
@@ -72,6 +77,11 @@ function encodeValue(types: TypeTable, type: string, value: unknown, name: strin
   }
   if (type === "address") return concat(new Uint8Array(12), fromHex(value, name, 20));
   if (type === "bytes32") return fromHex(value, name, 32);
+  if (type === "bytes") return keccak(fromHex(value, name));
+  if (type === "bool") {
+    if (typeof value !== "boolean") throw new AnchorError("INPUT_INVALID", `${name} must be true or false`);
+    return word(value ? 1n : 0n);
+  }
   const bits = integerBits(type);
   if (typeof value !== "bigint" || value < 0n || value >> BigInt(bits) !== 0n) {
     throw new AnchorError("INPUT_INVALID", `${name} must be a ${type}`);

@@ -5,11 +5,15 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { poseidon2 } from "poseidon-lite";
 import { describe, expect, it } from "vitest";
-import { benchCircuit, KINDS, type Kind, prepareCase } from "../../src/bench/circuits.js";
+import { benchCircuit, benchModel, KINDS, type Kind, PROVER_KINDS, prepareCase } from "../../src/bench/circuits.js";
 import { compileCircuit } from "../../src/circuit/compile.js";
 import { readR1cs, rowHolds } from "../../src/circuit/r1cs.js";
 import { calculateWitness } from "../../src/circuit/witness.js";
 import { poseidonParameters } from "../../src/field/poseidon.js";
+import { emitInferenceCircuit, inferenceDescriptor } from "../../src/model/circuit.js";
+import { commitInput } from "../../src/model/commitment.js";
+import { execute } from "../../src/model/execute.js";
+import { modelDigest } from "../../src/model/graph.js";
 import { PACKAGE_ROOT } from "../../src/paths.js";
 import { code, temporaryFolder } from "../circuit/support.js";
 
@@ -82,6 +86,34 @@ describe("poseidon_chain", () => {
   });
 });
 
+describe("inference", () => {
+  it.each([10, 13])("is a model whose circuit gives the class that its executor gives, at 2^%i", async (size) => {
+    const graph = benchModel(size);
+    const { circuit, inputs } = await benchCircuit("inference", size);
+    const features = (inputs["features"] as bigint[]).map(Number);
+    const { layers, classIndex } = execute(graph, features);
+    // Every activation layer still tells one input from another.
+    for (const values of layers.slice(0, -2)) expect(new Set(values).size).toBeGreaterThan(4);
+    const { wasmPath } = await compileCircuit(circuit);
+    const [, shown, commitment] = await calculateWitness(wasmPath, inputs);
+    expect(shown).toBe(BigInt(classIndex));
+    expect(commitment).toBe(commitInput(features, inputs["salt"] as bigint));
+  });
+
+  it.each([10, 12, 14, 17, 20])("fills 2^%i rows, as predicted, and is always the same", (size) => {
+    const graph = benchModel(size);
+    const { totalRows } = inferenceDescriptor(graph);
+    expect(totalRows).toBeLessThanOrEqual(2 ** size - 4);
+    expect(totalRows).toBeGreaterThan(0.95 * 2 ** size);
+    if (size < 17) expect(modelDigest(benchModel(size))).toBe(modelDigest(graph));
+    expect(() => emitInferenceCircuit(graph)).not.toThrow();
+  });
+
+  it("is for setups unless asked for", () => {
+    expect(PROVER_KINDS).toEqual(["poseidon", "sha256"]);
+  });
+});
+
 describe("benchCircuit", () => {
   it.each(
     KINDS.flatMap((kind): [Kind, number][] => [
@@ -101,8 +133,9 @@ describe("benchCircuit", () => {
     );
     expect(violated).toEqual([]);
     const bits = witness.filter((value) => value < 2n).length / witness.length;
-    if (kind === "sha256") expect(bits).toBeGreaterThan(0.9);
-    else expect(bits).toBeLessThan(0.1);
+    const [least, most] = { poseidon: [0, 0.1], sha256: [0.9, 1], inference: [0.2, 0.9] }[kind] as [number, number];
+    expect(bits).toBeGreaterThan(least);
+    expect(bits).toBeLessThan(most);
   });
 
   it("names the public signals that a proof must show", async () => {

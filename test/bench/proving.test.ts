@@ -56,6 +56,7 @@ async function bench(
     proofs: 1,
     concurrency: 1,
     externals,
+    snarkjsSize: 0,
     native,
     folder: run,
     signal: never,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { html, type Report, row, table, withRatios } from "../../src/bench/report.js";
+import { html, preparationLine, type Report, row, table, withRatios } from "../../src/bench/report.js";
 import { median, percentile, rotate } from "../../src/bench/statistics.js";
 
 describe("statistics", () => {
@@ -96,5 +96,13 @@ describe("table", () => {
     expect(lines[0]).toBe("prove poseidon 2^10 cold");
     expect(lines).toHaveLength(4);
     expect(lines[2]).toMatch(/native +20\.0 ms +10\.0 ms .* 1\.00 × +12 MB +rows 870$/);
+  });
+});
+
+describe("preparationLine", () => {
+  it("says what there was to prepare, and no more", () => {
+    const own = { circuit: "poseidon", size: 10, rows: 870, wires: 873, compileMs: 1000, witnessMs: 3 };
+    expect(preparationLine(own)).toBe("poseidon 2^10: 870 rows, 873 wires, compiled in 1.00 s, witness in 3.00 ms");
+    expect(preparationLine(report.preparations[0]!)).toMatch(/key 1\.0 MB, .*development key in 2\.00 ms, /);
   });
 });

@@ -61,13 +61,19 @@ describe("generated source", () => {
     expect(changed[1]).toContain("DEVELOPMENT = true");
   });
 
-  it("is refused for a production contract: there is no ceremony manifest that could be checked", () => {
-    expect(() => generate(vkey, { development: false })).toThrow(
+  it.each([
+    ["no ceremony", undefined],
+    ["a ceremony that nobody verified", { development: false, doubts: [], keyDigest: keyDigest(vkey) }],
+    ["a word", "verified" as never],
+  ])("is refused for a production contract with %s", (_, made) => {
+    const ceremony = made && ({ ...(made as object), id: digestOf("id"), circuitDigest: CIRCUIT_DIGEST } as never);
+    expect(() => generate(vkey, { development: false, ceremony })).toThrow(
       expect.objectContaining({
         code: "KEY_DEVELOPMENT",
-        message: expect.stringContaining("production contracts need a ceremony manifest"),
+        message: expect.stringContaining("production contracts need the key's ceremony"),
       }),
     );
+    if (ceremony) expect(codeOf(() => generate(vkey, { development: true, ceremony }))).toBe("INPUT_INVALID");
   });
 
   it.each([

@@ -1,0 +1,277 @@
+/**
+ * The ladder of setups, and contestants that cheat: what takes no time because it was not done must never become a
+ * sample.
+ */
+import { spawnSync } from "node:child_process";
+import { copyFile, mkdir, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { type BenchCircuit, prepareCircuit } from "../../src/bench/circuits.js";
+import type { Results, Settings } from "../../src/bench/contest.js";
+import { snarkjsCli } from "../../src/bench/processes.js";
+import { Referee } from "../../src/bench/proving.js";
+import type { Preparation, Row } from "../../src/bench/report.js";
+import { type Powers, SETUP_PROGRAMS, type SetupPrograms, SizedSetup, setupLadder } from "../../src/bench/setup.js";
+import { importPtau, newDevelopmentPtau } from "../../src/circuit/ptau.js";
+import { workerFile } from "../../src/workers.js";
+import { code, temporaryFolder, temporaryStore } from "../circuit/support.js";
+
+let folder: string;
+let circuit: BenchCircuit;
+let powers: Powers;
+beforeAll(async () => {
+  folder = await temporaryFolder();
+});
+
+interface Shown {
+  rows: Row[];
+  preparations: Preparation[];
+  notes: string[];
+}
+
+async function contestIn(changes: Partial<Settings>): Promise<{ settings: Settings; results: Results; shown: Shown }> {
+  const run = join(folder, `run-${Math.random()}`);
+  await mkdir(run);
+  const settings: Settings = {
+    sizes: [10],
+    kinds: ["poseidon"],
+    threads: 2,
+    runs: 1,
+    proofs: 1,
+    concurrency: 1,
+    externals: [],
+    snarkjsSize: 10,
+    native: true,
+    folder: run,
+    signal: new AbortController().signal,
+    onStep: () => {},
+    ...changes,
+  };
+  const shown: Shown = { rows: [], preparations: [], notes: [] };
+  const results: Results = {
+    rows: (more) => shown.rows.push(...more),
+    preparation: (one) => shown.preparations.push(one),
+    note: (note) => shown.notes.push(note),
+  };
+  return { settings, results, shown };
+}
+
+async function bench(changes: Partial<Settings> = {}): Promise<Shown & { left: string[] }> {
+  const { settings, results, shown } = await contestIn(changes);
+  await setupLadder(settings, results);
+  return { ...shown, left: await readdir(settings.folder) };
+}
+
+/** One part of the ladder, where somebody cheats. */
+async function part(
+  name: "powers" | "development" | "phase2",
+  programs: SetupPrograms,
+  changes: Partial<Settings> = {},
+): Promise<void> {
+  const { settings, results } = await contestIn(changes);
+  const referee = new Referee(settings);
+  try {
+    const setup = new SizedSetup(10, settings, results, programs, referee);
+    if (name === "powers") await setup.powers();
+    else if (name === "development") await setup.development(circuit);
+    else await setup.phase2(circuit, powers);
+  } finally {
+    referee.close();
+  }
+}
+
+/**
+ * A program in the place of another one, as a script: `args` are those it is called with, `honest()` does what the other
+ * one would do, `last` is the file named last.
+ */
+async function instead(name: string, program: string, body: string): Promise<string[]> {
+  const path = join(folder, `${name}-${Math.random()}.mjs`);
+  await writeFile(
+    path,
+    `import { spawnSync } from "node:child_process";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
+const args = process.argv.slice(2);
+const files = args.filter((arg) => !arg.startsWith("--"));
+const last = files.at(-1);
+const honest = () => {
+  const { status, stderr } = spawnSync(process.execPath, [${JSON.stringify(program)}, ...args], { encoding: "utf8" });
+  process.stderr.write(stderr);
+  process.exitCode = status;
+};
+const change = (file, at) => {
+  const bytes = readFileSync(file);
+  bytes[at < 0 ? bytes.length + at : at] ^= 1;
+  writeFileSync(file, bytes);
+};
+const points = (bytes) => {
+  let at = 12;
+  while (bytes.readUInt32LE(at) !== 9) at += 12 + Number(bytes.readBigUInt64LE(at + 4));
+  return bytes.subarray(at + 12, at + 12 + Number(bytes.readBigUInt64LE(at + 4)));
+};
+const keepH = (from, to) => {
+  const [old, own] = [readFileSync(from), readFileSync(to)];
+  points(own).set(points(old));
+  writeFileSync(to, own);
+};
+${body}
+`,
+  );
+  return [process.execPath, path];
+}
+
+/** snarkjs, but for one command. */
+async function cheatingSnarkjs(command: string, body: string): Promise<SetupPrograms> {
+  const cheat = await instead("snarkjs", snarkjsCli(), body);
+  return {
+    ...SETUP_PROGRAMS,
+    snarkjs: (...args) =>
+      args.slice(0, 2).join(" ") === command ? [...cheat, ...args] : SETUP_PROGRAMS.snarkjs(...args),
+  };
+}
+
+/** The own program, but for one step; the request is there as `request`. */
+async function cheatingOwn(step: string, body: string): Promise<SetupPrograms> {
+  const cheat = await instead(
+    "own",
+    workerFile("bench/setupOnce"),
+    `const request = JSON.parse(args[1]);
+${body}`,
+  );
+  return {
+    ...SETUP_PROGRAMS,
+    own: (own, request) => (own === step ? [...cheat, own, JSON.stringify(request)] : SETUP_PROGRAMS.own(own, request)),
+  };
+}
+
+describe.skipIf(process.env["ANCHORPROOF_NATIVE"] === "off")("with the native core", () => {
+  beforeAll(async () => {
+    circuit = await prepareCircuit("poseidon", 10, folder);
+    powers = { imported: join(folder, "imported.ptau"), prepared: join(folder, "prepared.ptau") };
+    await newDevelopmentPtau(10, powers.prepared, { prepared: true });
+    const { path } = await importPtau(powers.prepared, { store: await temporaryStore() });
+    await copyFile(path, powers.imported);
+  });
+
+  it("every step is there, beside snarkjs, and nothing is left behind", async () => {
+    const { rows, preparations, notes, left } = await bench({ runs: 2 });
+    const shown = rows.map(({ bench, circuit, implementation }) => `${bench} ${circuit}: ${implementation}`);
+    expect(shown).toEqual([
+      "setup import powers: native",
+      "setup basis powers: native",
+      "setup basis powers: native prepared",
+      "setup development poseidon: native",
+      "setup development poseidon: javascript",
+      "setup key poseidon: native",
+      "setup key poseidon: native prepared",
+      "setup key poseidon: native basis kept",
+      "setup key poseidon: snarkjs",
+      "setup contribute poseidon: native",
+      "setup contribute poseidon: snarkjs",
+      "setup verify poseidon: native",
+      "setup verify poseidon: snarkjs",
+    ]);
+    for (const { mode, size, threads, samples, ratio, peakBytes } of rows) {
+      expect({ mode, size, threads }).toEqual({ mode: "cold", size: 10, threads: 2 });
+      expect(samples).toHaveLength(2);
+      expect(ratio).toBeGreaterThan(0);
+      if (process.platform === "linux") expect(peakBytes).toBeGreaterThan(10 * 1024 * 1024);
+    }
+    const { extra } = rows.find((one) => one.bench === "setup key")!;
+    expect(extra).toMatchObject({ rows: 870 });
+    expect(extra!["keyMB"]).toBeCloseTo(0.39, 1);
+    expect(preparations).toMatchObject([{ circuit: "poseidon", size: 10, rows: 870 }]);
+    expect(preparations[0]).not.toHaveProperty("zkeyBytes");
+    expect(notes).toEqual([expect.stringContaining("snarkjs prepares powers up to 2^6 only")]);
+    expect(left).toEqual([]);
+  });
+
+  it("says what is left out", async () => {
+    const { rows, notes } = await bench({ snarkjsSize: 0 });
+    expect(rows.filter(({ implementation }) => implementation === "snarkjs")).toEqual([]);
+    expect(notes[0]).toContain("--snarkjs");
+  });
+
+  it.each([
+    ["leaves no key", "zkey new", "", "KEY_MALFORMED"],
+    ["leaves another key", "zkey new", "honest(); change(last, -1);", "KEY_MALFORMED"],
+    [
+      "leaves half a key",
+      "zkey new",
+      "honest(); writeFileSync(last, readFileSync(last).subarray(0, 9999));",
+      "KEY_MALFORMED",
+    ],
+    ["fails after a good key", "zkey new", "honest(); process.exitCode = 3;", "PROVE_FAILED"],
+    ["does not contribute", "zkey contribute", "copyFileSync(files[2], files[3]);", "CONTRIBUTION_INVALID"],
+    ["writes no contribution", "zkey contribute", "", "KEY_MALFORMED"],
+    ["contributes to less than all", "zkey contribute", "honest(); keepH(files[2], files[3]);", "CONTRIBUTION_INVALID"],
+    ["refuses a good key", "zkey verify", "process.exitCode = 1;", "KEY_MALFORMED"],
+    ["accepts any key", "zkey verify", "", "KEY_MALFORMED"],
+  ])("snarkjs that %s ends the benchmark", async (_, command, body, wanted) => {
+    await expect(part("phase2", await cheatingSnarkjs(command, body))).rejects.toThrow(code(wanted));
+  });
+
+  it.each([
+    ["prepares nothing", "copyFileSync(files[3], files[4]);", /not prepared/],
+    ["writes nothing", "", /snarkjs/],
+    ["writes half a file", "writeFileSync(files[4], readFileSync(files[3]).subarray(0, 9999));", /snarkjs/],
+  ])("powers that snarkjs %s of end it too", async (_, body, message) => {
+    const cheat = await cheatingSnarkjs("powersoftau prepare", body);
+    await expect(part("powers", cheat, { snarkjsSize: 14 })).rejects.toThrow(message);
+  });
+
+  it.each([
+    ["imports nothing", "import", "", "PTAU_INVALID"],
+    ["keeps no basis", "basis", "", "PTAU_INVALID"],
+    [
+      "keeps a basis of other powers",
+      "basis",
+      "request.power = 9; args[1] = JSON.stringify(request); honest();",
+      "PTAU_INVALID",
+    ],
+    ["leaves no development key", "development", "", "KEY_MALFORMED"],
+    ["leaves a development key with a bit turned", "development", "honest(); change(request.zkeyPath, -2000);", ""],
+    [
+      "makes no new key each time",
+      "key",
+      "honest(); if (request.store.endsWith('kept')) change(request.zkeyPath, -1);",
+      "KEY_MALFORMED",
+    ],
+    ["does not contribute", "contribute", "copyFileSync(request.from, request.to);", "CONTRIBUTION_INVALID"],
+    ["accepts any key", "verify", "", "KEY_MALFORMED"],
+    ["refuses a good key", "verify", "process.exitCode = 1;", "KEY_MALFORMED"],
+  ])("a core that %s ends it", async (_, step, body, wanted) => {
+    const where = { import: "powers", basis: "powers", development: "development" }[step] ?? "phase2";
+    const run = part(where as "powers", await cheatingOwn(step, body), { snarkjsSize: 0 });
+    await (wanted ? expect(run).rejects.toThrow(code(wanted)) : expect(run).rejects.toThrow());
+  });
+
+  it("stops on request, and says so", async () => {
+    const stop = new AbortController();
+    const slow = await cheatingOwn("contribute", "setInterval(() => {}, 1000);");
+    const run = part("phase2", slow, {
+      signal: stop.signal,
+      onStep: (step) => step.includes("contribute") && setTimeout(() => stop.abort(), 200),
+    });
+    await expect(run).rejects.toThrow(code("ABORTED"));
+  });
+});
+
+describe("without the native core", () => {
+  it("development keys are made in JavaScript, and a note says what is missing", async () => {
+    const { rows, notes, left } = await bench({ native: false });
+    expect(rows.map(({ bench, implementation }) => `${bench}: ${implementation}`)).toEqual([
+      "setup development: javascript",
+    ]);
+    expect(notes).toEqual([expect.stringContaining("the native core is missing")]);
+    expect(left).toEqual([]);
+  });
+});
+
+describe("setupOnce", () => {
+  it.each([["nope"], ["toString"], []])("refuses the step %j with a code", async (...args) => {
+    const { status, stderr } = spawnSync(process.execPath, [workerFile("bench/setupOnce"), ...args], {
+      encoding: "utf8",
+    });
+    expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringMatching(/^USAGE: STEP is one of import, /) });
+  });
+});
