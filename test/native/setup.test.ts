@@ -8,7 +8,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { beforeAll, describe, expect, it } from "vitest";
-import { binFile, decodeG1, decodeG2 } from "../../src/circuit/binfile.js";
+import { binFile, decodeG1, decodeG2, encodeG2 } from "../../src/circuit/binfile.js";
 import { type CompiledCircuit, compileCircuit } from "../../src/circuit/compile.js";
 import { readR1cs } from "../../src/circuit/r1cs.js";
 import { calculateWtns } from "../../src/circuit/witness.js";
@@ -18,8 +18,9 @@ import { type NativeCore, nativeCore } from "../../src/field/native.js";
 import { R } from "../../src/field/scalar.js";
 import { G1_GENERATOR, G2_GENERATOR, type G2Affine } from "../../src/verifier/curve.js";
 import { verifyGroth16 } from "../../src/verifier/groth16.js";
+import { wrongSubgroupG2 } from "../chain/simulated.js";
 import { sectionsOf, timesG1, timesG2 } from "../circuit/ceremony.js";
-import { type Row, r1csFile, type Term } from "../circuit/files.js";
+import { changedFile, patch, type Row, r1csFile, type Term } from "../circuit/files.js";
 import { code, TINY, TINY_INPUTS, TINY_OUTPUT, temporaryFolder } from "../circuit/support.js";
 import { describeEngines, integers, little, numbers } from "./support.js";
 
@@ -131,6 +132,22 @@ describeEngines("keys from powers of tau", (core, engine) => {
       );
       expect(() => core.verifyPhase2Step(initial, path, { engine }), `${id}`).toThrow(code("CONTRIBUTION_INVALID"));
     }
+  });
+});
+
+describeEngines("a contribution", (core, engine) => {
+  it("is not made to a delta of two kinds, nor to one outside of its group, which would give the secret away", async () => {
+    const [basis, initial] = [fresh(), fresh()];
+    core.makeBasis(powers, 8, basis, { engine });
+    core.newPhase2(r1cs, basis, initial, new Uint8Array(), { engine });
+    const secret = core.drawSecret(STAMP, { engine });
+    for (const delta of [wrongSubgroupG2(), timesG2(G2_GENERATOR, 5n)]) {
+      const [bad, out] = [fresh(), fresh()];
+      await changedFile("zkey", initial, bad, { 2: patch(532, encodeG2(delta)) });
+      expect(() => core.secretApply(secret, bad, out, new Uint8Array(68))).toThrow(code("KEY_MALFORMED"));
+      expect(existsSync(out)).toBe(false);
+    }
+    core.closeSecret(secret);
   });
 });
 
