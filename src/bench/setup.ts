@@ -13,7 +13,7 @@ import { createReadStream } from "node:fs";
 import { copyFile, open, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { verifyContribution, verifyPhase2 } from "../circuit/phase2.js";
-import { describePtau, newDevelopmentPtau, ptauBasis, ptauDigest } from "../circuit/ptau.js";
+import { describePtau, importPtau, newDevelopmentPtau, ptauBasis, ptauDigest } from "../circuit/ptau.js";
 import { ArtefactStore } from "../circuit/store.js";
 import { readZkeyHeader } from "../circuit/zkey.js";
 import { AnchorError, type ErrorCode, isAnchorError, throwIfAborted, toAnchorError } from "../errors.js";
@@ -94,10 +94,12 @@ function leftOut(largest: number, { native, snarkjsSize }: Settings): string[] {
 }
 
 export interface Powers {
-  /** As an import keeps them. */
+  /** As an import keeps them, without Lagrange forms. */
   imported: string;
   /** The same with Lagrange forms, which snarkjs wants. */
   prepared: string;
+  /** Folder of a store that has what keys are made from, or gets it. */
+  kept: string;
 }
 
 interface Entrant {
@@ -139,20 +141,29 @@ export class SizedSetup {
       onProgress: (done) => onStep(`making powers for 2^${size}`, done),
     });
 
-    const digest = await ptauDigest(prepared, size, { signal });
-    const imports = this.#file("imports");
-    let imported = "";
-    await this.#race("import", "powers", [
-      {
-        name: "native",
-        command: this.#own("import", { ptauPath: prepared, store: imports }),
-        output: imports,
+    const kept = this.#file("kept");
+    const { path: imported, digest } = await importPtau(prepared, {
+      store: new ArtefactStore(kept),
+      signal,
+      threads,
+      onProgress: (done) => onStep(`importing powers for 2^${size}`, done),
+    });
+
+    const imports = (name: string, ptauPath: string): Entrant => {
+      const store = this.#file("imports");
+      return {
+        name,
+        command: this.#own("import", { ptauPath, store }),
+        output: store,
         check: async () => {
-          imported = join(await onlyEntry(imports, "ptau"), "powers.ptau");
-          if ((await ptauDigest(imported, size, { signal })) !== digest) differs("PTAU_INVALID", "the import");
+          const made = join(await onlyEntry(store, "ptau"), "powers.ptau");
+          if ((await ptauDigest(made, size, { signal })) !== digest) differs("PTAU_INVALID", `the import of ${name}`);
+          // It holds the basis of a prepared file too, which takes the disk of another one.
+          await rm(store, { recursive: true });
         },
-      },
-    ]);
+      };
+    };
+    await this.#race("import", "powers", [imports("native", imported), imports("native prepared", prepared)]);
 
     const same = new Agreement("PTAU_INVALID");
     const basis = (name: string, ptauPath: string): Entrant => {
@@ -190,7 +201,7 @@ export class SizedSetup {
       });
     }
     await this.#race("basis", "powers", entrants);
-    return { imported, prepared };
+    return { imported, prepared, kept };
   }
 
   async development(of: BenchCircuit): Promise<void> {
@@ -226,7 +237,7 @@ export class SizedSetup {
   }
 
   /** The initial key, a contribution to it, and the verification of what that makes. */
-  async phase2(of: BenchCircuit, { imported, prepared }: Powers): Promise<void> {
+  async phase2(of: BenchCircuit, { imported, prepared, kept }: Powers): Promise<void> {
     const { threads, signal, snarkjsSize } = this.#settings;
     const withSnarkjs = this.#size <= snarkjsSize;
     const { r1csPath } = of.compiled;
@@ -234,7 +245,6 @@ export class SizedSetup {
 
     const initial = this.#file("initial.zkey");
     const same = new Agreement("KEY_MALFORMED");
-    const kept = this.#file("kept");
     await ptauBasis(imported, this.#size, { store: new ArtefactStore(kept), signal, threads });
     const fresh = this.#file("fresh");
     const key = (who: string, command: string[]): Entrant => ({
