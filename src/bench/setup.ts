@@ -20,7 +20,7 @@ import { AnchorError, type ErrorCode, isAnchorError, throwIfAborted, toAnchorErr
 import { verifyingKeyToJson } from "../verifier/groth16.js";
 import { lintVerifyingKey } from "../verifier/lint.js";
 import { workerFile } from "../workers.js";
-import { type BenchCircuit, KINDS, prepareCircuit } from "./circuits.js";
+import { type BenchCircuit, KINDS, MIN_SIZE, prepareCircuit } from "./circuits.js";
 import { type Contestant, contest, type Results, type Settings } from "./contest.js";
 import { BenchServer, onCores, runCommand, snarkjsCli } from "./processes.js";
 import { Referee } from "./proving.js";
@@ -82,15 +82,14 @@ function leftOut(largest: number, { native, snarkjsSize }: Settings): string[] {
     return [
       `setup: the native core is missing; development keys up to 2^${JAVASCRIPT_SIZE} in JavaScript, and no more`,
     ];
-  return [
-    ...(largest > JAVASCRIPT_SIZE ? [`setup: JavaScript makes development keys up to 2^${JAVASCRIPT_SIZE} only`] : []),
-    ...(largest > snarkjsSize
-      ? [`setup: snarkjs makes, contributes to and verifies keys up to 2^${snarkjsSize} only (--snarkjs)`]
-      : []),
-    ...(largest > snarkjsSize - PREPARATION_LOG2
-      ? [`setup: snarkjs prepares powers up to 2^${snarkjsSize - PREPARATION_LOG2} only, which takes it far longer`]
-      : []),
+  const limits: [string, number][] = [
+    ["development keys in JavaScript", JAVASCRIPT_SIZE],
+    ["keys by snarkjs (--snarkjs)", snarkjsSize],
+    ["powers prepared by snarkjs, which takes it far longer than a key,", snarkjsSize - PREPARATION_LOG2],
   ];
+  return limits
+    .filter(([, limit]) => limit < largest)
+    .map(([what, limit]) => `setup: ${what} ${limit < MIN_SIZE ? "are left out" : `up to 2^${limit} only`}`);
 }
 
 export interface Powers {
