@@ -61,9 +61,18 @@ export interface KeyReport {
   circuitDigest?: Hex;
 }
 
-/** Verifies a ceremony, manifest and all, from powers of tau and constraints; fails when it does not hold. */
+/**
+ * Verifies a ceremony, manifest and all, from powers of tau and constraints; fails when it does not hold. What
+ * `verifyCeremony` gives fits.
+ */
 export interface CeremonyVerifier {
-  verify(): Promise<{ keyDigest: Hex; circuitDigest: Hex }>;
+  /** @param zkeyPath the key's file where it is a proving key: all of it is to be checked then */
+  verify(zkeyPath: string | undefined): Promise<{
+    keyDigest: Hex;
+    circuitDigest: Hex;
+    /** Why, for this verifier, it makes no production key. */
+    doubts?: readonly string[];
+  }>;
 }
 
 export interface KeyLintOptions extends TranscriptOptions {
@@ -105,7 +114,8 @@ export async function lintKeyFile(path: string, options: KeyLintOptions = {}): P
   if (failure) {
     return { kind, level: levelOf(failure), summary: failure.message, checks: findings.checks, failure, ...about };
   }
-  const ceremony = options.ceremony === undefined ? undefined : await options.ceremony.verify();
+  const ceremony =
+    options.ceremony === undefined ? undefined : await options.ceremony.verify(kind === "zkey" ? path : undefined);
   if (ceremony === undefined) {
     findings.notShown("ceremony", "no ceremony manifest was given");
     return { kind, level: "development", summary: developmentSummary(header), checks: findings.checks, ...about };
@@ -115,6 +125,12 @@ export async function lintKeyFile(path: string, options: KeyLintOptions = {}): P
     findings.notShown("ceremony", reason);
     const failed = new AnchorError("KEY_DEVELOPMENT", reason, { details: { ...ceremony } });
     return { kind, level: "development", summary: reason, checks: findings.checks, failure: failed, ...about };
+  }
+  const [doubt] = ceremony.doubts ?? [];
+  if (doubt !== undefined) {
+    const reason = `its ceremony holds, but ${doubt}`;
+    findings.notShown("ceremony", reason);
+    return { kind, level: "development", summary: reason, checks: findings.checks, ...about };
   }
   findings.add({ id: "ceremony", outcome: "ok", reason: "it was verified from powers of tau and constraints" });
   const summary = "its ceremony was verified: one honest contributor is enough for nobody to be able to forge";

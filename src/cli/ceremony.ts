@@ -400,14 +400,17 @@ Writes final.zkey, verification_key.json, manifest.json and REPORT.md. Run again
   },
 };
 
-const VERIFY_HELP = `${CIRCUIT_HELP}
-                 yours: compile the circuit yourself, take the powers from where you trust them
-  --zkey FILE    the final key. Without it the verifying key alone is checked
-  --ceremony ID  the ceremony that it must be
+/** Options by which somebody says what of a ceremony they believe. */
+export const BELIEF_HELP = `  --ceremony ID  the ceremony that it must be
   --trust ACCOUNT      somebody who must be among the contributors; given more than once, one of them is enough
   --accept-ptau DIGEST powers of tau that you believe in although they are of no public ceremony known here`;
 
-const VERIFY_OPTIONS = {
+const VERIFY_HELP = `${CIRCUIT_HELP}
+                 yours: compile the circuit yourself, take the powers from where you trust them
+  --zkey FILE    the final key. Without it the verifying key alone is checked
+${BELIEF_HELP}`;
+
+export const VERIFY_OPTIONS = {
   r1cs: { type: "string" },
   ptau: { type: "string" },
   zkey: { type: "string" },
@@ -485,13 +488,19 @@ ${VERIFY_HELP}
   },
 };
 
-async function verify(
+function verify(values: Values, positionals: readonly string[], terminal: Terminal, signal: AbortSignal) {
+  return verifyManifest(manifestPath(positionals), optional(values, "zkey"), values, terminal, signal);
+}
+
+/** @param zkeyPath the final key; without it the verifying key alone is checked */
+export async function verifyManifest(
+  path: string,
+  zkeyPath: string | undefined,
   values: Values,
-  positionals: readonly string[],
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<{ ceremony: Ceremony; verified: VerifiedCeremony }> {
-  const manifest = await readDocument(manifestPath(positionals));
+  const manifest = await readDocument(path);
   const [r1csPath, ptauPath] = [required(values, "r1cs"), required(values, "ptau")];
   const id = optional(values, "ceremony");
   const vkey = optional(values, "vkey");
@@ -499,7 +508,7 @@ async function verify(
     manifest,
     r1csPath,
     ptauPath,
-    zkeyPath: optional(values, "zkey"),
+    zkeyPath,
     verifyingKey: vkey === undefined ? undefined : parseVerifyingKey(await readJson(vkey)),
     acceptPtau: list(values, "accept-ptau").map((digest) => hexOption(digest, "accept-ptau", 32)),
     ceremonyId: id === undefined ? undefined : hexOption(id, "ceremony", 32),

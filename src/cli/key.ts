@@ -1,9 +1,18 @@
-import { exportVerifyingKey, type KeyReport, lintKeyFile, requireSound } from "../circuit/keylint.js";
+import {
+  type CeremonyVerifier,
+  exportVerifyingKey,
+  type KeyReport,
+  lintKeyFile,
+  requireSound,
+} from "../circuit/keylint.js";
 import { AnchorError } from "../errors.js";
 import { toHex } from "../field/bytes.js";
 import { keyDigest, verifyingKeyToJson } from "../verifier/groth16.js";
-import { type Command, optional, pretty, writeWhole } from "./command.js";
+import { BELIEF_HELP, VERIFY_OPTIONS, verifyManifest } from "./ceremony.js";
+import { type Command, optional, pretty, type Values, writeWhole } from "./command.js";
 import type { Terminal } from "./terminal.js";
+
+const { zkey: _, threads: __, ...BELIEFS } = VERIFY_OPTIONS;
 
 export const keyLintCommand: Command = {
   name: "key lint",
@@ -12,17 +21,27 @@ export const keyLintCommand: Command = {
   FILE               snarkjs' proving key (.zkey) or verification_key.json
   --json             print the report as JSON
   --production       fail unless a verified ceremony makes it a production key
+With a ceremony's manifest, everything from powers of tau and circuit to this key is checked as well:
+  --manifest FILE    manifest.json of the ceremony
+  --r1cs FILE, --ptau FILE   circuit and powers of tau, from where you trust them
+${BELIEF_HELP}
 
 Runs the forgery that an unfinished setup allows, and shows that it fails. Of a proving key, the contributions and the
 beacon are checked too; its large sections are not read. Without a ceremony's manifest a key is a development key,
 whatever it says of itself.
 Exits with 0 if nothing is wrong with the key as far as it shows.
 `,
-  options: { json: { type: "boolean" }, production: { type: "boolean" } },
+  options: {
+    json: { type: "boolean" },
+    production: { type: "boolean" },
+    manifest: { type: "string" },
+    ...BELIEFS,
+  },
   positionals: ["FILE"],
   async run({ values, positionals, terminal, signal }) {
     const report = await lintKeyFile(fileOf(positionals), {
       signal,
+      ceremony: ceremonyOf(values, terminal, signal),
       onProgress: (done) => terminal.progress("checking the contributions", done),
     });
     if (values["json"]) terminal.line(pretty(reportToJson(report)).trimEnd());
@@ -53,6 +72,19 @@ Lints the key as \`key lint\` does, contributions and all; nothing is written fo
     terminal.line(`written to ${out}`);
   },
 };
+
+/** The check of the manifest that was named; of a proving key, against all of it. */
+function ceremonyOf(values: Values, terminal: Terminal, signal: AbortSignal): CeremonyVerifier | undefined {
+  const manifest = optional(values, "manifest");
+  if (manifest === undefined) {
+    const needless = Object.keys(BELIEFS).find((name) => values[name] !== undefined);
+    if (needless) throw new AnchorError("USAGE", `--${needless} goes with --manifest`);
+    return undefined;
+  }
+  return {
+    verify: async (zkeyPath) => (await verifyManifest(manifest, zkeyPath, values, terminal, signal)).verified,
+  };
+}
 
 function fileOf([path]: readonly string[]): string {
   if (path === undefined) throw new AnchorError("USAGE", "name the key's file");

@@ -240,6 +240,16 @@ describe("four parties, one dropping out, one cheating", () => {
     expect(doubtful).toContain("no contributor whom you trust signed that they had checked the key");
     await fails(ceremony("verify", manifest, ...basis(), "--trust", CAROL.account), "CEREMONY_INVALID");
     await fails(ceremony("verify", manifest, ...basis(), "--contract", "no.sol"), "KEY_DEVELOPMENT");
+    const whole = ["--manifest", manifest, ...basis(), ...belief];
+    for (const file of ["final/final.zkey", "final/verification_key.json"]) {
+      expect(await succeeds(anchorproof("key", "lint", file, "--production", ...whole))).toContain("production: ");
+    }
+    const lint = ["key", "lint", "final/final.zkey", "--manifest", manifest, ...basis()];
+    expect(await succeeds(anchorproof(...lint, ...bob))).toContain(
+      "development: its ceremony holds, but no contributor",
+    );
+    await fails(anchorproof(...lint, ...bob, "--production"), "KEY_DEVELOPMENT");
+    await fails(anchorproof("key", "lint", "final/final.zkey", ...belief), "USAGE");
     const other = await compileCircuit({ name: "other", source: TINY.source.replace("+ 3;", "+ 4;") });
     await fails(ceremony("verify", manifest, "--r1cs", other.r1csPath, "--ptau", ptau), "CEREMONY_INVALID");
     const report = await succeeds(ceremony("report", manifest, ...basis(), ...belief));
