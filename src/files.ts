@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { BigIntStats } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { toAnchorError } from "./errors.js";
@@ -43,4 +44,9 @@ export async function writeDurably(path: string, content: string | Uint8Array, m
   } finally {
     await file.close();
   }
+}
+
+/** What is another when a file was written to or replaced: ctime, too, as the others can be put back after a change. */
+export function identityOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return [dev, ino, size, mtimeNs, ctimeNs].join(":");
 }

@@ -1,4 +1,5 @@
 /** A manifest under attack: every value of it changed, contributions moved, repeated, forged, and taken from elsewhere. */
+import { copyFileSync, renameSync } from "node:fs";
 import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TypedDataEncoder } from "ethers";
@@ -40,7 +41,8 @@ import { verifyGroth16 } from "../../src/verifier/groth16.js";
 import { lintVerifyingKey } from "../../src/verifier/lint.js";
 import { leaves, withLeaf } from "../bundle/fixture.js";
 import { DOMAINS, type Party } from "../support/parties.js";
-import { append, snarkjsPowers } from "./ceremony.js";
+import { append, ORDER, snarkjsPowers } from "./ceremony.js";
+import { ptauFile } from "./files.js";
 import {
   ALICE,
   ALL,
@@ -545,6 +547,51 @@ describe("what is beside the manifest", () => {
     const json = withLeaf(manifest, ["final", "zkeySha256"], () => toHex(new Uint8Array(32).fill(7)));
     expect(await failure(whole({ manifest: json, zkeyPath }))).toBe("CEREMONY_INVALID key");
     expect(await failure(whole({ zkeyPath: join(base.folder, "missing.zkey") }))).toBe("FILE_NOT_FOUND undefined");
+  });
+
+  it("files that are written to or replaced while they are checked are refused", async () => {
+    const folder = await temporaryFolder();
+    const [r1csPath, ptauPath, key] = ["c.r1cs", "p.ptau", "k.zkey"].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const own = { r1csPath, ptauPath, zkeyPath: key };
+    const originals = [base.r1csPath, base.ptauPath, zkeyPath];
+    for (const [i, path] of [r1csPath, ptauPath, key].entries()) await copyFile(originals[i]!, path);
+    await whole(own);
+    for (const [i, path] of [r1csPath, ptauPath, key].entries()) {
+      let swapped = false;
+      // What stands there in between may be anything: the same bytes show that nothing but the change is seen.
+      const onProgress = () => {
+        if (swapped) return;
+        swapped = true;
+        renameSync(path, `${path}.aside`);
+        copyFileSync(originals[i]!, path);
+        renameSync(`${path}.aside`, path);
+      };
+      expect(await failure(whole({ ...own, onProgress })), path).toBe("CEREMONY_INVALID changed");
+      expect(swapped).toBe(true);
+    }
+  });
+
+  it("powers of tau that everybody knows are refused before anything is made of them", async () => {
+    const folder = await temporaryFolder();
+    const { r1csPath } = base;
+    const secrets = { tau: 11n, alpha: 22n, beta: 33n };
+    const ptauPath = join(folder, "known.ptau");
+    const made = (name: string) => ({ r1csPath, ptauPath, zkeyPath: join(folder, `${name}.zkey`) });
+    await writeFile(ptauPath, ptauFile(4, secrets));
+    await newPhase2Key(made("sound")); // to the eye
+    for (const name of ["tau", "alpha", "beta"] as const) {
+      for (const value of [1n, ORDER - 1n]) {
+        await writeFile(ptauPath, ptauFile(4, { ...secrets, [name]: value }));
+        await expect(newPhase2Key(made(name)), name).rejects.toThrow(code("KEY_FORGEABLE"));
+        await expect(begin({ ...base, ptauPath }), name).rejects.toThrow(code("KEY_FORGEABLE"));
+        await expect(verifyPhase2({ r1csPath, ptauPath, zkeyPath }), name).rejects.toThrow(code("KEY_FORGEABLE"));
+        expect(await failure(whole({ ptauPath }))).toMatch(/^KEY_FORGEABLE/);
+      }
+    }
   });
 
   it("is named by its id and by whom one trusts", async () => {

@@ -245,7 +245,9 @@ describe("four parties, one dropping out, one cheating", () => {
       expect(await succeeds(anchorproof("key", "lint", file, "--production", ...whole))).toContain("production: ");
     }
     const lint = ["key", "lint", "final/final.zkey", "--manifest", manifest, ...basis()];
-    expect(await succeeds(anchorproof(...lint, ...bob))).toContain("development: its ceremony holds, but no contributor");
+    expect(await succeeds(anchorproof(...lint, ...bob))).toContain(
+      "development: its ceremony holds, but no contributor",
+    );
     await fails(anchorproof(...lint, ...bob, "--production"), "KEY_DEVELOPMENT");
     await fails(anchorproof("key", "lint", "final/final.zkey", ...belief), "USAGE");
     const other = await compileCircuit({ name: "other", source: TINY.source.replace("+ 3;", "+ 4;") });
