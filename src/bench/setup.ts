@@ -13,14 +13,14 @@ import { createReadStream } from "node:fs";
 import { copyFile, open, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { verifyContribution, verifyPhase2 } from "../circuit/phase2.js";
-import { describePtau, newDevelopmentPtau, ptauBasis, ptauDigest } from "../circuit/ptau.js";
+import { describePtau, importPtau, newDevelopmentPtau, ptauBasis, ptauDigest } from "../circuit/ptau.js";
 import { ArtefactStore } from "../circuit/store.js";
 import { readZkeyHeader } from "../circuit/zkey.js";
 import { AnchorError, type ErrorCode, isAnchorError, throwIfAborted, toAnchorError } from "../errors.js";
 import { verifyingKeyToJson } from "../verifier/groth16.js";
 import { lintVerifyingKey } from "../verifier/lint.js";
 import { workerFile } from "../workers.js";
-import { type BenchCircuit, KINDS, prepareCircuit } from "./circuits.js";
+import { type BenchCircuit, KINDS, MIN_SIZE, prepareCircuit } from "./circuits.js";
 import { type Contestant, contest, type Results, type Settings } from "./contest.js";
 import { BenchServer, onCores, runCommand, snarkjsCli } from "./processes.js";
 import { Referee } from "./proving.js";
@@ -82,22 +82,23 @@ function leftOut(largest: number, { native, snarkjsSize }: Settings): string[] {
     return [
       `setup: the native core is missing; development keys up to 2^${JAVASCRIPT_SIZE} in JavaScript, and no more`,
     ];
-  return [
-    ...(largest > JAVASCRIPT_SIZE ? [`setup: JavaScript makes development keys up to 2^${JAVASCRIPT_SIZE} only`] : []),
-    ...(largest > snarkjsSize
-      ? [`setup: snarkjs makes, contributes to and verifies keys up to 2^${snarkjsSize} only (--snarkjs)`]
-      : []),
-    ...(largest > snarkjsSize - PREPARATION_LOG2
-      ? [`setup: snarkjs prepares powers up to 2^${snarkjsSize - PREPARATION_LOG2} only, which takes it far longer`]
-      : []),
+  const limits: [string, number][] = [
+    ["development keys in JavaScript", JAVASCRIPT_SIZE],
+    ["keys by snarkjs (--snarkjs)", snarkjsSize],
+    ["powers prepared by snarkjs, which takes it far longer than a key,", snarkjsSize - PREPARATION_LOG2],
   ];
+  return limits
+    .filter(([, limit]) => limit < largest)
+    .map(([what, limit]) => `setup: ${what} ${limit < MIN_SIZE ? "are left out" : `up to 2^${limit} only`}`);
 }
 
 export interface Powers {
-  /** As an import keeps them. */
+  /** As an import keeps them, without Lagrange forms. */
   imported: string;
   /** The same with Lagrange forms, which snarkjs wants. */
   prepared: string;
+  /** Folder of a store that has what keys are made from, or gets it. */
+  kept: string;
 }
 
 interface Entrant {
@@ -139,20 +140,29 @@ export class SizedSetup {
       onProgress: (done) => onStep(`making powers for 2^${size}`, done),
     });
 
-    const digest = await ptauDigest(prepared, size, { signal });
-    const imports = this.#file("imports");
-    let imported = "";
-    await this.#race("import", "powers", [
-      {
-        name: "native",
-        command: this.#own("import", { ptauPath: prepared, store: imports }),
-        output: imports,
+    const kept = this.#file("kept");
+    const { path: imported, digest } = await importPtau(prepared, {
+      store: new ArtefactStore(kept),
+      signal,
+      threads,
+      onProgress: (done) => onStep(`importing powers for 2^${size}`, done),
+    });
+
+    const imports = (name: string, ptauPath: string): Entrant => {
+      const store = this.#file("imports");
+      return {
+        name,
+        command: this.#own("import", { ptauPath, store }),
+        output: store,
         check: async () => {
-          imported = join(await onlyEntry(imports, "ptau"), "powers.ptau");
-          if ((await ptauDigest(imported, size, { signal })) !== digest) differs("PTAU_INVALID", "the import");
+          const made = join(await onlyEntry(store, "ptau"), "powers.ptau");
+          if ((await ptauDigest(made, size, { signal })) !== digest) differs("PTAU_INVALID", `the import of ${name}`);
+          // It holds the basis of a prepared file too, which takes the disk of another one.
+          await rm(store, { recursive: true });
         },
-      },
-    ]);
+      };
+    };
+    await this.#race("import", "powers", [imports("native", imported), imports("native prepared", prepared)]);
 
     const same = new Agreement("PTAU_INVALID");
     const basis = (name: string, ptauPath: string): Entrant => {
@@ -190,7 +200,7 @@ export class SizedSetup {
       });
     }
     await this.#race("basis", "powers", entrants);
-    return { imported, prepared };
+    return { imported, prepared, kept };
   }
 
   async development(of: BenchCircuit): Promise<void> {
@@ -226,7 +236,7 @@ export class SizedSetup {
   }
 
   /** The initial key, a contribution to it, and the verification of what that makes. */
-  async phase2(of: BenchCircuit, { imported, prepared }: Powers): Promise<void> {
+  async phase2(of: BenchCircuit, { imported, prepared, kept }: Powers): Promise<void> {
     const { threads, signal, snarkjsSize } = this.#settings;
     const withSnarkjs = this.#size <= snarkjsSize;
     const { r1csPath } = of.compiled;
@@ -234,7 +244,6 @@ export class SizedSetup {
 
     const initial = this.#file("initial.zkey");
     const same = new Agreement("KEY_MALFORMED");
-    const kept = this.#file("kept");
     await ptauBasis(imported, this.#size, { store: new ArtefactStore(kept), signal, threads });
     const fresh = this.#file("fresh");
     const key = (who: string, command: string[]): Entrant => ({

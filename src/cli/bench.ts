@@ -58,7 +58,8 @@ Other provers take part in prove by ${EXTERNAL}="NAME=COMMAND", several separate
 blanks and called with ZKEY WTNS PROOF.json PUBLIC.json. Cold means a new process that reads the key from disk, warm one
 that has it loaded. Every timed proof is verified, outside the timed part; one that fails ends the run.
 setup times, each in a new process: importing powers of tau, what keys are made from (basis), development keys, initial
-keys, contributions and verification. Keys are compared byte by byte, or verified by the other side.
+keys, contributions and verification; "prepared" is from powers with Lagrange forms. Keys must be the same bytes, or be
+verified by the other side.
 Keys are development keys; they and the circuits are kept, and the first run makes them (2^17: a minute, 2^20: many).
 `,
   options: {

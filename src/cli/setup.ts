@@ -72,19 +72,19 @@ export const ptauNewCommand: Command = {
   help: `
   --power N          for circuits of up to 2^N rows, from 1 to 24
   --out FILE         where to write; must not exist
-  --prepared         with the Lagrange forms that snarkjs wants
+  --unprepared       without the Lagrange forms, which snarkjs wants and which save the first key of each size minutes
 
 tau is drawn on this machine, so whoever runs this could forge with every key made from the file. It is stamped as made for
 development.
 `,
-  options: { power: { type: "string" }, out: { type: "string" }, prepared: { type: "boolean" } },
+  options: { power: { type: "string" }, out: { type: "string" }, unprepared: { type: "boolean" } },
   positionals: [],
   async run({ values, terminal, signal }) {
     const out = required(values, "out");
     required(values, "power");
     await beside(out, (path) =>
       newDevelopmentPtau(integer(values, "power", 1, 24, 0), path, {
-        prepared: values["prepared"] === true,
+        prepared: values["unprepared"] !== true,
         signal,
         onProgress: (done) => terminal.progress("making powers of tau", done),
       }),

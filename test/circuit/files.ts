@@ -1,6 +1,9 @@
 /** Files of a setup made by hand: constraint systems, and containers with sections changed. */
 import { readFile, writeFile } from "node:fs/promises";
-import { binFile, encodeG1, encodeG2, littleEndian, uint32 } from "../../src/circuit/binfile.js";
+import { join } from "node:path";
+import { binFile, encodeG1, encodeG2, integer, littleEndian, uint32 } from "../../src/circuit/binfile.js";
+import { newDevelopmentPtau } from "../../src/circuit/ptau.js";
+import { AnchorError } from "../../src/errors.js";
 import { concat } from "../../src/field/bytes.js";
 import { Q, R } from "../../src/field/scalar.js";
 import { G1_GENERATOR, G2_GENERATOR } from "../../src/verifier/curve.js";
@@ -99,4 +102,34 @@ export async function layoutOf(path: string): Promise<{ id: number; at: number; 
     at += 12 + length;
   }
   return found;
+}
+
+/** Adds q to the first coordinate of piece `i`: the same point, in a spelling that no writer uses. */
+export const respelled = (size: number, i: number) => (content: Uint8Array) => {
+  const at = i * size;
+  return patch(at, littleEndian(integer(content.subarray(at, at + 32)) + Q))(content);
+};
+
+/** A failure's code, with the fault of a contribution; or "accepted". Anything but an AnchorError is thrown on. */
+export async function verdictOf(run: Promise<unknown>): Promise<string> {
+  try {
+    await run;
+    return "accepted";
+  } catch (error) {
+    if (!(error instanceof AnchorError)) throw error;
+    const { fault } = error.details;
+    return fault === undefined ? error.code : `${error.code} ${fault}`;
+  }
+}
+
+/** Development powers of tau, prepared, and the same without their Lagrange forms. */
+export async function developmentPowers(
+  folder: string,
+  power: number,
+  name = `powers-${power}`,
+): Promise<{ prepared: string; raw: string }> {
+  const [prepared, raw] = [join(folder, `${name}-prepared.ptau`), join(folder, `${name}-raw.ptau`)];
+  await newDevelopmentPtau(power, prepared, { prepared: true });
+  await changedFile("ptau", prepared, raw, { 12: undefined, 13: undefined, 14: undefined, 15: undefined });
+  return { prepared, raw };
 }

@@ -14,6 +14,8 @@ interface Snarkjs {
     contribute(from: string, to: string, name: string, entropy: string): Promise<Uint8Array>;
     beacon(from: string, to: string, name: string, hash: string, iterationsExp: number): Promise<Uint8Array>;
     preparePhase2(from: string, to: string): Promise<void>;
+    /** Writes one file for each smaller power: `template` and two digits and `.ptau`. */
+    truncate(from: string, template: string): Promise<boolean>;
   };
   /** The hashes come as bytes. */
   zKey: {
