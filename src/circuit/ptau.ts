@@ -39,7 +39,7 @@ const SECTIONS = [
 ] as const;
 
 /** BLAKE2b-512 of the public ceremony's files by power, from snarkjs' documentation. */
-const PUBLIC_CEREMONY: ReadonlyMap<number, string> = new Map([
+export const PUBLIC_CEREMONY: ReadonlyMap<number, string> = new Map([
   [
     8,
     "d6a8fb3a04feb600096c3b791f936a578c4e664d262e4aa24beed1b7a9a96aa5eb72864d628db247e9293384b74b36ffb52ca8d148d6e1b8b51e279fdf57b583",
