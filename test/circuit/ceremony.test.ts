@@ -28,6 +28,7 @@ import { ceremonyReport } from "../../src/circuit/ceremonyReport.js";
 import type { CeremonyState } from "../../src/circuit/ceremonyState.js";
 import { compileCircuit } from "../../src/circuit/compile.js";
 import { contributeToFile } from "../../src/circuit/contributor.js";
+import { lintKeyFile } from "../../src/circuit/keylint.js";
 import { contribute, newPhase2Key, verifyPhase2 } from "../../src/circuit/phase2.js";
 import { newDevelopmentPtau } from "../../src/circuit/ptau.js";
 import { readZkeyHeader } from "../../src/circuit/zkey.js";
@@ -37,7 +38,7 @@ import { Q } from "../../src/field/scalar.js";
 import { parseDocument } from "../../src/protocol/document.js";
 import { typedDigest } from "../../src/protocol/eip712.js";
 import { recoverSigner, signDigest } from "../../src/protocol/signature.js";
-import { verifyGroth16 } from "../../src/verifier/groth16.js";
+import { verifyGroth16, verifyingKeyToJson } from "../../src/verifier/groth16.js";
 import { lintVerifyingKey } from "../../src/verifier/lint.js";
 import { leaves, withLeaf } from "../bundle/fixture.js";
 import { DOMAINS, type Party } from "../support/parties.js";
@@ -621,6 +622,23 @@ describe("production", () => {
     const source = contract(verified);
     expect(source).toContain("bool public constant DEVELOPMENT = false;");
     expect(source).toContain(`production: ceremony ${state.id} verified`);
+  });
+
+  it("is what key lint says of that key alone, and of a proving key only where all of it was checked", async () => {
+    const level = async (path: string, ceremony: VerifiedCeremony) => {
+      const report = await lintKeyFile(path, { ceremony: { verify: async () => ceremony } });
+      return `${report.level} ${report.failure?.code} ${report.circuitDigest}`;
+    };
+    const entire = await whole({ acceptPtau: [state.head.powersOfTau.digest], trusted: [BOB.account], zkeyPath });
+    const { circuitDigest } = base.circuit;
+    expect(await level(zkeyPath, entire)).toBe(`production undefined ${circuitDigest}`);
+    expect(await level(zkeyPath, verified)).toBe("development undefined undefined");
+    expect(await level(zkeyPath, await whole({ zkeyPath }))).toBe("development undefined undefined");
+    const vkey = join(base.folder, "verification_key.json");
+    await writeFile(vkey, JSON.stringify(verifyingKeyToJson(ceremonyFromJson(manifest).final!.verifyingKey)));
+    expect(await level(vkey, verified)).toBe(`production undefined ${circuitDigest}`);
+    await writeFile(vkey, JSON.stringify(verifyingKeyToJson(other.final!.verifyingKey)));
+    expect(await level(vkey, verified)).toBe("development KEY_DEVELOPMENT undefined");
   });
 
   it("is never made from powers of tau that are stamped as made on one machine", async () => {
