@@ -305,10 +305,10 @@ it("a coordinator killed at any moment leaves a ceremony that goes on", async ()
   const port = Number(new URL(server.url).port);
   for (const [i, who] of [ALICE, BOB].entries()) {
     for (let attempt = 0, done = false; !done; attempt++) {
-      expect(attempt).toBeLessThan(12);
+      expect(attempt).toBeLessThan(10);
       // Later each time, so that the kill meets turn, download, upload and check, on any machine.
       let killed: Promise<void> | undefined;
-      const timer = setTimeout(() => (killed = server.kill()), 50 * 1.6 ** attempt);
+      const timer = setTimeout(() => (killed = server.kill()), 50 * 2 ** attempt);
       const work = contributeOverHttp({
         url: server.url,
         secretKey: who.secretKey,
