@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { BigIntStats } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { toAnchorError } from "./errors.js";
@@ -43,4 +44,32 @@ export async function writeDurably(path: string, content: string | Uint8Array, m
   } finally {
     await file.close();
   }
+}
+
+/** Puts a finished file in its place, on the disk for good, and as of now. */
+export async function settle(from: string, to: string): Promise<void> {
+  const file = await open(from, "r+");
+  try {
+    const now = new Date();
+    await file.utimes(now, now);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(from, to);
+  await syncFolder(dirname(to));
+}
+
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** What is another when a file was written to or replaced: ctime, too, as the others can be put back after a change. */
+export function identityOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return [dev, ino, size, mtimeNs, ctimeNs].join(":");
 }

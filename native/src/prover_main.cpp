@@ -1,8 +1,8 @@
 // anchorproof-prover: makes one proof and ends. The command line, the files and their format are those of rapidsnark's
 // `prover`, which it can replace.
 //
-// Three differences: the proof is verified before anything is written, both files appear whole or not at all, and the
-// witness may come from a pipe, so that it need not touch the disk.
+// Four differences: a key that lets anyone forge is refused, the proof is verified before anything is written, both files
+// appear whole or not at all, and the witness may come from a pipe, so that it need not touch the disk.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -352,6 +352,16 @@ std::vector<uint8_t> readVerifyingKey(const std::string& path, uint32_t publics)
   return key;
 }
 
+// α β γ δ and IC, as above. What phase 2 leaves until somebody contributes, γ = δ, lets anybody forge, and so do the others;
+// points with one x are equal up to sign. The whole lint, contributions and all, is `anchorproof key lint`'s.
+void lint(const std::vector<uint8_t>& key) {
+  const uint8_t *beta = key.data() + kG1, *gamma = beta + kG2, *delta = gamma + kG2;
+  const auto alike = [](const uint8_t* a, const uint8_t* b) { return std::memcmp(a, b, kG2 / 2) == 0; };
+  if (alike(gamma, delta) || alike(beta, delta) || alike(beta, gamma)) {
+    throw Failure(Code::KeyForgeable, "this key lets anyone forge proofs: two of beta, gamma and delta are equal up to sign");
+  }
+}
+
 // Of a proof that was just made, so a malformed one is as invalid as any.
 bool isValid(const VerifyingKey& key, const Proof& proof) {
   try {
@@ -375,6 +385,7 @@ void run(const Arguments& arguments) {
   const std::unique_ptr<ProvingKey> key = engine().openProvingKey(arguments.key, arguments.prepared, control);
   const std::vector<uint8_t> bytes = readVerifyingKey(arguments.key, key->info().publics);
   const std::unique_ptr<VerifyingKey> verifyingKey = engine().openVerifyingKey({bytes.data(), bytes.size()});
+  lint(bytes);
   const Proof proof = key->prove(Witness(witnessFile, key->info().variables).bytes(), control, nullptr);
   if (!isValid(*verifyingKey, proof)) {
     throw Failure(Code::ProveFailed, "the proof does not verify: the witness breaks the circuit, or the key is damaged");

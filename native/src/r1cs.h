@@ -18,6 +18,8 @@ class R1csFile {
     auto sections = readSections(file_.size(), "r1cs", 1, CODE, read);
     Section header = sectionOf(sections, 1, CODE), labels = sectionOf(sections, 3, CODE);
     rows_ = sectionOf(sections, 2, CODE);
+    // Nothing in a Groth16 key would bind what a custom template computes: a prover could set it at will.
+    if (sections.count(4) || sections.count(5)) fail("it has custom templates, which Groth16 does not enforce");
     uint8_t bytes[64];
     if (header.size != sizeof bytes) fail("its header has the wrong length");
     read(header.offset, bytes, sizeof bytes);

@@ -2,11 +2,11 @@
  * The ceremony manifest: which circuit and powers of tau a key is made from, who may contribute, who did, in which
  * order, and what came out.
  *
- * The head never changes; its digest is the ceremony's id, and every contribution is signed over that id, the
+ * The head never changes; its digest is the ceremony's id, and every contribution is signed over that id, its place, the
  * contribution before it, its own hash and name (which no hash of snarkjs' format covers), the SHA-256 of the key file
- * that it made, and a time. The manifest carries the
- * key's own record of each contribution (an entry of section 10 of snarkjs' `.zkey`), so that the whole chain from the
- * first generator to the last delta can be checked without the large key.
+ * that it made, whether its member checked that file, and a time. The manifest carries the key's own record of each
+ * contribution (an entry of section 10 of snarkjs' `.zkey`), so that the whole chain from the first generator to the last
+ * delta can be checked without the large key.
  *
  * What nobody signs: the list of members who were skipped or rejected. It is the coordinator's word.
  *

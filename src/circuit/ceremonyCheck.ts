@@ -6,9 +6,11 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
+import { realpath, stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
-import { AnchorError, throwIfAborted } from "../errors.js";
+import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
 import type { Hex } from "../field/bytes.js";
+import { identityOf } from "../files.js";
 import { keyDigest, type VerifyingKey } from "../verifier/groth16.js";
 import { lintVerifyingKey } from "../verifier/lint.js";
 import { type Ceremony, ceremonyFromJson, ceremonyToJson, checkCeremony, invalid } from "./ceremony.js";
@@ -76,7 +78,7 @@ export function isVerifiedCeremony(value: unknown): value is VerifiedCeremony {
  *         PTAU_INVALID, FORMAT_UNSUPPORTED, FILE_NOT_FOUND, FILE_UNREADABLE, ABORTED
  */
 export async function verifyCeremony(options: VerifyCeremonyOptions): Promise<VerifiedCeremony> {
-  const { r1csPath, ptauPath, zkeyPath, signal, threads } = options;
+  const { signal, threads } = options;
   const acceptPtau = [...(options.acceptPtau ?? [])];
   const ceremony = ceremonyFromJson(options.manifest);
   const { head, contributions, beacon, final } = ceremony;
@@ -96,25 +98,31 @@ export async function verifyCeremony(options: VerifyCeremonyOptions): Promise<Ve
     invalid("trust", "manifest.contributions", "are by none of the accounts that you trust");
   }
 
+  // Each is read several times, and the verdict is about one file.
+  const files = [await locate(options.r1csPath), await locate(options.ptauPath)] as const;
+  const key = options.zkeyPath === undefined ? undefined : await locate(options.zkeyPath);
+  const [r1csPath, ptauPath] = [files[0].path, files[1].path];
   const powersOfTau = await checkBasis(ceremony, r1csPath, ptauPath, acceptPtau, signal);
   throwIfAborted(signal);
   lintVerifyingKey(final.verifyingKey);
   const work = { r1csPath, ptauPath, signal, threads, onProgress: options.onProgress };
   let digest: Hex;
-  if (zkeyPath === undefined) {
+  if (key === undefined) {
     digest = (await verifyPhase2VerifyingKey({ ...work, verifyingKey: final.verifyingKey, transcript })).circuitDigest;
   } else {
-    if ((await sha256File(zkeyPath, signal)) !== final.zkeySha256) {
+    if ((await sha256File(key.path, signal)) !== final.zkeySha256) {
       invalid("key", "manifest.final.zkeySha256", "is not that of the proving key beside it");
     }
-    const key = await verifyPhase2({ ...work, zkeyPath });
-    if (keyDigest(key.verifyingKey) !== final.keyDigest) {
+    const found = await verifyPhase2({ ...work, zkeyPath: key.path });
+    if (keyDigest(found.verifyingKey) !== final.keyDigest) {
       invalid("key", "manifest.final.keyDigest", "is not that of the proving key beside it");
     }
-    checkSameTranscript(transcript, key.transcript);
-    digest = key.circuitDigest;
+    checkSameTranscript(transcript, found.transcript);
+    digest = found.circuitDigest;
   }
-  // Circuit and powers of tau were read again: the files must not have become others meanwhile.
+  for (const { path, identity } of key ? [...files, key] : files) {
+    if ((await locate(path)).identity !== identity) invalid("changed", path, "was changed while it was checked");
+  }
   if (digest !== head.circuit.digest) invalid("circuit", "manifest.head.circuit.digest", "is not the circuit's");
 
   const doubts: string[] = [];
@@ -145,10 +153,21 @@ export async function verifyCeremony(options: VerifyCeremonyOptions): Promise<Ve
     powersOfTau,
     development: doubts.length > 0,
     doubts: Object.freeze(doubts),
-    checked: zkeyPath === undefined ? "verifying key" : "proving key",
+    checked: key === undefined ? "verifying key" : "proving key",
   };
   verified.add(Object.freeze(result));
   return result;
+}
+
+/** The file that a path leads to, past all links. @throws FILE_NOT_FOUND, FILE_UNREADABLE */
+async function locate(given: string): Promise<{ path: string; identity: string }> {
+  try {
+    const path = await realpath(given);
+    return { path, identity: identityOf(await stat(path, { bigint: true })) };
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    throw toAnchorError(error, missing ? "FILE_NOT_FOUND" : "FILE_UNREADABLE", `cannot read ${given}`);
+  }
 }
 
 /**

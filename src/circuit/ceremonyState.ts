@@ -15,40 +15,30 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { copyFile, link, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { copyFile, link, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { AnchorError, isAnchorError, throwIfAborted, toAnchorError } from "../errors.js";
-import { assertHex, fromHex, type Hex, toHex } from "../field/bytes.js";
-import { ensureDirectory, writeDurably, writeWhole } from "../files.js";
-import { parseDocument } from "../protocol/document.js";
-import { readInteger, readObject } from "../protocol/eip712.js";
+import { fromHex, type Hex, toHex } from "../field/bytes.js";
+import { ensureDirectory, settle, syncFolder, writeDurably, writeWhole } from "../files.js";
+import { readObject } from "../protocol/eip712.js";
 import { checkSigner } from "../protocol/signature.js";
 import { keyDigest, verifyingKeyToJson } from "../verifier/groth16.js";
 import {
   BEACON_ITERATIONS,
-  beaconFromJson,
-  beaconToJson,
   type Ceremony,
   type CeremonyBeacon,
   type CeremonyContribution,
   type CeremonyEvent,
   type CeremonyHead,
-  type CeremonyResult,
   type ContributionPackage,
   ceremonyFromJson,
   ceremonyId,
   ceremonyToJson,
   checkContributionSignature,
   checkNext,
-  contributionFromJson,
-  contributionToJson,
   defaultMinimum,
-  eventFromJson,
-  eventToJson,
-  finalFromJson,
-  finalToJson,
   headFromJson,
   headToJson,
   invalid,
@@ -61,6 +51,16 @@ import {
   turnDigest,
 } from "./ceremony.js";
 import { checkSameTranscript, describeCircuit, manifestText, sha256File } from "./ceremonyCheck.js";
+import {
+  eventStep,
+  hexOf,
+  lateStep,
+  readStateFile,
+  type Step,
+  stepFromJson,
+  stepToJson,
+  type Turn,
+} from "./ceremonySteps.js";
 import { applyBeacon, type LongWork, newPhase2Key, verifyContribution, verifyPhase2 } from "./phase2.js";
 import { describePtau, ptauDigest } from "./ptau.js";
 import { type Contribution, contributionInvalid } from "./transcript.js";
@@ -80,20 +80,6 @@ const KEY_GROWTH = 1024;
 
 /** Failures of `verifyContribution` that are the fault of the file, and so of whoever signed it. */
 const BLAMED = new Set(["CONTRIBUTION_INVALID", "KEY_MALFORMED", "KEY_FORGEABLE"]);
-
-export interface Turn {
-  member: Hex;
-  /** SHA-256 of the token that its holder was given. */
-  tokenHash: Hex;
-  /** Unix seconds. */
-  deadline: bigint;
-}
-
-type Step =
-  | { type: "turn"; member: Hex; tokenHash: Hex; nonce: Hex; deadline: bigint }
-  | { type: "contribution"; contribution: CeremonyContribution }
-  | { type: "event"; event: CeremonyEvent }
-  | { type: "final"; beacon?: CeremonyBeacon | undefined; final: CeremonyResult };
 
 export interface Snapshot {
   ceremony: Ceremony;
@@ -663,107 +649,6 @@ function checkWords(circuitHash: Hex, contribution: CeremonyContribution, made: 
 /** Throws CEREMONY_REFUSED; `fault` is a stable word for why. */
 export function refuse(fault: string, message: string, details: Record<string, unknown> = {}): never {
   throw new AnchorError("CEREMONY_REFUSED", message, { details: { fault, ...details } });
-}
-
-function lateStep({ member }: Turn, time: bigint): Step {
-  return eventStep({ kind: "skipped", member, fault: "late", reason: "the time for the turn ran out", time });
-}
-
-/** Messages come from files that others made. */
-function eventStep({ reason, ...event }: CeremonyEvent): Step {
-  const plain = reason
-    .replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, " ")
-    .slice(0, 400)
-    .replace(/[\ud800-\udbff]$/, "");
-  return { type: "event", event: { ...event, reason: plain || "no reason given" } };
-}
-
-function stepToJson(step: Step): Record<string, unknown> {
-  switch (step.type) {
-    case "turn":
-      return { ...step, deadline: step.deadline.toString() };
-    case "contribution":
-      return { type: step.type, contribution: contributionToJson(step.contribution) };
-    case "event":
-      return { type: step.type, event: eventToJson(step.event) };
-    case "final": {
-      const beacon = step.beacon ? { beacon: beaconToJson(step.beacon) } : {};
-      return { type: step.type, ...beacon, final: finalToJson(step.final) };
-    }
-  }
-}
-
-/** @throws CEREMONY_INVALID */
-function stepFromJson(json: unknown, at: string): Step {
-  const type = (json as { type?: unknown } | null)?.type;
-  if (type === "turn") {
-    const record = readObject(json, ["type", "member", "tokenHash", "nonce", "deadline"], CODE, at);
-    return {
-      type,
-      member: hexOf(record["member"], `${at}.member`, 20),
-      tokenHash: hexOf(record["tokenHash"], `${at}.tokenHash`, 32),
-      nonce: hexOf(record["nonce"], `${at}.nonce`, 32),
-      deadline: readInteger(record["deadline"], 64, CODE, `${at}.deadline`),
-    };
-  }
-  if (type === "contribution") {
-    const record = readObject(json, ["type", "contribution"], CODE, at);
-    return { type, contribution: contributionFromJson(record["contribution"], at) };
-  }
-  if (type === "event")
-    return { type, event: eventFromJson(readObject(json, ["type", "event"], CODE, at)["event"], at) };
-  if (type !== "final") return invalid("state", at, "is no step");
-  const record = readObject(json, ["type", "final"], CODE, at, ["beacon"]);
-  const beacon = Object.hasOwn(record, "beacon") ? { beacon: beaconFromJson(record["beacon"], at) } : {};
-  return { type, ...beacon, final: finalFromJson(record["final"], at) };
-}
-
-function hexOf(value: unknown, at: string, length: number): Hex {
-  try {
-    assertHex(value, at, length);
-    return value;
-  } catch {
-    return invalid("schema", at, `must be ${length} bytes of lower-case 0x-hex`);
-  }
-}
-
-/** @returns `undefined` for a file that is not there */
-async function readStateFile(path: string): Promise<unknown> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw toAnchorError(error, "FILE_UNREADABLE", `cannot read ${path}`);
-  }
-  try {
-    return parseDocument(text);
-  } catch (cause) {
-    return invalid("state", path, "is damaged", cause);
-  }
-}
-
-/** Puts a finished file in its place, on the disk for good. */
-async function settle(from: string, to: string): Promise<void> {
-  const file = await open(from, "r+");
-  try {
-    const now = new Date();
-    await file.utimes(now, now);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(from, to);
-  await syncFolder(dirname(to));
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }
 
 /** Proving keys hold a model's weights: nobody else on the machine is to read them. */

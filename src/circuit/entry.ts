@@ -16,10 +16,11 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { type BigIntStats, constants } from "node:fs";
+import { constants } from "node:fs";
 import { type FileHandle, lstat, open, readdir, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
+import { identityOf } from "../files.js";
 
 export const MANIFEST = "manifest.json";
 /** Raised with every change of manifest or of what the names of entries stand for. */
@@ -283,10 +284,6 @@ async function hashFile(path: string, bytes: number, { signal, recheck, onBytes 
   } finally {
     await file.close();
   }
-}
-
-function identityOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
-  return [dev, ino, size, mtimeNs, ctimeNs].join(":");
 }
 
 function remember(identity: string, digest: string): void {

@@ -2,10 +2,13 @@ export {
   type Ceremony,
   type CeremonyContribution,
   type CeremonyHead,
+  type ContributionPackage,
   ceremonyFromJson,
   ceremonyId,
   ceremonyToJson,
   checkCeremony,
+  packageFromJson,
+  packageToJson,
 } from "./ceremony.js";
 export {
   isVerifiedCeremony,

@@ -15,6 +15,7 @@ import { affineG1, G2_GENERATOR, g1Point, sameUpToSign } from "../verifier/curve
 import { keyDigest, parseVerifyingKey, type VerifyingKey, verifyGroth16 } from "../verifier/groth16.js";
 import { failureOf, inspectVerifyingKey, type KeyCheck } from "../verifier/lint.js";
 import { openFile } from "./binfile.js";
+import { isVerifiedCeremony, type VerifiedCeremony } from "./ceremonyCheck.js";
 import {
   beaconKey,
   type Contribution,
@@ -61,18 +62,10 @@ export interface KeyReport {
   circuitDigest?: Hex;
 }
 
-/**
- * Verifies a ceremony, manifest and all, from powers of tau and constraints; fails when it does not hold. What
- * `verifyCeremony` gives fits.
- */
+/** Calls {@link verifyCeremony} with manifest, circuit and powers of tau, once nothing else is wrong with the key. */
 export interface CeremonyVerifier {
   /** @param zkeyPath the key's file where it is a proving key: all of it is to be checked then */
-  verify(zkeyPath: string | undefined): Promise<{
-    keyDigest: Hex;
-    circuitDigest: Hex;
-    /** Why, for this verifier, it makes no production key. */
-    doubts?: readonly string[];
-  }>;
+  verify(zkeyPath: string | undefined): Promise<VerifiedCeremony>;
 }
 
 export interface KeyLintOptions extends TranscriptOptions {
@@ -86,8 +79,8 @@ const NEITHER = "the file is neither a .zkey nor a verification_key.json";
 /**
  * Lints a `.zkey` or a `verification_key.json`, told apart by content. A bad key is reported, not thrown.
  *
- * @throws FILE_NOT_FOUND, FILE_UNREADABLE; INPUT_TOO_LARGE for a beacon of more hashes than the limit; ABORTED; whatever
- * the ceremony's check throws
+ * @throws FILE_NOT_FOUND, FILE_UNREADABLE; INPUT_TOO_LARGE for a beacon of more hashes than the limit; INPUT_INVALID for a
+ * ceremony that {@link verifyCeremony} did not give; ABORTED; whatever the ceremony's check throws
  */
 export async function lintKeyFile(path: string, options: KeyLintOptions = {}): Promise<KeyReport> {
   const kind = (await isZkey(path)) ? "zkey" : "verification key";
@@ -120,15 +113,18 @@ export async function lintKeyFile(path: string, options: KeyLintOptions = {}): P
     findings.notShown("ceremony", "no ceremony manifest was given");
     return { kind, level: "development", summary: developmentSummary(header), checks: findings.checks, ...about };
   }
+  // A caller's word is no ceremony.
+  if (!isVerifiedCeremony(ceremony)) {
+    throw new AnchorError("INPUT_INVALID", "a ceremony must be what verifyCeremony gave, in this process");
+  }
   if (ceremony.keyDigest !== about.keyDigest) {
     const reason = `the ceremony that was verified is of another key, ${ceremony.keyDigest}`;
     findings.notShown("ceremony", reason);
     const failed = new AnchorError("KEY_DEVELOPMENT", reason, { details: { ...ceremony } });
     return { kind, level: "development", summary: reason, checks: findings.checks, failure: failed, ...about };
   }
-  const [doubt] = ceremony.doubts ?? [];
-  if (doubt !== undefined) {
-    const reason = `its ceremony holds, but ${doubt}`;
+  if (ceremony.development || (kind === "zkey" && ceremony.checked !== "proving key")) {
+    const reason = `its ceremony holds, but ${ceremony.doubts[0] ?? "of this proving key no more than the verifying key was checked"}`;
     findings.notShown("ceremony", reason);
     return { kind, level: "development", summary: reason, checks: findings.checks, ...about };
   }

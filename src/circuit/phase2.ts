@@ -12,7 +12,7 @@ import type { VerifyingKey } from "../verifier/groth16.js";
 import { lintVerifyingKey } from "../verifier/lint.js";
 import { littleEndian } from "./binfile.js";
 import { type LongWork, runNative } from "./nativeTask.js";
-import { bytesAfterPowers, ptauBasis } from "./ptau.js";
+import { bytesAfterPowers, ptauBasis, readPtauHeader } from "./ptau.js";
 import { describeForSetup, describeR1cs } from "./r1cs.js";
 import type { ArtefactStore } from "./store.js";
 import {
@@ -40,8 +40,8 @@ const HASHED_TOO_FAR = 15;
  *
  * @param zkeyPath must not exist
  * @returns snarkjs' hash of the circuit, 64 bytes
- * @throws CIRCUIT_MALFORMED, INPUT_TOO_LARGE for too many rows or public signals, PTAU_INVALID, FILE_NOT_FOUND,
- * FILE_UNREADABLE, NATIVE_UNAVAILABLE, ABORTED
+ * @throws CIRCUIT_MALFORMED, INPUT_TOO_LARGE for too many rows or public signals, PTAU_INVALID, KEY_FORGEABLE for powers
+ * without a contribution, FILE_NOT_FOUND, FILE_UNREADABLE, NATIVE_UNAVAILABLE, ABORTED
  */
 export async function newPhase2Key({
   r1csPath,
@@ -173,8 +173,8 @@ export async function verifyContribution({
  * proofs and not their soundness), and every contribution. It checks neither the powers, see `importPtau`, nor the record's
  * circuit hash, which is what {@link newPhase2Key} gives.
  *
- * @throws KEY_MALFORMED, KEY_FORGEABLE for a key that nobody contributed to, or beacons alone; CONTRIBUTION_INVALID, CIRCUIT_MALFORMED, PTAU_INVALID, FILE_NOT_FOUND,
- * FILE_UNREADABLE, NATIVE_UNAVAILABLE, ABORTED
+ * @throws KEY_MALFORMED, KEY_FORGEABLE for a key, or powers of tau, that nobody contributed to, or a key of beacons alone;
+ * CONTRIBUTION_INVALID, CIRCUIT_MALFORMED, PTAU_INVALID, FILE_NOT_FOUND, FILE_UNREADABLE, NATIVE_UNAVAILABLE, ABORTED
  */
 export async function verifyPhase2({
   r1csPath,
@@ -187,6 +187,7 @@ export async function verifyPhase2({
   circuitDigest: Hex;
 }> {
   const { circuitDigest } = await describeR1cs(r1csPath, work.signal);
+  await readPtauHeader(ptauPath);
   const header = await readZkeyHeader(zkeyPath);
   await verifyRecord(header, work);
   lintVerifyingKey(header.verifyingKey);
@@ -216,6 +217,7 @@ export async function verifyPhase2VerifyingKey({
   circuitDigest: Hex;
 }> {
   const { circuitDigest } = await describeR1cs(r1csPath, work.signal);
+  await readPtauHeader(ptauPath);
   lintVerifyingKey(verifyingKey);
   const { delta } = await verifyTranscript(transcript, { signal: work.signal });
   checkDelta(delta, verifyingKey);

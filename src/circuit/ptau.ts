@@ -15,7 +15,8 @@ import { dirname, join } from "node:path";
 import { AnchorError, isAnchorError, toAnchorError } from "../errors.js";
 import { type Hex, toHex, utf8 } from "../field/bytes.js";
 import { Q } from "../field/scalar.js";
-import { Container, integer, littleEndian, uint32 } from "./binfile.js";
+import { G1_GENERATOR } from "../verifier/curve.js";
+import { Container, decodeG1, integer, littleEndian, uint32 } from "./binfile.js";
 import { type LongWork, runNative } from "./nativeTask.js";
 import { MAX_CIRCUIT_POWER } from "./r1cs.js";
 import { type ArtefactStore, defaultStore } from "./store.js";
@@ -166,7 +167,7 @@ export async function importPtau(path: string, options: ImportOptions = {}): Pro
   const { signal, onProgress, store = defaultStore() } = options;
   const part = (from: number, to: number) => (done: number) => onProgress?.(from + (to - from) * done);
   const wanted = options.blake2b === undefined ? undefined : blake2bOf(options.blake2b);
-  const header = await readHeader(path);
+  const header = await readPtauHeader(path);
   const power = options.power ?? Math.min(header.power, MAX_CIRCUIT_POWER);
   if (!Number.isInteger(power) || power < 1 || power > Math.min(header.power, MAX_CIRCUIT_POWER)) {
     throw new AnchorError(
@@ -230,13 +231,13 @@ export async function listPtau(
  * a gigabyte.
  *
  * @param options.store where imports are kept
- * @throws PTAU_INVALID, FILE_NOT_FOUND, FILE_UNREADABLE, ABORTED
+ * @throws PTAU_INVALID, KEY_FORGEABLE for powers without a contribution, FILE_NOT_FOUND, FILE_UNREADABLE, ABORTED
  */
 export async function describePtau(
   path: string,
   { signal, onProgress, store = defaultStore() }: LongWork & { store?: ArtefactStore | undefined } = {},
 ): Promise<PtauDescription> {
-  const { power, prepared, contributions, development } = await readHeader(path);
+  const { power, prepared, contributions, development } = await readPtauHeader(path);
   const known = { power, prepared, contributions, development };
   const imported = await importOf(path, store, signal);
   const publicCeremony = imported
@@ -249,7 +250,7 @@ export async function describePtau(
  * Names the powers that keys of circuits with 2^power rows are made from: SHA-256 over a tag, the power, and the points
  * that such keys need, in the file's order and encoding. The same for a file and for what was cut from it.
  *
- * @throws PTAU_INVALID, FILE_NOT_FOUND, FILE_UNREADABLE, ABORTED
+ * @throws PTAU_INVALID, KEY_FORGEABLE for powers without a contribution, FILE_NOT_FOUND, FILE_UNREADABLE, ABORTED
  */
 export async function ptauDigest(path: string, power: number, { signal, onProgress }: LongWork = {}): Promise<Hex> {
   const file = await Container.open(path, "ptau", malformed);
@@ -297,7 +298,7 @@ export async function newDevelopmentPtau(
  * store. From a file that is not prepared this takes most of a setup's time.
  *
  * @param cut as from a file that ends at this power, such as an import keeps
- * @throws PTAU_INVALID, NATIVE_UNAVAILABLE, ABORTED
+ * @throws PTAU_INVALID, KEY_FORGEABLE for powers without a contribution, NATIVE_UNAVAILABLE, ABORTED
  */
 export async function ptauBasis(
   path: string,
@@ -310,7 +311,7 @@ export async function ptauBasis(
 ): Promise<string> {
   const { signal } = work;
   const digest = await ptauDigest(path, power, { signal });
-  const continues = !cut && (await readHeader(path)).power > power;
+  const continues = !cut && (await readPtauHeader(path)).power > power;
   const directory = await store.build(
     "ptau-basis",
     `${FORMAT} basis/1 ${power} ${digest} ${continues ? "continues" : "ends"}`,
@@ -347,7 +348,8 @@ interface Header extends PtauDescription {
   ceremonyPower: number;
 }
 
-async function readHeader(path: string): Promise<Header> {
+/** @throws PTAU_INVALID, KEY_FORGEABLE for powers that are known to everybody, FILE_NOT_FOUND, FILE_UNREADABLE */
+export async function readPtauHeader(path: string): Promise<Header> {
   const file = await Container.open(path, "ptau", malformed);
   try {
     return await parseHeader(file);
@@ -367,6 +369,7 @@ async function parseHeader(file: Container): Promise<Header> {
     if (file.section(id).length !== bytes * points(power)) malformed(`section ${id} has the wrong length`);
   }
   if (file.section(7).length < 4) malformed("section 7 has the wrong length");
+  await refuseKnown(file);
   const records = await file.read(file.section(7).offset, 4);
   return {
     power,
@@ -375,6 +378,21 @@ async function parseHeader(file: Container): Promise<Header> {
     contributions: new DataView(records.buffer, records.byteOffset).getUint32(0, true),
     development: file.sections.has(STAMP_SECTION),
   };
+}
+
+/**
+ * What everybody knows is no secret: with τ = ±1, say, anybody forges. So no use of such powers goes further than this; an
+ * import alone checks that the rest of a file goes with these points.
+ */
+async function refuseKnown(file: Container): Promise<void> {
+  for (const at of [file.section(2).offset + 64, file.section(4).offset, file.section(5).offset]) {
+    const point = decodeG1(await file.read(at, 64)) ?? malformed("a coordinate is not below q");
+    if (point[0] !== G1_GENERATOR[0]) continue; // P and −P have one x
+    throw new AnchorError(
+      "KEY_FORGEABLE",
+      "tau, alpha or beta is 1 or -1: these powers have no contribution, and anybody can forge proofs for a key made from them",
+    );
+  }
 }
 
 /** The first powers of a file as a file of their own, as `snarkjs powersoftau truncate` writes it. */

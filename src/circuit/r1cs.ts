@@ -2,7 +2,7 @@
  * Reads circom's binary constraint systems.
  *
  * Format: iden3's "R1CS binary format for rank-1 constraint system", version 1. Everything is bounds-checked; a
- * truncated or foreign file gives `CIRCUIT_MALFORMED`.
+ * truncated or foreign file gives `CIRCUIT_MALFORMED`, and so does one with custom templates, which no row would bind.
  *
  * @module
  */
@@ -36,12 +36,15 @@ export interface R1cs extends R1csHeader {
 const HEADER_SECTION = 1;
 const CONSTRAINT_SECTION = 2;
 const LABEL_SECTION = 3;
+/** Custom templates and their uses, which only other proof systems than Groth16 enforce. */
+const CUSTOM_SECTIONS = [4, 5];
 /** An empty row: three counts. */
 const MIN_ROW_BYTES = 12;
 const HEADER_BYTES = 64;
 
 export function readR1csHeader(bytes: Uint8Array): R1csHeader {
   const header = parseHeader(section(bytes, HEADER_SECTION));
+  if (CUSTOM_SECTIONS.some((id) => find(bytes, id))) refuseCustom();
   // A label a wire: a count that the file cannot hold must not be believed, since arrays are made from it.
   if (section(bytes, LABEL_SECTION).length !== 8 * header.wires) malformed("it has other wires than labels");
   return header;
@@ -99,6 +102,7 @@ async function describe(
     // Before memory is taken for it.
     if (file.section(HEADER_SECTION).length !== HEADER_BYTES) malformed("its header has the wrong length");
     const header = parseHeader(await file.content(HEADER_SECTION));
+    if (CUSTOM_SECTIONS.some((id) => file.sections.has(id))) refuseCustom();
     if (file.section(LABEL_SECTION).length !== 8 * header.wires) malformed("it has other wires than labels");
     accept?.(header);
     const hash = createHash("sha256").update("anchorproof/r1cs/1");
@@ -179,7 +183,16 @@ function dot({ start, wire, coefficient }: SparseMatrix, witness: readonly bigin
   return sum % R;
 }
 
+/** Nothing in a Groth16 key would bind what a custom template computes: a prover could set it at will. */
+function refuseCustom(): never {
+  malformed("it has custom templates, which Groth16 does not enforce");
+}
+
 function section(bytes: Uint8Array, wanted: number): Uint8Array {
+  return find(bytes, wanted) ?? malformed(`section ${wanted} is missing`);
+}
+
+function find(bytes: Uint8Array, wanted: number): Uint8Array | undefined {
   const reader = new Reader(bytes);
   if (reader.uint32() !== 0x73633172 /* "r1cs" */ || reader.uint32() !== 1) malformed("not an r1cs file of version 1");
   const count = reader.uint32();
@@ -192,7 +205,7 @@ function section(bytes: Uint8Array, wanted: number): Uint8Array {
     found = content;
   }
   reader.end();
-  return found ?? malformed(`section ${wanted} is missing`);
+  return found;
 }
 
 function parseHeader(content: Uint8Array): R1csHeader {

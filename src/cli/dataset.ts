@@ -265,13 +265,13 @@ function commitmentFromJson(json: unknown, path: string): PublishedCommitment {
   };
 }
 
-/** Reads what `dataset commit` wrote. Data that was changed since is refused. */
 /** What `dataset commit` published. */
 export async function readCommitment(directory: string): Promise<PublishedCommitment> {
   const path = join(directory, "commitment.json");
   return commitmentFromJson(await readJson(path), path);
 }
 
+/** Reads what `dataset commit` wrote. Data that was changed since is refused. */
 async function readDataset(directory: string, terminal: Terminal, signal: AbortSignal): Promise<CommittedDataset> {
   const commitment = await readCommitment(directory);
   let seed: Uint8Array | undefined;

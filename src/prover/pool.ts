@@ -19,6 +19,7 @@ import type { CircuitKey } from "../circuit/setup.js";
 import { type CircuitInputs, readWitnessGenerator } from "../circuit/witness.js";
 import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
 import { nativeStatus } from "../field/native.js";
+import { identityOf } from "../files.js";
 import type { Proof } from "../verifier/groth16.js";
 import type { BackendName } from "./backend.js";
 import { Control, type JobPayload, type WorkerMessage, type WorkerResult } from "./messages.js";
@@ -639,9 +640,7 @@ async function identify(path: string): Promise<FileIdentity> {
     const file = await stat(path, { bigint: true });
     // A pipe, for one, would be read for ever.
     if (!file.isFile()) throw new Error("not a file");
-    // ctime, too: the other three can be put back after a change.
-    const id = [path, file.dev, file.ino, file.size, file.mtimeNs, file.ctimeNs].join(":");
-    return { path, id, bytes: Number(file.size) };
+    return { path, id: `${path}:${identityOf(file)}`, bytes: Number(file.size) };
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
     throw toAnchorError(error, missing ? "FILE_NOT_FOUND" : "FILE_UNREADABLE", `cannot read ${path}`);

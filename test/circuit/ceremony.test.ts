@@ -1,4 +1,5 @@
 /** A manifest under attack: every value of it changed, contributions moved, repeated, forged, and taken from elsewhere. */
+import { copyFileSync, renameSync } from "node:fs";
 import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TypedDataEncoder } from "ethers";
@@ -27,6 +28,7 @@ import { ceremonyReport } from "../../src/circuit/ceremonyReport.js";
 import type { CeremonyState } from "../../src/circuit/ceremonyState.js";
 import { compileCircuit } from "../../src/circuit/compile.js";
 import { contributeToFile } from "../../src/circuit/contributor.js";
+import { lintKeyFile } from "../../src/circuit/keylint.js";
 import { contribute, newPhase2Key, verifyPhase2 } from "../../src/circuit/phase2.js";
 import { newDevelopmentPtau } from "../../src/circuit/ptau.js";
 import { readZkeyHeader } from "../../src/circuit/zkey.js";
@@ -36,11 +38,12 @@ import { Q } from "../../src/field/scalar.js";
 import { parseDocument } from "../../src/protocol/document.js";
 import { typedDigest } from "../../src/protocol/eip712.js";
 import { recoverSigner, signDigest } from "../../src/protocol/signature.js";
-import { verifyGroth16 } from "../../src/verifier/groth16.js";
+import { verifyGroth16, verifyingKeyToJson } from "../../src/verifier/groth16.js";
 import { lintVerifyingKey } from "../../src/verifier/lint.js";
 import { leaves, withLeaf } from "../bundle/fixture.js";
 import { DOMAINS, type Party } from "../support/parties.js";
-import { append, snarkjsPowers } from "./ceremony.js";
+import { append, ORDER, snarkjsPowers } from "./ceremony.js";
+import { ptauFile } from "./files.js";
 import {
   ALICE,
   ALL,
@@ -547,6 +550,51 @@ describe("what is beside the manifest", () => {
     expect(await failure(whole({ zkeyPath: join(base.folder, "missing.zkey") }))).toBe("FILE_NOT_FOUND undefined");
   });
 
+  it("files that are written to or replaced while they are checked are refused", async () => {
+    const folder = await temporaryFolder();
+    const [r1csPath, ptauPath, key] = ["c.r1cs", "p.ptau", "k.zkey"].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const own = { r1csPath, ptauPath, zkeyPath: key };
+    const originals = [base.r1csPath, base.ptauPath, zkeyPath];
+    for (const [i, path] of [r1csPath, ptauPath, key].entries()) await copyFile(originals[i]!, path);
+    await whole(own);
+    for (const [i, path] of [r1csPath, ptauPath, key].entries()) {
+      let swapped = false;
+      // What stands there in between may be anything: the same bytes show that nothing but the change is seen.
+      const onProgress = () => {
+        if (swapped) return;
+        swapped = true;
+        renameSync(path, `${path}.aside`);
+        copyFileSync(originals[i]!, path);
+        renameSync(`${path}.aside`, path);
+      };
+      expect(await failure(whole({ ...own, onProgress })), path).toBe("CEREMONY_INVALID changed");
+      expect(swapped).toBe(true);
+    }
+  });
+
+  it("powers of tau that everybody knows are refused before anything is made of them", async () => {
+    const folder = await temporaryFolder();
+    const { r1csPath } = base;
+    const secrets = { tau: 11n, alpha: 22n, beta: 33n };
+    const ptauPath = join(folder, "known.ptau");
+    const made = (name: string) => ({ r1csPath, ptauPath, zkeyPath: join(folder, `${name}.zkey`) });
+    await writeFile(ptauPath, ptauFile(4, secrets));
+    await newPhase2Key(made("sound")); // to the eye
+    for (const name of ["tau", "alpha", "beta"] as const) {
+      for (const value of [1n, ORDER - 1n]) {
+        await writeFile(ptauPath, ptauFile(4, { ...secrets, [name]: value }));
+        await expect(newPhase2Key(made(name)), name).rejects.toThrow(code("KEY_FORGEABLE"));
+        await expect(begin({ ...base, ptauPath }), name).rejects.toThrow(code("KEY_FORGEABLE"));
+        await expect(verifyPhase2({ r1csPath, ptauPath, zkeyPath }), name).rejects.toThrow(code("KEY_FORGEABLE"));
+        expect(await failure(whole({ ptauPath }))).toMatch(/^KEY_FORGEABLE/);
+      }
+    }
+  });
+
   it("is named by its id and by whom one trusts", async () => {
     expect(await failure(whole({ ceremonyId: ceremonyId(other.head) }))).toBe("CEREMONY_INVALID foreign");
     expect(await failure(whole({ trusted: [CAROL.account] }))).toBe("CEREMONY_INVALID trust");
@@ -574,6 +622,23 @@ describe("production", () => {
     const source = contract(verified);
     expect(source).toContain("bool public constant DEVELOPMENT = false;");
     expect(source).toContain(`production: ceremony ${state.id} verified`);
+  });
+
+  it("is what key lint says of that key alone, and of a proving key only where all of it was checked", async () => {
+    const level = async (path: string, ceremony: VerifiedCeremony) => {
+      const report = await lintKeyFile(path, { ceremony: { verify: async () => ceremony } });
+      return `${report.level} ${report.failure?.code} ${report.circuitDigest}`;
+    };
+    const entire = await whole({ acceptPtau: [state.head.powersOfTau.digest], trusted: [BOB.account], zkeyPath });
+    const { circuitDigest } = base.circuit;
+    expect(await level(zkeyPath, entire)).toBe(`production undefined ${circuitDigest}`);
+    expect(await level(zkeyPath, verified)).toBe("development undefined undefined");
+    expect(await level(zkeyPath, await whole({ zkeyPath }))).toBe("development undefined undefined");
+    const vkey = join(base.folder, "verification_key.json");
+    await writeFile(vkey, JSON.stringify(verifyingKeyToJson(ceremonyFromJson(manifest).final!.verifyingKey)));
+    expect(await level(vkey, verified)).toBe(`production undefined ${circuitDigest}`);
+    await writeFile(vkey, JSON.stringify(verifyingKeyToJson(other.final!.verifyingKey)));
+    expect(await level(vkey, verified)).toBe("development KEY_DEVELOPMENT undefined");
   });
 
   it("is never made from powers of tau that are stamped as made on one machine", async () => {

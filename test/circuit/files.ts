@@ -1,12 +1,13 @@
 /** Files of a setup made by hand: constraint systems, and containers with sections changed. */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { binFile, integer, littleEndian, uint32 } from "../../src/circuit/binfile.js";
+import { binFile, encodeG1, encodeG2, integer, littleEndian, uint32 } from "../../src/circuit/binfile.js";
 import { newDevelopmentPtau } from "../../src/circuit/ptau.js";
 import { AnchorError } from "../../src/errors.js";
 import { concat } from "../../src/field/bytes.js";
 import { Q, R } from "../../src/field/scalar.js";
-import { sectionsOf } from "./ceremony.js";
+import { G1_GENERATOR, G2_GENERATOR } from "../../src/verifier/curve.js";
+import { sectionsOf, timesG1, timesG2 } from "./ceremony.js";
 
 export type Term = readonly [wire: number, coefficient: bigint];
 export type Row = readonly [a: readonly Term[], b: readonly Term[], c: readonly Term[]];
@@ -40,6 +41,25 @@ export function r1csSections({ wires, publicOutputs = 0, publicInputs = 0, rows 
     [2, new Uint8Array(Buffer.concat(terms))],
     [3, new Uint8Array(8 * wires)],
   ];
+}
+
+/** A `.ptau` for 2^power rows of secrets that are known; consistent in itself. */
+export function ptauFile(power: number, { tau, alpha, beta }: Record<"tau" | "alpha" | "beta", bigint>): Uint8Array {
+  const powers = Array.from({ length: 2 ** (power + 1) - 1 }, () => 1n);
+  for (let i = 1; i < powers.length; i++) powers[i] = (powers[i - 1]! * tau) % R;
+  const g1 = (factor: bigint, count: number) =>
+    concat(...powers.slice(0, count).map((value) => encodeG1(timesG1(G1_GENERATOR, (factor * value) % R))));
+  const g2 = (values: bigint[]) => concat(...values.map((value) => encodeG2(timesG2(G2_GENERATOR, value))));
+  const rows = 2 ** power;
+  return binFile("ptau", 1, [
+    [1, concat(uint32(32), littleEndian(Q), uint32(power), uint32(power))],
+    [2, g1(1n, powers.length)],
+    [3, g2(powers.slice(0, rows))],
+    [4, g1(alpha, rows)],
+    [5, g1(beta, rows)],
+    [6, g2([beta])],
+    [7, uint32(0)],
+  ]);
 }
 
 /** Changes of sections: new content, content made of the old, or `undefined` to leave one out. */

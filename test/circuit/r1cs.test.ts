@@ -1,10 +1,12 @@
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type CompiledCircuit, compileCircuit } from "../../src/circuit/compile.js";
 import {
   checkWitness,
   circuitDigest,
+  describeR1cs,
   type R1cs,
   readR1cs,
   readR1csHeader,
@@ -14,7 +16,8 @@ import {
 import { calculateWitness } from "../../src/circuit/witness.js";
 import { isAnchorError } from "../../src/errors.js";
 import { R } from "../../src/field/scalar.js";
-import { code, TINY, TINY_INPUTS, TINY_OUTPUT, temporaryStore } from "./support.js";
+import { changedFile } from "./files.js";
+import { code, TINY, TINY_INPUTS, TINY_OUTPUT, temporaryFolder, temporaryStore } from "./support.js";
 
 let circuit: CompiledCircuit;
 let file: Buffer;
@@ -94,6 +97,32 @@ describe("readR1cs", () => {
     });
     expect({ rows, wires }).toEqual({ rows: 1, wires: 2 });
     expect(readR1cs(await readFile(r1csPath))).toMatchObject({ privateInputs: 1, publicOutputs: 1, wires: 2 });
+  });
+
+  it("refuses custom templates: no row binds what they compute, and a prover could set it at will", async () => {
+    const source = `pragma circom 2.2.3;
+pragma custom_templates;
+template custom Square() {
+    signal input in;
+    signal output out;
+    out <-- in * in;
+}
+template Main() {
+    signal input in;
+    signal output out;
+    component square = Square();
+    square.in <== in;
+    out <== square.out * in;
+}
+component main = Main();
+`;
+    await expect(compileCircuit({ name: "custom", source })).rejects.toThrow(code("CIRCUIT_MALFORMED"));
+    const path = join(await temporaryFolder(), "custom.r1cs");
+    for (const id of [4, 5]) {
+      const bytes = await readFile(await changedFile("r1cs", circuit.r1csPath, path, { [id]: new Uint8Array(4) }));
+      expect(() => readR1cs(bytes)).toThrowError(code("CIRCUIT_MALFORMED"));
+      await expect(describeR1cs(path)).rejects.toThrow(code("CIRCUIT_MALFORMED"));
+    }
   });
 
   it("refuses every truncation", () => {

@@ -487,7 +487,11 @@ describe("a hostile constraint system", () => {
     const [header, rows, labels] = sections as [[number, Uint8Array], [number, Uint8Array], [number, Uint8Array]];
     const file = (...parts: [number, Uint8Array][]) => binFile("r1cs", 1, parts);
     expect(await outcome(file(labels, rows, header))).toBe("accepted");
-    expect(await outcome(file(header, rows, labels, [4, utf8("custom gates")]))).toBe("accepted");
+    expect(await outcome(file(header, rows, labels, [6, utf8("unknown")]))).toBe("accepted");
+    // Custom templates: no row binds what they compute.
+    for (const id of [4, 5]) {
+      expect(await outcome(file(header, rows, labels, [id, utf8("custom")]))).toBe("CIRCUIT_MALFORMED");
+    }
     for (const [id] of sections) {
       expect(await outcome(file(...sections.filter(([own]) => own !== id)))).toBe("CIRCUIT_MALFORMED");
       const longer = sections.map(([own, content]): [number, Uint8Array] => [

@@ -9,12 +9,15 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import * as snarkjs from "snarkjs";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { encodeG2 } from "../../src/circuit/binfile.js";
 import { type CompiledCircuit, compileCircuit } from "../../src/circuit/compile.js";
 import { type CircuitKey, developmentKey } from "../../src/circuit/setup.js";
 import { calculateWitness, encodeWtns } from "../../src/circuit/witness.js";
 import { NATIVE_PROVER, nativeCore, nativeStatus } from "../../src/field/native.js";
 import { R } from "../../src/field/scalar.js";
+import { affineG2, g2Point } from "../../src/verifier/curve.js";
 import { parseProof, parsePublicSignals, verifyGroth16, verifyingKeyToJson } from "../../src/verifier/groth16.js";
+import { changedFile, patch } from "../circuit/files.js";
 import { temporaryFolder } from "../circuit/support.js";
 
 const off = process.env["ANCHORPROOF_NATIVE"] === "off";
@@ -229,6 +232,22 @@ describe.skipIf(off)("anchorproof-prover", () => {
     const swapped = zkey.slice();
     swapped.copyWithin(first, first + 64, first + 128);
     await expectFailure([await replace(swapped), ...files.slice(1)], 1, /does not verify/);
+  });
+
+  it("refuses keys that let anyone forge: two of beta, gamma and delta are equal up to sign", async () => {
+    const [beta2, gamma2, delta2] = [212, 340, 532] as const;
+    const { beta, gamma } = key.verifyingKey;
+    const negated = encodeG2(affineG2(g2Point(gamma).negate()));
+    for (const change of [
+      patch(delta2, encodeG2(gamma)),
+      patch(delta2, negated),
+      patch(delta2, encodeG2(beta)),
+      patch(gamma2, encodeG2(beta)),
+      patch(beta2, negated),
+    ]) {
+      const changed = await changedFile("zkey", key.zkeyPath, join(folder, "changed"), { 2: change });
+      await expectFailure([changed, ...files.slice(1)], 1, /lets anyone forge/);
+    }
   });
 
   it("names files that cannot be read or written", async () => {
