@@ -157,15 +157,16 @@ export interface ImportOptions extends LongWork {
 
 /**
  * Checks powers of tau and keeps what is needed of them: structure, every point, all powers of one τ, α and β (by
- * pairings over random linear combinations), and the BLAKE2b digest of the whole file. Of a prepared file, what keys of
- * this size are made from is checked and kept as well.
+ * pairings over random linear combinations), and the BLAKE2b digest of the whole file. What keys of this size are made
+ * from is kept as well; of a file that is not prepared, making it takes most of the time.
  *
  * @throws PTAU_INVALID, KEY_FORGEABLE for powers without a contribution (τ, α or β is ±1), FILE_NOT_FOUND,
  * FILE_UNREADABLE, NATIVE_UNAVAILABLE, ABORTED
  */
 export async function importPtau(path: string, options: ImportOptions = {}): Promise<ImportedPtau> {
   const { signal, onProgress, store = defaultStore() } = options;
-  const part = (from: number, to: number) => (done: number) => onProgress?.(from + (to - from) * done);
+  let basisFrom = 1;
+  const part = (from: number, to: number) => (done: number) => onProgress?.(basisFrom * (from + (to - from) * done));
   const wanted = options.blake2b === undefined ? undefined : blake2bOf(options.blake2b);
   const header = await readPtauHeader(path);
   const power = options.power ?? Math.min(header.power, MAX_CIRCUIT_POWER);
@@ -175,7 +176,8 @@ export async function importPtau(path: string, options: ImportOptions = {}): Pro
       `these powers of tau serve circuits of up to 2^${header.power} rows, and at most 2^27`,
     );
   }
-  const { blake2b, digest } = await digestsOf(path, power, { signal, onProgress: part(0, 0.3) });
+  basisFrom = header.prepared ? 0.7 : 0.15;
+  const { blake2b, digest } = await digestsOf(path, power, { signal, onProgress: part(0, 0.4) });
   if (wanted !== undefined && wanted !== blake2b) {
     throw new AnchorError("PTAU_INVALID", `${path} has another BLAKE2b digest than the one asked for`, {
       details: { blake2b },
@@ -197,17 +199,18 @@ export async function importPtau(path: string, options: ImportOptions = {}): Pro
     nameOf(record),
     async (workshop) => {
       const kept = join(workshop, FILE);
-      await truncate(path, power, kept, { signal, onProgress: part(0.3, 0.4) });
+      await truncate(path, power, kept, { signal, onProgress: part(0.4, 0.6) });
       if ((await ptauDigest(kept, power, { signal })) !== digest) {
         throw changed(path);
       }
-      await runNative("checkPtau", { path: kept, points: true }, { ...options, onProgress: part(0.4, 0.7) });
+      await runNative("checkPtau", { path: kept, points: true }, { ...options, onProgress: part(0.6, 1) });
       await writeFile(join(workshop, RECORD), `${JSON.stringify(record, null, 1)}\n`);
     },
     { signal, label: `2^${power}, ${publicCeremony ?? (development ? "development" : "source unknown")}` },
   );
-  // What is cut from a prepared file is not prepared: what its keys need is made now, from the whole.
-  if (header.prepared) await ptauBasis(path, power, { ...options, store, cut: true, onProgress: part(0.7, 1) });
+  // Now, from the whole file: what is cut from a prepared one is not prepared.
+  const rest = (done: number) => onProgress?.(basisFrom + (1 - basisFrom) * done);
+  await ptauBasis(path, power, { ...options, store, cut: true, onProgress: rest });
   onProgress?.(1);
   return { path: join(directory, FILE), prepared: false, ...(await readRecord(directory)) };
 }

@@ -28,7 +28,8 @@ export const ptauImportCommand: Command = {
 
 Checks structure and every point, and by pairings that all are powers of one tau. Powers without a contribution (tau, alpha
 or beta is 1) are refused as KEY_FORGEABLE. A file with a published digest of the Perpetual Powers of Tau is recognised as
-such; who contributed to any other one is for you to know. The path that is printed goes with --ptau.
+such; who contributed to any other one is for you to know. What keys of 2^N rows are made from is kept as well: from a file
+that is not prepared this takes a while (2^17: half a minute, 2^20: some minutes). The path that is printed goes with --ptau.
 `,
   options: { power: { type: "string" }, blake2b: { type: "string" }, json: { type: "boolean" } },
   positionals: ["FILE"],
