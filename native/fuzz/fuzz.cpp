@@ -1,6 +1,7 @@
-// Hostile input for the core: proving keys, witnesses, verifying keys and proofs that were truncated, bit-flipped,
-// spliced and given wrong lengths. Whatever goes in, a call ends with an answer or a Failure; the sanitizers see the
-// rest. Run it with `npm run fuzz` (see run.mjs); with clang's -fsanitize=fuzzer and -DLIBFUZZER it is a libFuzzer
+// Hostile input for the core: proving keys, witnesses, verifying keys, proofs, and a setup's constraint systems, powers of
+// tau, bases and keys, that were truncated, bit-flipped, spliced and given wrong lengths. Whatever goes in, a call ends with
+// an answer or a Failure, what a setup checks is accepted untouched only, and a call that fails leaves no file; the sanitizers
+// see the rest. Run it with `npm run fuzz` (see run.mjs); with clang's -fsanitize=fuzzer and -DLIBFUZZER it is a libFuzzer
 // target instead.
 #include <unistd.h>
 
@@ -22,6 +23,9 @@ using Buffer = std::vector<uint8_t>;
 
 struct Corpus {
   Buffer zkey, wtns, verifyingKey, publics, proof;
+  // Of a setup of a few rows: the system, powers of tau with and without Lagrange forms, the basis, and the key before and
+  // after a contribution.
+  Buffer r1cs, ptau, raw, basis, initial, next;
 };
 
 Buffer readFile(const std::string& path) {
@@ -50,6 +54,34 @@ struct Random {
   }
   size_t below(size_t n) { return n == 0 ? 0 : (size_t)(next() % n); }
 };
+
+// A container's section without its frame; nothing for a file that is none, or has no such section.
+Buffer sectionOf(const Buffer& file, uint32_t wanted) {
+  for (size_t at = 12; at + 12 <= file.size();) {
+    uint32_t type;
+    uint64_t length;
+    memcpy(&type, file.data() + at, 4);
+    memcpy(&length, file.data() + at + 4, 8);
+    at += 12;
+    if (length > file.size() - at) return {};
+    if (type == wanted) return Buffer(file.begin() + (ptrdiff_t)at, file.begin() + (ptrdiff_t)(at + length));
+    at += (size_t)length;
+  }
+  return {};
+}
+
+// Whether sections are the same, as far as `of` each (to their end where that is 0).
+bool sameSections(const Buffer& a, const Buffer& b, std::initializer_list<std::pair<uint32_t, size_t>> sections) {
+  for (const auto& [type, of] : sections) {
+    Buffer x = sectionOf(a, type), y = sectionOf(b, type);
+    if (of > 0) {
+      x.resize(std::min(x.size(), of));
+      y.resize(std::min(y.size(), of));
+    }
+    if (x != y) return false;
+  }
+  return true;
+}
 
 // Values that lengths and counts break on.
 const uint64_t EDGES[] = {0, 1, 2, 0x7f, 0xff, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff, ~0ull};
@@ -139,12 +171,119 @@ void verifyWith(const Engine& engine, const Buffer& key, const Buffer& publics, 
   }));
 }
 
+// The sizes of the setup's circuit and powers.
+constexpr size_t ROWS = 8;
+
+// One call of the setup with one file damaged. Files that are read lie in `scratch` with a letter each.
+void setupStep(const Engine& engine, const Corpus& corpus, Random& random, const std::string& scratch, Tally& tally) {
+  const std::string out = scratch + ".out", file = scratch + ".damaged";
+  auto place = [&](const char* name, const Buffer& bytes) {
+    const std::string path = scratch + "." + name;
+    if (!std::filesystem::exists(path)) writeFile(path, bytes);
+    return path;
+  };
+  const std::string r1cs = place("r1cs", corpus.r1cs), ptau = place("ptau", corpus.ptau), basis = place("basis", corpus.basis),
+                    initial = place("initial", corpus.initial), next = place("next", corpus.next);
+  Control control;
+  control.threads = 1 + (unsigned)random.below(3);
+  Buffer damaged;
+  auto damage = [&](const Buffer& bytes) {
+    damaged = bytes;
+    mutate(damaged, random);
+    writeFile(file, damaged);
+  };
+  // A call that writes: what fails leaves nothing.
+  auto writes = [&](auto body) {
+    ::unlink(out.c_str());
+    bool ok = survives(body);
+    tally.add(ok);
+    expect(ok == std::filesystem::exists(out), "a call that failed has left a file, or one that did not has left none");
+    return ok;
+  };
+  auto checks = [&](auto body) {
+    bool ok = survives(body);
+    tally.add(ok);
+    return ok;
+  };
+  uint8_t hash[64];
+  const Buffer stamp(2);
+  // Of powers of tau, all that a key of this size is made from, or all there is.
+  const std::initializer_list<std::pair<uint32_t, size_t>> used = {
+      {2, (2 * ROWS - 1) * 64}, {3, ROWS * 128}, {4, ROWS * 64}, {5, ROWS * 64}, {6, 0}};
+  const std::initializer_list<std::pair<uint32_t, size_t>> powers = {{2, 0}, {3, 0}, {4, 0}, {5, 0}, {6, 0}};
+  const std::initializer_list<std::pair<uint32_t, size_t>> key = {{1, 0}, {2, 0}, {3, 0}, {4, 0}, {5, 0}, {6, 0}, {7, 0}, {8, 0}, {9, 0}};
+  switch (random.below(11)) {
+    case 0:
+      damage(corpus.r1cs);
+      writes([&] { engine.setupDevelopment(file, out, view(stamp), control); });
+      break;
+    case 1:
+      damage(corpus.r1cs);
+      writes([&] { engine.newPhase2(file, basis, out, {}, hash, control); });
+      break;
+    case 2:
+      damage(corpus.r1cs);
+      checks([&] { engine.verifyPhase2(file, ptau, next, {}, control); });
+      break;
+    case 3:
+      damage(corpus.basis);
+      writes([&] { engine.newPhase2(r1cs, file, out, {}, hash, control); });
+      break;
+    case 4: {
+      const Buffer& whole = random.below(2) ? corpus.ptau : corpus.raw;
+      damage(whole);
+      if (checks([&] { engine.checkPtau(file, true, control); })) expect(sameSections(damaged, whole, powers), "damaged powers of tau pass");
+      break;
+    }
+    case 5: {
+      const bool prepared = random.below(2) != 0, cut = random.below(2) != 0;
+      damage(prepared ? corpus.ptau : corpus.raw);
+      const bool ok = writes([&] { engine.makeBasis(file, 3, cut, out, control); });
+      // The Lagrange forms that go into a basis are those of the powers, whatever is damaged.
+      if (ok && prepared && !cut && sameSections(damaged, corpus.ptau, powers) && sectionOf(damaged, 12).size() > 0) {
+        expect(readFile(out) == corpus.basis, "a damaged Lagrange form went into a basis");
+      }
+      break;
+    }
+    case 6:
+      damage(random.below(2) ? corpus.ptau : corpus.raw);
+      if (checks([&] { engine.verifyPhase2(r1cs, file, next, {}, control); })) {
+        expect(sameSections(damaged, corpus.raw, used), "a key passes with damaged powers of tau");
+      }
+      break;
+    case 7:
+      damage(corpus.next);
+      if (checks([&] { engine.verifyPhase2(r1cs, ptau, file, {}, control); })) {
+        expect(sameSections(damaged, corpus.next, key), "a damaged key passes");
+      }
+      break;
+    case 8:
+      damage(corpus.next);
+      if (checks([&] { engine.verifyPhase2Step(initial, file, control); })) {
+        expect(sameSections(damaged, corpus.next, key), "a damaged step passes");
+      }
+      break;
+    case 9:
+      damage(corpus.initial);
+      if (checks([&] { engine.verifyPhase2Step(file, next, control); })) {
+        expect(sameSections(damaged, corpus.initial, key), "a step from a damaged key passes");
+      }
+      break;
+    default: {
+      damage(corpus.initial);
+      const auto secret = engine.drawSecret(view(stamp));
+      writes([&] { secret->apply(file, out, view(stamp), control); });
+    }
+  }
+}
+
 void step(const Corpus& corpus, Random& random, const std::string& scratch, Tally& tally) {
   std::vector<std::string> names = engineNames();
   const Engine& engine = *engineByName(names[random.below(names.size())]);
-  Corpus c = corpus;
   // Nothing here takes a second; what hangs is killed, and the seed repeats it.
   alarm(60);
+  if (random.below(2) == 0) return setupStep(engine, corpus, random, scratch, tally);
+  Corpus c = corpus;
   // Preparing a key takes as long as some fifty of the others.
   size_t kind = random.below(64);
   switch (kind == 0 ? 5 : kind % 5) {
@@ -190,7 +329,8 @@ void step(const Corpus& corpus, Random& random, const std::string& scratch, Tall
 }  // namespace
 
 #ifdef LIBFUZZER
-// The first byte chooses what the rest is: 0 a .zkey, 1 a .wtns (for the key in FUZZ_CORPUS), 2 a verifying key.
+// The first byte chooses what the rest is: 0 a .zkey, 1 a .wtns (for the key in FUZZ_CORPUS), 2 a verifying key, 3 a .r1cs,
+// 4 a .ptau.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   static const std::string folder = getenv("FUZZ_CORPUS") ? getenv("FUZZ_CORPUS") : ".";
@@ -199,12 +339,25 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Buffer input(data + 1, data + size);
   Tally tally;
   const Engine& engine = *engineByName("portable");
-  if (data[0] % 3 == 2) {
-    survives([&] { engine.openVerifyingKey(view(input)); });
-    return 0;
+  const std::string out = scratch + ".out";
+  ::unlink(out.c_str());
+  Control control;
+  switch (data[0] % 5) {
+    case 2:
+      survives([&] { engine.openVerifyingKey(view(input)); });
+      return 0;
+    case 3:
+      writeFile(scratch, input);
+      survives([&] { engine.setupDevelopment(scratch, out, {}, control); });
+      return 0;
+    case 4:
+      writeFile(scratch, input);
+      survives([&] { engine.checkPtau(scratch, true, control); });
+      survives([&] { engine.makeBasis(scratch, 3, false, out, control); });
+      return 0;
   }
-  writeFile(scratch, data[0] % 3 == 0 ? input : zkey);
-  proveWith(engine, scratch, data[0] % 3 == 1 ? input : wtns, tally);
+  writeFile(scratch, data[0] % 5 == 0 ? input : zkey);
+  proveWith(engine, scratch, data[0] % 5 == 1 ? input : wtns, tally);
   return 0;
 }
 #else
@@ -215,7 +368,8 @@ int main(int argc, char** argv) {
   }
   std::string folder = argv[1], scratch = folder + "/scratch.zkey";
   Corpus corpus{readFile(folder + "/key.zkey"), readFile(folder + "/witness.wtns"), readFile(folder + "/key.bin"),
-                readFile(folder + "/publics.bin"), readFile(folder + "/proof.bin")};
+                readFile(folder + "/publics.bin"), readFile(folder + "/proof.bin"), readFile(folder + "/setup.r1cs"),
+                readFile(folder + "/setup.ptau"), readFile(folder + "/raw.ptau"), {}, {}, {}};
   Random random{strtoull(argv[3], nullptr, 10) * 0x9e3779b97f4a7c15 + 1};
   Tally clean;
   writeFile(scratch, corpus.zkey);
@@ -225,6 +379,30 @@ int main(int argc, char** argv) {
     expect(valid, "the untouched proof does not verify");
   }
   expect(clean.refused == 0, "the untouched key and witness are refused");
+  // The setup's files, untouched: all engines make the same ones, and accept them.
+  for (const char* left : {".r1cs", ".ptau", ".basis", ".initial", ".next", ".out"}) ::unlink((scratch + left).c_str());
+  for (const std::string& name : engineNames()) {
+    const Engine& engine = *engineByName(name);
+    Control control;
+    control.threads = 2;
+    uint8_t hash[64], one[32] = {5}, generator[64] = {1};
+    generator[32] = 2;
+    const std::string setup = folder + "/setup", basis = folder + "/setup.basis", initial = folder + "/setup-0.zkey",
+                      next = folder + "/setup-1.zkey";
+    for (const std::string& path : {basis, initial, next}) ::unlink(path.c_str());
+    engine.checkPtau(setup + ".ptau", true, control);
+    engine.makeBasis(setup + ".ptau", 3, false, basis, control);
+    engine.newPhase2(setup + ".r1cs", basis, initial, {}, hash, control);
+    engine.publicSecret({one, 32}, {generator, 64})->apply(initial, next, {hash, 64}, control);
+    engine.verifyPhase2(setup + ".r1cs", folder + "/raw.ptau", next, {}, control);
+    engine.verifyPhase2Step(initial, next, control);
+    const Buffer files[3] = {readFile(basis), readFile(initial), readFile(next)};
+    Buffer* kept[3] = {&corpus.basis, &corpus.initial, &corpus.next};
+    for (int i = 0; i < 3; i++) {
+      expect(kept[i]->empty() || *kept[i] == files[i], "engines make different keys");
+      *kept[i] = files[i];
+    }
+  }
   Tally tally;
   auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(atof(argv[2]));
   size_t steps = 0;

@@ -2,7 +2,7 @@
 // key, witness and proof, and feeds the core damaged copies of them.
 import { spawn } from "node:child_process";
 import * as snarkjs from "snarkjs";
-import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -11,7 +11,9 @@ const root = join(native, "..");
 const out = join(root, "out", "fuzz");
 const [seconds = "60", seed = String(Date.now() % 1_000_000)] = process.argv.slice(2);
 
-const { calculateWtns, compileCircuit, developmentKey } = await import(join(root, "dist/circuit/index.js"));
+const { calculateWtns, compileCircuit, developmentKey, newDevelopmentPtau } = await import(
+  join(root, "dist/circuit/index.js")
+);
 
 mkdirSync(out, { recursive: true });
 const circuit = await compileCircuit({
@@ -43,6 +45,41 @@ writeFileSync(join(out, "witness.wtns"), wtns);
 writeFileSync(join(out, "key.bin"), encode([...alpha, ...g2(beta), ...g2(gamma), ...g2(delta), ...ic.flat()]));
 writeFileSync(join(out, "publics.bin"), encode(publicSignals));
 writeFileSync(join(out, "proof.bin"), encode([...proof.pi_a.slice(0, 2), ...g2(proof.pi_b), ...proof.pi_c.slice(0, 2)]));
+
+// For the setup a circuit whose domain is eight rows, so that calls take milliseconds, and powers for twice as many.
+const small = await compileCircuit({
+  name: "fuzz-setup",
+  source: `pragma circom 2.2.3;
+template Small() {
+    signal input a;
+    signal input b;
+    signal input context;
+    signal output c;
+    signal square <== (a + 12345678901234567890 * b) * (a - b);
+    signal mixed <== square * context + 7;
+    c <== mixed * (square - 3 * b);
+}
+component main {public [context]} = Small();
+`,
+});
+if (small.rows !== 3) throw new Error(`the setup's circuit has ${small.rows} rows`);
+copyFileSync(small.r1csPath, join(out, "setup.r1cs"));
+rmSync(join(out, "setup.ptau"), { force: true });
+await newDevelopmentPtau(4, join(out, "setup.ptau"), { prepared: true });
+writeFileSync(join(out, "raw.ptau"), withoutLagrange(readFileSync(join(out, "setup.ptau"))));
+
+/** The same powers, not prepared: sections 12 to 15 left out. */
+function withoutLagrange(file) {
+  const sections = [];
+  for (let at = 12; at < file.length; ) {
+    const end = at + 12 + Number(file.readBigUInt64LE(at + 4));
+    if (![12, 13, 14, 15].includes(file.readUInt32LE(at))) sections.push(file.subarray(at, end));
+    at = end;
+  }
+  const head = Buffer.from(file.subarray(0, 12));
+  head.writeUInt32LE(sections.length, 8);
+  return Buffer.concat([head, ...sections]);
+}
 
 const flags = ["-std=c++17", "-O1", "-g1", "-w", "-fno-strict-aliasing", "-pthread"];
 flags.push("-fsanitize=address,undefined", "-fno-sanitize-recover=all");

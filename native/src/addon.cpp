@@ -648,7 +648,11 @@ Napi::Value verifyPhase2(const Napi::CallbackInfo& info) {
   const Engine& engine = engineOf(option(info[4], "engine"));
   Caller caller(info.Env(), info[4]);
   std::optional<Input> key;
-  if (zkey.empty()) key.emplace(info[3], "the verifying key", caller.callbacks());
+  if (zkey.empty()) {
+    key.emplace(info[3], "the verifying key", caller.callbacks());
+  } else if (!info[3].IsUndefined()) {
+    invalid("name a proving key or give a verifying key, not both");
+  }
   caller.run([&] { engine.verifyPhase2(r1cs, ptau, zkey, key ? key->bytes() : Bytes{}, caller.control); });
   return info.Env().Undefined();
 }

@@ -476,6 +476,8 @@ inline void newPhase2(const std::string& r1csPath, const std::string& basisPath,
   file.finish();
 }
 
+[[noreturn]] inline void wrongKey(const char* reason) { throw Failure(Code::KeyMalformed, std::string("the key is refused: ") + reason); }
+
 // Copies a section.
 inline void copySection(const ZkeyFile& from, OutputFile& to, uint32_t type, const Control& control) {
   const Section section = from.section(type);
@@ -542,6 +544,8 @@ class Contributor : public DeltaSecret {
   void apply(const std::string& from, const std::string& to, Bytes transcript, const Control& control) const override {
     const ZkeyFile key(from);
     const KeyInfo& info = key.info();
+    // Also that δ·G2 is of the group: multiples of a point outside of it would give away the secret modulo small primes.
+    if (!pairingsAgree(key.delta1, generator<Fq2>(), generator<Fq>(), key.delta2)) wrongKey("delta differs between G1 and G2");
     Progress progress(control, (double)info.variables + info.domain);
     OutputFile file(to, "zkey", 1, 10);
     SecretVector<std::array<u64, 4>> words(1);
@@ -608,8 +612,6 @@ Point<F> sumOfSection(const ZkeyFile& key, uint32_t type, const SignedScalar* sc
   }
   return sum;
 }
-
-[[noreturn]] inline void wrongKey(const char* reason) { throw Failure(Code::KeyMalformed, std::string("the key is refused: ") + reason); }
 
 // What is to be checked: a proving key, or of a verifying key alone α·G1, β·G2 and IC, as in api.h.
 inline void verifyPhase2(const std::string& r1csPath, const std::string& ptauPath, const std::string& zkeyPath, Bytes verifyingKey,

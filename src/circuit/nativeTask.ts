@@ -44,11 +44,20 @@ export async function runNative<T extends keyof NativeTasks>(
   const report = (thousandths: number) => {
     if (thousandths > last) onProgress?.((last = thousandths) / 1000);
   };
-  const poll = setInterval(() => report(Atomics.load(control, 1)), POLL_MS);
+  // What a caller's function throws ends the work, as it would without a timer between.
+  const thrown: unknown[] = [];
+  const poll = setInterval(() => {
+    try {
+      report(Atomics.load(control, 1));
+    } catch (error) {
+      thrown.push(error);
+      stop();
+    }
+  }, POLL_MS);
   let killer: NodeJS.Timeout | undefined;
   const stop = () => {
     Atomics.store(control, 0, 1);
-    killer = setTimeout(() => void worker.terminate(), GRACE_MS);
+    killer ??= setTimeout(() => void worker.terminate(), GRACE_MS);
   };
   signal?.addEventListener("abort", stop, { once: true });
   try {
@@ -58,9 +67,11 @@ export async function runNative<T extends keyof NativeTasks>(
       worker.on("exit", () => reject(new AnchorError("WORKER_CRASHED", "the setup's thread ended without an answer")));
     });
     if ("error" in reply) throw AnchorError.fromJSON(reply.error);
+    if (thrown.length > 0) throw thrown[0];
     report(1000);
     return reply.value as ReturnType<NativeTasks[T]>;
   } catch (error) {
+    if (thrown.length > 0) throw thrown[0];
     throwIfAborted(signal);
     throw error;
   } finally {

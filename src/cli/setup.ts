@@ -176,6 +176,9 @@ export const keyBeaconCommand: Command = {
     const from = argument(positionals, "name the key");
     const [out, beacon] = [required(values, "out"), required(values, "beacon")];
     const digits = beacon.toLowerCase().replace(/^0x/, "");
+    if (!/^(?:[0-9a-f]{2}){1,255}$/.test(digits)) {
+      throw new AnchorError("USAGE", "--beacon takes 1 to 255 bytes, in hexadecimal digits");
+    }
     const { hash } = await beside(out, (to) =>
       applyBeacon({
         from,
@@ -230,7 +233,9 @@ who contributed to the powers of tau. Without a ceremony's manifest the key stay
       `ok   every section is that of the circuit and the powers of tau (${seconds(performance.now() - started)})`,
     );
     for (const [i, { kind, name, hash }] of contributions.entries()) {
-      terminal.line(`ok   ${kind} ${i + 1}${name === undefined ? "" : ` ${name}`}: ${hash.slice(2, 34)}…`);
+      // Whoever contributed chose the name: quoted, it cannot pass for lines of ours.
+      const label = name === undefined ? "" : ` ${JSON.stringify(name)}`;
+      terminal.line(`ok   ${kind} ${i + 1}${label}: ${hash.slice(2, 34)}…`);
     }
     terminal.line(`key      ${digest}`);
     terminal.line(`circuit  ${circuitDigest}`);
@@ -256,7 +261,8 @@ export const circuitExportCommand: Command = {
       [circuit.wasmPath, "circuit.wasm"],
       [circuit.symPath, "circuit.sym"],
     ] as const) {
-      await writeWhole(join(out, name), await readBytes(from));
+      // As proving keys, they hold a model's weights.
+      await writeWhole(join(out, name), await readBytes(from), 0o600);
     }
     const power = domainPower(await describeR1cs(circuit.r1csPath, signal));
     terminal.line(`circuit  ${circuit.circuitDigest}`);
@@ -275,11 +281,12 @@ async function compile(
   if ([model, dataset, file].filter((given) => given !== undefined).length !== 1) {
     throw new AnchorError("USAGE", "name one: a .circom file, --model DIR or --dataset DIR");
   }
-  const source = file
-    ? { name: basename(file), source: new TextDecoder().decode(await readBytes(file)) }
-    : model
-      ? { name: "inference", source: (await readModelDirectory(model)).circuit.source }
-      : datasetChunkCircuit((await readCommitment(dataset!)).depth);
+  const source =
+    file !== undefined
+      ? { name: basename(file), source: new TextDecoder().decode(await readBytes(file)) }
+      : model !== undefined
+        ? { name: "inference", source: (await readModelDirectory(model)).circuit.source }
+        : datasetChunkCircuit((await readCommitment(dataset!)).depth);
   terminal.busy("compiling the circuit");
   return compileCircuit(source, { signal });
 }

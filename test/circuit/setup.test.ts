@@ -364,6 +364,14 @@ describe("setupDevelopment", () => {
     const middle = setupDevelopment(path, zkey, { signal: stop.signal, onProgress, threads: 1 });
     await expect(middle).rejects.toThrowError(code("ABORTED"));
     expect(Math.max(...seen)).toBeLessThan(1);
+    const own = new RangeError("own");
+    const throws = setupDevelopment(path, zkey, {
+      threads: 1,
+      onProgress: () => {
+        throw own;
+      },
+    });
+    await expect(throws).rejects.toBe(own);
     const portable = new AbortController();
     const stopped = setupPortable(r1cs, new Uint8Array(), {
       signal: portable.signal,
