@@ -85,7 +85,7 @@ describe.skipIf(process.env["ANCHORPROOF_NATIVE"] === "off")("a setup from begin
   });
 
   it("setup ptau new", async () => {
-    expect(await succeeds("ptau new --power 4 --out made/powers.ptau --prepared")).toBe(
+    expect(await succeeds("ptau new --power 4 --out made/powers.ptau")).toBe(
       "written to made/powers.ptau (development)\n",
     );
     expect(await succeeds("ptau new --power 4 --out raw.ptau")).toContain("written to raw.ptau");
@@ -356,7 +356,7 @@ describe.skipIf(process.env["ANCHORPROOF_NATIVE"] === "off")("Ctrl-C", () => {
   };
 
   it.each<[string, string[], () => Promise<boolean>]>([
-    ["powers of tau", ["ptau", "new", "--power", "17", "--prepared", "--out", "stop.ptau"], writing("stop.ptau")],
+    ["powers of tau", ["ptau", "new", "--power", "17", "--out", "stop.ptau"], writing("stop.ptau")],
     [
       "a development key",
       ["key", "new", "large.r1cs", "--development", "--out", "stop-dev.zkey"],
@@ -379,7 +379,7 @@ describe.skipIf(process.env["ANCHORPROOF_NATIVE"] === "off")("Ctrl-C", () => {
     if (!existsSync(at("large.r1cs"))) {
       const rows = Array.from({ length: 2 ** 17 - 2 }, () => [[], [], []] as const);
       await writeFile(at("large.r1cs"), r1csFile({ wires: 2, rows }));
-      await succeeds("ptau new --power 14 --out large.ptau");
+      await succeeds("ptau new --power 14 --unprepared --out large.ptau");
     }
     const before = (await readdir(directory)).sort();
     const kept = await readdir(join(cache, "ptau"));

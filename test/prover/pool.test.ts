@@ -287,7 +287,7 @@ describe.each(backends)("the prover pool with %s", (backend) => {
     // in place, of the same size, with the old time put back
     const damage = (bytes: Uint8Array) => Buffer.from(bytes).fill(1, bytes.length / 2, bytes.length / 2 + 100);
     await write(zkeyPath, damage(files.zkey), 4);
-    expect(await attempt()).toBe("PROVE_FAILED");
+    expect(["KEY_MALFORMED", "PROVE_FAILED"]).toContain(await attempt()); // the core says more, of most sections
     await write(zkeyPath, files.zkey, 4);
     expect(await attempt()).toBe("made");
     await write(wasmPath, Buffer.from(files.wasm).fill(0, 8), 2);
