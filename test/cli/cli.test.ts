@@ -131,7 +131,11 @@ describe("mistakes give one line with a code, and status 1", () => {
     [["setup", "ceremony", "status", "--url", "ftp://x"], "INPUT_INVALID"],
     [["setup", "ceremony", "status", "--url", "http://127.0.0.1:9"], "COORDINATOR_UNAVAILABLE"],
     [["setup", "ceremony", "contribute", "--url", "http://x", "--key", "k"], "USAGE"],
-    [["setup", "ceremony", "contribute", "--url", "http://127.0.0.1:9", "--account", "missing"], "FILE_NOT_FOUND"],
+    [["setup", "ceremony", "contribute", "--url", "http://127.0.0.1:9", "--account", "missing"], "USAGE"],
+    [
+      ["setup", "ceremony", "contribute", "--url", "http://127.0.0.1:9", "--account", "missing", "--unchecked"],
+      "FILE_NOT_FOUND",
+    ],
     [["setup", "ceremony", "accept", "--state", "missing"], "USAGE"],
     [["setup", "ceremony", "verify", "missing.json", "--r1cs", "a", "--ptau", "b"], "FILE_NOT_FOUND"],
     [["setup", "ceremony", "report", "missing.json", "--zkey", "a"], "USAGE"],
