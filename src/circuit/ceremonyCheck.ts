@@ -127,7 +127,10 @@ export async function verifyCeremony(options: VerifyCeremonyOptions): Promise<Ve
 
   const doubts: string[] = [];
   if (powersOfTau === "unknown") {
-    doubts.push("the powers of tau are of no public ceremony that is known here, and you did not accept their digest");
+    doubts.push(
+      "the powers of tau are of no public ceremony that is known here, and you did not accept their digest for 2^" +
+        `${head.circuit.power} rows, ${head.powersOfTau.digest}`,
+    );
   }
   if (powersOfTau === "development") {
     doubts.push("the powers of tau were made on one machine, for development: whoever made them can forge proofs");

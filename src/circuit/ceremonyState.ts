@@ -441,7 +441,14 @@ export class CeremonyState {
   async finalize(options: FinalizeOptions): Promise<Ceremony> {
     const { r1csPath, ptauPath, signal, onProgress, threads } = options;
     const { ceremony, turn, keySha256 } = await this.expire();
-    if (ceremony.final) return ceremony;
+    if (ceremony.final) {
+      const { beacon: wanted } = options;
+      if (wanted && wanted.value !== ceremony.beacon?.value) {
+        const how = ceremony.beacon ? `with the beacon ${ceremony.beacon.value}` : "without a beacon";
+        refuse("finished", `the ceremony has ended ${how}, not with ${wanted.value}`);
+      }
+      return ceremony;
+    }
     if (turn && this.holds(turn)) refuse("busy", `it is ${turn.member}'s turn: wait, or skip them`);
     const { contributions } = ceremony;
     if (contributions.length < this.head.minimum) {

@@ -110,6 +110,8 @@ export async function lintKeyFile(path: string, options: KeyLintOptions = {}): P
   const ceremony =
     options.ceremony === undefined ? undefined : await options.ceremony.verify(kind === "zkey" ? path : undefined);
   if (ceremony === undefined) {
+    if (header)
+      findings.notShown("elements", "the large sections were not read: `setup key verify` or a manifest does that");
     findings.notShown("ceremony", "no ceremony manifest was given");
     return { kind, level: "development", summary: developmentSummary(header), checks: findings.checks, ...about };
   }

@@ -189,6 +189,12 @@ export async function verifyPhase2({
   const { circuitDigest } = await describeR1cs(r1csPath, work.signal);
   await readPtauHeader(ptauPath);
   const header = await readZkeyHeader(zkeyPath);
+  if (header.stamp?.development) {
+    throw new AnchorError(
+      "KEY_DEVELOPMENT",
+      "this key was made by one party, without powers of tau: nothing can be checked",
+    );
+  }
   await verifyRecord(header, work);
   lintVerifyingKey(header.verifyingKey);
   requireContributor(header.transcript);

@@ -23,6 +23,7 @@ import { startCoordinator } from "../circuit/coordinator.js";
 import { describePtau } from "../circuit/ptau.js";
 import { AnchorError } from "../errors.js";
 import { assertHex, type Hex } from "../field/bytes.js";
+import { nativeCore } from "../field/native.js";
 import { accountOf } from "../protocol/signature.js";
 import { parseVerifyingKey } from "../verifier/groth16.js";
 import {
@@ -39,8 +40,8 @@ import {
 } from "./command.js";
 import type { Terminal } from "./terminal.js";
 
-const CIRCUIT_HELP = `  --r1cs FILE    the circuit, as circom writes it
-  --ptau FILE    powers of tau, prepared for phase 2`;
+const CIRCUIT_HELP = `  --r1cs FILE    the circuit, as circom or \`setup circuit\` writes it
+  --ptau FILE    powers of tau: a .ptau, or the path that \`setup ptau import\` prints`;
 
 export const ceremonyInitCommand: Command = {
   name: "setup ceremony init",
@@ -95,11 +96,12 @@ Prints the ceremony's id: tell the members, who give it with --ceremony. Everyth
     const { head } = state;
     terminal.line(`ceremony ${state.id}`);
     terminal.line(`circuit ${head.circuit.digest} (${head.circuit.rows} rows)`);
-    terminal.line(`powers of tau ${head.powersOfTau.digest}`);
-    if (head.powersOfTau.publicCeremony) terminal.line(`  of the public ceremony: ${head.powersOfTau.publicCeremony}`);
-    else terminal.line("  of no public ceremony known here: a verifier must accept this digest by name");
+    terminal.line(`powers of tau ${head.powersOfTau.digest} (for 2^${head.circuit.power} rows)`);
     const { development } = await describePtau(ptauPath, { signal });
     if (development) terminal.line("  for development: no production key can come of it");
+    else if (head.powersOfTau.publicCeremony)
+      terminal.line(`  of the public ceremony: ${head.powersOfTau.publicCeremony}`);
+    else terminal.line("  of no public ceremony known here: a verifier must accept this digest by name");
     terminal.line(`${members.length} members, ${head.minimum} contributions needed`);
     terminal.line(`state in ${directory}; next: anchorproof setup ceremony serve --state ${directory}`);
   },
@@ -130,6 +132,12 @@ The link is not encrypted: on a network put TLS or a tunnel before it. Proving k
   },
   positionals: [],
   async run({ values, terminal, signal }) {
+    if (nativeCore() === undefined) {
+      throw new AnchorError(
+        "NATIVE_UNAVAILABLE",
+        "checking contributions needs the native core (anchorproof native build)",
+      );
+    }
     const state = await CeremonyState.open(required(values, "state"));
     const coordinator = await startCoordinator({
       state,
@@ -310,12 +318,20 @@ A contribution that is signed and does not hold is noted: its member is rejected
     await state.checkPackage(given);
     // Whoever handed it in may still be able to write to it.
     const file = await state.receive(path, { signal });
-    await state.accept(given, file, {
-      signal,
-      threads: threadsOf(values),
-      onProgress: (done) => terminal.progress("checking", done),
-    });
-    terminal.line(`accepted: contribution ${given.index + 1} by ${given.contribution.member}`);
+    const { member } = given.contribution;
+    try {
+      await state.accept(given, file, {
+        signal,
+        threads: threadsOf(values),
+        onProgress: (done) => terminal.progress("checking", done),
+      });
+    } catch (error) {
+      const { events } = (await state.read()).ceremony;
+      const rejected = events.some((event) => event.kind === "rejected" && event.member === member);
+      if (rejected) terminal.line(`${member} is rejected, and takes no further part`);
+      throw error;
+    }
+    terminal.line(`accepted: contribution ${given.index + 1} by ${member}`);
   },
 };
 
@@ -377,7 +393,7 @@ Writes final.zkey, verification_key.json, manifest.json and REPORT.md. Run again
     const ceremony = await state.finalize({
       r1csPath,
       ptauPath,
-      beacon: beacon === undefined ? undefined : { value: hexOption(beacon, "beacon"), source, iterationsExp },
+      beacon: beacon === undefined ? undefined : { value: beaconOption(beacon), source, iterationsExp },
       threads: threadsOf(values),
       signal,
       onProgress: (done) => terminal.progress("finishing the key", done),
@@ -428,6 +444,7 @@ export const ceremonyVerifyCommand: Command = {
 ${VERIFY_HELP}
   --vkey FILE    a verification_key.json that must be the one in the manifest
   --contract FILE        write the key's Solidity verifier, for every chain: only where nothing is in doubt
+  --development          have that contract locked to chain 31337 instead, whatever is in doubt: for rehearsals
   --contract-name NAME   [Groth16Verifier]
 
 Exits with 0 if everything holds. It says "development" while you have not said whom you trust: a ceremony of one person
@@ -437,21 +454,28 @@ under many names verifies as well as any other.
     ...VERIFY_OPTIONS,
     vkey: { type: "string" },
     contract: { type: "string" },
+    development: { type: "boolean" },
     "contract-name": { type: "string" },
   },
   positionals: ["MANIFEST"],
   async run({ values, positionals, terminal, signal }) {
     const { ceremony, verified } = await verify(values, positionals, terminal, signal);
-    printVerified(terminal, verified);
+    printVerified(terminal, ceremony, verified);
     const contract = optional(values, "contract");
+    const development = values["development"] === true;
     if (contract === undefined) return;
+    if (verified.development && !development) {
+      throw new AnchorError(
+        "KEY_DEVELOPMENT",
+        `no contract for every chain: ${verified.doubts[0]} (or say --development)`,
+      );
+    }
     const { generateVerifier } = await import("../chain/generate.js"); // loads ethers and solc
     const source = generateVerifier({
       vkey: ceremony.final!.verifyingKey,
       circuitDigest: verified.circuitDigest,
       contractName: optional(values, "contract-name"),
-      development: false,
-      ceremony: verified,
+      ...(development ? { development } : { development, ceremony: verified }),
     });
     await writeWhole(contract, source);
     terminal.line(`contract written to ${contract}`);
@@ -520,18 +544,21 @@ export async function verifyManifest(
   return { ceremony: ceremonyFromJson(manifest), verified };
 }
 
-function printVerified(terminal: Terminal, ceremony: VerifiedCeremony): void {
+function printVerified(terminal: Terminal, { head, beacon }: Ceremony, ceremony: VerifiedCeremony): void {
   terminal.line(`ok   ceremony ${ceremony.id}: ${ceremony.name}`);
   terminal.line(
     `ok   the ${ceremony.checked} follows from circuit ${ceremony.circuitDigest}, powers of tau and contributions`,
   );
   terminal.line(`     key ${ceremony.keyDigest}`);
-  terminal.line(`     powers of tau: ${ceremony.powersOfTau}`);
+  terminal.line(
+    `     powers of tau for 2^${head.circuit.power} rows, ${head.powersOfTau.digest}: ${ceremony.powersOfTau}`,
+  );
   for (const [i, { member, name, checked }] of ceremony.contributors.entries()) {
     const mark = `${checked ? "" : ", unchecked"}${ceremony.trusted.includes(member) ? " (you trust)" : ""}`;
     terminal.line(`     contribution ${i + 1}: ${member}${name === "" ? "" : ` "${name}"`}${mark}`);
   }
-  terminal.line(`     beacon: ${ceremony.beacon}`);
+  if (beacon) terminal.line(`     beacon (${ceremony.beacon}): ${beacon.source} gave ${beacon.value}; look it up`);
+  else terminal.line("     beacon: none");
   if (!ceremony.development)
     terminal.line("this is a production key, if one of the contributors who checked was honest");
   else terminal.line("this is still a development key:");
@@ -594,6 +621,9 @@ async function readEntropy(
   const prompt = createInterface({ input: process.stdin, output: process.stdout });
   try {
     return (await prompt.question("> ", { signal })) || undefined;
+  } catch (error) {
+    // Readline takes the key itself, and no signal comes.
+    throw new AnchorError("ABORTED", "stopped on request", { cause: error });
   } finally {
     prompt.close();
   }
@@ -614,6 +644,11 @@ async function readEntropyFile(path: string): Promise<Uint8Array> {
     const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
     throw new AnchorError(missing ? "FILE_NOT_FOUND" : "FILE_UNREADABLE", `cannot read ${path}`, { cause });
   }
+}
+
+/** Sources of randomness print their values with 0x and without. */
+function beaconOption(value: string): Hex {
+  return hexOption(`0x${value.toLowerCase().replace(/^0x/, "")}`, "beacon");
 }
 
 function threadsOf(values: Values): number | undefined {

@@ -119,7 +119,7 @@ async function main(args: readonly string[]): Promise<void> {
     stop.abort();
   };
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-  if (!/^(native|cache) /.test(command.name)) {
+  if (!/^(native|cache|setup ptau|setup ceremony|setup key (contribute|beacon|verify)) ?/.test(command.name)) {
     const note = missingCoreNote();
     if (note !== undefined) process.stderr.write(`${printable(note)}\n`);
   }

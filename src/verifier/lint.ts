@@ -95,7 +95,10 @@ function inspect(key: VerifyingKey): KeyCheck[] {
   }
   const n = key.ic.length;
   return [
-    ok("points", `all points are canonical, of their groups and not infinity; ${n} IC points for ${n - 1} signals`),
+    ok(
+      "points",
+      `alpha, beta, gamma, delta and ${n} points of IC for ${n - 1} signals: canonical, of their groups, not infinity`,
+    ),
     checkGammaDelta(key),
     checkGenerators(key),
     checkBeta(key),
