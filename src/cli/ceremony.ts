@@ -646,9 +646,9 @@ async function readEntropyFile(path: string): Promise<Uint8Array> {
   }
 }
 
-/** Sources of randomness print their values with 0x and without. */
+/** drand prints its 32 bytes without 0x; of anything shorter it would not be clear whether it is a decimal number. */
 function beaconOption(value: string): Hex {
-  return hexOption(`0x${value.toLowerCase().replace(/^0x/, "")}`, "beacon");
+  return hexOption(/^[0-9a-f]{64}$/.test(value) ? `0x${value}` : value, "beacon");
 }
 
 function threadsOf(values: Values): number | undefined {

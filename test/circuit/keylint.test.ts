@@ -103,6 +103,7 @@ describe("lint of a proving key", () => {
       "gamma ok",
       "contributions ok",
       "beacon ok",
+      "elements not shown",
       "ceremony not shown",
     ]);
     expect(report).toMatchObject({ kind: "zkey", level: "development", publics: 3 });

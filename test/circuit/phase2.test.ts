@@ -443,6 +443,8 @@ component main {public [context]} = Main();
       const [development, to] = [fresh(), fresh()];
       await setupDevelopment(r1csPath, development);
       await expect(contribute({ from: development, to })).rejects.toThrow(code("KEY_DEVELOPMENT"));
+      const whole = verifyPhase2({ r1csPath, ptauPath, zkeyPath: development });
+      await expect(whole).rejects.toThrow(code("KEY_DEVELOPMENT"));
       await expect(applyBeacon({ from: development, to, hash: BEACON_BYTES, iterationsExp: 10 })).rejects.toThrow(
         code("KEY_DEVELOPMENT"),
       );

@@ -206,6 +206,8 @@ describe("four parties, one dropping out, one cheating", () => {
     const manifest = await readFile(path("final/manifest.json"));
     await succeeds(ceremony("finalize", ...basis(), "--state", state, "--out", "final"));
     expect(await readFile(path("final/manifest.json"))).toEqual(manifest);
+    const late = ["--state", state, "--beacon", "0x1235", "--out", "final"];
+    expect(await fails(ceremony("finalize", ...basis(), ...late), "CEREMONY_REFUSED")).toContain("beacon 0x1234");
     const report = await readFile(path("final/REPORT.md"), "utf8");
     for (const words of [
       "skipped (operator): no answer for a week",
@@ -239,7 +241,10 @@ describe("four parties, one dropping out, one cheating", () => {
     const doubtful = await succeeds(ceremony("verify", manifest, ...basis(), ...bob));
     expect(doubtful).toContain("no contributor whom you trust signed that they had checked the key");
     await fails(ceremony("verify", manifest, ...basis(), "--trust", CAROL.account), "CEREMONY_INVALID");
-    await fails(ceremony("verify", manifest, ...basis(), "--contract", "no.sol"), "KEY_DEVELOPMENT");
+    const refused = await fails(ceremony("verify", manifest, ...basis(), "--contract", "no.sol"), "KEY_DEVELOPMENT");
+    expect(refused).toContain(digest); // what --accept-ptau would take
+    await succeeds(ceremony("verify", manifest, ...basis(), "--contract", "Rehearsal.sol", "--development"));
+    expect(await readFile(path("Rehearsal.sol"), "utf8")).toContain("bool public constant DEVELOPMENT = true");
     const whole = ["--manifest", manifest, ...basis(), ...belief];
     for (const file of ["final/final.zkey", "final/verification_key.json"]) {
       expect(await succeeds(anchorproof("key", "lint", file, "--production", ...whole))).toContain("production: ");
