@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { CompiledCircuit } from "../circuit/compile.js";
+import type { CircuitRows } from "../circuit/r1cs.js";
 import { type CircuitKey, developmentKey, openCircuitKey } from "../circuit/setup.js";
 import { AnchorError } from "../errors.js";
 import { assertHex, type Hex, toHex } from "../field/bytes.js";
@@ -35,7 +35,7 @@ export const KEY_HELP = `  --zkey FILE    prove with this key, such as a ceremon
 
 /** The key to prove with, and how messages call it. */
 export async function keyOf(
-  circuit: CompiledCircuit,
+  circuit: CircuitRows,
   { values, terminal, signal }: Context,
 ): Promise<{ key: CircuitKey; label: string }> {
   const path = optional(values, "zkey");
