@@ -173,6 +173,58 @@ export const INFERENCE_STATEMENTS = {
 
 export type InferenceStatementName = keyof typeof INFERENCE_STATEMENTS;
 
+/** A statement of an inference with the name of its type. */
+export type NamedInference = {
+  [N in InferenceStatementName]: { name: N; statement: Statements[N] };
+}[InferenceStatementName];
+
+/**
+ * The statement of one inference or of several at once, with an adapter or without.
+ *
+ * @throws STATEMENT_INVALID unless there are as many outputs as commitments, at least one
+ */
+export function inferenceStatement(
+  task: Task,
+  modelDigest: Hex,
+  {
+    outputs,
+    inputCommitments,
+    adapterCommitment,
+  }: {
+    readonly outputs: readonly bigint[];
+    readonly inputCommitments: readonly bigint[];
+    readonly adapterCommitment?: bigint | undefined;
+  },
+): NamedInference {
+  if (outputs.length === 0 || outputs.length !== inputCommitments.length) {
+    invalid("an inference has an output for each input");
+  }
+  const [output, inputCommitment] = [outputs[0]!, inputCommitments[0]!];
+  const single: InferenceStatement = { task, modelDigest, output, inputCommitment };
+  const batch = { task, modelDigest, outputs: [...outputs], inputCommitments: [...inputCommitments] };
+  if (adapterCommitment === undefined) {
+    return outputs.length === 1
+      ? { name: "InferenceStatement", statement: single }
+      : { name: "InferenceBatchStatement", statement: batch };
+  }
+  return outputs.length === 1
+    ? { name: "AdaptedInferenceStatement", statement: { ...single, adapterCommitment } }
+    : { name: "AdaptedInferenceBatchStatement", statement: { ...batch, adapterCommitment } };
+}
+
+/** Reads a statement of an inference, whichever of the types it has: each has fields of its own. @throws STATEMENT_INVALID */
+export function inferenceFromJson(json: unknown, path: string): NamedInference {
+  const has = (field: string) => typeof json === "object" && json !== null && Object.hasOwn(json, field);
+  const name = has("outputs")
+    ? has("adapterCommitment")
+      ? "AdaptedInferenceBatchStatement"
+      : "InferenceBatchStatement"
+    : has("adapterCommitment")
+      ? "AdaptedInferenceStatement"
+      : "InferenceStatement";
+  return { name, statement: statementFromJson(name, json, path) } as NamedInference;
+}
+
 /** Field elements of a full chunk; only a dataset's last one may have fewer. */
 export const CHUNK_ELEMENTS = 240n;
 
