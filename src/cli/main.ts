@@ -41,6 +41,7 @@ import {
 } from "./setup.js";
 import { printable, Terminal } from "./terminal.js";
 import { verifyCommand } from "./verify.js";
+import { verifyInferenceCommand } from "./verifyInference.js";
 
 const COMMANDS: readonly Command[] = [
   demoCommand,
@@ -49,6 +50,8 @@ const COMMANDS: readonly Command[] = [
   modelImportCommand,
   proveInferenceCommand,
   proveCircuitCommand,
+  // Before the shorter name that it begins with.
+  verifyInferenceCommand,
   verifyCommand,
   circuitExportCommand,
   ptauImportCommand,

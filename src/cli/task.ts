@@ -49,7 +49,7 @@ export async function keyOf(
   return { key, label: `${key.keyDigest} (from ${path})` };
 }
 
-const ZERO_ADDRESS: Hex = `0x${"00".repeat(20)}`;
+export const ZERO_ADDRESS: Hex = `0x${"00".repeat(20)}`;
 
 /** An option of `bytes` bytes in hexadecimal, either case. @throws USAGE */
 export function hexOption(values: Values, name: string, bytes: number, fallback: Hex): Hex {

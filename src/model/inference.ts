@@ -6,37 +6,20 @@
 
 import { AnchorError } from "../errors.js";
 import { commitBatch, MAX_BATCH } from "../field/chain.js";
-import { assertScalar } from "../field/scalar.js";
+import type { InferenceRequest } from "./circuit/statement.js";
 import { commitAdapter, commitInput, type OutputLayout, outputLayout, packOutput } from "./commitment.js";
 import { createExecutor } from "./execute.js";
-import { adapterOf, inputOf, type ModelGraph } from "./graph.js";
+import { inputOf, type ModelGraph } from "./graph.js";
 
-/** What a model is asked: integers of its input's range. */
-export interface Question {
-  readonly integers: ArrayLike<number>;
-  /** Uniform, drawn anew for each question (`randomScalar`): who knows it can test guesses of the input. */
-  readonly salt: bigint;
-}
+/** One of a request's inferences: the model's input, and the salt of its commitment. */
+export type Question = InferenceRequest["inferences"][number];
 
-/** The private weights of an adapter. */
-export interface AdapterWeights {
-  readonly weights: ArrayLike<number>;
-  /** Uniform, and the same for all requests, so that their users see that they get the same adapter. */
-  readonly salt: bigint;
-}
-
-/** Everything that a witness is made from. */
-export interface InferenceRequest {
-  /** As many as the circuit takes at once: one, unless it was made for a batch. */
-  readonly questions: readonly Question[];
-  /** Where the model has an adapter, and only there. */
-  readonly adapter?: AdapterWeights | undefined;
-  readonly context: bigint;
-}
+/** The private weights of an adapter, and the salt of their commitment: the same for all who are to see that it is one adapter. */
+export type AdapterWeights = NonNullable<InferenceRequest["adapter"]>;
 
 /** What a proof says of a request, beside the context. */
 export interface Answer {
-  /** The model's output for each question. */
+  /** The model's output for each of them. */
   readonly values: readonly Int32Array[];
   /** The same, packed as the circuit has it. */
   readonly outputs: readonly bigint[];
@@ -49,7 +32,7 @@ export interface Answer {
 
 export interface Inference {
   readonly layout: OutputLayout;
-  /** @throws AnchorError `INPUT_INVALID` for questions or weights that do not fit the model */
+  /** @throws AnchorError `INPUT_INVALID` for inputs or weights that do not fit the model */
   answer(request: Omit<InferenceRequest, "context">): Answer;
 }
 
@@ -63,18 +46,16 @@ export function createInference(graph: ModelGraph): Inference {
   const layout = outputLayout(graph);
   return {
     layout,
-    answer({ questions, adapter }) {
-      checkQuestions(questions);
-      const values = questions.map(({ integers }) => run(integers, adapter?.weights).output);
+    answer({ inferences, adapter }) {
+      checkInferences(inferences);
+      const values = inferences.map(({ input }) => run(input, adapter?.weights).output);
       const outputs = values.map((value) => packOutput(layout, value));
-      const inputCommitments = questions.map(({ integers, salt }) => commitInput(inputOf(graph), integers, salt));
+      const inputCommitments = inferences.map(({ input, salt }) => commitInput(inputOf(graph), input, salt));
       return {
         values,
         outputs,
         inputCommitments,
-        ...(adapter === undefined || adapterOf(graph) === undefined
-          ? {}
-          : { adapterCommitment: commitAdapter(graph, adapter.weights, adapter.salt) }),
+        ...(adapter === undefined ? {} : { adapterCommitment: commitAdapter(graph, adapter.weights, adapter.salt) }),
         output: commitBatch(outputs),
         inputCommitment: commitBatch(inputCommitments),
       };
@@ -82,14 +63,13 @@ export function createInference(graph: ModelGraph): Inference {
   };
 }
 
-function checkQuestions(questions: unknown): asserts questions is readonly Question[] {
-  if (!Array.isArray(questions) || questions.length < 1 || questions.length > MAX_BATCH) {
-    throw new AnchorError("INPUT_INVALID", `a request has 1 to ${MAX_BATCH} questions`);
+function checkInferences(inferences: unknown): void {
+  if (!Array.isArray(inferences) || inferences.length < 1 || inferences.length > MAX_BATCH) {
+    throw new AnchorError("INPUT_INVALID", `a request has 1 to ${MAX_BATCH} inferences`);
   }
-  for (const question of questions as unknown[]) {
-    if (typeof question !== "object" || question === null) {
-      throw new AnchorError("INPUT_INVALID", "a question has integers and a salt");
+  for (const each of inferences as unknown[]) {
+    if (typeof each !== "object" || each === null) {
+      throw new AnchorError("INPUT_INVALID", "an inference has an input and a salt");
     }
-    assertScalar((question as Question).salt, "salt");
   }
 }

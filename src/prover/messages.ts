@@ -5,7 +5,7 @@
  */
 import type { CircuitInputs } from "../circuit/witness.js";
 import type { AnchorError } from "../errors.js";
-import type { InferenceRequest } from "../model/inference.js";
+import type { InferenceRequest } from "../model/circuit/statement.js";
 import type { Proof, VerifyingKey } from "../verifier/groth16.js";
 import type { BackendName, BackendSettings, KeyFile } from "./backend.js";
 
