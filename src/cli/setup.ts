@@ -5,7 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { type CompiledCircuit, compileCircuit } from "../circuit/compile.js";
 import { applyBeacon, contribute, newPhase2Key, verifyPhase2 } from "../circuit/phase2.js";
 import { type ImportedPtau, importPtau, listPtau, newDevelopmentPtau } from "../circuit/ptau.js";
-import { describeR1cs, domainPower } from "../circuit/r1cs.js";
+import { type CircuitRows, describeR1cs, domainPower } from "../circuit/r1cs.js";
 import { setupDevelopment } from "../circuit/setup.js";
 import { datasetChunkCircuit } from "../dataset/index.js";
 import { AnchorError, toAnchorError } from "../errors.js";
