@@ -69,7 +69,7 @@ async function prove({ source, key, payload, control }: WorkerJob): Promise<Work
   const wtns =
     source.type === "generator"
       ? await calculateWtns(source.module, inputs as CircuitInputs)
-      : program!.wtns(inputs as InferenceRequest);
+      : program!(inputs as InferenceRequest);
   try {
     const witnessed = performance.now();
     send({ type: "witnessed" });
