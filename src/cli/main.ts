@@ -26,7 +26,7 @@ import type { Command } from "./command.js";
 import { datasetCommitCommand, datasetProveCommand } from "./dataset.js";
 import { demoCommand } from "./demo.js";
 import { keyExportCommand, keyLintCommand } from "./key.js";
-import { modelImportCommand } from "./model.js";
+import { modelEvaluateCommand, modelImportCommand, modelInfoCommand } from "./model.js";
 import { missingCoreNote, nativeBuildCommand, nativeStatusCommand } from "./native.js";
 import { proveCircuitCommand, proveInferenceCommand } from "./prove.js";
 import {
@@ -48,6 +48,8 @@ const COMMANDS: readonly Command[] = [
   datasetCommitCommand,
   datasetProveCommand,
   modelImportCommand,
+  modelEvaluateCommand,
+  modelInfoCommand,
   proveInferenceCommand,
   proveCircuitCommand,
   // Before the shorter name that it begins with.

@@ -79,9 +79,7 @@ report.html (operators, proven bounds, rows, agreement with the float model, tim
     const onnx = new Uint8Array(await readBytes(file));
     const calibration = await readSet(calibrationPath, values, "", terminal, signal);
     const evaluation =
-      evaluationPath === undefined
-        ? undefined
-        : await readSet(evaluationPath, values, "evaluation-", terminal, signal);
+      evaluationPath === undefined ? undefined : await readSet(evaluationPath, values, "evaluation-", terminal, signal);
     const { report, path, adapter } = await importModel({
       onnx,
       calibration,
@@ -108,7 +106,9 @@ report.html (operators, proven bounds, rows, agreement with the float model, tim
     const took = stages.map(({ stage, ms, peakBytes }) => `${stage} ${seconds(ms)} (${megabytes(peakBytes)})`);
     terminal.line(`took     ${took.join(", ")}`);
     if (adapter !== undefined) {
-      terminal.line(`adapter  ${adapter.weights.length} private weights in adapter.json: keep it secret, and keep a copy`);
+      terminal.line(
+        `adapter  ${adapter.weights.length} private weights in adapter.json: keep it secret, and keep a copy`,
+      );
     }
     terminal.line(`written to ${path}`);
   },
@@ -188,9 +188,13 @@ export const modelInfoCommand: Command = {
     terminal.line(`model    ${modelDigest}`);
     terminal.line(`input    ${inputText(input)}`);
     for (const { op, width, min, max, bits } of nodes) {
-      terminal.line(`         ${op.padEnd(10)} ${String(width).padStart(7)} values in [${min}, ${max}], ${bits} bits, proven`);
+      terminal.line(
+        `         ${op.padEnd(10)} ${String(width).padStart(7)} values in [${min}, ${max}], ${bits} bits, proven`,
+      );
     }
-    terminal.line(`         ${multiplications.constant} multiplications by weights, ${multiplications.private} of private values`);
+    terminal.line(
+      `         ${multiplications.constant} multiplications by weights, ${multiplications.private} of private values`,
+    );
     terminal.line(`circuit  ${circuitDigest}`);
     terminal.line(`         ${rows} rows, ${wires} wires; public: ${publicSignals.join(", ")}`);
     if (batch > 1) terminal.line(`         ${batch} inferences in one proof`);

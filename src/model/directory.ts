@@ -18,12 +18,12 @@
 import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { type CircuitRows, describeR1cs } from "../circuit/r1cs.js";
-import { AnchorError, isAnchorError, toAnchorError } from "../errors.js";
+import { AnchorError, toAnchorError } from "../errors.js";
 import { toHex } from "../field/bytes.js";
 import { MAX_BATCH } from "../field/chain.js";
 import { bigIntToBytes, isScalar } from "../field/scalar.js";
 import { ensureDirectory } from "../files.js";
-import { type CircuitDescriptor, circuitText, describeCircuit, r1csDigest, writeR1cs } from "./circuit/index.js";
+import { type CircuitDescriptor, circuitText, describeCircuit, isR1csOf, writeR1cs } from "./circuit/index.js";
 import { checkAdapter } from "./execute.js";
 import { adapterOf, type ModelGraph, modelDigest, parseGraph, serialiseGraph } from "./graph.js";
 import type { AdapterWeights } from "./inference.js";
@@ -84,16 +84,12 @@ export async function readModelDirectory(directory: string, { signal }: ReadOpti
   const stated = await readRequired(join(path, FILES.circuit), MAX_SMALL_FILE);
   const batch = readBatch(stated, join(path, FILES.circuit));
   const descriptor = describeCircuit(graph, { batch });
-  const circuitDigest = await r1csDigest(graph, { batch, signal });
-  const circuit = circuitOf(path, descriptor, circuitDigest);
-
+  const rows = join(path, FILES.rows);
   const foreign = (file: string) =>
     new AnchorError("MODEL_MALFORMED", `${join(path, file)} is not of ${FILES.model}: import the model again`);
+  if (!(await isR1csOf(rows, graph, { batch, signal }))) throw foreign(FILES.rows);
+  const circuit = circuitOf(path, descriptor, (await describeR1cs(rows, signal)).circuitDigest);
   if (new TextDecoder().decode(stated) !== circuitToJson(circuit, descriptor)) throw foreign(FILES.circuit);
-  const rows = await describeR1cs(circuit.r1csPath, signal).catch((error: unknown) => {
-    throw isAnchorError(error, "CIRCUIT_MALFORMED") ? foreign(FILES.rows) : error;
-  });
-  if (rows.circuitDigest !== circuitDigest) throw foreign(FILES.rows);
   const text = await readOptional(join(path, FILES.text));
   if (text !== undefined && new TextDecoder().decode(text) !== readableText(graph, batch)) throw foreign(FILES.text);
   return { path, graph, descriptor, circuit };

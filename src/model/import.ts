@@ -93,8 +93,19 @@ export async function importModel(
     onProgress?.({ stage, done: at.done / at.total });
 
   const float = await during("read", () => readOnnx(onnx));
-  const { graph, adapter: weights, report: quantisation } = await during("quantise", () =>
-    quantise(float, { calibration: calibration.inputs, output, weightBits, inputBits, signal, onProgress: progress("quantise") }),
+  const {
+    graph,
+    adapter: weights,
+    report: quantisation,
+  } = await during("quantise", () =>
+    quantise(float, {
+      calibration: calibration.inputs,
+      output,
+      weightBits,
+      inputBits,
+      signal,
+      onProgress: progress("quantise"),
+    }),
   );
   const adapter = weights === undefined ? undefined : { weights, salt: randomScalar() };
   const measured = await during("evaluate", async () => {

@@ -63,7 +63,7 @@ export interface InferenceRequest {
     readonly salt: bigint;
   }[];
   /** Of a graph that has one. */
-  readonly adapter?: { readonly weights: ArrayLike<number>; readonly salt: bigint };
+  readonly adapter?: { readonly weights: ArrayLike<number>; readonly salt: bigint } | undefined;
   readonly context: bigint;
 }
 
