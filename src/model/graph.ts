@@ -351,7 +351,11 @@ const count =
 const typed =
   <A extends NumberArray>(make: new (length: number) => A, min: number, max: number): Reader =>
   (value, where, decode) => {
-    const source = decode(value, where, make === (Int32Array as unknown) ? 4 : make === (Int16Array as unknown) ? 2 : 1);
+    const source = decode(
+      value,
+      where,
+      make === (Int32Array as unknown) ? 4 : make === (Int16Array as unknown) ? 2 : 1,
+    );
     if (!Array.isArray(source) && !ArrayBuffer.isView(source)) fail(where, "must be an array of integers");
     const { length } = source as ArrayLike<unknown>;
     if (!Number.isInteger(length) || length > GRAPH_LIMITS.indices) tooLarge(`${where} has too many entries`);
@@ -495,25 +499,32 @@ function checkNode(node: GraphNode, id: number, lengths: readonly number[], wher
       return;
     }
     case "requant":
-      return divides(node.shifts.length, "shifts", "their number");
+      divides(node.shifts.length, "shifts", "their number");
+      return;
     case "table":
       need(node.tables.length > 0 && node.tables.length % 2 ** node.bits === 0, "tables", "must be whole tables");
-      return divides(node.tables.length / 2 ** node.bits, "tables", "their number");
+      divides(node.tables.length / 2 ** node.bits, "tables", "their number");
+      return;
     case "max":
-      return divides(node.window, "window", "it");
+      divides(node.window, "window", "it");
+      return;
     case "mul":
-      return need(taken[0] === taken[1], "inputs", "both must have the same number of values");
+      need(taken[0] === taken[1], "inputs", "both must have the same number of values");
+      return;
     case "matMul": {
       const { groups, rows, inner, cols } = node;
       need(groups * rows * inner === taken[0], "inputs", `the first must have ${groups * rows * inner} values`);
-      return need(groups * cols * inner === taken[1], "inputs", `the second must have ${groups * cols * inner} values`);
+      need(groups * cols * inner === taken[1], "inputs", `the second must have ${groups * cols * inner} values`);
+      return;
     }
     case "share":
     case "normalise":
     case "argMax":
-      return divides(node.width, "width", "it");
+      divides(node.width, "width", "it");
+      return;
     case "lookup":
-      return need(node.entries.length === node.rows * node.width, "entries", "must have rows · width entries");
+      need(node.entries.length === node.rows * node.width, "entries", "must have rows · width entries");
+      return;
   }
 }
 

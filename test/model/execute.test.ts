@@ -1,167 +1,242 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { proveBounds, requantRelu } from "../../src/model/bounds.js";
+import { inverseRoot, proveBounds, requant, share } from "../../src/model/bounds.js";
 import { createExecutor, execute } from "../../src/model/execute.js";
-import type { ModelGraph } from "../../src/model/graph.js";
-import { chain, dense, extremeFeatures, graphAndFeatures, lcg, spamModel } from "./fixtures.js";
+import type { GraphNode, ModelGraph } from "../../src/model/graph.js";
+import { code } from "../support/errors.js";
+import { buildGraph, graphCase } from "./graphs.js";
 
-/** Another executor, from the definition of the layers: exact integers, no shifts, ties by a stable sort. */
-function naive(graph: ModelGraph, features: readonly number[]): bigint[][] {
-  let values = features.map(BigInt);
-  return graph.layers.map((layer) => {
-    const input = values;
-    if (layer.kind === "dense") {
-      values = layer.bias.map((b, o) =>
-        layer.weights[o]!.reduceRight((sum, w, i) => sum + BigInt(w) * input[i]!, BigInt(b)),
-      );
-    } else if (layer.kind === "requantRelu") {
-      values = input.map((acc, o) => {
-        // Nearest multiple of the step, halves upwards, found by remainder instead of by shift.
-        const step = 2n ** BigInt(layer.shifts[o]!);
-        const rest = ((acc % step) + step) % step;
-        const below = (acc - rest) / step;
-        const rounded = 2n * rest >= step ? below + 1n : below;
-        const nearest = step === 1n ? acc : rounded;
-        return nearest < 0n ? 0n : nearest > 127n ? 127n : nearest;
-      });
-    } else {
-      const order = input
-        .map((value, index) => ({ value, index }))
-        .sort((a, b) => (a.value === b.value ? a.index - b.index : a.value > b.value ? -1 : 1));
-      values = [BigInt(order[0]!.index)];
+const big = (values: ArrayLike<number>) => Array.from(values, BigInt);
+const floorDiv = (a: bigint, b: bigint) => (a - (((a % b) + b) % b)) / b;
+const isqrt = (n: bigint) => {
+  let [low, high] = [0n, n + 1n];
+  while (high - low > 1n) {
+    const middle = (low + high) / 2n;
+    if (middle * middle <= n) low = middle;
+    else high = middle;
+  }
+  return low;
+};
+const runsOf = (values: bigint[], width: number) =>
+  Array.from({ length: values.length / width }, (_, i) => values.slice(i * width, (i + 1) * width));
+
+/** Another executor, from the definitions in graph.ts: exact integers of any size. */
+function naive(graph: ModelGraph, input: number[], adapter: number[] = []): bigint[][] {
+  const values: bigint[][] = [];
+  for (const node of graph.nodes) values.push(evaluate(node, values, input, adapter));
+  return values;
+}
+
+function evaluate(node: GraphNode, values: bigint[][], input: number[], adapter: number[]): bigint[] {
+  if (node.op === "input") return big(input);
+  if (node.op === "adapter") return big(adapter);
+  const taken = node.inputs.map((id) => values[id]!);
+  const x = taken[0]!;
+  const channel = (i: number, channels: number) => Math.floor((i * channels) / x.length);
+  switch (node.op) {
+    case "arrange":
+      return Array.from(node.index, (k) => (k < 0 ? BigInt(node.constants[-1 - k]!) : taken.flat()[k]!));
+    case "linear": {
+      const { groups, positions, inner, outputs, weights, bias } = node;
+      const out = new Array<bigint>(groups * outputs * positions);
+      for (let row = groups * outputs - 1; row >= 0; row--) {
+        for (let p = positions - 1; p >= 0; p--) {
+          const g = Math.floor(row / outputs);
+          let sum = BigInt(bias[row]!);
+          for (let k = inner - 1; k >= 0; k--) {
+            sum += BigInt(weights[row * inner + k]!) * x[(g * positions + p) * inner + k]!;
+          }
+          out[row * positions + p] = sum;
+        }
+      }
+      return out;
     }
-    return values;
-  });
+    case "requant": {
+      const [lo, hi] = [BigInt(node.lo), BigInt(node.lo) + 2n ** BigInt(node.bits) - 1n];
+      return x.map((acc, i) => {
+        // To the nearest multiple of the step, halves upwards.
+        const step = 2n ** BigInt(node.shifts[channel(i, node.shifts.length)]!);
+        const nearest = step === 1n ? acc : floorDiv(2n * acc + step, 2n * step);
+        return nearest < lo ? lo : nearest > hi ? hi : nearest;
+      });
+    }
+    case "table": {
+      const size = 2 ** node.bits;
+      return x.map((v, i) => BigInt(node.tables[channel(i, node.tables.length / size) * size + Number(v) - node.lo]!));
+    }
+    case "max":
+      return runsOf(x, node.window).map((run) => run.reduce((a, b) => (a > b ? a : b)));
+    case "mul":
+      return x.map((v, i) => v * taken[1]![i]!);
+    case "matMul": {
+      const left = runsOf(x, node.inner);
+      const right = runsOf(taken[1]!, node.inner);
+      return left.flatMap((row, i) => {
+        const group = Math.floor(i / node.rows);
+        return right
+          .slice(group * node.cols, (group + 1) * node.cols)
+          .map((col) => row.reduce((sum, v, k) => sum + v * col[k]!, 0n));
+      });
+    }
+    case "share":
+      return runsOf(x, node.width).flatMap((run) => {
+        const sum = run.reduce((a, b) => a + b);
+        return run.map((v) => (2n * v * BigInt(node.scale) + sum) / (2n * sum));
+      });
+    case "normalise":
+      return runsOf(x, node.width).flatMap((run) => {
+        const v = run.reduce((sum, c) => sum + c * c, BigInt(node.epsilon));
+        const r = isqrt(4n ** BigInt(node.precision) / v);
+        return run.map((c) => c * r);
+      });
+    case "lookup":
+      return x.flatMap((row) => big(node.entries.slice(Number(row) * node.width, (Number(row) + 1) * node.width)));
+    case "argMax":
+      return runsOf(x, node.width).map((run) => BigInt(run.indexOf(run.reduce((a, b) => (a >= b ? a : b)))));
+  }
 }
 
 describe("execute", () => {
   it("equals exact arithmetic on any graph and input, within the proven bounds", () => {
     fc.assert(
-      fc.property(graphAndFeatures, ({ graph, features }) => {
-        const { layers, logits, classIndex } = execute(graph, features);
-        const expected = naive(graph, features);
-        expect(layers.map((values) => values.map(BigInt))).toEqual(expected);
-        expect(logits.map(BigInt)).toEqual(expected.at(-2));
-        expect(BigInt(classIndex)).toBe(expected.at(-1)![0]);
-        proveBounds(graph).forEach(({ values, hull }, index) => {
-          values.forEach(({ min, max }, o) => {
-            expect(expected[index]![o]! >= min && expected[index]![o]! <= max).toBe(true);
-            expect(min >= hull.min && max <= hull.max).toBe(true);
+      fc.property(graphCase(), ({ graph, input, adapter }) => {
+        const { values, output } = execute(graph, input, adapter);
+        const expected = naive(graph, input, adapter);
+        expect(values.map(big)).toEqual(expected);
+        expect(big(output)).toEqual(expected.at(-1));
+        proveBounds(graph).forEach(({ min, max, hull }, id) => {
+          values[id]!.forEach((value, lane) => {
+            expect(value >= min[lane]! && value <= max[lane]!, `node ${id}, lane ${lane}`).toBe(true);
+            expect(min[lane]! >= hull.min && max[lane]! <= hull.max).toBe(true);
           });
         });
       }),
-      { numRuns: 500 },
+      { numRuns: 600 },
     );
   });
 
-  it("rounds halves towards plus infinity and saturates", () => {
-    const graph = (shift: number) =>
-      chain(1, dense([[1]], [-64]), { kind: "requantRelu", shifts: [shift] }, dense([[1], [0]], [0, 0]));
-    const run = (shift: number, feature: number) => execute(graph(shift), [feature]).layers[1]![0];
-    expect([62, 63, 64, 65, 66].map((f) => run(0, f))).toEqual([0, 0, 0, 1, 2]);
-    expect([62, 63, 64, 65, 66, 67].map((f) => run(1, f))).toEqual([0, 0, 0, 1, 1, 2]);
-    expect([65, 66, 67, 69, 70].map((f) => run(2, f))).toEqual([0, 1, 1, 1, 2]);
-    const large = chain(1, dense([[127]], [0]), { kind: "requantRelu", shifts: [3] }, dense([[1], [0]], [0, 0]));
-    expect([7, 8, 9, 127].map((f) => execute(large, [f]).layers[1]![0])).toEqual([111, 127, 127, 127]);
+  it("refuses inputs that are not the model's", () => {
+    const run = createExecutor(buildGraph({ seed: 1, steps: ["linear"], input: { size: 3, lo: 0, bits: 7 } }));
+    for (const input of [
+      [1, 2],
+      [1, 2, 3, 4],
+      [1, 2, 128],
+      [1, 2, -1],
+      [1, 2, 0.5],
+      [1, 2, Number.NaN],
+      [1, 2, "3"],
+      null,
+    ]) {
+      expect(() => run(input as number[])).toThrow(code("INPUT_INVALID"));
+    }
+    expect(() => run([1, 2, 3], [1])).toThrow(code("INPUT_INVALID"));
+    expect(() => run(new Array(3))).toThrow(code("INPUT_INVALID"));
+    const adapted = createExecutor(buildGraph({ seed: 1, steps: [], adapter: 2 }));
+    const size = adapted.length;
+    expect(size).toBe(2);
+    expect(() => adapted([0, 0, 0, 0, 0, 0])).toThrow(code("INPUT_INVALID"));
   });
 
-  it("gives ties to the lowest index", () => {
-    const graph = chain(1, dense([[0], [1], [1], [1]], [5, 0, 0, -1]));
-    expect(execute(graph, [4]).classIndex).toBe(0);
-    expect(execute(graph, [5]).classIndex).toBe(0);
-    expect(execute(graph, [6]).classIndex).toBe(1);
+  it("has no value for an index outside an embedding", () => {
+    const run = createExecutor(buildGraph({ seed: 3, steps: [], rows: 5, input: { size: 1, lo: 0, bits: 3 } }));
+    expect(() => run([5])).toThrow(code("INPUT_INVALID"));
+    expect(run([4]).output).toHaveLength(run([0]).output.length);
   });
 
-  it.each([
-    ["too few", [1]],
-    ["too many", [1, 2, 3]],
-    ["128", [128, 0]],
-    ["negative", [-1, 0]],
-    ["a fraction", [0.5, 0]],
-    ["NaN", [Number.NaN, 0]],
-    ["a hole", new Array(2)],
-    ["a string", ["1", "2"]],
-    ["null", null],
-  ])("refuses features: %s", (_, features) => {
-    const graph = chain(
-      2,
-      dense(
-        [
-          [1, 0],
-          [0, 1],
-        ],
-        [0, 0],
-      ),
+  it("works on a copy of the graph", () => {
+    const graph = buildGraph({ seed: 5, steps: ["linear"], input: { size: 2, lo: 0, bits: 7 } });
+    const run = createExecutor(graph);
+    const before = [...run([1, 2]).output];
+    const linear = graph.nodes.find((node) => node.op === "linear")!;
+    linear.weights.fill(9);
+    expect([...run([1, 2]).output]).toEqual(before);
+  });
+});
+
+describe("arithmetic", () => {
+  const int32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
+  it("requantises exactly, halves upwards", () => {
+    expect([-3, -2, -1, 0, 1, 2, 3].map((acc) => requant(acc, 1, -128, 8))).toEqual([-1, -1, 0, 0, 1, 1, 2]);
+    fc.assert(
+      fc.property(int32, fc.integer({ min: 0, max: 40 }), (acc, shift) => {
+        const half = shift === 0 ? 0n : 1n << BigInt(shift - 1);
+        expect(BigInt(requant(acc, shift, -32768, 16))).toBe(
+          [(BigInt(acc) + half) >> BigInt(shift)].map((q) => (q < -32768n ? -32768n : q > 32767n ? 32767n : q))[0],
+        );
+      }),
     );
-    expect(() => execute(graph, features as never)).toThrowError(expect.objectContaining({ code: "INPUT_INVALID" }));
   });
 
-  it("keeps to the graph that it was made for", () => {
-    const rows = [
-      [1, 0],
-      [0, 1],
-    ];
-    const run = createExecutor(chain(2, dense(rows, [0, 0])));
-    rows[0]![0] = -100;
-    expect(run([5, 0]).logits).toEqual([5, 0]);
+  it("shares and takes roots exactly", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 2 ** 34 }), fc.integer({ min: 1, max: 2 ** 34 }), (value, sum) => {
+        const [v, s, scale] = [BigInt(Math.min(value, sum)), BigInt(sum), 32_767n];
+        expect(BigInt(share(Number(v), sum, 32_767))).toBe((2n * v * scale + s) / (2n * s));
+      }),
+    );
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 2 ** 50 }), fc.integer({ min: 1, max: 30 }), (v, precision) => {
+        expect(BigInt(inverseRoot(v, precision))).toBe(isqrt(4n ** BigInt(precision) / BigInt(v)));
+      }),
+    );
   });
 });
 
 describe("proveBounds", () => {
-  it("is reached exactly by the inputs that drive a channel to its ends, and holds for the rest", async () => {
-    const { graph } = await spamModel();
-    const bounds = proveBounds(graph);
-    const run = createExecutor(graph);
-    const random = lcg(1);
-    const inputs = [
-      new Array(256).fill(0),
-      new Array(256).fill(127),
-      ...Array.from({ length: 200 }, () => Array.from({ length: 256 }, () => random(128))),
-    ];
-    for (let channel = 0; channel < 32; channel++) {
-      const low = extremeFeatures(graph, channel, false);
-      const high = extremeFeatures(graph, channel, true);
-      expect(BigInt(run(low).layers[0]![channel]!)).toBe(bounds[0]!.values[channel]!.min);
-      expect(BigInt(run(high).layers[0]![channel]!)).toBe(bounds[0]!.values[channel]!.max);
-      inputs.push(low, high);
-    }
-    for (const features of inputs) {
-      run(features).layers.forEach((values, index) => {
-        values.forEach((value, o) => {
-          const { min, max } = bounds[index]!.values[o]!;
-          expect(BigInt(value) >= min && BigInt(value) <= max).toBe(true);
-        });
-      });
-    }
+  const linear = (weight: number, bias: number): ModelGraph => ({
+    nodes: [
+      { op: "input", shape: [1], lo: 0, bits: 16, scaleLog2: 0 },
+      {
+        op: "linear",
+        inputs: [0],
+        groups: 1,
+        positions: 1,
+        inner: 1,
+        outputs: 1,
+        weights: Int16Array.of(weight),
+        bias: Int32Array.of(bias),
+      },
+    ],
   });
 
-  it("counts the bits of two's complement", () => {
-    const bits = (bias: number) => proveBounds(chain(1, dense([[0], [0]], [bias, bias])))[0]!.bits;
-    expect([0, 1, 127, 128, -1, -128, -129].map(bits)).toEqual([1, 2, 8, 9, 1, 8, 9]);
+  it("takes what just fits int32, and names the node that does not", () => {
+    const room = 2 ** 31 - 1 - 65_535 * 32_767;
+    expect(proveBounds(linear(32_767, room))[1]).toMatchObject({ hull: { min: room, max: 2 ** 31 - 1 }, bits: 32 });
+    expect(() => proveBounds(linear(32_767, room + 1))).toThrow("node 1 (linear) may need 33 bits");
+    expect(() => proveBounds(linear(32_767, room + 1))).toThrow(code("MODEL_UNBOUNDED"));
   });
 
-  it("refuses accumulators that may leave 32 bits", () => {
-    const widest = (bias: number) => chain(1, dense([[127], [0]], [bias, 0]));
-    const top = 2 ** 31 - 1 - 127 * 127;
-    expect(proveBounds(widest(top))[0]!.bits).toBe(32);
-    expect(() => proveBounds(widest(top + 1))).toThrowError(
-      expect.objectContaining({ code: "MODEL_UNBOUNDED", details: expect.objectContaining({ layer: 0 }) }),
-    );
-    expect(() => execute(widest(top + 1), [0])).toThrowError(expect.objectContaining({ code: "MODEL_UNBOUNDED" }));
+  it("counts private weights with their whole range", () => {
+    const graph = buildGraph({ seed: 1, steps: [], adapter: 1, input: { size: 1, lo: 0, bits: 7 } });
+    const product = graph.nodes.findIndex(({ op }) => op === "matMul");
+    const { inner } = graph.nodes[product] as { inner: number };
+    expect(proveBounds(graph)[product]!.hull).toEqual({ min: -128 * 127 * inner, max: 127 * 127 * inner });
   });
-});
 
-describe("requantRelu", () => {
-  it("is monotone, which the intervals rely on", () => {
-    fc.assert(
-      fc.property(
-        fc.bigInt(-(2n ** 31n), 2n ** 31n),
-        fc.nat(100_000),
-        fc.integer({ min: 0, max: 30 }),
-        (acc, more, shift) => {
-          expect(requantRelu(acc + BigInt(more), shift) >= requantRelu(acc, shift)).toBe(true);
-        },
-      ),
-    );
+  it.each<[string, GraphNode[]]>([
+    [
+      "a table that does not cover its input",
+      [{ op: "table", inputs: [0], lo: 0, bits: 7, tables: new Int32Array(128) }],
+    ],
+    ["shares of what may be negative", [{ op: "share", inputs: [0], width: 2, scale: 127 }]],
+    [
+      "shares of a sum that may be 0",
+      [
+        { op: "requant", inputs: [0], shifts: Uint8Array.of(0), lo: 0, bits: 7 },
+        { op: "share", inputs: [1], width: 2, scale: 127 },
+      ],
+    ],
+    ["an index that may be negative", [{ op: "lookup", inputs: [0], rows: 2, width: 1, entries: Int16Array.of(1, 2) }]],
+    [
+      "a product too wide",
+      [
+        { op: "mul", inputs: [0, 0] },
+        { op: "mul", inputs: [1, 1] },
+        { op: "mul", inputs: [2, 2] },
+      ],
+    ],
+  ])("refuses %s", (_, nodes) => {
+    const graph = { nodes: [{ op: "input" as const, shape: [2], lo: -128, bits: 8, scaleLog2: 0 }, ...nodes] };
+    expect(() => proveBounds(graph)).toThrow(code("MODEL_UNBOUNDED"));
   });
 });
