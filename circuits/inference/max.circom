@@ -2,25 +2,52 @@ pragma circom 2.2.3;
 
 include "max_pair.circom";
 
-// The largest value of each of COUNT windows of WINDOW values, with their own bit widths. Values are taken in one at a
-// time: (WINDOW - 1) * (BITS + 1) rows a window, 27 for 2x2 values of 8 bits.
+// The largest value of each of COUNT windows of WINDOW values that lie one after the other.
 //
-// Requires, and does not enforce: that the values of window m lie in an interval [a, a + 2^BITS[m]) of signed integers;
-// then so do the largest so far, as they are among them.
-template Max(COUNT, WINDOW, BITS) {
+// Values are taken in one at a time, by a MaxPair each that is as wide as their proven ranges make necessary: 27 rows for
+// 2x2 values of 8 bits. A value that cannot be the largest, as its proven range ends where that of another begins, is
+// left out; so padding with constants costs little.
+//
+// Requires, and does not enforce: MIN[i] <= in[i] <= MAX[i], within 32 bits, which the writer of the circuit proves by
+// interval analysis (src/model/bounds.ts).
+template Max(COUNT, WINDOW, MIN, MAX) {
     assert(WINDOW >= 2); // on the parameter, when the circuit is compiled
     signal input in[COUNT * WINDOW];
     signal output out[COUNT];
 
-    component pair[COUNT * (WINDOW - 1)];
+    // Of each window, the first value with the largest lower end: nothing that ends there can be larger.
+    var anchor[COUNT];
+    var pairs = 0;
     for (var m = 0; m < COUNT; m++) {
-        for (var i = 1; i < WINDOW; i++) {
-            var at = m * (WINDOW - 1) + i - 1;
-            pair[at] = MaxPair(BITS[m]);
-            if (i == 1) pair[at].a <== in[m * WINDOW];
-            else pair[at].a <== pair[at - 1].out;
-            pair[at].b <== in[m * WINDOW + i];
+        anchor[m] = m * WINDOW;
+        for (var i = m * WINDOW; i < (m + 1) * WINDOW; i++) {
+            if (MIN[i] > MIN[anchor[m]]) anchor[m] = i;
         }
-        out[m] <== pair[(m + 1) * (WINDOW - 1) - 1].out;
+        for (var i = m * WINDOW; i < (m + 1) * WINDOW; i++) {
+            if (MAX[i] > MIN[anchor[m]] && i != anchor[m]) pairs++;
+        }
+    }
+
+    component pair[pairs];
+    var next = 0;
+    for (var m = 0; m < COUNT; m++) {
+        var floor = MIN[anchor[m]]; // the largest so far is not below it
+        var best = in[anchor[m]];
+        var most = MAX[anchor[m]];
+        for (var i = m * WINDOW; i < (m + 1) * WINDOW; i++) {
+            if (MAX[i] > floor && i != anchor[m]) {
+                var widest = MAX[i] - floor;
+                if (most - MIN[i] > widest) widest = most - MIN[i];
+                var bits = 1;
+                while (1 << bits <= widest) bits++;
+                pair[next] = MaxPair(bits);
+                pair[next].a <== best;
+                pair[next].b <== in[i];
+                best = pair[next].out;
+                if (MAX[i] > most) most = MAX[i];
+                next++;
+            }
+        }
+        out[m] <== best;
     }
 }

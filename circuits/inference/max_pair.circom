@@ -28,6 +28,5 @@ template MaxPair(BITS) {
         bits[i] * (bits[i] - 1) === 0;
         rest -= bits[i] * (1 << i);
     }
-    var highest = rest / (1 << (BITS - 1));
-    highest * (highest - 1) === 0;
+    rest * (rest - (1 << (BITS - 1))) === 0;
 }

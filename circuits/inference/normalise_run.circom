@@ -54,8 +54,7 @@ template NormaliseRun(WIDTH, EPSILON, PRECISION, ROOT_BITS, BELOW_BITS, ABOVE_BI
         rootBits[k] * (rootBits[k] - 1) === 0;
         rest -= rootBits[k] * (1 << k);
     }
-    var highest = rest / (1 << (ROOT_BITS - 1));
-    highest * (highest - 1) === 0;
+    rest * (rest - (1 << (ROOT_BITS - 1))) === 0;
 
     // All bits of `below` are signals, so that it needs none of its own: root^2 * v is what they leave.
     signal scaled <== root * v;
@@ -76,8 +75,7 @@ template NormaliseRun(WIDTH, EPSILON, PRECISION, ROOT_BITS, BELOW_BITS, ABOVE_BI
         aboveBits[k] * (aboveBits[k] - 1) === 0;
         rest -= aboveBits[k] * (1 << k);
     }
-    highest = rest / (1 << (ABOVE_BITS - 1));
-    highest * (highest - 1) === 0;
+    rest * (rest - (1 << (ABOVE_BITS - 1))) === 0;
 
     for (var i = 0; i < WIDTH; i++) out[i] <== in[i] * root;
 }

@@ -8,7 +8,7 @@ include "share_lane.circom";
 // Requires, and does not enforce: that the values are integers in 0..2^31 - 1, at most 2^16 of them in a run, and that
 // no sum is above 2^SUM_BITS; the writer of the circuit proves it by interval analysis (src/model/bounds.ts).
 template Share(COUNT, WIDTH, SCALE, SUM_BITS) {
-    assert(WIDTH >= 1 && WIDTH <= 1 << 16); // on the parameter, when the circuit is compiled
+    assert(WIDTH >= 2 && WIDTH <= 1 << 16); // on the parameter, when the circuit is compiled
     signal input in[COUNT * WIDTH];
     signal output out[COUNT * WIDTH];
 

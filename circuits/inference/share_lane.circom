@@ -42,8 +42,7 @@ template ShareLane(SCALE, SUM_BITS) {
         shareBits[i] * (shareBits[i] - 1) === 0;
         rest -= shareBits[i] * (1 << i);
     }
-    var highest = rest / (1 << (SHARE_BITS - 1));
-    highest * (highest - 1) === 0;
+    rest * (rest - (1 << (SHARE_BITS - 1))) === 0;
 
     // All bits of the remainder are signals, so that the product needs none: it is what they leave of the dividend.
     signal bits[SUM_BITS];
@@ -63,6 +62,5 @@ template ShareLane(SCALE, SUM_BITS) {
         aboveBits[i] * (aboveBits[i] - 1) === 0;
         rest -= aboveBits[i] * (1 << i);
     }
-    highest = rest / (1 << (SUM_BITS - 1));
-    highest * (highest - 1) === 0;
+    rest * (rest - (1 << (SUM_BITS - 1))) === 0;
 }

@@ -2,19 +2,17 @@ pragma circom 2.2.3;
 
 include "table_lane.circom";
 
-// TableLane for each of WIDTH lanes. CHANNELS tables of 2^BITS entries stand in TABLES one after the other; lane i
-// belongs to channel i * CHANNELS \ WIDTH.
-template Table(WIDTH, CHANNELS, BITS, LO, TABLES) {
-    assert(CHANNELS >= 1 && WIDTH % CHANNELS == 0); // on parameters, when the circuit is compiled
-    signal input in[WIDTH];
-    signal output out[WIDTH];
+// TableLane for each of COUNT lanes, with their own proven ranges. CHANNELS tables of 2^BITS entries, for values from LO
+// on, stand in TABLES one after the other; CHANNELS divides COUNT, and consecutive lanes of one channel share its table.
+template Table(COUNT, CHANNELS, BITS, LO, TABLES, MIN, MAX) {
+    signal input in[COUNT];
+    signal output out[COUNT];
 
-    component lane[WIDTH];
-    var size = 1 << BITS;
-    for (var i = 0; i < WIDTH; i++) {
+    component lane[COUNT];
+    for (var i = 0; i < COUNT; i++) {
         var table[1 << BITS];
-        for (var k = 0; k < size; k++) table[k] = TABLES[(i * CHANNELS \ WIDTH) * size + k];
-        lane[i] = TableLane(BITS, LO, table);
+        for (var x = MIN[i]; x <= MAX[i]; x++) table[x - MIN[i]] = TABLES[(((i * CHANNELS) \ COUNT) << BITS) + x - LO];
+        lane[i] = TableLane(MAX[i] - MIN[i] + 1, MIN[i], table);
         lane[i].in <== in[i];
         out[i] <== lane[i].out;
     }

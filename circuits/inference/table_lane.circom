@@ -18,165 +18,167 @@ function highestBit(s) {
     return top;
 }
 
-// out = TABLE[in - LO], a table of 2^BITS constants. At most 45 rows for 8 bits, 29 for 7, 21, 13, 9, 5, 3 and 2 for 6
-// to 1 bits; fewer where the table is regular.
+// out = TABLE[in - MIN], a table of COUNT constants. At most 45 rows for 256 entries, 29, 21, 13, 9, 5 and 3 for 128, 64,
+// 32, 16, 8 and 4; fewer where the table is regular, one where it is a straight line, and none where it is constant or
+// the identity.
 //
-// How: `in - LO` is split into bits, the highest one being what the others leave, and the bits into a lower half l and
-// an upper half h. With T the table's two-dimensional form and D(h, l) = T(h, l) - T(h, 0) - T(0, l) + T(0, 0),
+// How: `in - MIN` is split into bits, the highest one being what the others leave, and the bits into a lower half l and
+// an upper half h. With T the table in two dimensions and D(h, l) = T(h, l) - T(h, 0) - T(0, l) + T(0, 0),
 //
 //     out = T(0, l) + (T(h, 0) - T(0, 0)) + D(h, l).
 //
-// Any function of l is a linear form of products of its bits, 11 rows for 4 bits, and so is any function of h. Only D
-// mixes them: it is the sum, over the different rows d of D that are not zero, of [D(h, .) = d] * d(l), a product each.
-// There are 15 at most; where the table is flat or has one slope, rows of D are zero or equal, and products of bits
-// that no form needs are left out too.
+// Any function of l is a linear form of products of its bits, which take 11 rows for 4 bits, and so is any function of
+// h. Only D mixes them: it is the sum, over the different rows d of D that are not zero, of [D(h, .) = d] * d(l), a
+// product each. There are 15 at most; where the table is flat or has one slope, rows of D are zero or equal. Products of
+// bits that no form needs are left out.
 //
-// Enforced: LO <= in < LO + 2^BITS. An `in` outside has no witness.
+// (A polynomial of degree 255 over the field takes fewer rows, but fills all three matrices with wires of full size, and
+// proving takes longer for it. All wires here are bits, or entries.)
 //
-// Not enforced: anything about the entries. The writer of the circuit keeps them within integers that do not leave the
-// field in what comes after (src/model/bounds.ts).
-template TableLane(BITS, LO, TABLE) {
-    assert(BITS >= 1 && BITS <= 8); // on the parameter, when the circuit is compiled
+// Requires, and does not enforce: MIN <= in < MIN + COUNT, which the writer of the circuit proves by interval analysis
+// (src/model/bounds.ts). Where `in` is split, a number that does not fit its bits has no witness.
+template TableLane(COUNT, MIN, TABLE) {
+    assert(COUNT >= 1 && COUNT <= 256); // on the parameter, when the circuit is compiled
     signal input in;
     signal output out;
 
-    // No array of this template has length 0: circom 2.2.3 crashes on that where an array of components holds different
-    // instances. What no row mentions is no wire.
-    signal bits[BITS > 1 ? BITS - 1 : 1];
-    var bit[8];
-    var rest = in - LO;
-    for (var i = 0; i < BITS - 1; i++) {
-        bits[i] <-- ((in - LO) >> i) & 1;
-        bits[i] * (bits[i] - 1) === 0;
-        bit[i] = bits[i];
-        rest -= bits[i] * (1 << i);
-    }
-    bit[BITS - 1] = rest / (1 << (BITS - 1));
-    bit[BITS - 1] * (bit[BITS - 1] - 1) === 0;
-
-    // From here to the signals: constants of the table, computed when the circuit is compiled.
+    var BITS = 1;
+    while (1 << BITS < COUNT) BITS++;
     var LOW = (BITS + 1) \ 2;
     var WIDTH = 1 << LOW;
     var HEIGHT = 1 << (BITS - LOW);
-    var row[16]; // 0 where D(h, .) is zero, else 1 plus the number of its product
-    var first[16]; // of each product, the first h that takes it
-    var products = 0;
-    for (var h = 1; h < HEIGHT; h++) {
-        var zero = 1;
-        for (var l = 1; l < WIDTH; l++) {
-            if (TABLE[h * WIDTH + l] - TABLE[h * WIDTH] != TABLE[l] - TABLE[0]) zero = 0;
-        }
-        for (var g = 0; g < products && !zero && row[h] == 0; g++) {
-            var equal = 1;
-            for (var l = 1; l < WIDTH; l++) {
-                if (TABLE[h * WIDTH + l] - TABLE[h * WIDTH] != TABLE[first[g] * WIDTH + l] - TABLE[first[g] * WIDTH]) equal = 0;
-            }
-            if (equal) row[h] = g + 1;
-        }
-        if (!zero && row[h] == 0) {
-            first[products] = h;
-            products++;
-            row[h] = products;
-        }
-    }
 
-    // Of the forms of l: T(0, .) and every d. Of those of h: T(., 0) - T(0, 0) and every [D(h, .) = d].
-    var ofLow[16][16];
-    var ofHigh[16][16];
-    var usesLow[16];
-    var usesHigh[16];
-    for (var g = 0; g <= products; g++) {
-        var values[16];
-        for (var l = 0; l < WIDTH; l++) {
-            values[l] = TABLE[l];
-            if (g > 0) {
-                var h = first[g - 1];
-                values[l] = TABLE[h * WIDTH + l] - TABLE[h * WIDTH] - TABLE[l] + TABLE[0];
+    var slope = COUNT == 1 ? 0 : TABLE[1] - TABLE[0];
+    var straight = 1;
+    for (var x = 0; x < COUNT; x++) {
+        if (TABLE[x] != TABLE[0] + slope * x) straight = 0;
+    }
+    if (straight) out <== TABLE[0] + slope * (in - MIN);
+    else {
+        // From here to the signals: constants of the table, computed when the circuit is compiled. Its last entry is
+        // repeated where COUNT is no power of two.
+        var T[16][16];
+        for (var x = 0; x < 1 << BITS; x++) T[x \ WIDTH][x % WIDTH] = TABLE[x < COUNT ? x : COUNT - 1];
+        var taken[16]; // of each h, the number of its row of D: 0 for a row of zeros
+        var first[16]; // of each number, the first h that has it
+        var products = 0;
+        for (var h = 1; h < HEIGHT; h++) {
+            // h = 0 has the row of zeros, as first[0] = 0 says.
+            var found = 0;
+            for (var g = 0; g <= products; g++) {
+                var equal = 1;
+                for (var l = 1; l < WIDTH; l++) {
+                    if (T[h][l] - T[h][0] != T[first[g]][l] - T[first[g]][0]) equal = 0;
+                }
+                if (equal) {
+                    taken[h] = g;
+                    found = 1;
+                }
+            }
+            if (!found) {
+                products++;
+                taken[h] = products;
+                first[products] = h;
             }
         }
-        ofLow[g] = multilinear(values);
-        for (var s = 0; s < WIDTH; s++) {
-            if (ofLow[g][s] != 0) usesLow[s] = 1;
+        // Number 0 stands for what is no product: T(0, .) of l, T(., 0) - T(0, 0) of h.
+        var ofLow[16][16];
+        var ofHigh[16][16];
+        var usesLow[16];
+        var usesHigh[16];
+        for (var g = 0; g <= products; g++) {
+            var lows[16];
+            var highs[16];
+            for (var l = 0; l < WIDTH; l++) {
+                lows[l] = T[first[g]][l];
+                if (g > 0) lows[l] += T[0][0] - T[0][l] - T[first[g]][0];
+            }
+            for (var h = 0; h < HEIGHT; h++) highs[h] = g == 0 ? T[h][0] - T[0][0] : taken[h] == g;
+            ofLow[g] = multilinear(lows);
+            ofHigh[g] = multilinear(highs);
+            for (var s = 1; s < 16; s++) {
+                if (s < WIDTH && ofLow[g][s] != 0) usesLow[s] = 1;
+                if (s < HEIGHT && ofHigh[g][s] != 0) usesHigh[s] = 1;
+            }
         }
-        var heights[16];
-        for (var h = 0; h < HEIGHT; h++) {
-            heights[h] = g == 0 ? TABLE[h * WIDTH] - TABLE[0] : row[h] == g;
+        // A product of bits is that of the others and the highest one.
+        var lowProducts = 0;
+        var highProducts = 0;
+        for (var s = 15; s > 0; s--) {
+            var others = s - highestBit(s);
+            if (others != 0 && usesLow[s]) {
+                usesLow[others] = 1;
+                lowProducts++;
+            }
+            if (others != 0 && usesHigh[s]) {
+                usesHigh[others] = 1;
+                highProducts++;
+            }
         }
-        ofHigh[g] = multilinear(heights);
-        for (var s = 0; s < HEIGHT; s++) {
-            if (ofHigh[g][s] != 0) usesHigh[s] = 1;
-        }
-    }
-    // A product of three bits or more is made from the one without its highest bit.
-    var lowProducts = 0;
-    for (var s = WIDTH - 1; s > 0; s--) {
-        var below = s - highestBit(s);
-        if (usesLow[s] && below != 0) {
-            usesLow[below] = 1;
-            lowProducts++;
-        }
-    }
-    var highProducts = 0;
-    for (var s = HEIGHT - 1; s > 0; s--) {
-        var below = s - highestBit(s);
-        if (usesHigh[s] && below != 0) {
-            usesHigh[below] = 1;
-            highProducts++;
-        }
-    }
 
-    signal low[lowProducts > 0 ? lowProducts : 1];
-    signal high[highProducts > 0 ? highProducts : 1];
-    var l[16]; // the products of bits of the lower half
-    var h[16];
-    l[0] = 1;
-    h[0] = 1;
-    var next = 0;
-    var top = 0;
-    for (var s = 1; s < WIDTH; s++) {
-        if (s == 2 << top) top++;
-        var below = s - (1 << top);
-        if (below == 0) l[s] = bit[top];
-        else if (usesLow[s]) {
-            low[next] <== l[below] * bit[top];
-            l[s] = low[next];
-            next++;
+        signal bits[BITS - 1];
+        var bit[8];
+        var rest = in - MIN;
+        for (var i = 0; i < BITS - 1; i++) {
+            bits[i] <-- ((in - MIN) >> i) & 1;
+            bits[i] * (bits[i] - 1) === 0;
+            bit[i] = bits[i];
+            rest -= bits[i] * (1 << i);
         }
-    }
-    next = 0;
-    top = 0;
-    for (var s = 1; s < HEIGHT; s++) {
-        if (s == 2 << top) top++;
-        var below = s - (1 << top);
-        if (below == 0) h[s] = bit[LOW + top];
-        else if (usesHigh[s]) {
-            high[next] <== h[below] * bit[LOW + top];
-            h[s] = high[next];
-            next++;
-        }
-    }
+        rest * (rest - (1 << (BITS - 1))) === 0;
+        bit[BITS - 1] = rest / (1 << (BITS - 1));
 
-    var sum = 0;
-    for (var s = 0; s < WIDTH; s++) {
-        if (usesLow[s]) sum += ofLow[0][s] * l[s];
-    }
-    for (var s = 1; s < HEIGHT; s++) {
-        if (usesHigh[s]) sum += ofHigh[0][s] * h[s];
-    }
-    signal mixed[products > 1 ? products - 1 : 1];
-    for (var g = 1; g <= products; g++) {
-        var d = 0;
-        for (var s = 0; s < WIDTH; s++) {
-            if (usesLow[s]) d += ofLow[g][s] * l[s];
+        // Not of length 0: circom 2.2.3 crashes on that where an array holds different instances of a template. What no
+        // row mentions is no wire.
+        signal low[lowProducts > 0 ? lowProducts : 1];
+        signal high[highProducts > 0 ? highProducts : 1];
+        signal mixed[products > 1 ? products - 1 : 1];
+        var l[16]; // the products of bits
+        var h[16];
+        l[0] = 1;
+        h[0] = 1;
+        var next = 0;
+        var top = 0;
+        for (var s = 1; s < WIDTH; s++) {
+            if (s == 2 << top) top++;
+            var others = s - (1 << top);
+            if (others == 0) l[s] = bit[top];
+            else if (usesLow[s]) {
+                low[next] <== l[others] * bit[top];
+                l[s] = low[next];
+                next++;
+            }
         }
-        var is = 0;
-        for (var s = 0; s < HEIGHT; s++) {
-            if (usesHigh[s]) is += ofHigh[g][s] * h[s];
+        next = 0;
+        top = 0;
+        for (var s = 1; s < HEIGHT; s++) {
+            if (s == 2 << top) top++;
+            var others = s - (1 << top);
+            if (others == 0) h[s] = bit[LOW + top];
+            else if (usesHigh[s]) {
+                high[next] <== h[others] * bit[LOW + top];
+                h[s] = high[next];
+                next++;
+            }
         }
-        if (g < products) {
-            mixed[g - 1] <== is * d;
-            sum += mixed[g - 1];
-        } else sum += is * d;
+
+        var sum = 0;
+        for (var g = 0; g <= products; g++) {
+            var d = 0;
+            for (var s = 0; s < WIDTH; s++) {
+                if (ofLow[g][s] != 0) d += ofLow[g][s] * l[s];
+            }
+            var is = 0;
+            for (var s = 0; s < HEIGHT; s++) {
+                if (ofHigh[g][s] != 0) is += ofHigh[g][s] * h[s];
+            }
+            if (g == 0) sum = d + is;
+            else if (g == products) sum += is * d;
+            else {
+                mixed[g - 1] <== is * d;
+                sum += mixed[g - 1];
+            }
+        }
+        out <== sum;
     }
-    out <== sum;
 }

@@ -8,8 +8,11 @@ function entriesOf(rows: number, width: number): number[] {
   return Array.from({ length: rows * width }, () => random(65_535) - 32_767);
 }
 
-const lookup = (rows: number, width: number, entries: readonly number[]) =>
-  Gadget.template("inference/lookup_row.circom", `LookupRow(${rows}, ${width}, [${entries.join(",")}])`);
+const lookup = (rows: number, width: number, entries: readonly number[], min = 0, max = rows) =>
+  Gadget.template(
+    "inference/lookup_row.circom",
+    `LookupRow(${rows}, ${width}, [${entries.join(",")}], ${min}, ${max})`,
+  );
 
 const marksOf = (gadget: Gadget) => gadget.wiresLike(/^mark\[/);
 
@@ -24,6 +27,7 @@ describe("LookupRow", () => {
     [3, 1],
     [5, 4],
     [40, 3],
+    [2, 2],
   ])("of %i rows of %i entries: rows + 2 and one an output, every row found, no wire free", async (rows, width) => {
     const entries = entriesOf(rows, width);
     const gadget = await lookup(rows, width, entries);
@@ -66,28 +70,42 @@ describe("LookupRow", () => {
     expect(claim(gadget, 0n, marks({})).violated).not.toEqual([]); // none at all
   });
 
-  it("of two rows has the second mark on the index's own wire", async () => {
-    const gadget = await lookup(2, 1, [7, -9]);
-    expect(gadget.rows).toBe(2 + 1 + 1);
-    for (const [index, entry] of [
-      [0n, 7n],
-      [1n, -9n],
-    ] as const) {
-      const honest = await gadget.honest({ index });
-      expect(honest[gadget.wire("out[0]")]).toBe(field(entry));
+  it.each<[string, number, number, number]>([
+    ["a part in the middle", 1, 3, 3 + 2 + 1],
+    ["the last one, of a range that goes on", 4, 9, 2 + 2 + 1],
+    ["the first two", 0, 1, 2 + 2 + 1],
+    ["one index, for which it takes none", 2, 2, 2], // but those of main outputs
+  ])("takes rows only for what the proven range leaves: %s", async (_, min, max, rows) => {
+    const entries = [1, 7, 3, 7, 5, 7, 9, 7, 0, 8]; // the second column is constant but for the last row
+    const gadget = await lookup(5, 2, entries, min, max);
+    expect(gadget.rows).toBeGreaterThanOrEqual(rows);
+    expect(gadget.rows).toBeLessThanOrEqual(rows + 1);
+    for (let index = min; index <= Math.min(max, 4); index++) {
+      const honest = await gadget.honest({ index: BigInt(index) });
+      expect([0, 1].map((j) => honest[gadget.wire(`out[${j}]`)])).toEqual(
+        entries.slice(2 * index, 2 * index + 2).map(BigInt),
+      );
       expect(gadget.looseWires(honest, fieldElements(52n))).toEqual([]);
     }
-    await expect(gadget.honest({ index: 2n })).rejects.toMatchObject({ code: "WITNESS_INVALID" });
+    if (max >= 5) await expect(gadget.honest({ index: 5n })).rejects.toMatchObject({ code: "WITNESS_INVALID" });
   });
 
-  it("does not compile for one row", async () => {
-    await expect(lookup(1, 1, [3])).rejects.toMatchObject({ code: "CIRCUIT_COMPILE" });
+  it.each([
+    [1, 0, 0],
+    [3, -1, 2],
+    [3, 2, 1],
+  ])("does not compile for %i rows and indices from %i to %i", async (rows, min, max) => {
+    const entries = entriesOf(rows, 1);
+    await expect(lookup(rows, 1, entries, min, max)).rejects.toMatchObject({ code: "CIRCUIT_COMPILE" });
   });
 });
 
 describe("Lookup", () => {
   it("keeps the indices apart", async () => {
-    const gadget = await Gadget.template("inference/lookup.circom", "Lookup(3, 3, 2, [1, 2, 3, 4, 5, 6])");
+    const gadget = await Gadget.template(
+      "inference/lookup.circom",
+      "Lookup(3, 3, 2, [1, 2, 3, 4, 5, 6], [0, 0, 0], [3, 2, 3])",
+    );
     const honest = await gadget.honest({ in: [2n, 0n, 2n] });
     expect([0, 1, 2, 3, 4, 5].map((k) => honest[gadget.wire(`out[${k}]`)])).toEqual([5n, 6n, 1n, 2n, 5n, 6n]);
     expect(gadget.rows).toBe(3 * (3 + 2 + 2));

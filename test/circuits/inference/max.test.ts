@@ -4,8 +4,12 @@ import { forge } from "../lib/forge.js";
 import { bit, field, fieldElements, Gadget, R } from "./support.js";
 
 const maxPair = (bits: number) => Gadget.template("inference/max_pair.circom", `MaxPair(${bits})`);
-const max = (window: number, bits: readonly number[]) =>
-  Gadget.template("inference/max.circom", `Max(${bits.length}, ${window}, [${bits.join(", ")}])`);
+const max = (window: number, ranges: readonly (readonly [min: number, max: number])[]) => {
+  const [min, most] = [ranges.map((range) => range[0]), ranges.map((range) => range[1])];
+  const parameters = [ranges.length / window, window, `[${min.join(", ")}]`, `[${most.join(", ")}]`];
+  return Gadget.template("inference/max.circom", `Max(${parameters.join(", ")})`);
+};
+const INT8 = [-128, 127] as const;
 
 // biome-ignore lint/complexity/useMathMinMax: bigints
 const largest = (values: readonly bigint[]) => values.reduce((best, v) => (v > best ? v : best));
@@ -107,7 +111,7 @@ describe("MaxPair", () => {
 
 describe("Max", () => {
   it("takes 27 rows for 2x2 values of 8 bits, and finds the largest wherever it stands", async () => {
-    const gadget = await max(4, [8]);
+    const gadget = await max(4, [INT8, INT8, INT8, INT8]);
     expect(gadget.rows).toBe(27);
     const random = fieldElements(32n);
     for (const values of [
@@ -123,16 +127,36 @@ describe("Max", () => {
     }
   });
 
-  it("keeps the windows and their widths apart", async () => {
-    const gadget = await max(3, [1, 3, 9]);
-    expect(gadget.rows).toBe(2 * 2 + 2 * 4 + 2 * 10);
-    const honest = await gadget.honest({ in: [7n, 6n, 7n, -1n, 6n, 2n, -300n, 5n, -2n] });
+  it("keeps the windows apart, each as wide as its ranges", async () => {
+    const bit: [number, number] = [6, 7];
+    const three: [number, number] = [-1, 6];
+    const gadget = await max(3, [bit, bit, bit, three, three, three, [-300, 5], [0, 211], [-1, 0]]);
+    // The last value cannot be the largest, and the first may lie 511 below the second.
+    expect(gadget.rows).toBe(2 * 2 + 2 * 4 + 10);
+    const honest = await gadget.honest({ in: [7n, 6n, 7n, -1n, 6n, 2n, -300n, 5n, 0n] });
     expect([0, 1, 2].map((m) => honest[gadget.wire(`out[${m}]`)])).toEqual([7n, 6n, 5n]);
     expect(gadget.looseWires(honest, fieldElements(33n))).toEqual([]);
   });
 
+  it("leaves out what cannot be the largest: padding, and values below the others' ranges", async () => {
+    const pad: [number, number] = [-128, -128];
+    const gadget = await max(4, [pad, [0, 5], pad, [-128, 7], [3, 3], [-9, 3], [3, 3], [-1, 2]]);
+    // One pair of 8 bits: 7 + 128 does not fit 7. The second window is a copy of its first 3.
+    expect(gadget.rows).toBe(9);
+    for (const [a, b] of [
+      [0n, -128n],
+      [5n, 7n],
+      [3n, 3n],
+    ] as const) {
+      const honest = await gadget.honest({ in: [-128n, a, -128n, b, 3n, -9n, 3n, 2n] });
+      expect([0, 1].map((m) => honest[gadget.wire(`out[${m}]`)])).toEqual([largest([a, b]), 3n]);
+      const loose = gadget.looseWires(honest, fieldElements(34n));
+      expect(loose).toEqual([]);
+    }
+  });
+
   it("has no witness for a maximum that is none of the values, though it bounds all of them", async () => {
-    const gadget = await max(3, [8]);
+    const gadget = await max(3, [INT8, INT8, INT8]);
     const values = [4n, -7n, 2n];
     const honest = await gadget.honest({ in: values });
     const steps = [gadget.wire("pair[0].out"), gadget.wire("out[0]")];
@@ -160,6 +184,6 @@ describe("Max", () => {
   });
 
   it("does not compile for windows of one value", async () => {
-    await expect(max(1, [8])).rejects.toMatchObject({ code: "CIRCUIT_COMPILE" });
+    await expect(max(1, [INT8])).rejects.toMatchObject({ code: "CIRCUIT_COMPILE" });
   });
 });
