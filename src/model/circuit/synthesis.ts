@@ -56,6 +56,9 @@ export interface Synthesis {
    */
   wire(value: number | bigint, name: string, index?: number): number;
 
+  /** Gives a wire that is there already its value. */
+  assign(wire: number, value: number | bigint): void;
+
   /** A new wire that is `1 / value`, or 0 for 0. */
   inverse(value: number | bigint, name: string, index?: number): number;
 
@@ -76,6 +79,15 @@ export interface Synthesis {
   /** Names until {@link leave} are those of this subcomponent. */
   enter(name: string, index?: number): void;
   leave(): void;
+
+  /** Another name of a wire: of a signal that is declared as this one. */
+  alias(wire: number, name: string, index?: number): void;
+}
+
+/** A product that may leave the safe integers, for coefficients. */
+export function scaled(a: number, b: number): number | bigint {
+  const product = a * b;
+  return Number.isSafeInteger(product) ? product : BigInt(a) * BigInt(b);
 }
 
 /** Does nothing: the combination where nobody wants rows. */
@@ -120,7 +132,11 @@ export class Counter implements Synthesis {
     this.rows++;
   }
 
+  assign(): void {}
+
   enter(): void {}
 
   leave(): void {}
+
+  alias(): void {}
 }
