@@ -16,7 +16,7 @@ figure{margin:1rem 0}figcaption{max-width:60rem}summary{cursor:pointer;color:var
 @media print{details{display:none}}`;
 
 /** Of a page's width. */
-const WIDTH = 960;
+const WIDTH = 1040;
 /** Bars of a plot that has a line of text for each. */
 const MAX_BARS = 48;
 const MAX_NAME = 160;
