@@ -27,7 +27,7 @@ import type { Command } from "./command.js";
 import { datasetCommitCommand, datasetProveCommand } from "./dataset.js";
 import { demoCommand } from "./demo.js";
 import { keyExportCommand, keyLintCommand } from "./key.js";
-import { modelImportCommand } from "./model.js";
+import { modelEvaluateCommand, modelImportCommand, modelInfoCommand } from "./model.js";
 import { missingCoreNote, nativeBuildCommand, nativeStatusCommand } from "./native.js";
 import { proveCircuitCommand, proveInferenceCommand } from "./prove.js";
 import {
@@ -42,14 +42,19 @@ import {
 } from "./setup.js";
 import { Terminal } from "./terminal.js";
 import { verifyCommand } from "./verify.js";
+import { verifyInferenceCommand } from "./verifyInference.js";
 
 const COMMANDS: readonly Command[] = [
   demoCommand,
   datasetCommitCommand,
   datasetProveCommand,
   modelImportCommand,
+  modelEvaluateCommand,
+  modelInfoCommand,
   proveInferenceCommand,
   proveCircuitCommand,
+  // Before the shorter name that it begins with.
+  verifyInferenceCommand,
   verifyCommand,
   circuitExportCommand,
   ptauImportCommand,
