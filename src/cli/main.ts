@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { PACKAGE_ROOT } from "../paths.js";
+import { printable } from "../text.js";
 import { benchCommand } from "./bench.js";
 import { cacheListCommand, cachePruneCommand, cacheVerifyCommand } from "./cache.js";
 import {
@@ -39,7 +40,7 @@ import {
   ptauListCommand,
   ptauNewCommand,
 } from "./setup.js";
-import { printable, Terminal } from "./terminal.js";
+import { Terminal } from "./terminal.js";
 import { verifyCommand } from "./verify.js";
 import { verifyInferenceCommand } from "./verifyInference.js";
 
