@@ -6,20 +6,17 @@
 
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex } from "@noble/hashes/utils.js";
-import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
+import { AnchorError, toAnchorError } from "../errors.js";
 import { randomScalar } from "../field/scalar.js";
-import type { CircuitDescriptor } from "./circuit/index.js";
 import { checkSet, type SampleSet } from "./data.js";
-import { checkTarget, FILES, type ModelCircuit, type ModelDirectory, writeModelDirectory } from "./directory.js";
-import { type Evaluation, evaluateModel } from "./evaluate.js";
+import { checkTarget, FILES, type ModelDirectory, writeModelDirectory } from "./directory.js";
+import { measureDrift } from "./drift.js";
+import { evaluateModel } from "./evaluate.js";
 import type { AdapterWeights } from "./inference.js";
 import { readOnnx } from "./onnx/index.js";
-import { type QuantiseReport, quantise } from "./quantise/index.js";
-import { reportPage } from "./report.js";
+import { quantise } from "./quantise/index.js";
+import { type ModelReport, modelReport, renderReport, StageClock } from "./report.js";
 import { openFloatRuntime } from "./runtime.js";
-import { begin, measure, type Stage } from "./stages.js";
 
 export interface ImportModelOptions {
   /** The ONNX file's bytes. */
@@ -29,12 +26,14 @@ export interface ImportModelOptions {
   readonly evaluation?: SampleSet | undefined;
   /** What the proofs show: the index of the largest number, or all of them; as in the file unless told. */
   readonly output?: "class" | "logits" | undefined;
+  /** Which output is the model's, where the file has several. */
+  readonly outputName?: string | undefined;
   /** Inferences of one proof; 1 unless told. */
   readonly batch?: number | undefined;
   readonly weightBits?: number | undefined;
   readonly inputBits?: number | undefined;
-  /** Makes a LoRA adapter a part of the model, instead of private weights. */
-  readonly publicAdapter?: boolean | undefined;
+  /** Makes the matrices of LoRA pairs private weights behind a commitment, instead of constants. */
+  readonly adapter?: boolean | undefined;
   /** The directory to make. */
   readonly out: string;
   /** Replace `out` when it is a model directory already. */
@@ -43,7 +42,7 @@ export interface ImportModelOptions {
   readonly onProgress?: ((progress: ImportProgress) => void) | undefined;
 }
 
-export type ImportStage = "read" | "quantise" | "evaluate" | "circuit";
+export type ImportStage = "read" | "quantise" | "evaluate" | "compare" | "circuit";
 
 export interface ImportProgress {
   readonly stage: ImportStage;
@@ -51,21 +50,8 @@ export interface ImportProgress {
   readonly done: number;
 }
 
-/** Content of `report.json`. */
-export interface ModelReport {
-  readonly format: "anchorproof/model-report";
-  readonly version: 2;
-  readonly source: {
-    readonly sha256: string;
-    readonly bytes: number;
-    readonly nodes: readonly { readonly name: string; readonly op: string }[];
-  };
-  readonly model: CircuitDescriptor;
-  readonly circuit: Pick<ModelCircuit, "circuitDigest" | "rows" | "wires" | "batch">;
-  readonly quantisation: QuantiseReport;
-  readonly evaluation: Evaluation & { readonly set: "calibration" | "evaluation" };
-  readonly stages: readonly Stage[];
-}
+/** Samples that are compared node by node. */
+const DRIFT_SAMPLES = 256;
 
 /**
  * Imports an ONNX file. The directory appears complete or not at all.
@@ -76,29 +62,35 @@ export interface ModelReport {
 export async function importModel(
   options: ImportModelOptions,
 ): Promise<ModelDirectory & { readonly report: ModelReport; readonly adapter?: AdapterWeights }> {
-  const { onnx, calibration, evaluation, output, batch = 1, weightBits, inputBits, signal, onProgress } = options;
+  const {
+    onnx,
+    calibration,
+    evaluation,
+    output,
+    adapter,
+    batch = 1,
+    weightBits,
+    inputBits,
+    signal,
+    onProgress,
+  } = options;
   const path = resolve(options.out);
   const overwrite = options.overwrite ?? false;
   await checkTarget(path, overwrite);
   checkSet(calibration, "the calibration set");
   if (evaluation !== undefined) checkSet(evaluation, "the evaluation set");
 
-  const stages: Stage[] = [];
+  const clock = new StageClock(signal);
   const during = <T>(stage: ImportStage, work: () => Promise<T> | T): Promise<T> => {
-    throwIfAborted(signal);
     onProgress?.({ stage, done: 0 });
-    return measure(stages, stage, work);
+    return clock.run(stage, work);
   };
   const progress = (stage: ImportStage) => (at: { readonly done: number; readonly total: number }) =>
     onProgress?.({ stage, done: at.done / at.total });
 
-  const float = await during("read", () => readOnnx(onnx));
-  const {
-    graph,
-    adapter: weights,
-    report: quantisation,
-  } = await during("quantise", () =>
-    quantise(float, {
+  const floatGraph = await during("read", () => readOnnx(onnx, { adapter, output: outputName }));
+  const made = await during("quantise", () =>
+    quantise(floatGraph, {
       calibration: calibration.inputs,
       output,
       weightBits,
@@ -107,13 +99,15 @@ export async function importModel(
       onProgress: progress("quantise"),
     }),
   );
-  const adapter = weights === undefined ? undefined : { weights, salt: randomScalar() };
-  const measured = await during("evaluate", async () => {
-    const runtime = await openFloatRuntime(onnx, float);
+  const { graph, correspondence } = made;
+  const secret = made.adapter === undefined ? undefined : { weights: made.adapter, salt: randomScalar() };
+  const set = evaluation ?? calibration;
+  const evaluated = await during("evaluate", async () => {
+    const runtime = await openFloatRuntime(onnx, floatGraph, { output: outputName });
     try {
-      return await evaluateModel(runtime, graph, evaluation ?? calibration, {
-        outputScale: quantisation.outputScale,
-        adapter: weights,
+      return await evaluateModel(runtime, graph, set, {
+        units: correspondence.find(({ node }) => node === graph.nodes.length - 1)?.units,
+        adapter: secret?.weights,
         signal,
         onProgress: progress("evaluate"),
       });
@@ -121,33 +115,41 @@ export async function importModel(
       await runtime.close();
     }
   });
+  const samples = Math.min(DRIFT_SAMPLES, set.inputs.length);
+  const drift = await during("compare", () =>
+    measureDrift(floatGraph, graph, correspondence, set.inputs.slice(0, samples), {
+      ...(secret === undefined ? {} : { adapter: secret.weights }),
+      signal,
+      onProgress: (done) => onProgress?.({ stage: "compare", done: done / samples }),
+    }),
+  );
 
   let report!: ModelReport;
-  const end = await begin("circuit");
-  const model = await writeModelDirectory(
+  const written = await writeModelDirectory(
     path,
     {
       graph,
       batch,
-      adapter,
-      finish: async ({ descriptor, circuit: { circuitDigest, rows, wires } }) => {
-        stages.push(await end());
-        report = {
-          format: "anchorproof/model-report",
-          version: 2,
-          source: { sha256: `0x${bytesToHex(sha256(onnx))}`, bytes: onnx.length, nodes: float.source },
-          model: descriptor,
-          circuit: { circuitDigest, rows, wires, batch },
-          quantisation,
-          evaluation: { ...measured, set: evaluation === undefined ? "calibration" : "evaluation" },
-          stages,
-        };
-        return { [FILES.report]: `${JSON.stringify(report, null, 2)}\n`, [FILES.page]: reportPage(report) };
+      adapter: secret,
+      during: (work) => during("circuit", work),
+      finish: ({ descriptor, circuit }) => {
+        report = modelReport({
+          onnx,
+          floatGraph,
+          graph,
+          correspondence,
+          circuit: { ...descriptor, digest: circuit.circuitDigest },
+          quantisation: made.report,
+          evaluation: { ...evaluated, set: evaluation === undefined ? "calibration" : "evaluation" },
+          drift: { samples, nodes: drift },
+          stages: clock.stages,
+        });
+        return { [FILES.report]: `${JSON.stringify(report, null, 2)}\n`, [FILES.page]: renderReport(report) };
       },
     },
     { overwrite, signal, onProgress: progress("circuit") },
   );
-  return { ...model, report, ...(adapter === undefined ? {} : { adapter }) };
+  return { ...written, report, ...(secret === undefined ? {} : { adapter: secret }) };
 }
 
 /**
