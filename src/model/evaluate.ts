@@ -27,6 +27,10 @@ export interface Evaluation {
 
 export interface ElementAgreement {
   readonly count: number;
+  /** Share whose integer is the float model's number in units, rounded. */
+  readonly equal: number;
+  /** Numbers by how far the integer is from that: 0, 1, 2, 3 to 4, 5 to 8, and so on. */
+  readonly distances: readonly { readonly from: number; readonly to: number; readonly count: number }[];
   /** From the least to the largest number that the float model gave. */
   readonly range: number;
   /** Share that is nearer to the float model's number than one in 256 of the range. */
@@ -135,6 +139,7 @@ function compare(floats: readonly Float64Array[], integers: readonly Int32Array[
   }
   const range = most - least;
   let [near, sum, largest, count] = [0, 0, 0, 0];
+  const bins: number[] = [];
   for (const [i, each] of floats.entries()) {
     for (let k = 0; k < each.length; k++) {
       const error = Math.abs(integers[i]![k]! * scale - each[k]!);
@@ -143,8 +148,32 @@ function compare(floats: readonly Float64Array[], integers: readonly Int32Array[
       sum += error;
       if (error > largest) largest = error;
       count++;
+      const distance = Math.abs(integers[i]![k]! - Math.floor(each[k]! / scale + 0.5));
+      let bin = 0;
+      while (distance > lastOf(bin) && bin < MAX_BIN) bin++;
+      bins[bin] = (bins[bin] ?? 0) + 1;
     }
   }
   const share = (error: number) => (range > 0 ? error / range : error);
-  return { count, range, within8Bits: near / count, meanError: share(sum / count), maxError: share(largest) };
+  return {
+    count,
+    equal: (bins[0] ?? 0) / count,
+    distances: Array.from(bins, (own = 0, bin) => ({
+      from: bin === 0 ? 0 : lastOf(bin - 1) + 1,
+      to: lastOf(bin),
+      count: own,
+    })),
+    range,
+    within8Bits: near / count,
+    meanError: share(sum / count),
+    maxError: share(largest),
+  };
+}
+
+/** The last one takes what is further still. */
+const MAX_BIN = 32;
+
+/** Largest distance of a bin. */
+function lastOf(bin: number): number {
+  return bin === 0 ? 0 : 2 ** (bin - 1);
 }

@@ -6,18 +6,16 @@
 
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex } from "@noble/hashes/utils.js";
 import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
 import { randomScalar } from "../field/scalar.js";
-import type { CircuitDescriptor } from "./circuit/index.js";
 import { checkSet, type SampleSet } from "./data.js";
-import { checkTarget, FILES, type ModelCircuit, type ModelDirectory, writeModelDirectory } from "./directory.js";
-import { type Evaluation, evaluateModel } from "./evaluate.js";
+import { checkTarget, FILES, type ModelDirectory, writeModelDirectory } from "./directory.js";
+import { measureDrift } from "./drift.js";
+import { evaluateModel } from "./evaluate.js";
 import type { AdapterWeights } from "./inference.js";
 import { readOnnx } from "./onnx/index.js";
-import { type QuantiseReport, quantise } from "./quantise/index.js";
-import { reportPage } from "./report.js";
+import { quantise } from "./quantise/index.js";
+import { type ModelReport, modelReport, renderReport } from "./report.js";
 import { openFloatRuntime } from "./runtime.js";
 import { begin, measure, type Stage } from "./stages.js";
 
@@ -43,7 +41,7 @@ export interface ImportModelOptions {
   readonly onProgress?: ((progress: ImportProgress) => void) | undefined;
 }
 
-export type ImportStage = "read" | "quantise" | "evaluate" | "circuit";
+export type ImportStage = "read" | "quantise" | "evaluate" | "drift" | "circuit";
 
 export interface ImportProgress {
   readonly stage: ImportStage;
@@ -51,21 +49,8 @@ export interface ImportProgress {
   readonly done: number;
 }
 
-/** Content of `report.json`. */
-export interface ModelReport {
-  readonly format: "anchorproof/model-report";
-  readonly version: 2;
-  readonly source: {
-    readonly sha256: string;
-    readonly bytes: number;
-    readonly nodes: readonly { readonly name: string; readonly op: string }[];
-  };
-  readonly model: CircuitDescriptor;
-  readonly circuit: Pick<ModelCircuit, "circuitDigest" | "rows" | "wires" | "batch">;
-  readonly quantisation: QuantiseReport;
-  readonly evaluation: Evaluation & { readonly set: "calibration" | "evaluation" };
-  readonly stages: readonly Stage[];
-}
+/** Samples that drift by layer is measured on: its numbers are steady long before. */
+const DRIFT_SAMPLES = 256;
 
 /**
  * Imports an ONNX file. The directory appears complete or not at all.
@@ -96,6 +81,7 @@ export async function importModel(
   const {
     graph,
     adapter: weights,
+    correspondence,
     report: quantisation,
   } = await during("quantise", () =>
     quantise(float, {
@@ -122,6 +108,16 @@ export async function importModel(
     }
   });
 
+  const samples = (evaluation ?? calibration).inputs.slice(0, DRIFT_SAMPLES);
+  const drift = await during("drift", async () => ({
+    samples: samples.length,
+    nodes: await measureDrift(float, graph, correspondence, samples, {
+      adapter: weights,
+      signal,
+      onProgress: (done) => progress("drift")({ done, total: samples.length }),
+    }),
+  }));
+
   let report!: ModelReport;
   const end = await begin("circuit");
   const model = await writeModelDirectory(
@@ -130,19 +126,20 @@ export async function importModel(
       graph,
       batch,
       adapter,
-      finish: async ({ descriptor, circuit: { circuitDigest, rows, wires } }) => {
+      finish: async ({ descriptor, circuit: { circuitDigest } }) => {
         stages.push(await end());
-        report = {
-          format: "anchorproof/model-report",
-          version: 2,
-          source: { sha256: `0x${bytesToHex(sha256(onnx))}`, bytes: onnx.length, nodes: float.source },
-          model: descriptor,
-          circuit: { circuitDigest, rows, wires, batch },
+        report = modelReport({
+          onnx,
+          floatGraph: float,
+          graph,
+          descriptor,
+          circuitDigest,
           quantisation,
           evaluation: { ...measured, set: evaluation === undefined ? "calibration" : "evaluation" },
+          drift,
           stages,
-        };
-        return { [FILES.report]: `${JSON.stringify(report, null, 2)}\n`, [FILES.page]: reportPage(report) };
+        });
+        return { [FILES.report]: `${JSON.stringify(report, null, 2)}\n`, [FILES.page]: renderReport(report) };
       },
     },
     { overwrite, signal, onProgress: progress("circuit") },

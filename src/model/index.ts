@@ -23,9 +23,10 @@ export { type ElementAgreement, type EvaluateOptions, type Evaluation, evaluateM
 export { createExecutor, type Execution, type Executor, execute } from "./execute.js";
 export * from "./float.js";
 export * from "./graph.js";
-export { type ImportModelOptions, type ImportProgress, importModel, type ModelReport, readReport } from "./import.js";
+export { type ImportModelOptions, type ImportProgress, importModel, readReport } from "./import.js";
 export { type AdapterWeights, type Answer, createInference, type Inference, type Question } from "./inference.js";
 export { readOnnx } from "./onnx/index.js";
 export { type QuantiseOptions, type QuantiseReport, quantise, quantiseInput } from "./quantise/index.js";
+export { type Correspondence, type Drift, type ModelReport, measureDrift, renderReport } from "./report.js";
 export { createFloatExecutor, type FloatExecutor } from "./run.js";
 export { type FloatRuntime, openFloatRuntime } from "./runtime.js";
