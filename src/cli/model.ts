@@ -96,17 +96,17 @@ report.html (operators, proven bounds, rows, agreement with the float model, tim
       onProgress: ({ stage, done }) => terminal.progress(stage, done),
     });
     const { model, circuit, stages } = report;
-    terminal.line(`model    ${model.digest}`);
+    terminal.line(`model    ${model.modelDigest}`);
     terminal.line(`         ${inputText(model.input)}; ${model.multiplications.constant} multiplications by weights`);
     for (const { op, width, min, max, bits: own, rows } of model.nodes) {
       terminal.line(
         `         ${op.padEnd(10)} ${String(width).padStart(7)} values in [${min}, ${max}], ${own} bits, proven; ${rows} rows`,
       );
     }
-    terminal.line(`circuit  ${circuit.digest}`);
+    terminal.line(`circuit  ${circuit.circuitDigest}`);
     terminal.line(`         ${circuit.rows} rows${numbers.batch > 1 ? ` for ${numbers.batch} inferences` : ""}`);
     printEvaluation(terminal, report.evaluation);
-    const took = stages.map(({ name, ms, peakBytes }) => `${name} ${seconds(ms)} (${megabytes(peakBytes)})`);
+    const took = stages.map(({ stage, ms, peakBytes }) => `${stage} ${seconds(ms)} (${megabytes(peakBytes)})`);
     terminal.line(`took     ${took.join(", ")}`);
     if (adapter !== undefined) {
       terminal.line(
@@ -158,7 +158,7 @@ The float model is run by onnxruntime-node where it is installed.
     const float = await openFloatRuntime(onnx, readOnnx(onnx, { output }), { output, own: values["own"] === true });
     try {
       const evaluation = await evaluateModel(float, model.graph, set, {
-        units: report === undefined ? undefined : Float64Array.of(report.model.output.unit.max),
+        outputScale: report?.quantisation.outputUnit,
         adapter: adapter?.weights,
         signal,
         onProgress: ({ done, total }) => terminal.progress("evaluating", done / total),
@@ -231,8 +231,7 @@ function inputText({ shape, lo, bits }: { shape: readonly number[]; lo: number; 
 }
 
 function printEvaluation(terminal: Terminal, evaluation: Evaluation): void {
-  const { runtime, samples, floatAccuracy, integerAccuracy, classAgreement, elementAgreement, meanError, maxError } =
-    evaluation;
+  const { runtime, samples, floatAccuracy, integerAccuracy, classAgreement, elements } = evaluation;
   terminal.line(`samples  ${samples}; the float model ran on ${runtime}`);
   if (floatAccuracy !== undefined && integerAccuracy !== undefined) {
     const points = 100 * (integerAccuracy - floatAccuracy);
@@ -240,8 +239,8 @@ function printEvaluation(terminal: Terminal, evaluation: Evaluation): void {
     terminal.line(`right    float ${percent(floatAccuracy)}, integer ${percent(integerAccuracy)} (${difference})`);
   }
   if (classAgreement !== undefined) terminal.line(`agrees   on the class: ${percent(classAgreement)}`);
-  terminal.line(`         element by element: ${percent(elementAgreement)} have the integer nearest to the float`);
-  if (meanError !== undefined && maxError !== undefined) {
-    terminal.line(`         error ${meanError.toPrecision(3)} in the mean, ${maxError.toPrecision(3)} at most`);
-  }
+  if (elements === undefined) return;
+  const { count, equal, within8Bits, meanError, maxError } = elements;
+  terminal.line(`         on each of ${count} numbers: ${percent(equal)} exactly, ${percent(within8Bits)} to 8 bits`);
+  terminal.line(`         error ${percent(meanError)} of their range in the mean, ${percent(maxError)} at most`);
 }

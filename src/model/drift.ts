@@ -1,5 +1,5 @@
 /**
- * How far a quantised model is from its float model: at its output, and node by node on the way.
+ * How far a quantised model is from its float model, node by node; `evaluate.ts` compares their outputs.
  *
  * Both are run side by side and only sums are kept, so that memory does not grow with the number of samples.
  *
@@ -9,8 +9,9 @@
 import { AnchorError, throwIfAborted } from "../errors.js";
 import { createExecutor } from "./execute.js";
 import type { FloatGraph } from "./float.js";
-import { type GraphNode, inputOf, type ModelGraph, valueLengths } from "./graph.js";
+import { type GraphNode, type ModelGraph, valueLengths } from "./graph.js";
 import { log } from "./mathematics.js";
+import { quantiseInput } from "./quantise/index.js";
 import { createFloatExecutor } from "./run.js";
 
 /** Two nodes that hold the same values, in floats and in integers. */
@@ -55,7 +56,7 @@ export interface Drift {
 
 export interface DriftOptions {
   /** Private weights of the integer graph, where it has an adapter. */
-  readonly adapter?: ArrayLike<number>;
+  readonly adapter?: ArrayLike<number> | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Samples done. */
   readonly onProgress?: ((done: number) => void) | undefined;
@@ -87,7 +88,7 @@ export async function measureDrift(
   for await (const sample of samples) {
     throwIfAborted(options.signal);
     const floats = runFloat(sample);
-    const { values } = runInteger(toIntegers(graph, sample), options.adapter);
+    const { values } = runInteger(quantiseInput(graph, sample), options.adapter);
     for (const meter of meters) meter.add(floats[meter.pair.float]!, values[meter.pair.node]!);
     done++;
     options.onProgress?.(done);
@@ -98,14 +99,6 @@ export async function measureDrift(
   }
   if (done === 0) throw new AnchorError("INPUT_INVALID", "drift is measured on one sample at least");
   return meters.map((meter) => meter.result());
-}
-
-/** A float input on the grid of a graph's input, halves up, saturated. */
-export function toIntegers(graph: ModelGraph, input: ArrayLike<number>): Int32Array {
-  const { lo, bits, scaleLog2 } = inputOf(graph);
-  const scale = 2 ** scaleLog2;
-  const hi = lo + 2 ** bits - 1;
-  return Int32Array.from(input, (value) => Math.max(lo, Math.min(hi, Math.floor(value * scale + 0.5))));
 }
 
 class Meter {
@@ -206,126 +199,4 @@ function rangeOf(values: ArrayLike<number>): Range {
     if (values[i]! > max) max = values[i]!;
   }
   return { min, max };
-}
-
-/** Outputs of both models compared, over all samples. */
-export interface OutputComparison {
-  readonly samples: number;
-  /** Outputs whose integer is the float's, rounded in units; a share. */
-  readonly elementAgreement: number;
-  /** Samples with the same class: the position of the largest output, the first one of equals. */
-  readonly classAgreement?: number;
-  /** Of the float model and of the integer model, where the true classes are known. */
-  readonly floatAccuracy?: number;
-  readonly integerAccuracy?: number;
-  /** Absolute errors as real values; of outputs that are no class indices. */
-  readonly meanError?: number;
-  readonly maxError?: number;
-  /** Outputs by the distance of the integer from the rounded float: 0, 1, 2, 3 and 4, 5 to 8, and so on. */
-  readonly distances?: readonly { readonly from: number; readonly to: number; readonly outputs: number }[];
-}
-
-/**
- * Compares outputs as they come, from whichever runtime computed the floats.
- *
- * @param units as of {@link Correspondence}
- * @param classes the output is class indices already (the graph ends in an arg-max)
- */
-export class OutputMeter {
-  readonly #units: Float64Array;
-  readonly #classes: boolean;
-  #samples = 0;
-  #labelled = 0;
-  #outputs = 0;
-  #equal = 0;
-  #width = 0;
-  #sameClass = 0;
-  #floatRight = 0;
-  #integerRight = 0;
-  #sum = 0;
-  #max = 0;
-  readonly #distances: number[] = [];
-
-  /** @throws AnchorError `INPUT_INVALID` for units that are not positive */
-  constructor(units: Float64Array, classes: boolean) {
-    if (units.length === 0 || !units.every((unit) => unit > 0 && unit < Number.POSITIVE_INFINITY)) {
-      throw new AnchorError("INPUT_INVALID", "units of outputs are positive numbers");
-    }
-    this.#units = units;
-    this.#classes = classes;
-  }
-
-  /** @throws AnchorError `INPUT_INVALID` when the two outputs have not the same size, or the float one is not finite */
-  add(floats: ArrayLike<number>, integers: Int32Array, label?: number): void {
-    const { length } = integers;
-    if (floats.length !== length || length % this.#units.length !== 0) {
-      throw new AnchorError("INPUT_INVALID", `the float model has ${floats.length} outputs, the integer one ${length}`);
-    }
-    const lanes = length / this.#units.length;
-    let [floatClass, integerClass] = [0, 0];
-    for (let i = 0; i < length; i++) {
-      const unit = this.#units[Math.floor(i / lanes)]!;
-      const [float, integer] = [floats[i]!, integers[i]!];
-      if (!Number.isFinite(float)) {
-        throw new AnchorError("INPUT_INVALID", `the float model gives ${float} for sample ${this.#samples}`);
-      }
-      const distance = Math.abs(integer - Math.floor(float / unit + 0.5));
-      this.#outputs++;
-      if (distance === 0) this.#equal++;
-      if (!this.#classes) this.#addError(Math.abs(float - unit * integer), distance);
-      if (float > floats[floatClass]!) floatClass = i;
-      const best = integers[integerClass]! * this.#units[Math.floor(integerClass / lanes)]!;
-      if (integer * unit > best) integerClass = i;
-    }
-    this.#samples++;
-    this.#width = length;
-    if (this.#classes) {
-      floatClass = floats[0]!;
-      integerClass = integers[0]!;
-    }
-    if (floatClass === integerClass) this.#sameClass++;
-    if (label === undefined) return;
-    this.#labelled++;
-    if (floatClass === label) this.#floatRight++;
-    if (integerClass === label) this.#integerRight++;
-  }
-
-  #addError(error: number, distance: number): void {
-    this.#sum += error;
-    if (error > this.#max) this.#max = error;
-    let bin = 0;
-    while (bin < 32 && distance > lastOf(bin)) bin++;
-    this.#distances[bin] = (this.#distances[bin] ?? 0) + 1;
-  }
-
-  /** @throws AnchorError `INPUT_INVALID` when nothing was added */
-  result(): OutputComparison {
-    if (this.#samples === 0) throw new AnchorError("INPUT_INVALID", "models are compared on one sample at least");
-    const hasClasses = this.#classes ? this.#width === 1 : this.#width > 1;
-    const accuracy = (right: number) => right / this.#labelled;
-    return {
-      samples: this.#samples,
-      elementAgreement: this.#equal / this.#outputs,
-      ...(hasClasses && { classAgreement: this.#sameClass / this.#samples }),
-      ...(hasClasses &&
-        this.#labelled === this.#samples && {
-          floatAccuracy: accuracy(this.#floatRight),
-          integerAccuracy: accuracy(this.#integerRight),
-        }),
-      ...(!this.#classes && {
-        meanError: this.#sum / this.#outputs,
-        maxError: this.#max,
-        distances: Array.from(this.#distances, (outputs = 0, bin) => ({
-          from: bin === 0 ? 0 : lastOf(bin - 1) + 1,
-          to: lastOf(bin),
-          outputs,
-        })),
-      }),
-    };
-  }
-}
-
-/** Largest distance of a bin: 0, 1, 2, 4, 8, … */
-function lastOf(bin: number): number {
-  return bin === 0 ? 0 : 2 ** (bin - 1);
 }

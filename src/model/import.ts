@@ -6,7 +6,7 @@
 
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { AnchorError, toAnchorError } from "../errors.js";
+import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
 import { randomScalar } from "../field/scalar.js";
 import { checkSet, type SampleSet } from "./data.js";
 import { checkTarget, FILES, type ModelDirectory, writeModelDirectory } from "./directory.js";
@@ -15,8 +15,9 @@ import { evaluateModel } from "./evaluate.js";
 import type { AdapterWeights } from "./inference.js";
 import { readOnnx } from "./onnx/index.js";
 import { quantise } from "./quantise/index.js";
-import { type ModelReport, modelReport, renderReport, StageClock } from "./report.js";
+import { type ModelReport, modelReport, renderReport } from "./report.js";
 import { openFloatRuntime } from "./runtime.js";
+import { begin, measure, type Stage } from "./stages.js";
 
 export interface ImportModelOptions {
   /** The ONNX file's bytes. */
@@ -32,6 +33,8 @@ export interface ImportModelOptions {
   readonly batch?: number | undefined;
   readonly weightBits?: number | undefined;
   readonly inputBits?: number | undefined;
+  /** `log2` of the integer steps in one unit of the input; of the file, or chosen on the calibration set, unless told. */
+  readonly inputScaleLog2?: number | undefined;
   /** Makes the matrices of LoRA pairs private weights behind a commitment, instead of constants. */
   readonly adapter?: boolean | undefined;
   /** The directory to make. */
@@ -42,7 +45,7 @@ export interface ImportModelOptions {
   readonly onProgress?: ((progress: ImportProgress) => void) | undefined;
 }
 
-export type ImportStage = "read" | "quantise" | "evaluate" | "compare" | "circuit";
+export type ImportStage = "read" | "quantise" | "evaluate" | "drift" | "circuit";
 
 export interface ImportProgress {
   readonly stage: ImportStage;
@@ -50,7 +53,7 @@ export interface ImportProgress {
   readonly done: number;
 }
 
-/** Samples that are compared node by node. */
+/** Samples that drift by layer is measured on: its numbers are steady long before. */
 const DRIFT_SAMPLES = 256;
 
 /**
@@ -62,52 +65,46 @@ const DRIFT_SAMPLES = 256;
 export async function importModel(
   options: ImportModelOptions,
 ): Promise<ModelDirectory & { readonly report: ModelReport; readonly adapter?: AdapterWeights }> {
-  const {
-    onnx,
-    calibration,
-    evaluation,
-    output,
-    adapter,
-    batch = 1,
-    weightBits,
-    inputBits,
-    signal,
-    onProgress,
-  } = options;
+  const { onnx, calibration, evaluation, output, outputName, batch = 1, signal, onProgress } = options;
   const path = resolve(options.out);
   const overwrite = options.overwrite ?? false;
   await checkTarget(path, overwrite);
   checkSet(calibration, "the calibration set");
   if (evaluation !== undefined) checkSet(evaluation, "the evaluation set");
 
-  const clock = new StageClock(signal);
+  const stages: Stage[] = [];
   const during = <T>(stage: ImportStage, work: () => Promise<T> | T): Promise<T> => {
+    throwIfAborted(signal);
     onProgress?.({ stage, done: 0 });
-    return clock.run(stage, work);
+    return measure(stages, stage, work);
   };
   const progress = (stage: ImportStage) => (at: { readonly done: number; readonly total: number }) =>
     onProgress?.({ stage, done: at.done / at.total });
 
-  const floatGraph = await during("read", () => readOnnx(onnx, { adapter, output: outputName }));
-  const made = await during("quantise", () =>
-    quantise(floatGraph, {
+  const float = await during("read", () => readOnnx(onnx, { adapter: options.adapter, output: outputName }));
+  const {
+    graph,
+    adapter: weights,
+    correspondence,
+    report: quantisation,
+  } = await during("quantise", () =>
+    quantise(float, {
       calibration: calibration.inputs,
       output,
-      weightBits,
-      inputBits,
+      weightBits: options.weightBits,
+      inputBits: options.inputBits,
+      inputScaleLog2: options.inputScaleLog2,
       signal,
       onProgress: progress("quantise"),
     }),
   );
-  const { graph, correspondence } = made;
-  const secret = made.adapter === undefined ? undefined : { weights: made.adapter, salt: randomScalar() };
-  const set = evaluation ?? calibration;
-  const evaluated = await during("evaluate", async () => {
-    const runtime = await openFloatRuntime(onnx, floatGraph, { output: outputName });
+  const adapter = weights === undefined ? undefined : { weights, salt: randomScalar() };
+  const measured = await during("evaluate", async () => {
+    const runtime = await openFloatRuntime(onnx, float, { output: outputName });
     try {
-      return await evaluateModel(runtime, graph, set, {
-        units: correspondence.find(({ node }) => node === graph.nodes.length - 1)?.units,
-        adapter: secret?.weights,
+      return await evaluateModel(runtime, graph, evaluation ?? calibration, {
+        outputScale: quantisation.outputUnit,
+        adapter: weights,
         signal,
         onProgress: progress("evaluate"),
       });
@@ -115,41 +112,45 @@ export async function importModel(
       await runtime.close();
     }
   });
-  const samples = Math.min(DRIFT_SAMPLES, set.inputs.length);
-  const drift = await during("compare", () =>
-    measureDrift(floatGraph, graph, correspondence, set.inputs.slice(0, samples), {
-      ...(secret === undefined ? {} : { adapter: secret.weights }),
+
+  const pairs = correspondence.map(({ float: id, value, unit }) => ({ float: id, node: value, units: unit }));
+  const samples = (evaluation ?? calibration).inputs.slice(0, DRIFT_SAMPLES);
+  const drift = await during("drift", async () => ({
+    samples: samples.length,
+    nodes: await measureDrift(float, graph, pairs, samples, {
+      adapter: weights,
       signal,
-      onProgress: (done) => onProgress?.({ stage: "compare", done: done / samples }),
+      onProgress: (done) => progress("drift")({ done, total: samples.length }),
     }),
-  );
+  }));
 
   let report!: ModelReport;
-  const written = await writeModelDirectory(
+  const end = await begin("circuit");
+  const model = await writeModelDirectory(
     path,
     {
       graph,
       batch,
-      adapter: secret,
-      during: (work) => during("circuit", work),
-      finish: ({ descriptor, circuit }) => {
+      adapter,
+      finish: async ({ descriptor, circuit: { circuitDigest } }) => {
+        stages.push(await end());
         report = modelReport({
           onnx,
-          floatGraph,
+          floatGraph: float,
           graph,
-          correspondence,
-          circuit: { ...descriptor, digest: circuit.circuitDigest },
-          quantisation: made.report,
-          evaluation: { ...evaluated, set: evaluation === undefined ? "calibration" : "evaluation" },
-          drift: { samples, nodes: drift },
-          stages: clock.stages,
+          descriptor,
+          circuitDigest,
+          quantisation,
+          evaluation: { ...measured, set: evaluation === undefined ? "calibration" : "evaluation" },
+          drift,
+          stages,
         });
         return { [FILES.report]: `${JSON.stringify(report, null, 2)}\n`, [FILES.page]: renderReport(report) };
       },
     },
     { overwrite, signal, onProgress: progress("circuit") },
   );
-  return { ...written, report, ...(secret === undefined ? {} : { adapter: secret }) };
+  return { ...model, report, ...(adapter === undefined ? {} : { adapter }) };
 }
 
 /**

@@ -19,7 +19,7 @@ export {
   readModelDirectory,
   readModelGraph,
 } from "./directory.js";
-export { type EvaluateOptions, type Evaluation, evaluateModel } from "./evaluate.js";
+export { type ElementAgreement, type EvaluateOptions, type Evaluation, evaluateModel } from "./evaluate.js";
 export { createExecutor, type Execution, type Executor, execute } from "./execute.js";
 export * from "./float.js";
 export * from "./graph.js";
@@ -27,6 +27,6 @@ export { type ImportModelOptions, type ImportProgress, importModel, readReport }
 export { type AdapterWeights, type Answer, createInference, type Inference, type Question } from "./inference.js";
 export { readOnnx } from "./onnx/index.js";
 export { type QuantiseOptions, type QuantiseReport, quantise, quantiseInput } from "./quantise/index.js";
-export { type ModelReport, renderReport } from "./report.js";
+export { type Correspondence, type Drift, type ModelReport, measureDrift, renderReport } from "./report.js";
 export { createFloatExecutor, type FloatExecutor } from "./run.js";
 export { type FloatRuntime, openFloatRuntime } from "./runtime.js";

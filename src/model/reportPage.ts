@@ -28,7 +28,7 @@ export function renderReport(report: ModelReport): string {
   const { source, model, circuit, quantisation, stages } = report;
   const operators = Object.entries(source.operators);
   const sections = [
-    `<h1>Model ${code(short(model.digest))}</h1>`,
+    `<h1>Model ${code(short(model.modelDigest))}</h1>`,
     facts(headFacts(report)),
     `<div class="cards">${cards(report)
       .map(([value, label]) => `<div class="card"><b>${escapeHtml(value)}</b>${escapeHtml(label)}</div>`)
@@ -42,8 +42,8 @@ export function renderReport(report: ModelReport): string {
     section(
       "Stages",
       table(
-        [{ name: "stage", text: true }, { name: "time" }, { name: "peak memory so far" }],
-        stages.map(({ name, ms, peakBytes }) => [name, formatMs(ms), formatBytes(peakBytes)]),
+        [{ name: "stage", text: true }, { name: "time" }, { name: "peak memory" }],
+        stages.map(({ stage, ms, peakBytes }) => [stage, formatMs(ms), formatBytes(peakBytes)]),
       ),
     ),
     section(
@@ -60,16 +60,16 @@ export function renderReport(report: ModelReport): string {
         ),
       ),
     ),
-    `<p class="soft">Circuit ${code(circuit.digest)}. Everything here follows from model.json, the ONNX file and the samples; verifiers need none of it.</p>`,
+    `<p class="soft">Circuit ${code(circuit.circuitDigest)}. Everything here follows from model.json, the ONNX file and the samples; verifiers need none of it.</p>`,
   ];
-  return page(`anchorproof model ${short(model.digest)}`, sections.join("\n"), STYLE);
+  return page(`anchorproof model ${short(model.modelDigest)}`, sections.join("\n"), STYLE);
 }
 
 function headFacts({ source, model, circuit }: ModelReport): [string, string][] {
   const { input, output, adapter } = model;
   return [
-    ["model digest", model.digest],
-    ["circuit digest", circuit.digest],
+    ["model digest", model.modelDigest],
+    ["circuit digest", circuit.circuitDigest],
     ["source", `${formatBytes(source.bytes)}, ${count(source.nodes.length, "node")}, SHA-256 ${source.sha256}`],
     [
       "input",
@@ -77,7 +77,15 @@ function headFacts({ source, model, circuit }: ModelReport): [string, string][] 
         input.scaleLog2 === 0 ? "1" : `2^${-input.scaleLog2}`
       }`,
     ],
-    ["output", `${shapeOf(output.shape)} integers; 1 stands for ${rangeText(output.unit)}`],
+    [
+      "output",
+      `${shapeOf(output.shape)} in the source, ${count(model.nodes.at(-1)!.width, "integer")} here; ${
+        output.unit === undefined ? "class indices" : `1 stands for ${rangeText(output.unit)}`
+      }`,
+    ],
+    ...(circuit.batch > 1
+      ? [["batch", `${formatCount(circuit.batch)} inferences in one proof`] as [string, string]]
+      : []),
     ...(adapter
       ? [
           [
@@ -90,7 +98,7 @@ function headFacts({ source, model, circuit }: ModelReport): [string, string][] 
 }
 
 function cards({ model, circuit, evaluation }: ModelReport): [string, string][] {
-  const { floatAccuracy, integerAccuracy, classAgreement, elementAgreement, samples } = evaluation;
+  const { floatAccuracy, integerAccuracy, classAgreement, elements, samples } = evaluation;
   const { constant, private: own } = model.multiplications;
   const widest = model.nodes.reduce((most, { bits }) => Math.max(most, bits), 0);
   const full = circuit.rows / 2 ** circuit.domainLog2;
@@ -107,11 +115,13 @@ function cards({ model, circuit, evaluation }: ModelReport): [string, string][] 
     ...(classAgreement === undefined
       ? []
       : [[formatShare(classAgreement), "same class as the float model"] as [string, string]]),
-    [formatShare(elementAgreement), "of outputs equal to the rounded float"],
+    ...(elements === undefined
+      ? []
+      : [[formatShare(elements.equal), "of outputs equal to the rounded float"] as [string, string]]),
     [`${widest} bits`, `widest value, proven; ${ACCUMULATOR_BITS} are allowed`],
     [
       formatCount(constant + own),
-      `multiplications, ${formatReal((constant + own) / Math.max(1, circuit.rows))} a row${own > 0 ? `; ${formatCount(own)} of private values` : ""}`,
+      `multiplications, ${formatReal((circuit.batch * (constant + own)) / Math.max(1, circuit.rows))} a row${own > 0 ? `; ${formatCount(own)} of private values` : ""}`,
     ],
   ];
 }
@@ -132,7 +142,7 @@ function partName(report: ModelReport, { part, node }: { part: string; node?: nu
 }
 
 function rowsPlot(report: ModelReport): string {
-  const parts = report.circuit.parts.filter(({ rows }) => rows > 0);
+  const parts = report.model.parts.filter(({ rows }) => rows > 0);
   // Where there are too many, the largest stay, in their order.
   const sizes = parts.map(({ rows }) => rows).sort((a, b) => b - a);
   const least = parts.length > MAX_BARS ? sizes[MAX_BARS - 2]! : 0;
@@ -153,7 +163,7 @@ function rowsPlot(report: ModelReport): string {
 }
 
 function partsTable(report: ModelReport): string {
-  const { parts, rows, wires } = report.circuit;
+  const { parts, rows, wires } = report.model;
   const body = parts.map((part) => [
     clip(partName(report, part)),
     formatCount(part.rows),
@@ -167,42 +177,35 @@ function partsTable(report: ModelReport): string {
 
 function accuracyTable({ evaluation }: ModelReport): string {
   const { samples, set, runtime } = evaluation;
+  const { floatAccuracy, integerAccuracy, classAgreement, elements } = evaluation;
   const shares: [string, number | undefined][] = [
-    ["float model right", evaluation.floatAccuracy],
-    ["integer model right", evaluation.integerAccuracy],
-    ["both give the same class", evaluation.classAgreement],
-    ["outputs equal to the float's, rounded in units", evaluation.elementAgreement],
-  ];
-  const errors: [string, number | undefined][] = [
-    ["mean error of an output", evaluation.meanError],
-    ["largest error of an output", evaluation.maxError],
+    ["float model right", floatAccuracy],
+    ["integer model right", integerAccuracy],
+    ["both give the same class", classAgreement],
+    ["outputs equal to the float's, rounded in units", elements?.equal],
+    ["outputs within 1/256 of the float outputs' range", elements?.within8Bits],
+    ["mean error, of that range", elements?.meanError],
+    ["largest error, of that range", elements?.maxError],
   ];
   return table(
     [{ name: "measure", text: true }, { name: "value" }],
-    [
-      ...shares.flatMap(([name, value]) => (value === undefined ? [] : [[name, formatShare(value)]])),
-      ...errors.flatMap(([name, value]) => (value === undefined ? [] : [[name, formatReal(value)]])),
-    ],
+    shares.flatMap(([name, value]) => (value === undefined ? [] : [[name, formatShare(value)]])),
     `On ${count(samples, "sample")} of the ${set} set; floats by ${runtime}.`,
   );
 }
 
-function distancesPlot({ evaluation: { distances } }: ModelReport): string {
-  if (distances === undefined || distances.length === 0) return "";
-  const total = distances.reduce((sum, { outputs }) => sum + outputs, 0);
+function distancesPlot({ evaluation: { elements } }: ModelReport): string {
+  if (elements === undefined) return "";
   const name = ({ from, to }: { from: number; to: number }) => (from === to ? String(from) : `${from} to ${to}`);
-  const bars = distances.map(
+  const bars = elements.distances.map(
     (each): Bar => ({
       name: `off by ${name(each)}`,
-      value: each.outputs,
-      text: `${formatShare(each.outputs / total)}, ${formatCount(each.outputs)}`,
+      value: each.count,
+      text: `${formatShare(each.count / elements.count)}, ${formatCount(each.count)}`,
       tone: each.from === 0 ? 0 : 1,
     }),
   );
-  return figure(
-    horizontal("Outputs by their distance from the rounded float", bars),
-    "In units of the output. Off by 1 is what rounding at the last layer does.",
-  );
+  return figure(horizontal("Outputs by their distance from the rounded float", bars), "In units of the output.");
 }
 
 function driftPlot(report: ModelReport): string {
