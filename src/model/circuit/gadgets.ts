@@ -7,6 +7,7 @@
 import { AnchorError } from "../../errors.js";
 import type { GraphNode } from "../graph.js";
 import type { Gadget } from "./gadget.js";
+import { argMax } from "./gadgets/argmax.js";
 import { arrange } from "./gadgets/arrange.js";
 import { linear } from "./gadgets/linear.js";
 import { requant } from "./gadgets/requant.js";
@@ -15,6 +16,7 @@ import { requant } from "./gadgets/requant.js";
 type InnerNode = Exclude<GraphNode, { op: "input" | "adapter" }>;
 
 const GADGETS: { readonly [Op in InnerNode["op"]]?: Gadget<Extract<InnerNode, { op: Op }>> } = {
+  argMax,
   arrange,
   linear,
   requant,
