@@ -95,7 +95,7 @@ export class RowWriter implements Synthesis {
     return this.wire(value, name, index);
   }
 
-  bits(_value: number, count: number, name: string): number {
+  bits(_value: number | bigint, count: number, name: string): number {
     const first = this.wires;
     this.wires += count;
     for (let i = 0; i < count; i++) {
