@@ -7,6 +7,7 @@
 import { AnchorError } from "../../errors.js";
 import type { GraphNode } from "../graph.js";
 import type { Gadget } from "./gadget.js";
+import { argMax } from "./gadgets/argmax.js";
 import { arrange } from "./gadgets/arrange.js";
 import { linear } from "./gadgets/linear.js";
 import { lookup } from "./gadgets/lookup.js";
@@ -21,6 +22,7 @@ import { table } from "./gadgets/table.js";
 type InnerNode = Exclude<GraphNode, { op: "input" | "adapter" }>;
 
 const GADGETS: { readonly [Op in InnerNode["op"]]?: Gadget<Extract<InnerNode, { op: Op }>> } = {
+  argMax,
   arrange,
   linear,
   requant,

@@ -74,6 +74,10 @@ export class ValueWriter implements Synthesis {
     return this.wire(this.#inverses.of(value));
   }
 
+  bit(value: number): number {
+    return this.wire(value);
+  }
+
   bits(value: number | bigint, count: number): number {
     const first = this.wires;
     this.wires += count;
