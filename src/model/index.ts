@@ -6,4 +6,4 @@ export * from "./directory.js";
 export { createExecutor, type Execution, execute } from "./execute.js";
 export * from "./graph.js";
 export { type FloatModel, readOnnx, runFloat } from "./onnx.js";
-export { type QuantiseOptions, type QuantiseReport, quantise, quantiseInput } from "./quantise.js";
+export * from "./quantise/index.js";
