@@ -34,16 +34,16 @@ export interface QuantiseOptions {
    * What the model gives: the index of its largest output, or its outputs as they are. Default: `class` where the
    * model has more than one output.
    */
-  readonly output?: "class" | "logits";
+  readonly output?: "class" | "logits" | undefined;
   /** Bits of weights, 4..12; a row of the circuit each for every activation. Default 8. */
-  readonly weightBits?: number;
+  readonly weightBits?: number | undefined;
   /** Bits of an input, 1..16. Default: 7 or 8, as the calibration set needs. */
-  readonly inputBits?: number;
+  readonly inputBits?: number | undefined;
   /**
    * `log2` of the integer steps in one unit of the input. Default: the file's metadata (`INPUT_SCALE_KEY`); else 0 for
    * a calibration set of small integers; else the power of two with the least squared error on it.
    */
-  readonly inputScaleLog2?: number;
+  readonly inputScaleLog2?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** `done` and `total` count steps: samples to run, then nodes to lower. */
   readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined;
