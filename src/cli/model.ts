@@ -152,7 +152,7 @@ The float model is run by onnxruntime-node where it is installed.
     const float = await openFloatRuntime(onnx, readOnnx(onnx), values["own"] === true ? "own" : undefined);
     try {
       const evaluation = await evaluateModel(float, model.graph, set, {
-        outputScale: report?.quantisation.outputScale,
+        outputScale: report?.quantisation.outputUnit,
         adapter: adapter?.weights,
         signal,
         onProgress: ({ done, total }) => terminal.progress("evaluating", done / total),

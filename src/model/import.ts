@@ -98,7 +98,7 @@ export async function importModel(
     const runtime = await openFloatRuntime(onnx, float);
     try {
       return await evaluateModel(runtime, graph, evaluation ?? calibration, {
-        outputScale: quantisation.outputScale,
+        outputScale: quantisation.outputUnit,
         adapter: weights,
         signal,
         onProgress: progress("evaluate"),

@@ -33,7 +33,7 @@ import { MAIL_CLASSES, type Mail } from "../../model/corpus.js";
 import type { ModelCircuit, ModelDirectory } from "../../model/directory.js";
 import { extractFeatures, FEATURE_RANGE, featuresToFloat } from "../../model/features.js";
 import { inputOf } from "../../model/graph.js";
-import { importModel, type ModelReport } from "../../model/import.js";
+import { importModel, type ModelReport } from "../../model/report.js";
 import { createInference } from "../../model/inference.js";
 import { PACKAGE_ROOT } from "../../paths.js";
 import { type PointOfView, povDigest } from "../../protocol/pov.js";
