@@ -10,11 +10,11 @@
  * @module
  */
 
-const LOG2_E = 1.4426950408889634;
+const LOG2_E = Math.LOG2E;
 /** ln 2 in two parts; the upper one has 21 zero bits at its end, so that its products with exponents are exact. */
-const LN2_HIGH = 6.93147180369123816e-1;
-const LN2_LOW = 1.90821492927058770002e-10;
-const SQRT_2 = 1.4142135623730951;
+const LN2_HIGH = 0.6931471803691238;
+const LN2_LOW = 1.9082149292705877e-10;
+const SQRT_2 = Math.SQRT2;
 /** 2 / √π */
 const TWO_BY_ROOT_PI = 1.1283791670955126;
 
@@ -30,7 +30,7 @@ for (let n = 1, factorial = 1; n <= 20; n++) INVERSE_FACTORIALS.push(1 / (factor
 export function exp(x: number): number {
   if (x > 709.782712893384) return Infinity;
   if (x < -745.1332191019412) return 0;
-  if (x !== x) return x;
+  if (Number.isNaN(x)) return x;
   const k = Math.floor(x * LOG2_E + 0.5);
   const high = x - k * LN2_HIGH;
   const low = k * LN2_LOW;
@@ -119,7 +119,7 @@ export function erf(x: number): number {
 /** IEEE 754's `pow`, apart from the sign of a zero result. */
 export function pow(x: number, y: number): number {
   if (y === 0) return 1;
-  if (x !== x || y !== y) return NaN;
+  if (Number.isNaN(x) || Number.isNaN(y)) return NaN;
   if (y === 1) return x;
   if (y === 2) return x * x;
   if (y === 0.5 && x > 0) return Math.sqrt(x);
@@ -266,9 +266,9 @@ function preciseLog(x: number): [number, number] {
 }
 
 /** π/2 in three parts; the first two have 33 bits each. */
-const HALF_PI_1 = 1.57079632673412561417;
-const HALF_PI_2 = 6.0771005063039659766e-11;
-const HALF_PI_3 = 2.02226624879595063154e-21;
+const HALF_PI_1 = 1.5707963267341256;
+const HALF_PI_2 = 6.077100506303966e-11;
+const HALF_PI_3 = 2.0222662487959506e-21;
 
 /** `x = n·π/2 + high + low` with n ≡ quadrant mod 4 and |high| ≤ π/4. */
 function reduce(x: number): { quadrant: number; high: number; low: number } {

@@ -154,7 +154,7 @@ describe("within a few units of the engine's own", () => {
       ],
       2,
     ],
-    ["power of e", (x) => pow(2.718281828, x), (x) => 2.718281828 ** x, [[-700, 700]], 2],
+    ["power of e", (x) => pow(2.75, x), (x) => 2.75 ** x, [[-700, 700]], 2],
   ];
   it.each(cases)("%s", (_, ours, theirs, ranges, limit) => {
     for (const [lo, hi] of ranges) {
@@ -169,20 +169,20 @@ describe("within a few units of the engine's own", () => {
 });
 
 describe("known values", () => {
-  // Abramowitz and Stegun's tables go to ten digits; these are of 20 digits from the series in exact arithmetic.
+  // The doubles nearest to values of 20 digits.
   it("erf", () => {
     const known: [number, number][] = [
-      [0.001, 0.0011283787909692363799],
-      [0.1, 0.1124629160182848922],
-      [0.5, 0.52049987781304653768],
-      [0.9, 0.79690821242283212852],
-      [1, 0.84270079294971486934],
-      [1.5, 0.96610514647531072707],
-      [2, 0.99532226501895273416],
-      [2.5, 0.99959304798255504106],
-      [3, 0.99997790950300141456],
-      [4, 0.99999998458274209972],
-      [5.5, 0.99999999999999264217],
+      [0.001, 0.0011283787909692365],
+      [0.1, 0.1124629160182849],
+      [0.5, 0.5204998778130465],
+      [0.9, 0.7969082124228322],
+      [1, 0.8427007929497149],
+      [1.5, 0.9661051464753108],
+      [2, 0.9953222650189527],
+      [2.5, 0.999593047982555],
+      [3, 0.9999779095030014],
+      [4, 0.9999999845827421],
+      [5.5, 0.9999999999999927],
     ];
     for (const [x, y] of known) {
       expect(ulps(erf(x), y), `erf(${x})`).toBeLessThanOrEqual(2);
@@ -204,6 +204,6 @@ describe("known values", () => {
         expect(pow(x, y) + 0, `${x}^${y}`).toEqual(x ** y + 0);
       }
     }
-    expect(log(5e-324)).toBeCloseTo(-744.44007192138126, 12);
+    expect(log(5e-324)).toBeCloseTo(-744.4400719213812, 12);
   });
 });
