@@ -28,10 +28,11 @@ export const modelImportCommand: Command = {
   --evaluation-labels FILE   --evaluation-limit N
   --output class|logits  what a proof shows: the index of the largest number, or all numbers [as the model: class where it
                          ends in ArgMax, else logits]
+  --output-name NAME     which output is the model's, where the file has several
   --batch K              make one proof of K inferences [1]
   --weight-bits N        [8]
   --input-bits N         [8]
-  --public-adapter       make a LoRA adapter a part of the model, instead of private weights behind a commitment
+  --adapter              keep the matrices of LoRA pairs private, behind a commitment [they are part of the model]
   --out DIR              where to write [out/model]
   --force                replace DIR when it is a model directory
 
@@ -47,10 +48,11 @@ report.html (operators, proven bounds, rows, agreement with the float model, tim
     "evaluation-labels": { type: "string" },
     "evaluation-limit": { type: "string" },
     output: { type: "string" },
+    "output-name": { type: "string" },
     batch: { type: "string" },
     "weight-bits": { type: "string" },
     "input-bits": { type: "string" },
-    "public-adapter": { type: "boolean" },
+    adapter: { type: "boolean" },
     out: { type: "string" },
     force: { type: "boolean" },
   },
@@ -85,8 +87,9 @@ report.html (operators, proven bounds, rows, agreement with the float model, tim
       calibration,
       evaluation,
       output,
+      outputName: optional(values, "output-name"),
       ...numbers,
-      publicAdapter: values["public-adapter"] === true,
+      adapter: values["adapter"] === true,
       out,
       overwrite: values["force"] === true,
       signal,
@@ -101,7 +104,7 @@ report.html (operators, proven bounds, rows, agreement with the float model, tim
       );
     }
     terminal.line(`circuit  ${circuit.circuitDigest}`);
-    terminal.line(`         ${model.rows} rows${model.batch > 1 ? ` for ${model.batch} inferences` : ""}`);
+    terminal.line(`         ${circuit.rows} rows${numbers.batch > 1 ? ` for ${numbers.batch} inferences` : ""}`);
     printEvaluation(terminal, report.evaluation);
     const took = stages.map(({ stage, ms, peakBytes }) => `${stage} ${seconds(ms)} (${megabytes(peakBytes)})`);
     terminal.line(`took     ${took.join(", ")}`);
@@ -124,6 +127,7 @@ export const modelEvaluateCommand: Command = {
   --labels FILE  the classes of a set that does not have them
   --limit N      take the first N samples
   --adapter FILE the private weights of a model with an adapter [adapter.json of DIR]
+  --output-name NAME  which output is the model's, where the file has several
   --own          run the float model by this package's executor, although onnxruntime-node is installed
   --json         print the result as JSON
 
@@ -135,6 +139,7 @@ The float model is run by onnxruntime-node where it is installed.
     labels: { type: "string" },
     limit: { type: "string" },
     adapter: { type: "string" },
+    "output-name": { type: "string" },
     own: { type: "boolean" },
     json: { type: "boolean" },
   },
@@ -149,7 +154,8 @@ The float model is run by onnxruntime-node where it is installed.
     const report = await readReport(directory);
     const onnx = new Uint8Array(await readBytes(onnxPath));
     const set = await readSet(dataPath, values, "", terminal, signal);
-    const float = await openFloatRuntime(onnx, readOnnx(onnx), values["own"] === true ? "own" : undefined);
+    const output = optional(values, "output-name");
+    const float = await openFloatRuntime(onnx, readOnnx(onnx, { output }), { output, own: values["own"] === true });
     try {
       const evaluation = await evaluateModel(float, model.graph, set, {
         outputScale: report?.quantisation.outputUnit,
@@ -229,15 +235,12 @@ function printEvaluation(terminal: Terminal, evaluation: Evaluation): void {
   terminal.line(`samples  ${samples}; the float model ran on ${runtime}`);
   if (floatAccuracy !== undefined && integerAccuracy !== undefined) {
     const points = 100 * (integerAccuracy - floatAccuracy);
-    terminal.line(
-      `right    float ${percent(floatAccuracy)}, integer ${percent(integerAccuracy)} (${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(2)} points)`,
-    );
+    const difference = `${points < 0 ? "-" : "+"}${Math.abs(points).toFixed(2)} points`;
+    terminal.line(`right    float ${percent(floatAccuracy)}, integer ${percent(integerAccuracy)} (${difference})`);
   }
   if (classAgreement !== undefined) terminal.line(`agrees   on the class: ${percent(classAgreement)}`);
-  if (elements !== undefined) {
-    const { count, within8Bits, meanError, maxError } = elements;
-    terminal.line(
-      `         on the numbers: ${percent(within8Bits)} of ${count} to 8 bits; error ${percent(meanError)} of their range in the mean, ${percent(maxError)} at most`,
-    );
-  }
+  if (elements === undefined) return;
+  const { count, equal, within8Bits, meanError, maxError } = elements;
+  terminal.line(`         on each of ${count} numbers: ${percent(equal)} exactly, ${percent(within8Bits)} to 8 bits`);
+  terminal.line(`         error ${percent(meanError)} of their range in the mean, ${percent(maxError)} at most`);
 }

@@ -142,6 +142,8 @@ export interface DirectoryContent {
   readonly graph: ModelGraph;
   readonly batch: number;
   readonly adapter?: AdapterWeights | undefined;
+  /** Runs the part that takes time, the writing of the rows. */
+  readonly during?: (<T>(work: () => Promise<T>) => Promise<T>) | undefined;
   /** Further files by name, made last: they may tell of the circuit. */
   readonly finish?: ((model: ModelDirectory) => Promise<Record<string, string>> | Record<string, string>) | undefined;
 }
@@ -161,7 +163,7 @@ export interface WriteOptions {
  */
 export async function writeModelDirectory(
   directory: string,
-  { graph, batch, adapter, finish }: DirectoryContent,
+  { graph, batch, adapter, during = (work) => work(), finish }: DirectoryContent,
   { overwrite, signal, onProgress }: WriteOptions,
 ): Promise<ModelDirectory> {
   const path = resolve(directory);
@@ -176,7 +178,9 @@ export async function writeModelDirectory(
     await mkdir(fresh);
     const put = (name: string, content: string | Uint8Array, mode?: number) =>
       writeFile(join(fresh, name), content, mode === undefined ? {} : { mode });
-    const { circuitDigest } = await writeR1cs(join(fresh, FILES.rows), graph, { batch, signal, onProgress });
+    const { circuitDigest } = await during(() =>
+      writeR1cs(join(fresh, FILES.rows), graph, { batch, signal, onProgress }),
+    );
     const circuit = circuitOf(path, descriptor, circuitDigest);
     const model = { path, graph, descriptor, circuit };
     await put(FILES.model, serialiseGraph(graph));

@@ -27,12 +27,16 @@ export interface ImportModelOptions {
   readonly evaluation?: SampleSet | undefined;
   /** What the proofs show: the index of the largest number, or all of them; as in the file unless told. */
   readonly output?: "class" | "logits" | undefined;
+  /** Which output is the model's, where the file has several. */
+  readonly outputName?: string | undefined;
   /** Inferences of one proof; 1 unless told. */
   readonly batch?: number | undefined;
   readonly weightBits?: number | undefined;
   readonly inputBits?: number | undefined;
-  /** Makes a LoRA adapter a part of the model, instead of private weights. */
-  readonly publicAdapter?: boolean | undefined;
+  /** `log2` of the integer steps in one unit of the input; of the file, or chosen on the calibration set, unless told. */
+  readonly inputScaleLog2?: number | undefined;
+  /** Makes the matrices of LoRA pairs private weights behind a commitment, instead of constants. */
+  readonly adapter?: boolean | undefined;
   /** The directory to make. */
   readonly out: string;
   /** Replace `out` when it is a model directory already. */
@@ -61,7 +65,7 @@ const DRIFT_SAMPLES = 256;
 export async function importModel(
   options: ImportModelOptions,
 ): Promise<ModelDirectory & { readonly report: ModelReport; readonly adapter?: AdapterWeights }> {
-  const { onnx, calibration, evaluation, output, batch = 1, weightBits, inputBits, signal, onProgress } = options;
+  const { onnx, calibration, evaluation, output, outputName, batch = 1, signal, onProgress } = options;
   const path = resolve(options.out);
   const overwrite = options.overwrite ?? false;
   await checkTarget(path, overwrite);
@@ -77,7 +81,7 @@ export async function importModel(
   const progress = (stage: ImportStage) => (at: { readonly done: number; readonly total: number }) =>
     onProgress?.({ stage, done: at.done / at.total });
 
-  const float = await during("read", () => readOnnx(onnx));
+  const float = await during("read", () => readOnnx(onnx, { adapter: options.adapter, output: outputName }));
   const {
     graph,
     adapter: weights,
@@ -87,15 +91,16 @@ export async function importModel(
     quantise(float, {
       calibration: calibration.inputs,
       output,
-      weightBits,
-      inputBits,
+      weightBits: options.weightBits,
+      inputBits: options.inputBits,
+      inputScaleLog2: options.inputScaleLog2,
       signal,
       onProgress: progress("quantise"),
     }),
   );
   const adapter = weights === undefined ? undefined : { weights, salt: randomScalar() };
   const measured = await during("evaluate", async () => {
-    const runtime = await openFloatRuntime(onnx, float);
+    const runtime = await openFloatRuntime(onnx, float, { output: outputName });
     try {
       return await evaluateModel(runtime, graph, evaluation ?? calibration, {
         outputScale: quantisation.outputUnit,
@@ -108,10 +113,11 @@ export async function importModel(
     }
   });
 
+  const pairs = correspondence.map(({ float: id, value, unit }) => ({ float: id, node: value, units: unit }));
   const samples = (evaluation ?? calibration).inputs.slice(0, DRIFT_SAMPLES);
   const drift = await during("drift", async () => ({
     samples: samples.length,
-    nodes: await measureDrift(float, graph, correspondence, samples, {
+    nodes: await measureDrift(float, graph, pairs, samples, {
       adapter: weights,
       signal,
       onProgress: (done) => progress("drift")({ done, total: samples.length }),

@@ -18,15 +18,25 @@ export interface FloatRuntime {
   close(): Promise<void>;
 }
 
+export interface RuntimeOptions {
+  /** Which output is the model's, where the file has several. */
+  readonly output?: string | undefined;
+  /** Take this package's executor, although onnxruntime is there. */
+  readonly own?: boolean | undefined;
+}
+
 /**
  * @param onnx  the file's bytes
  * @param model what they were read as
- * @param only  `"own"` takes this package's executor although onnxruntime is there
  */
-export async function openFloatRuntime(onnx: Uint8Array, model: FloatGraph, only?: "own"): Promise<FloatRuntime> {
-  const library = only === "own" ? undefined : await load();
+export async function openFloatRuntime(
+  onnx: Uint8Array,
+  model: FloatGraph,
+  options: RuntimeOptions = {},
+): Promise<FloatRuntime> {
+  const library = options.own === true ? undefined : await load();
   if (library) {
-    const session = await createSession(library, onnx);
+    const session = await createSession(library, onnx, options.output);
     if (session) return session;
   }
   const run = createFloatExecutor(model);
@@ -48,7 +58,11 @@ async function load(): Promise<Library | undefined> {
 }
 
 /** Undefined for a file that onnxruntime does not run, or whose input is not the one that was read. */
-async function createSession(library: Library, onnx: Uint8Array): Promise<FloatRuntime | undefined> {
+async function createSession(
+  library: Library,
+  onnx: Uint8Array,
+  wanted: string | undefined,
+): Promise<FloatRuntime | undefined> {
   let session: InferenceSession;
   try {
     session = await library.InferenceSession.create(onnx, {
@@ -60,7 +74,7 @@ async function createSession(library: Library, onnx: Uint8Array): Promise<FloatR
     return undefined;
   }
   const [input] = session.inputMetadata;
-  const output = session.outputNames[0];
+  const output = wanted ?? session.outputNames[0];
   const make = input?.isTensor ? TENSORS[input.type as keyof typeof TENSORS] : undefined;
   if (session.inputMetadata.length !== 1 || !input?.isTensor || !make || output === undefined) {
     await session.release();

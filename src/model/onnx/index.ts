@@ -36,11 +36,11 @@ import { dimension, FLOATS, INTEGERS, isConstant, type Operand, readTensor, type
 
 export interface ReadOnnxOptions {
   /** Make the matrices of LoRA pairs private weights (an `adapter` node) instead of constants. */
-  readonly adapter?: boolean;
+  readonly adapter?: boolean | undefined;
   /** Which output is the model's, where a file has several. */
-  readonly output?: string;
+  readonly output?: string | undefined;
   /** Take a first dimension above 1 as a plain one, instead of refusing it as a batch. */
-  readonly keepBatch?: boolean;
+  readonly keepBatch?: boolean | undefined;
 }
 
 /** Files above this are refused before they are decoded. */
