@@ -1,0 +1,28 @@
+pragma circom 2.2.3;
+
+include "../lib/poseidon16.circom";
+
+// A digest of COUNT field elements: from `start`, every Poseidon call absorbs what came out of the one before and the next
+// fifteen elements (zeros after the last), all under one capacity. src/model/commitment.ts is the twin.
+//
+// Not enforced: what the capacity means. The writer of the circuit puts a tag and every length into it, so that zeros
+// after the last element are safe. With a random start it hides what it digests, with 0 it does not.
+template HashChain(CAPACITY, COUNT) {
+    signal input start;
+    signal input in[COUNT];
+    signal output out;
+
+    var calls = (COUNT + 14) \ 15;
+    component hash[calls];
+    for (var call = 0; call < calls; call++) {
+        hash[call] = Poseidon16();
+        hash[call].capacity <== CAPACITY;
+        if (call == 0) hash[call].in[0] <== start;
+        else hash[call].in[0] <== hash[call - 1].out;
+        for (var j = 0; j < 15; j++) {
+            if (15 * call + j < COUNT) hash[call].in[j + 1] <== in[15 * call + j];
+            else hash[call].in[j + 1] <== 0;
+        }
+    }
+    out <== hash[calls - 1].out;
+}
