@@ -11,21 +11,8 @@ import { createExecutor } from "./execute.js";
 import type { FloatGraph } from "./float.js";
 import { type GraphNode, type ModelGraph, valueLengths } from "./graph.js";
 import { log } from "./mathematics.js";
-import { quantiseInput } from "./quantise/index.js";
+import { type Correspondence, quantiseInput } from "./quantise/index.js";
 import { createFloatExecutor } from "./run.js";
-
-/** Two nodes that hold the same values, in floats and in integers. */
-export interface Correspondence {
-  /** Node of the float graph. */
-  readonly float: number;
-  /** Node of the integer graph. */
-  readonly node: number;
-  /**
-   * Real value of 1 in each channel of the integers; lane `i` of N belongs to channel `floor(i · C / N)`, for C units.
-   * A channel with 0 is dead: its integers say nothing.
-   */
-  readonly units: Float64Array;
-}
 
 /** Least and largest of some numbers. */
 export interface Range {
@@ -89,7 +76,7 @@ export async function measureDrift(
     throwIfAborted(options.signal);
     const floats = runFloat(sample);
     const { values } = runInteger(quantiseInput(graph, sample), options.adapter);
-    for (const meter of meters) meter.add(floats[meter.pair.float]!, values[meter.pair.node]!);
+    for (const meter of meters) meter.add(floats[meter.pair.float]!, values[meter.pair.value]!);
     done++;
     options.onProgress?.(done);
     if (performance.now() - turn > TURN_MS) {
@@ -115,53 +102,49 @@ class Meter {
   #saturated = 0;
 
   constructor(pair: Correspondence, floatGraph: FloatGraph, graph: ModelGraph, lengths: readonly number[]) {
-    const { float, node, units } = pair;
-    const from = floatGraph.nodes[float];
-    const to = graph.nodes[node];
-    const width = lengths[node] ?? 0;
+    const { float, value, unit, node: name } = pair;
+    const to = graph.nodes[value];
+    const width = lengths[value] ?? 0;
     const wrong = (problem: string) =>
-      new AnchorError("INPUT_INVALID", `the correspondence of float node ${float} and node ${node}: ${problem}`);
-    if (from === undefined || to === undefined) throw wrong("one of them does not exist");
-    if (units.length === 0 || width % units.length !== 0) throw wrong(`the units must divide ${width} lanes`);
-    if (!units.every((unit) => Number.isFinite(unit) && unit >= 0)) throw wrong("units are positive numbers, or 0");
+      new AnchorError("INPUT_INVALID", `the correspondence of float node ${float} and node ${value}: ${problem}`);
+    if (floatGraph.nodes[float] === undefined || to === undefined) throw wrong("one of them does not exist");
+    if (unit.length !== width) throw wrong(`there are ${unit.length} units for ${width} integers`);
+    if (!unit.every((each) => Number.isFinite(each) && each >= 0)) throw wrong("units are positive numbers, or 0");
     this.pair = pair;
-    this.#head = { name: from.node, op: to.op, width, unit: rangeOf(units.filter((unit) => unit > 0)) };
+    this.#head = { name, op: to.op, width, unit: rangeOf(unit.filter((each) => each > 0)) };
     this.#range = valueRange(to);
   }
 
   add(floats: Float64Array, integers: Int32Array): void {
-    const { float, node, units } = this.pair;
+    const { float, value, unit: units } = this.pair;
     if (floats.length !== integers.length) {
       const problem = `${floats.length} values are not ${integers.length}`;
-      throw new AnchorError("INPUT_INVALID", `the correspondence of float node ${float} and node ${node}: ${problem}`);
+      throw new AnchorError("INPUT_INVALID", `the correspondence of float node ${float} and node ${value}: ${problem}`);
     }
-    const lanes = integers.length / units.length;
     const range = this.#range;
-    for (let channel = 0, i = 0; channel < units.length; channel++) {
-      const unit = units[channel]!;
-      for (const end = i + lanes; i < end; i++) {
-        const real = floats[i]!;
-        if (unit === 0) continue;
-        this.#values++;
-        // Beyond every range, and of no use in a sum.
-        if (!Number.isFinite(real)) {
-          this.#saturated++;
-          continue;
-        }
-        const error = Math.abs(real - unit * integers[i]!);
-        this.#signal += real * real;
-        this.#noise += error * error;
-        this.#sum += error;
-        this.#sumUnits += error / unit;
-        if (error > this.#max) this.#max = error;
-        if (error / unit > this.#maxUnits) this.#maxUnits = error / unit;
-        if (range && (real > (range.max + 0.5) * unit || real < (range.min - 0.5) * unit)) this.#saturated++;
+    for (let i = 0; i < integers.length; i++) {
+      const unit = units[i]!;
+      const real = floats[i]!;
+      if (unit === 0) continue;
+      this.#values++;
+      // Beyond every range, and of no use in a sum.
+      if (!Number.isFinite(real)) {
+        this.#saturated++;
+        continue;
       }
+      const error = Math.abs(real - unit * integers[i]!);
+      this.#signal += real * real;
+      this.#noise += error * error;
+      this.#sum += error;
+      this.#sumUnits += error / unit;
+      if (error > this.#max) this.#max = error;
+      if (error / unit > this.#maxUnits) this.#maxUnits = error / unit;
+      if (range && (real > (range.max + 0.5) * unit || real < (range.min - 0.5) * unit)) this.#saturated++;
     }
   }
 
   result(): Drift {
-    const { float, node } = this.pair;
+    const { float, value: node } = this.pair;
     const share = (sum: number) => (this.#values === 0 ? 0 : sum / this.#values);
     return {
       float,

@@ -113,11 +113,10 @@ export async function importModel(
     }
   });
 
-  const pairs = correspondence.map(({ float: id, value, unit }) => ({ float: id, node: value, units: unit }));
   const samples = (evaluation ?? calibration).inputs.slice(0, DRIFT_SAMPLES);
   const drift = await during("drift", async () => ({
     samples: samples.length,
-    nodes: await measureDrift(float, graph, pairs, samples, {
+    nodes: await measureDrift(float, graph, correspondence, samples, {
       adapter: weights,
       signal,
       onProgress: (done) => progress("drift")({ done, total: samples.length }),

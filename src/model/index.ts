@@ -26,14 +26,7 @@ export * from "./graph.js";
 export { type ImportModelOptions, type ImportProgress, importModel, readReport } from "./import.js";
 export { type AdapterWeights, type Answer, createInference, type Inference, type Question } from "./inference.js";
 export { readOnnx } from "./onnx/index.js";
-export {
-  dequantiseOutput,
-  type Quantised,
-  type QuantiseOptions,
-  type QuantiseReport,
-  quantise,
-  quantiseInput,
-} from "./quantise/index.js";
-export { type Correspondence, type Drift, type ModelReport, measureDrift, renderReport } from "./report.js";
+export * from "./quantise/index.js";
+export { type Drift, type ModelReport, measureDrift, renderReport } from "./report.js";
 export { createFloatExecutor, type FloatExecutor } from "./run.js";
 export { type FloatRuntime, openFloatRuntime } from "./runtime.js";

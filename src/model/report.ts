@@ -16,7 +16,7 @@ import { adapterOf, adapterSize, inputOf, inputsOf, type ModelGraph } from "./gr
 import type { QuantiseReport } from "./quantise/index.js";
 import type { Stage } from "./stages.js";
 
-export { type Correspondence, type Drift, measureDrift } from "./drift.js";
+export { type Drift, measureDrift } from "./drift.js";
 export { renderReport } from "./reportPage.js";
 
 export type ReportNode = CircuitDescriptor["nodes"][number] & {

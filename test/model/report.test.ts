@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { isAnchorError } from "../../src/errors.js";
 import { describeCircuit } from "../../src/model/circuit/index.js";
-import { type Correspondence, type Drift, measureDrift } from "../../src/model/drift.js";
+import { type Drift, measureDrift } from "../../src/model/drift.js";
 import { evaluateModel } from "../../src/model/evaluate.js";
 import type { FloatGraph } from "../../src/model/float.js";
 import { type ModelGraph, modelDigest } from "../../src/model/graph.js";
+import type { Correspondence } from "../../src/model/quantise/index.js";
 import { type ModelReport, modelReport, renderReport } from "../../src/model/report.js";
 import type { FloatRuntime } from "../../src/model/runtime.js";
 import { lcg } from "./graphs.js";
@@ -53,9 +54,9 @@ const GRAPH: ModelGraph = {
 
 /** Values of the input are quarters, of the accumulator 1/256, of the output 1/16. */
 const PAIRS: Correspondence[] = [
-  { float: 0, node: 0, units: Float64Array.of(1 / 4) },
-  { float: 1, node: 1, units: Float64Array.of(1 / 256) },
-  { float: 2, node: 2, units: Float64Array.of(1 / 16) },
+  { float: 0, value: 0, unit: Float64Array.of(1 / 4, 1 / 4), node: '"x" (Input)' },
+  { float: 1, value: 1, unit: Float64Array.of(1 / 256, 1 / 256), node: '"fc" (Gemm)' },
+  { float: 2, value: 2, unit: Float64Array.of(1 / 16, 1 / 16), node: '"relu" (Relu)' },
 ];
 
 describe("measureDrift", () => {
@@ -93,8 +94,8 @@ describe("measureDrift", () => {
     expect(output.saturated).toBe(0.5);
   });
 
-  it("has units for each channel, and leaves dead channels out", async () => {
-    const pairs = [{ float: 2, node: 2, units: Float64Array.of(1 / 16, 0) }];
+  it("has a unit for each integer, and leaves dead ones out", async () => {
+    const pairs = [{ ...PAIRS[2]!, unit: Float64Array.of(1 / 16, 0) }];
     const [drift] = await measureDrift(FLOAT, GRAPH, pairs, [[1.4, 0.8]]);
     expect(drift).toMatchObject({ unit: { min: 1 / 16, max: 1 / 16 }, saturated: 0 });
     expect(drift!.meanError).toBeCloseTo(0.0625, 12);
@@ -129,14 +130,13 @@ describe("measureDrift", () => {
   });
 
   it.each([
-    ["a float node that is not there", [{ float: 3, node: 2, units: Float64Array.of(1) }]],
-    ["a node that is not there", [{ float: 0, node: -1, units: Float64Array.of(1) }]],
-    ["units that do not divide the lanes", [{ float: 0, node: 0, units: Float64Array.of(1, 1, 1) }]],
-    ["no units", [{ float: 0, node: 0, units: new Float64Array() }]],
-    ["a negative unit", [{ float: 0, node: 0, units: Float64Array.of(-1) }]],
-    ["a unit that is no number", [{ float: 0, node: 0, units: Float64Array.of(Number.NaN) }]],
-  ])("refuses %s", async (_, pairs) => {
-    await expect(measureDrift(FLOAT, GRAPH, pairs, [[0, 0]])).rejects.toSatisfy((error) =>
+    ["a float node that is not there", { float: 3 }],
+    ["a node that is not there", { value: -1 }],
+    ["too few units", { unit: Float64Array.of(1) }],
+    ["a negative unit", { unit: Float64Array.of(1, -1) }],
+    ["a unit that is no number", { unit: Float64Array.of(1, Number.NaN) }],
+  ])("refuses %s", async (_, wrong) => {
+    await expect(measureDrift(FLOAT, GRAPH, [{ ...PAIRS[0]!, ...wrong }], [[0, 0]])).rejects.toSatisfy((error) =>
       isAnchorError(error, "INPUT_INVALID"),
     );
   });
@@ -204,13 +204,13 @@ const HOSTILE = `</title><script>alert(1)</script><img src=x onerror="a"> \u202e
 async function sample(name = "fc"): Promise<ModelReport> {
   const floatGraph: FloatGraph = {
     ...FLOAT,
-    nodes: FLOAT.nodes.map((node) => (node.op === "linear" ? { ...node, node: name } : node)),
     source: [
       { name, op: name },
       { name: "relu", op: "Relu" },
       { name: "p", op: "__proto__" },
     ],
   };
+  const named = PAIRS.map((pair) => (pair.float === 1 ? { ...pair, node: name } : pair));
   return modelReport({
     onnx: Uint8Array.of(1, 2, 3),
     floatGraph,
@@ -247,7 +247,7 @@ async function sample(name = "fc"): Promise<ModelReport> {
         maxError: 0.01,
       },
     },
-    drift: { samples: 1, nodes: await measureDrift(floatGraph, GRAPH, PAIRS, [[1.4, 0.8]]) },
+    drift: { samples: 1, nodes: await measureDrift(floatGraph, GRAPH, named, [[1.4, 0.8]]) },
     stages: [{ stage: "read", ms: 12.5, peakBytes: 100 * 2 ** 20 }],
   });
 }
