@@ -13,7 +13,7 @@ import {
 import { loadCorpus, type Mail, split } from "../../src/model/corpus.js";
 import { extractFeatures, featuresToFloat } from "../../src/model/features.js";
 import type { Layer, ModelGraph } from "../../src/model/graph.js";
-import { readOnnx } from "../../src/model/onnx.js";
+import { readOnnx } from "../../src/model/onnx/index.js";
 import { quantise } from "../../src/model/quantise.js";
 
 type TensorInit = MessageInitShape<typeof TensorProtoSchema>;
