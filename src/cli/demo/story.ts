@@ -137,7 +137,7 @@ async function tell(world: World, { out, mail, terminal, signal }: DemoOptions, 
   );
   const { evaluation } = model.report;
   step.end("5 model", [
-    `spam classifier from ONNX, ${model.descriptor.multiplications} weights, as integers: right on ` +
+    `spam classifier from ONNX, ${model.descriptor.multiplications.constant} weights, as integers: right on ` +
       `${percent(evaluation.integerAccuracy!)} of ${evaluation.samples} held-out mails (float ${percent(evaluation.floatAccuracy!)})`,
     `model    ${model.descriptor.modelDigest}`,
     `circuit  ${modelProver.circuit.rows} rows, ${modelProver.circuit.circuitDigest}`,

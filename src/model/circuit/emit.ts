@@ -20,6 +20,7 @@ import { type Circuit, type CircuitOptions, prepareCircuit, synthesise } from ".
 const HEADER_SECTION = 1;
 const ROW_SECTION = 2;
 const LABEL_SECTION = 3;
+const SECTION_HEAD_BYTES = 12;
 const LABEL_BYTES = 8;
 /** Labels that are written at a time. */
 const LABELS = 65_536;
@@ -136,13 +137,9 @@ async function produce(
   append: Sink,
   { signal, onProgress }: EmitOptions,
 ): Promise<number> {
-  const head = binFile("r1cs", 1, [
-    [HEADER_SECTION, header(circuit)],
-    [ROW_SECTION, new Uint8Array()],
-    [LABEL_SECTION, new Uint8Array()],
-  ]).slice(0, ROWS_AT); // without the labels, which come after the rows
-  head.set(uint64(rowBytes), ROWS_AT - 8);
-  append(head);
+  const first = head(circuit);
+  first.set(uint64(rowBytes), ROWS_AT - 8);
+  append(first);
   const writer = new RowWriter(circuit.wires, circuit.map, append);
   for (const _ of synthesise(writer, circuit)) {
     onProgress?.({ done: writer.rows, total: circuit.rows });
@@ -150,7 +147,7 @@ async function produce(
     throwIfAborted(signal);
   }
   writer.end();
-  append(concat(uint32(LABEL_SECTION), uint64(LABEL_BYTES * circuit.wires)));
+  append(labelHead(circuit));
   for (let from = 0; from < circuit.wires; from += LABELS) {
     append(labels(from, Math.min(circuit.wires, from + LABELS)));
   }
@@ -159,16 +156,27 @@ async function produce(
 
 function emit(graph: ModelGraph, options: CircuitOptions, scope?: string) {
   const circuit = prepareCircuit(graph, options);
-  const pieces: Uint8Array[] = [];
+  const pieces: Uint8Array[] = [head(circuit)];
   const writer = new RowWriter(circuit.wires, circuit.map, (piece) => pieces.push(piece), scope);
   for (const _ of synthesise(writer, circuit));
   writer.end();
-  const r1cs = binFile("r1cs", 1, [
+  pieces.push(labelHead(circuit), labels(0, circuit.wires));
+  pieces[0]!.set(uint64(writer.bytes), pieces[0]!.length - 8);
+  return { r1cs: concat(...pieces), names: writer.names };
+}
+
+/** The file up to its rows, whose length comes last and is not known yet. */
+function head(circuit: Circuit): Uint8Array {
+  const empty = binFile("r1cs", 1, [
     [HEADER_SECTION, header(circuit)],
-    [ROW_SECTION, concat(...pieces)],
-    [LABEL_SECTION, labels(0, circuit.wires)],
+    [ROW_SECTION, new Uint8Array()],
+    [LABEL_SECTION, new Uint8Array()],
   ]);
-  return { r1cs, names: writer.names };
+  return empty.slice(0, -SECTION_HEAD_BYTES);
+}
+
+function labelHead({ wires }: Circuit): Uint8Array {
+  return concat(uint32(LABEL_SECTION), uint64(LABEL_BYTES * wires));
 }
 
 function header({ wires, rows, publicSignals, privateInputs }: Circuit): Uint8Array {

@@ -8,7 +8,7 @@
  *
  * Every method takes ids of nodes or arrays of constants. Of constants alone it gives constants, computed by the same
  * rules as the executor's: so constants are folded through every operator that the reader knows. Movements of movements
- * are one movement, scalings of scalings one scaling. Nodes that nothing uses in the end are dropped (`finish.ts`), so
+ * are one movement. Nodes that nothing uses in the end are dropped (`finish.ts`), so
  * that patterns can be recognised late.
  *
  * @module
@@ -176,18 +176,6 @@ export class Draft {
       });
     }
     if (scale.every((s) => s === 1) && bias.every((b) => b === 0)) return input;
-    const before = this.nodes[input]!;
-    if (before.op === "affine") {
-      const common = commonMultiple(channels, before.scale.length);
-      this.spend("constants", 2 * common);
-      const outer = { scale: new Float64Array(common), bias: new Float64Array(common) };
-      for (let c = 0; c < common; c++) {
-        const s = at(scale, c, common);
-        outer.scale[c] = s * at(before.scale, c, common);
-        outer.bias[c] = s * at(before.bias, c, common) + at(bias, c, common);
-      }
-      return this.push({ op: "affine", node: joinLabels([before.node, this.at]), inputs: before.inputs, ...outer });
-    }
     this.spend("constants", 2 * channels);
     return this.push({
       op: "affine",
@@ -338,6 +326,19 @@ export function draftInputs(node: DraftNode): readonly number[] {
 /** `"a" (Conv) + "b" (Relu)`, each once. */
 export function joinLabels(labels: readonly string[]): string {
   return [...new Set(labels.flatMap((each) => each.split(" + ")).filter((each) => each !== ""))].join(" + ");
+}
+
+/** `outer` of `inner`, as one. */
+export function composed(outer: Affine, inner: Affine): Affine {
+  const channels = commonMultiple(outer.scale.length, inner.scale.length);
+  const scale = new Float64Array(channels);
+  const bias = new Float64Array(channels);
+  for (let c = 0; c < channels; c++) {
+    const factor = at(outer.scale, c, channels);
+    scale[c] = factor * at(inner.scale, c, channels);
+    bias[c] = factor * at(inner.bias, c, channels) + at(outer.bias, c, channels);
+  }
+  return { op: "affine", node: joinLabels([inner.node, outer.node]), inputs: inner.inputs, scale, bias };
 }
 
 /** The entry for channel `c` of `channels`. */

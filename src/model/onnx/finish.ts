@@ -13,14 +13,17 @@
 import type { FloatArrange, FloatLinear, FloatMap, FloatNode } from "../float.js";
 import { GRAPH_LIMITS } from "../graph.js";
 import { inputsOf } from "../run.js";
-import { type Affine, type Draft, type DraftNode, draftInputs, joinLabels, prune } from "./draft.js";
+import { type Affine, composed, type Draft, type DraftNode, draftInputs, joinLabels, prune } from "./draft.js";
 import { malformed, tooLarge, unsupported } from "./errors.js";
 import { isIdentity } from "./layout.js";
 
 /** The float graph's nodes that `output` needs, the last of them giving it. Nodes below `fixed` always stay. */
 export function finish(draft: Draft, output: number, fixed: number): FloatNode[] {
-  const lengths = draft.lengths.slice();
-  const nodes = fuse(draft, output);
+  const { lengths } = draft;
+  const drafted = needed(draft.nodes, output);
+  // First of all scalings: what is part of a linear node is not part of a table after it.
+  foldScalings(drafted, lengths, output);
+  const nodes = fuse(drafted, output);
   foldScalings(nodes, lengths, output);
   const plain = nodes.map((node) => (node?.op === "affine" ? asLinear(node, lengths[node.inputs[0]]!) : node));
   const alias = compose(plain as (FloatNode | undefined)[], lengths);
@@ -43,24 +46,38 @@ interface Origin {
   readonly table: boolean;
 }
 
-/** The nodes that are needed, tables made one; the others are left out. */
-function fuse(draft: Draft, output: number): (DraftNode | undefined)[] {
-  const { nodes } = draft;
+/** The nodes that `output` needs; in the place of others nothing. */
+function needed(nodes: readonly DraftNode[], output: number): (DraftNode | undefined)[] {
+  const result = new Array<DraftNode | undefined>(nodes.length).fill(undefined);
+  const open = [output];
+  for (let id = open.pop(); id !== undefined; id = open.pop()) {
+    if (result[id] !== undefined) continue;
+    result[id] = nodes[id]!;
+    open.push(...draftInputs(nodes[id]!));
+  }
+  nodes.forEach((node, id) => {
+    if (node.op === "input" || node.op === "adapter") result[id] = node;
+  });
+  return result;
+}
+
+/** Tables made one, and what then is needed. */
+function fuse(nodes: readonly (DraftNode | undefined)[], output: number): (DraftNode | undefined)[] {
   const origins: Origin[] = [];
   nodes.forEach((node, id) => {
-    origins.push(originOf(node, id, origins));
+    origins.push(node === undefined ? { root: id, table: false } : originOf(node, id, origins));
   });
   const result = new Array<DraftNode | undefined>(nodes.length).fill(undefined);
-  const needed = new Uint8Array(nodes.length);
-  needed[output] = 1;
+  const wanted = new Uint8Array(nodes.length);
+  wanted[output] = 1;
   for (let id = nodes.length - 1; id >= 0; id--) {
-    const node = nodes[id]!;
-    if (node.op === "input" || node.op === "adapter") result[id] = node;
-    if (needed[id] === 0) continue;
+    const node = nodes[id];
+    if (node?.op === "input" || node?.op === "adapter") result[id] = node;
+    if (wanted[id] === 0 || node === undefined) continue;
     const { root, table } = origins[id]!;
     if (table && root !== id) {
       result[id] = tableOf(nodes, origins, id, root);
-      needed[root] = 1;
+      wanted[root] = 1;
       continue;
     }
     if (node.op === "pointwise") {
@@ -69,7 +86,7 @@ function fuse(draft: Draft, output: number): (DraftNode | undefined)[] {
       );
     }
     result[id] = node;
-    for (const input of draftInputs(node)) needed[input] = 1;
+    for (const input of draftInputs(node)) wanted[input] = 1;
   }
   return result;
 }
@@ -95,14 +112,14 @@ function originOf(node: DraftNode, id: number, origins: readonly Origin[]): Orig
 }
 
 /** One `map` for all that lies between `root` and `id`. */
-function tableOf(nodes: readonly DraftNode[], origins: readonly Origin[], id: number, root: number): FloatMap {
+function tableOf(nodes: readonly (DraftNode | undefined)[], origins: readonly Origin[], id: number, root: number): FloatMap {
   const between = new Set<number>();
   const open = [id];
   while (open.length > 0) {
     const next = open.pop()!;
     if (next === root || between.has(next)) continue;
     between.add(next);
-    if (origins[next]!.root !== root) throw malformed(`node ${nodes[id]!.node}: a table of several values`);
+    if (origins[next]!.root !== root) throw malformed(`node ${nodes[id]?.node}: a table of several values`);
     open.push(...draftInputs(nodes[next]!));
   }
   const order = [...between].sort((a, b) => a - b);
@@ -166,6 +183,11 @@ function foldScalings(nodes: (DraftNode | undefined)[], lengths: readonly number
     const moved: Int32Array[] = [];
     let at = before;
     let source = nodes[at]!;
+    if (consumers[at] === 1 && source.op === "affine") {
+      nodes[id] = composed(node, source);
+      nodes[at] = undefined;
+      return;
+    }
     while (consumers[at] === 1 && source.op === "arrange" && isPermutation(source, lengths)) {
       moved.push(source.index);
       at = source.inputs[0]!;

@@ -32,7 +32,7 @@ import { product } from "./layout.js";
 import { Lowering } from "./lowering.js";
 import { operatorOf } from "./operators/index.js";
 import { Site } from "./site.js";
-import { dimension, FLOATS, INTEGERS, isConstant, type Operand, readTensor, type Type, typeName } from "./tensor.js";
+import { dimension, FLOATS, INTEGERS, isConstant, type Operand, readTensor, Type, typeName } from "./tensor.js";
 
 export interface ReadOnnxOptions {
   /** Make the matrices of LoRA pairs private weights (an `adapter` node) instead of constants. */
@@ -45,8 +45,7 @@ export interface ReadOnnxOptions {
 
 /** Files above this are refused before they are decoded. */
 const MAX_FILE_BYTES = 128 * 1024 * 1024;
-/** Before 7, Gemm and Add had a `broadcast` attribute. */
-const OPSET_MIN = 7;
+const OPSET_MIN = 1;
 const OPSET_MAX = 25;
 /** Nodes of a file, inlined branches included. */
 const MAX_NODES = 65_536;
@@ -308,7 +307,7 @@ function inputOf(input: ValueInfoProto, keepBatch: boolean): { shape: number[]; 
   const tensor = input.type?.value;
   if (tensor?.case !== "tensorType") throw unsupported(`${where}: must be a tensor`);
   const type = tensor.value.elemType as Type;
-  if (!FLOATS.has(type) && !INTEGERS.has(type)) {
+  if (!FLOATS.has(type) && !INTEGERS.has(type) && type !== Type.BOOL) {
     throw unsupported(`${where}: must be of floats or integers, not ${typeName(type)}`);
   }
   if (tensor.value.shape === undefined) {

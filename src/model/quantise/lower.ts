@@ -87,6 +87,8 @@ const MULTIPLIER_BITS = 8;
 const BIAS_MAX = 2 ** 24;
 /** Extra bits for the sake of a bias, where weights are small integers. */
 const SMALL_EXTRA_BITS = 3;
+/** Inputs of more bits are fine enough for a bias as they are. */
+const FINE_BITS = 10;
 /** Largest exponential of a softmax. */
 const EXP_MAX = 4095;
 /** `exp` of a difference beyond this rounds to 0 against {@link EXP_MAX}: `ln(2 · 4095)`, rounded up. */
@@ -338,12 +340,12 @@ class Lowering {
       const group = Math.floor(row / outputs) * inner;
       for (let k = 0; k < inner; k++) real[row * inner + k] = node.weights[row * inner + k]! * terms[group + k]!;
     }
-    const { min, max } = this.#builder.bounds[input.id]!;
+    const { min, max, bits } = this.#builder.bounds[input.id]!;
     // Room for what takes the accumulator as it is; a point or the output takes any.
     const room = this.#plan.consumers[id]!.every((taker) => this.#plan.points.has(taker)) ? 2 ** 31 - 1 : 2 ** 29;
     for (let most = 2 ** this.#options.weightBits; ; most /= 2) {
       if (most < 4) throw unbounded(`a bias or a sum is too large against the weights to fit ${ACCUMULATOR_BITS} bits`);
-      const units = this.#rowUnits(id, node, real, most);
+      const units = this.#rowUnits(id, node, real, most, bits > FINE_BITS);
       const weights = Int16Array.from(real, (value, i) => {
         const unit = units[Math.floor(i / inner)]!;
         return unit === 0 ? 0 : round(value / unit);
@@ -391,7 +393,7 @@ class Lowering {
   }
 
   /** The unit of each row of a linear node, whose weights then lie within `most`. */
-  #rowUnits(id: number, node: FloatLinear, real: Float64Array, most: number): Float64Array {
+  #rowUnits(id: number, node: FloatLinear, real: Float64Array, most: number, fine: boolean): Float64Array {
     const { inner, positions, bias } = node;
     const rows = bias.length;
     const peaks = new Map<number, number>(); // of classes
@@ -426,7 +428,7 @@ class Lowering {
       } else if (unit === 0) {
         const whole = real.subarray(row * inner, (row + 1) * inner);
         const small = sizes.get(own) === 1 ? smallScale(whole) : undefined;
-        const extra = bias[row] === 0 ? 1 : powerOfTwo(SMALL_EXTRA_BITS);
+        const extra = bias[row] === 0 || fine ? 1 : powerOfTwo(SMALL_EXTRA_BITS);
         const exact = small === undefined ? 0 : 1 / (small * extra);
         if (base === 0 && exact !== 0) {
           unit = exact;

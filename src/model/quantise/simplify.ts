@@ -37,6 +37,8 @@ type Arrange = Vertex & { node: FloatArrange };
 const TYPICAL_BITS = 24;
 /** An integer graph's limit on the inputs of an arrange node. */
 const ARRANGE_INPUTS = 64;
+/** Weights of a pool that are kept apart for the sake of the scales that they take in. */
+const SEPARATE_WEIGHTS = 65_536;
 const ROUNDS = 64;
 
 export interface SimplifyOptions {
@@ -567,7 +569,9 @@ function foldInto(
       scale[t] = s;
       shift[t] = b;
     } else if (scale[t] !== s || shift[t] !== b) {
-      return undefined;
+      // A mean or a pool may multiply at each position by weights of its own.
+      const separate = separated(linear);
+      return separate === undefined ? undefined : foldInto(separate, arrange, affine, parameters);
     }
   }
   const folded = {
@@ -604,6 +608,23 @@ function foldInto(
     node: folded,
     input: { node: { ...arrange.node, index, constants: list }, inputs, length, origin: undefined },
   };
+}
+
+/** A linear node of one output with a copy of its weights for each position, unless that makes too many. */
+function separated(linear: Linear): Linear | undefined {
+  const { groups, positions, inner, outputs, weights, bias } = linear.node;
+  if (outputs !== 1 || positions === 1 || groups * positions * inner > SEPARATE_WEIGHTS) return undefined;
+  const node: FloatLinear = {
+    ...linear.node,
+    groups: groups * positions,
+    positions: 1,
+    weights: Float64Array.from(
+      { length: groups * positions * inner },
+      (_, i) => weights[Math.floor(i / (positions * inner)) * inner + (i % inner)]!,
+    ),
+    bias: Float64Array.from({ length: groups * positions }, (_, i) => bias[Math.floor(i / positions)]!),
+  };
+  return { ...linear, node };
 }
 
 /** A clip, a map, or one scale and shift for all elements, as a function. */

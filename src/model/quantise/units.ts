@@ -12,8 +12,9 @@
  * @module
  */
 
-import type { FloatNode } from "../float.js";
+import type { FloatLinear, FloatNode } from "../float.js";
 import { inputsOf } from "../run.js";
+import { exactLog2 } from "./numbers.js";
 import type { Plan } from "./plan.js";
 
 export class Units {
@@ -55,6 +56,8 @@ export class Units {
         }
       }
     });
+    // After all others: whether what a row takes is of one family depends on them.
+    for (const [id, node] of plan.nodes.entries()) if (node.op === "linear") this.#passOn(id, node);
   }
 
   classOf(id: number, element: number): number {
@@ -172,6 +175,20 @@ export class Units {
         this.#share(id, range(0, length));
         return;
       default:
+    }
+  }
+
+  /** Rows of equal powers of two (sums, means, shifts by constants) keep the family of what they take. */
+  #passOn(id: number, { inputs, groups, positions, inner, outputs, weights }: FloatLinear): void {
+    for (let row = 0; row < groups * outputs; row++) {
+      const own = weights.subarray(row * inner, (row + 1) * inner);
+      const size = Math.abs(own[0]!);
+      if (exactLog2(size) === undefined || own.some((weight) => Math.abs(weight) !== size)) continue;
+      const start = Math.floor(row / outputs) * positions * inner;
+      const first = this.familyOf(inputs[0], start);
+      let same = true;
+      for (let i = 1; same && i < positions * inner; i++) same = this.familyOf(inputs[0], start + i) === first;
+      if (same) this.#unite(this.#families, this.#at(id, row * positions), this.#at(inputs[0], start));
     }
   }
 
