@@ -22,6 +22,7 @@ import {
   ceremonyStatusCommand,
   ceremonyVerifyCommand,
 } from "./ceremony.js";
+import { circuitCheckCommand } from "./circuit.js";
 import type { Command } from "./command.js";
 import { datasetCommitCommand, datasetProveCommand } from "./dataset.js";
 import { demoCommand } from "./demo.js";
@@ -50,6 +51,7 @@ const COMMANDS: readonly Command[] = [
   proveInferenceCommand,
   proveCircuitCommand,
   verifyCommand,
+  circuitCheckCommand,
   circuitExportCommand,
   ptauImportCommand,
   ptauListCommand,
