@@ -15,7 +15,7 @@ template MatMul(GROUPS, ROWS, INNER, COLS) {
     signal input b[GROUPS * COLS * INNER];
     signal output out[GROUPS * ROWS * COLS];
 
-    signal product[GROUPS * ROWS * COLS][INNER - 1];
+    signal product[GROUPS * ROWS * COLS * (INNER - 1)];
     for (var g = 0; g < GROUPS; g++) {
         for (var m = 0; m < ROWS; m++) {
             for (var n = 0; n < COLS; n++) {
@@ -24,8 +24,9 @@ template MatMul(GROUPS, ROWS, INNER, COLS) {
                 var right = (g * COLS + n) * INNER;
                 var sum = 0;
                 for (var k = 0; k < INNER - 1; k++) {
-                    product[o][k] <== a[left + k] * b[right + k];
-                    sum += product[o][k];
+                    var at = o * (INNER - 1) + k;
+                    product[at] <== a[left + k] * b[right + k];
+                    sum += product[at];
                 }
                 out[o] <== sum + a[left + INNER - 1] * b[right + INNER - 1];
             }

@@ -73,6 +73,7 @@ export {
   ptauDigest,
 } from "./ptau.js";
 export {
+  type CircuitRows,
   checkWitness,
   circuitDigest,
   describeR1cs,

