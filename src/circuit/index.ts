@@ -58,6 +58,7 @@ export {
   ptauDigest,
 } from "./ptau.js";
 export {
+  type CircuitRows,
   checkWitness,
   circuitDigest,
   describeR1cs,

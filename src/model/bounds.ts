@@ -63,29 +63,32 @@ interface Lanes {
  */
 export function proveBounds(graph: ModelGraph): ValueBounds[] {
   const known: ValueBounds[] = [];
-  checkGraph(graph).nodes.forEach((node, id) => {
-    const { lanes, sum, root } = boundsOf(node, id, known);
-    const hull = hullOf(lanes);
-    const bits = signedBits(hull);
-    if (bits > ACCUMULATOR_BITS) {
-      throw unbounded(
-        node,
-        id,
-        `may need ${bits === Number.POSITIVE_INFINITY ? "endless" : bits} bits where ${ACCUMULATOR_BITS} are allowed; reduce its width, weights or bias`,
-        { min: hull.min, max: hull.max, bits },
-      );
-    }
-    known.push({
-      op: node.op,
-      min: Int32Array.from(lanes.min),
-      max: Int32Array.from(lanes.max),
-      hull,
-      bits,
-      ...(sum === undefined ? {} : { sum }),
-      ...(root === undefined ? {} : { root }),
-    });
-  });
+  for (const node of checkGraph(graph).nodes) known.push(proveNode(node, known.length, known));
   return known;
+}
+
+/** {@link proveBounds} for the node `id` alone, from the bounds of the nodes before it; the node is not checked. */
+export function proveNode(node: GraphNode, id: number, known: readonly ValueBounds[]): ValueBounds {
+  const { lanes, sum, root } = boundsOf(node, id, known);
+  const hull = hullOf(lanes);
+  const bits = signedBits(hull);
+  if (bits > ACCUMULATOR_BITS) {
+    throw unbounded(
+      node,
+      id,
+      `may need ${bits === Number.POSITIVE_INFINITY ? "endless" : bits} bits where ${ACCUMULATOR_BITS} are allowed; reduce its width, weights or bias`,
+      { min: hull.min, max: hull.max, bits },
+    );
+  }
+  return {
+    op: node.op,
+    min: Int32Array.from(lanes.min),
+    max: Int32Array.from(lanes.max),
+    hull,
+    bits,
+    ...(sum === undefined ? {} : { sum }),
+    ...(root === undefined ? {} : { root }),
+  };
 }
 
 /** `clamp((acc + 2^(s-1)) >> s, lo, lo + 2^bits - 1)`; for `s = 0` nothing is added. Exact for int32 `acc`. */

@@ -2,25 +2,27 @@
  * What a proof's public signals say of a model's input, private weights and output: twin of the commitments in the
  * circuits.
  *
- * **Chain.** With `h = start`, every Poseidon call sets `h` to the hash of `h` and the next fifteen elements (zeros after
- * the last) under one capacity; the last `h` is the result. The capacity is
- *
- *     tag + 2^64 · (number of integers) + 2^96 · (lo + 2^15) + 2^112 · bits
- *
- * with `lo = -2^15` and `bits = 0` where there is no range. So no two uses, counts or ranges share a chain, and zeros at
- * the end are safe.
- *
- * **Packing.** Integers of a range `[lo, lo + 2^bits - 1]` go into elements less `lo`: a byte each, 31 to an element, up
- * to 8 bits, two bytes each and 15 to an element above, the first in the lowest place.
+ * Integers of a range `[lo, lo + 2^bits - 1]` go into elements less `lo`: a byte each, 31 to an element, up to 8 bits,
+ * two bytes each and 15 to an element above, the first in the lowest place. The elements go through the chain of
+ * `src/field/chain.ts`.
  *
  * @module
  */
 
 import { AnchorError } from "../errors.js";
-import { poseidon16 } from "../field/poseidon.js";
+import { chain, chainCapacity, type IntegerRange } from "../field/chain.js";
 import { assertScalar, isScalar } from "../field/scalar.js";
 import { type Interval, proveBounds } from "./bounds.js";
 import { adapterOf, adapterSize, GRAPH_LIMITS, type ModelGraph, modelDigest } from "./graph.js";
+
+export {
+  BATCH_TAG,
+  chainCapacity,
+  commitBatch,
+  ELEMENTS_PER_CALL,
+  type IntegerRange,
+  MAX_BATCH,
+} from "../field/chain.js";
 
 /** "ap_input", 8 ASCII bytes as a big-endian integer. */
 export const INPUT_TAG = 0x61705f696e707574n;
@@ -28,34 +30,13 @@ export const INPUT_TAG = 0x61705f696e707574n;
 export const ADAPTER_TAG = 0x61705f6164617074n;
 /** "ap_outpt" */
 export const OUTPUT_TAG = 0x61705f6f75747074n;
-/** "ap_batch" */
-export const BATCH_TAG = 0x61705f6261746368n;
-
-/** Elements that one Poseidon call absorbs beside the chaining value. */
-export const ELEMENTS_PER_CALL = 15;
 
 /** Bits of the output's elements that carry lanes. */
 export const OUTPUT_ELEMENT_BITS = 253;
 
-/** Most inferences of one proof. */
-export const MAX_BATCH = 4096;
-
-/** A range of integers, as input and adapter nodes have one. */
-export interface IntegerRange {
-  readonly lo: number;
-  /** 1..16 */
-  readonly bits: number;
-}
-
 /** Bits of one packed integer, and integers in one element. */
 export function packing(bits: number): { readonly lane: number; readonly perElement: number } {
   return bits <= 8 ? { lane: 8, perElement: 31 } : { lane: 16, perElement: 15 };
-}
-
-/** The capacity of a chain over `count` integers; see above. */
-export function chainCapacity(tag: bigint, count: number, range?: IntegerRange): bigint {
-  const { lo, bits } = range ?? { lo: -32_768, bits: 0 };
-  return tag + (BigInt(count) << 64n) + (BigInt(lo + 32_768) << 96n) + (BigInt(bits) << 112n);
 }
 
 /**
@@ -69,7 +50,7 @@ export function chainCapacity(tag: bigint, count: number, range?: IntegerRange):
  */
 export function commitInput(range: IntegerRange, values: ArrayLike<number>, salt: bigint): bigint {
   assertScalar(salt, "salt");
-  const { length } = values;
+  const length = (values as ArrayLike<number> | undefined)?.length ?? 0;
   if (!Number.isInteger(length) || length < 1 || length > GRAPH_LIMITS.width) {
     throw new AnchorError("INPUT_INVALID", `a commitment is over 1 to ${GRAPH_LIMITS.width} integers`);
   }
@@ -91,7 +72,7 @@ export function commitAdapter(graph: ModelGraph, weights: ArrayLike<number>, sal
   const adapter = adapterOf(graph);
   if (adapter === undefined) throw new AnchorError("INPUT_INVALID", "the model has no adapter");
   const size = adapterSize(graph);
-  if (weights.length !== size) throw new AnchorError("INPUT_INVALID", `the adapter has ${size} weights`);
+  if (weights?.length !== size) throw new AnchorError("INPUT_INVALID", `the adapter has ${size} weights`);
   const elements = [...digestElements(modelDigest(graph)), ...packIntegers(adapter, weights, "adapter weight")];
   return chain(chainCapacity(ADAPTER_TAG, size, adapter), salt, elements);
 }
@@ -143,7 +124,7 @@ export function outputLayout(
  */
 export function packOutput(layout: OutputLayout, values: ArrayLike<number>): bigint {
   const { count, min, max, lane, perElement } = layout;
-  if (values.length !== count) throw new AnchorError("INPUT_INVALID", `the model's output has ${count} values`);
+  if (values?.length !== count) throw new AnchorError("INPUT_INVALID", `the model's output has ${count} values`);
   const elements = pack(values, perElement, lane, min, (value, i) => {
     if (!Number.isInteger(value) || value < min || value > max) {
       throw new AnchorError("INPUT_INVALID", `output ${i} must be an integer in ${min}..${max}`);
@@ -167,20 +148,6 @@ export function unpackOutput(layout: OutputLayout, signal: bigint): number[] | u
   const values = Array.from({ length: count }, (_, i) => min + Number((signal >> BigInt(lane * i)) & mask));
   if (signal >> BigInt(lane * count) !== 0n || values.some((value) => value > max)) throw invalid();
   return values;
-}
-
-/**
- * One signal for the K of a batch (input commitments, or packed outputs): the chain from 0 under {@link BATCH_TAG}, K in
- * the capacity. One alone stays as it is: a batch of one is the plain circuit.
- *
- * @throws AnchorError `INPUT_INVALID`
- */
-export function commitBatch(signals: readonly bigint[]): bigint {
-  if (signals.length < 1 || signals.length > MAX_BATCH) {
-    throw new AnchorError("INPUT_INVALID", `a batch has 1 to ${MAX_BATCH} inferences`);
-  }
-  for (const signal of signals) assertScalar(signal, "a signal of the batch");
-  return signals.length === 1 ? signals[0]! : chain(chainCapacity(BATCH_TAG, signals.length), 0n, signals);
 }
 
 function packIntegers(range: IntegerRange, values: ArrayLike<number>, name: string): bigint[] {
@@ -218,13 +185,4 @@ function pack(
     elements.push(element);
   }
   return elements;
-}
-
-function chain(capacity: bigint, start: bigint, elements: readonly bigint[]): bigint {
-  let h = start;
-  for (let from = 0; from < elements.length; from += ELEMENTS_PER_CALL) {
-    const block = Array.from({ length: ELEMENTS_PER_CALL }, (_, j) => elements[from + j] ?? 0n);
-    h = poseidon16(capacity, [h, ...block]);
-  }
-  return h;
 }

@@ -106,7 +106,11 @@ function checkIntegers(
   return result;
 }
 
-function evaluate(node: Exclude<GraphNode, { op: "input" | "adapter" }>, values: readonly Int32Array[]): Int32Array {
+/** The value of one node of a checked graph, from those of the nodes before it. */
+export function evaluate(
+  node: Exclude<GraphNode, { op: "input" | "adapter" }>,
+  values: readonly Int32Array[],
+): Int32Array {
   const first = values[node.inputs[0]!]!;
   switch (node.op) {
     case "arrange":

@@ -5,7 +5,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { writeSync } from "node:fs";
+import { readSync, writeSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import { binFile, littleEndian, uint32 } from "../../circuit/binfile.js";
@@ -56,7 +56,7 @@ export async function writeR1cs(
   graph: ModelGraph,
   options: EmitOptions = {},
 ): Promise<R1csHeader & { circuitDigest: `0x${string}` }> {
-  const { signal, onProgress } = options;
+  const { signal } = options;
   const circuit = prepareCircuit(graph, options);
   const beside = `${path}.${randomBytes(6).toString("hex")}.part`;
   try {
@@ -66,19 +66,8 @@ export async function writeR1cs(
       const append: Sink = (bytes) => {
         for (let done = 0; done < bytes.length; ) done += writeSync(file.fd, bytes, done);
       };
-      const first = head(circuit);
-      append(first);
-      const writer = new RowWriter(circuit.wires, circuit.map, append);
-      for (const _ of synthesise(writer, circuit)) {
-        onProgress?.({ done: writer.rows, total: circuit.rows });
-        await setImmediate(); // a node at a time: what else runs here gets its turn
-        throwIfAborted(signal);
-      }
-      writer.end();
-      append(labelHead(circuit));
-      for (let from = 0; from < circuit.wires; from += LABELS)
-        append(labels(from, Math.min(circuit.wires, from + LABELS)));
-      await file.write(uint64(writer.bytes), 0, 8, first.length - 8);
+      const rowBytes = await produce(circuit, 0, append, options);
+      await file.write(uint64(rowBytes), 0, 8, ROWS_AT - 8);
       await file.sync();
     } finally {
       await file.close();
@@ -90,6 +79,79 @@ export async function writeR1cs(
     await rm(beside, { force: true }).catch(() => {});
     throw toAnchorError(error, "FILE_UNREADABLE", `cannot write ${path}`);
   }
+}
+
+/**
+ * Whether a file is, byte for byte, the one that {@link writeR1cs} writes.
+ *
+ * @throws AnchorError as `prepareCircuit`; FILE_NOT_FOUND, FILE_UNREADABLE, ABORTED
+ */
+export async function isR1csOf(path: string, graph: ModelGraph, options: EmitOptions = {}): Promise<boolean> {
+  const circuit = prepareCircuit(graph, options);
+  const different = new Error("different");
+  const failed = (error: unknown) => {
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    return toAnchorError(error, missing ? "FILE_NOT_FOUND" : "FILE_UNREADABLE", `cannot read ${path}`);
+  };
+  const file = await open(path, "r").catch((error: unknown) => {
+    throw failed(error);
+  });
+  try {
+    const { size } = await file.stat();
+    const stated = new Uint8Array(8);
+    await file.read(stated, 0, 8, ROWS_AT - 8);
+    const rowBytes = Number(new DataView(stated.buffer).getBigUint64(0, true));
+    let at = 0;
+    let there = new Uint8Array();
+    const compare: Sink = (bytes) => {
+      if (there.length < bytes.length) there = new Uint8Array(bytes.length);
+      for (let done = 0; done < bytes.length; ) {
+        const read = readSync(file.fd, there, done, bytes.length - done, at + done);
+        if (read === 0) throw different;
+        done += read;
+      }
+      if (Buffer.compare(there.subarray(0, bytes.length), bytes) !== 0) throw different;
+      at += bytes.length;
+    };
+    return (await produce(circuit, rowBytes, compare, options)) === rowBytes && at === size;
+  } catch (error) {
+    if (error === different) return false;
+    throw failed(error);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Where the rows begin: after magic, version, number of sections, the header's section, and their own type and length. */
+const ROWS_AT = 12 + 12 + 64 + 12;
+
+/**
+ * Hands the file on, piece by piece.
+ *
+ * @param rowBytes what the head says of the length of the rows
+ * @returns what that length is
+ */
+async function produce(
+  circuit: Circuit,
+  rowBytes: number,
+  append: Sink,
+  { signal, onProgress }: EmitOptions,
+): Promise<number> {
+  const first = head(circuit);
+  first.set(uint64(rowBytes), ROWS_AT - 8);
+  append(first);
+  const writer = new RowWriter(circuit.wires, circuit.map, append);
+  for (const _ of synthesise(writer, circuit)) {
+    onProgress?.({ done: writer.rows, total: circuit.rows });
+    await setImmediate(); // a node at a time: what else runs here gets its turn
+    throwIfAborted(signal);
+  }
+  writer.end();
+  append(labelHead(circuit));
+  for (let from = 0; from < circuit.wires; from += LABELS) {
+    append(labels(from, Math.min(circuit.wires, from + LABELS)));
+  }
+  return writer.bytes;
 }
 
 function emit(graph: ModelGraph, options: CircuitOptions, scope?: string) {

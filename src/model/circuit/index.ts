@@ -1,5 +1,5 @@
 export { type CircuitDescriptor, describeCircuit } from "./descriptor.js";
-export { type EmitOptions, emitNamedR1cs, emitR1cs, writeR1cs } from "./emit.js";
+export { type EmitOptions, emitNamedR1cs, emitR1cs, isR1csOf, writeR1cs } from "./emit.js";
 export {
   type CircuitOptions,
   type InferenceRequest,

@@ -110,7 +110,7 @@ export class RowWriter implements Synthesis {
     return wire;
   }
 
-  bits(_value: number, count: number, name: string): number {
+  bits(_value: number | bigint, count: number, name: string): number {
     const first = this.wires;
     for (let i = 0; i < count; i++) this.bit(0, name, i);
     return first;

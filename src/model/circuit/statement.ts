@@ -63,7 +63,7 @@ export interface InferenceRequest {
     readonly salt: bigint;
   }[];
   /** Of a graph that has one. */
-  readonly adapter?: { readonly weights: ArrayLike<number>; readonly salt: bigint };
+  readonly adapter?: { readonly weights: ArrayLike<number>; readonly salt: bigint } | undefined;
   readonly context: bigint;
 }
 
@@ -336,7 +336,12 @@ export function assign(circuit: Circuit, execute: Executor, request: InferenceRe
   if (!Array.isArray(inferences) || inferences.length !== circuit.batch) {
     throw new AnchorError("INPUT_INVALID", `the circuit takes ${circuit.batch} inferences at once`);
   }
-  for (const { salt } of inferences) assertScalar(salt, "salt");
+  for (const each of inferences as readonly unknown[]) {
+    if (typeof each !== "object" || each === null) {
+      throw new AnchorError("INPUT_INVALID", "an inference has an input and a salt");
+    }
+    assertScalar((each as { salt?: unknown }).salt, "salt");
+  }
   if (adapter) assertScalar(adapter.salt, "the adapter's salt");
   const executions = inferences.map(({ input }) => execute(input, adapter?.weights));
   const weights = adapterOf(circuit.graph) ? executions[0]!.values[1]! : undefined;

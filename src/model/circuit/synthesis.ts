@@ -68,10 +68,10 @@ export interface Synthesis {
   /**
    * `count` new wires in a row, the lowest `count` bits of an integer from 0 on, and for each the row that makes it a bit.
    *
-   * @param value below 2^53
+   * @param value below 2^53 as a number, below 2^64 as a bigint
    * @returns the first wire
    */
-  bits(value: number, count: number, name: string): number;
+  bits(value: number | bigint, count: number, name: string): number;
 
   /** A new combination, with a constant. */
   combination(constant?: number | bigint): Combination;
@@ -126,7 +126,7 @@ export class Counter implements Synthesis {
     return this.wires++;
   }
 
-  bits(_value: number, count: number): number {
+  bits(_value: number | bigint, count: number): number {
     this.rows += count;
     this.wires += count;
     return this.wires - count;

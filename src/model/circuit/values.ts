@@ -78,11 +78,12 @@ export class ValueWriter implements Synthesis {
     return this.wire(value);
   }
 
-  bits(value: number, count: number): number {
+  bits(value: number | bigint, count: number): number {
     const first = this.wires;
     this.wires += count;
-    const low = value >>> 0; // modulo 2^32
-    const high = Math.floor(value / 2 ** 32);
+    const wide = typeof value === "bigint";
+    const low = wide ? Number(BigInt.asUintN(32, value)) : value >>> 0; // modulo 2^32
+    const high = wide ? Number(value >> 32n) : Math.floor(value / 2 ** 32);
     for (let i = 0; i < count; i++) {
       const bit = i < 32 ? (low >>> i) & 1 : (high >>> (i - 32)) & 1;
       if (bit === 1) this.#words[WORDS * placeOf(first + i, this.#map)] = 1;

@@ -27,7 +27,12 @@ export function createWitnessProgram(graph: ModelGraph, options: CircuitOptions 
   return (request) => {
     const assignment = assign(circuit, execute, request);
     const writer = new ValueWriter(circuit.wires, circuit.map, inverses);
-    for (const _ of synthesise(writer, circuit, assignment));
+    try {
+      for (const _ of synthesise(writer, circuit, assignment));
+    } finally {
+      // They are part of the witness as much as the file is.
+      for (const { values } of assignment.executions) for (const value of values) value.fill(0);
+    }
     const expected = circuit.wires + (circuit.map.alias === undefined ? 0 : 1);
     if (writer.wires !== expected) throw new AnchorError("INTERNAL", "the witness has other wires than the circuit");
     return writer.file;

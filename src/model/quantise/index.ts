@@ -1,0 +1,178 @@
+/**
+ * Post-training quantisation: a float graph and a calibration set to an integer graph.
+ *
+ * Only `+ - * /` and square roots on doubles in a fixed order, comparisons, and `mathematics.ts` are used, so that the
+ * same file and the same calibration set give the same graph, and digest, on every engine.
+ *
+ *     simplify   the float graph rewritten: scales multiplied into weights, movement merged
+ *     plan       where it rounds
+ *     units      which integers must have one unit
+ *     calibrate  the input's form; real values on the calibration set
+ *     lower      integers, node by node, each with its proven bounds
+ *
+ * The calibration set's activations are held in memory, 256 MiB of them at most: of a set that needs more, samples at
+ * even distances are used.
+ *
+ * @module
+ */
+
+import { AnchorError } from "../../errors.js";
+import { proveBounds } from "../bounds.js";
+import type { FloatGraph } from "../float.js";
+import { inputOf, inputSize, type ModelGraph } from "../graph.js";
+import { chooseInput, integerOf, record } from "./calibrate.js";
+import { lower, type PointReport } from "./lower.js";
+import { plan } from "./plan.js";
+import { simplify } from "./simplify.js";
+
+export type { PointReport } from "./lower.js";
+
+export interface QuantiseOptions {
+  /** Typical inputs of the float model, each of its input size. At least one. */
+  readonly calibration: readonly ArrayLike<number>[];
+  /**
+   * What the model gives: the index of its largest output, or its outputs as they are. Default: `class` where the
+   * model has more than one output.
+   */
+  readonly output?: "class" | "logits" | undefined;
+  /** Bits of weights, 4..12; a row of the circuit each for every activation. Default 8. */
+  readonly weightBits?: number | undefined;
+  /** Bits of an input, 1..16. Default: 7 or 8, as the calibration set needs. */
+  readonly inputBits?: number | undefined;
+  /**
+   * `log2` of the integer steps in one unit of the input. Default: the file's metadata (`INPUT_SCALE_KEY`); else 0 for
+   * a calibration set of small integers; else the power of two with the least squared error on it.
+   */
+  readonly inputScaleLog2?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** `done` and `total` count steps: samples to run, then nodes to lower. */
+  readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined;
+}
+
+export interface QuantiseReport {
+  readonly calibrationSamples: number;
+  /** Those that scales and biases were chosen by: fewer where memory is short. */
+  readonly usedSamples: number;
+  /** Calibration values that the input's range saturates. */
+  readonly saturatedInputs: number;
+  /** Real value of 1 of the output. */
+  readonly outputUnit: number;
+  /** Every place where the model rounds, in order. */
+  readonly points: readonly PointReport[];
+}
+
+/** Which integers stand for which values of the float graph: what drift is measured by. */
+export interface Correspondence {
+  /** Node of the float graph. */
+  readonly float: number;
+  /** Node of the integer graph. */
+  readonly value: number;
+  /** Real value of 1 of each element; 0 where an element is always 0. */
+  readonly unit: Float64Array;
+  /** Name of the float node. */
+  readonly node: string;
+}
+
+export interface Quantised {
+  readonly graph: ModelGraph;
+  /** Private weights, which the graph does not hold. */
+  readonly adapter?: Int16Array;
+  readonly report: QuantiseReport;
+  readonly correspondence: readonly Correspondence[];
+}
+
+/**
+ * Quantises a float model. The graph's bounds are proven before it is returned.
+ *
+ * @throws AnchorError `INPUT_INVALID` for a bad calibration set or option, `MODEL_UNBOUNDED` naming the node whose
+ *   integers do not fit, `MODEL_OP_UNSUPPORTED`, `INPUT_TOO_LARGE` above the graph's limits, `ABORTED`.
+ */
+export async function quantise(model: FloatGraph, options: QuantiseOptions): Promise<Quantised> {
+  const { calibration, signal, onProgress, weightBits = 8 } = options;
+  if (!Number.isInteger(weightBits) || weightBits < 4 || weightBits > 12) {
+    throw new AnchorError("INPUT_INVALID", "weightBits must be an integer in 4..12");
+  }
+  const input = chooseInput(model, options);
+  const outputs = model.outputShape.reduce((a, b) => a * b, 1);
+  const output = options.output ?? (outputs > 1 ? "class" : "logits");
+  if (output !== "class" && output !== "logits") {
+    throw new AnchorError("INPUT_INVALID", "output must be class or logits");
+  }
+  if (output === "class" && outputs === 1 && model.nodes.at(-1)?.op !== "argMax") {
+    throw new AnchorError("INPUT_INVALID", "the model has one output and so no classes; ask for its logits");
+  }
+  const planned = plan(simplify(model, { classOnly: output === "class" }), { inputBits: input.bits });
+  const total = calibration.length + planned.nodes.length;
+  const recordings = await record(planned, calibration, {
+    signal,
+    onSample: (done) => onProgress?.({ done, total }),
+  });
+  const lowered = await lower(planned, input, recordings, {
+    weightBits,
+    signal,
+    onNode: (done) => onProgress?.({ done: calibration.length + done, total }),
+  });
+  const last = lowered.values.at(-1)!;
+  const { graph, ids } = lowered.builder.finish(last.id);
+  proveBounds(graph);
+  const correspondence: Correspondence[] = [];
+  lowered.values.forEach(({ id, units }, node) => {
+    const float = planned.origin[node];
+    const value = ids[id];
+    if (float === undefined || value === undefined) return;
+    correspondence.push({ float, value, unit: units, node: planned.nodes[node]!.node });
+  });
+  return {
+    graph,
+    ...(lowered.adapter === undefined ? {} : { adapter: lowered.adapter }),
+    report: {
+      calibrationSamples: calibration.length,
+      usedSamples: recordings.samples.length,
+      saturatedInputs: countSaturated(graph, calibration),
+      outputUnit: last.units.reduce((a, b) => Math.max(a, b), 0) || 1,
+      points: lowered.points,
+    },
+    correspondence,
+  };
+}
+
+/**
+ * A float input as the graph's integers: `clamp(floor(x · 2^scaleLog2 + 1/2), lo, lo + 2^bits - 1)`.
+ *
+ * @throws AnchorError `INPUT_INVALID` when the size is wrong or a value is not finite.
+ */
+export function quantiseInput(graph: ModelGraph, input: ArrayLike<number>): Int32Array {
+  const size = inputSize(graph);
+  if (typeof input !== "object" || input === null || input.length !== size) {
+    throw new AnchorError("INPUT_INVALID", `the model takes ${size} values`, { details: { expected: size } });
+  }
+  const node = inputOf(graph);
+  return Int32Array.from({ length: size }, (_, i) => {
+    const value: unknown = input[i];
+    if (typeof value !== "number" || !Number.isFinite(value)) {
+      throw new AnchorError("INPUT_INVALID", `value ${i} of the input is not a finite number`, {
+        details: { index: i },
+      });
+    }
+    return integerOf(node, value);
+  });
+}
+
+/** Output integers as the real numbers that they stand for; `unit` is the report's `outputUnit`. */
+export function dequantiseOutput(output: ArrayLike<number>, unit: number): Float64Array {
+  return Float64Array.from({ length: output.length }, (_, i) => output[i]! * unit);
+}
+
+function countSaturated(graph: ModelGraph, calibration: readonly ArrayLike<number>[]): number {
+  const { lo, bits } = inputOf(graph);
+  const wide = { ...inputOf(graph), lo: lo - 1, bits: bits + 1 };
+  const hi = lo + 2 ** bits - 1;
+  let count = 0;
+  for (const sample of calibration) {
+    for (let i = 0; i < sample.length; i++) {
+      const value = integerOf(wide, sample[i]!);
+      if (value < lo || value > hi) count++;
+    }
+  }
+  return count;
+}

@@ -1,0 +1,1154 @@
+/**
+ * From a planned float graph to integers, node by node.
+ *
+ * Each value is a node of the integer graph and a unit for each of its elements. What takes a value takes its units as
+ * they are: a linear node multiplies them into its weights before these are rounded, so that every multiplier left in
+ * the graph is a power of two, or a small integer where two values with units of their own are added.
+ *
+ * Rows. The largest weight of a row becomes ±127 where the row is alone in its family and so sets the units there;
+ * where the units are set, it lies in 128..255, the wider weight being a constant that costs one row of the circuit.
+ *
+ * Points. Of the powers of two that a unit may be, the one with the least squared error on the calibration set: rare
+ * outliers may saturate where that makes the rest finer.
+ *
+ * Biases. What rounding does to the mean of an output channel, on the calibration set, is taken back by its bias.
+ *
+ * @module
+ */
+
+import { AnchorError, isAnchorError } from "../../errors.js";
+import { ACCUMULATOR_BITS } from "../bounds.js";
+import type {
+  FloatAdapter,
+  FloatArrange,
+  FloatClip,
+  FloatGrid,
+  FloatLinear,
+  FloatLookup,
+  FloatMap,
+  FloatMatMul,
+  FloatNode,
+  FloatNormalise,
+  FloatSoftmax,
+} from "../float.js";
+import { ENTRY_MAX, GRAPH_LIMITS, type GraphNode, type InputNode, WEIGHT_MAX } from "../graph.js";
+import { exp } from "../mathematics.js";
+import { inputsOf } from "../run.js";
+import { Builder } from "./builder.js";
+import { integerOf, lastUses, type Recording, type Recordings } from "./calibrate.js";
+import { ceilLog2, exactLog2, floorLog2, powerOfTwo, round, runLength } from "./numbers.js";
+import { NARROW_MAX, type Plan, type Point, smallScale, WIDE_BITS } from "./plan.js";
+import { Units } from "./units.js";
+
+/** A float value as integers. */
+export interface Value {
+  /** Node of the integer graph. */
+  readonly id: number;
+  /** Real value of an element's 1; 0 where the element is always 0 and so has no unit. */
+  readonly units: Float64Array;
+}
+
+/** What a point did to the calibration set. */
+export interface PointReport {
+  readonly node: string;
+  readonly lo: number;
+  readonly bits: number;
+  readonly elements: number;
+  /** Elements that were never above the lower end: they give nothing, and can be pruned. */
+  readonly silent: number;
+  /** Values at the ends of the range, as a fraction. */
+  readonly saturated: number;
+}
+
+export interface Lowered {
+  readonly builder: Builder;
+  /** Of each planned node. */
+  readonly values: readonly Value[];
+  readonly adapter: Int16Array | undefined;
+  readonly points: readonly PointReport[];
+}
+
+export interface LowerOptions {
+  readonly weightBits: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly onNode?: (done: number, total: number) => void;
+}
+
+/** Units tried below the smallest that saturates nothing; of inputs of a table more, for their function may be flat. */
+const POINT_CANDIDATES = 3;
+const TABLE_CANDIDATES = 5;
+/** Largest integer of what only wide takers take. */
+const WIDE_MAX = 2 ** (WIDE_BITS - 1) - 1;
+/** Largest integer of a table that is the model's output. */
+const OUTPUT_MAX = 32_767;
+/** Bits of a multiplier that brings two units together. */
+const MULTIPLIER_BITS = 8;
+/** Largest bias, where the unit is free: 16 bits more than a weight of 8. */
+const BIAS_MAX = 2 ** 24;
+/** Extra bits for the sake of a bias, where weights are small integers. */
+const SMALL_EXTRA_BITS = 3;
+/** Inputs of more bits are fine enough for a bias as they are. */
+const FINE_BITS = 10;
+/** Largest exponential of a softmax. */
+const EXP_MAX = 4095;
+/** `exp` of a difference beyond this rounds to 0 against {@link EXP_MAX}: `ln(2 · 4095)`, rounded up. */
+const EXP_REACH = 9.1;
+/** A softmax logit below this is a mask, not a number. */
+const MASKED = -9999;
+/** Bits of the inverse root of a normalisation, where it is smallest. */
+const ROOT_BITS = 8;
+
+/** Lowers all nodes of a plan; the last value is the output. */
+export async function lower(
+  plan: Plan,
+  input: InputNode,
+  recordings: Recordings,
+  options: LowerOptions,
+): Promise<Lowered> {
+  const lowering = new Lowering(plan, input, recordings, options);
+  return lowering.run();
+}
+
+class Lowering {
+  readonly #plan: Plan;
+  readonly #input: InputNode;
+  readonly #recordings: Recordings;
+  readonly #options: LowerOptions;
+  readonly #units: Units;
+  readonly #builder: Builder;
+  readonly #values: Value[] = [];
+  readonly #points: PointReport[] = [];
+  /** Classes that points give, of each class that they take. */
+  readonly #narrow = new Map<number, Map<number, { id: number; element: number }>>();
+  /** Number of rows of linear nodes in a family. */
+  readonly #rows = new Map<number, number>();
+  /** Largest real magnitude at the points of a family. */
+  readonly #peaks = new Map<number, number>();
+  #adapter: Int16Array | undefined;
+
+  constructor(plan: Plan, input: InputNode, recordings: Recordings, options: LowerOptions) {
+    this.#plan = plan;
+    this.#input = input;
+    this.#recordings = recordings;
+    this.#options = options;
+    this.#units = new Units(plan);
+    this.#builder = new Builder(recordings.samples.length, options.signal);
+    this.#survey();
+  }
+
+  async run(): Promise<Lowered> {
+    const { nodes } = this.#plan;
+    const last = lastUses(this.#plan);
+    last[nodes.length - 1] = nodes.length;
+    for (const [id, node] of nodes.entries()) {
+      try {
+        this.#values.push(await this.#lower(id, node));
+      } catch (error) {
+        if (!isAnchorError(error, "MODEL_UNBOUNDED")) throw error;
+        throw new AnchorError("MODEL_UNBOUNDED", `${node.node}: ${error.message}`, {
+          details: { ...error.details, source: node.node },
+          cause: error,
+        });
+      }
+      this.#builder.keep(this.#values.filter((_, value) => last[value]! > id).map((value) => value.id));
+      this.#options.onNode?.(id + 1, nodes.length);
+    }
+    return { builder: this.#builder, values: this.#values, adapter: this.#adapter, points: this.#points };
+  }
+
+  /** What is known of units before any node is lowered. */
+  #survey(): void {
+    const { nodes, lengths, points } = this.#plan;
+    nodes.forEach((node, id) => {
+      if (node.op === "input") this.#units.settle(id, 0, powerOfTwo(-this.#input.scaleLog2));
+      if (node.op === "softmax") this.#units.settle(id, 0, 1 / shareScale(node));
+      if (node.op === "argMax") this.#units.settle(id, 0, 1);
+      if (node.op === "grid") {
+        const lanes = lengths[id]! / node.scale.length;
+        for (let i = 0; i < lengths[id]!; i++) this.#units.settle(id, i, node.scale[Math.floor(i / lanes)]!);
+      }
+      if (node.op === "linear") {
+        for (let row = 0; row < node.bias.length; row++) {
+          const family = this.#units.familyOf(id, row * node.positions);
+          this.#rows.set(family, (this.#rows.get(family) ?? 0) + 1);
+        }
+      }
+      const point = points.get(id);
+      if (point === undefined) return;
+      const from = inputsOf(node)[0]!;
+      const { min, max } = this.#recording(from);
+      const limits = node.op === "clip" ? node : { min: -Infinity, max: Infinity };
+      for (let i = 0; i < lengths[id]!; i++) {
+        const taken = this.#units.classOf(from, i);
+        const given = this.#units.classOf(id, i);
+        if (!this.#narrow.has(taken)) this.#narrow.set(taken, new Map());
+        this.#narrow.get(taken)!.set(given, { id, element: i });
+        const family = this.#units.familyOf(id, i);
+        const peak = Math.max(Math.min(max[i]!, limits.max), -Math.max(min[i]!, limits.min)) / limitOf(point);
+        this.#peaks.set(family, Math.max(this.#peaks.get(family) ?? 0, peak));
+      }
+    });
+    nodes.forEach((node, id) => {
+      if (node.op !== "clip") return;
+      const { min, max } = this.#recording(node.inputs[0]);
+      const point = points.get(id)!;
+      for (let i = 0; i < lengths[id]!; i++) {
+        // Where a limit is reached, the best unit is the one that saturates there.
+        if (node.min === 0 && max[i]! > 0.9 * node.max) {
+          this.#units.settleBase(id, i, node.max / limitOf(point));
+        } else if (Number.isFinite(node.min) && node.min !== 0 && Number.isFinite(node.max) && node.max !== 0) {
+          if (max[i]! > 0.9 * node.max || min[i]! < 0.9 * node.min) {
+            this.#units.settleBase(id, i, (node.max - node.min) / 255);
+          }
+        }
+      }
+    });
+  }
+
+  #recording(id: number): Recording {
+    return this.#recordings.of.get(id)!;
+  }
+
+  async #lower(id: number, node: FloatNode): Promise<Value> {
+    const inputs = inputsOf(node).map((source) => this.#values[source]!);
+    switch (node.op) {
+      case "input":
+        return this.#lowerInput();
+      case "adapter":
+        return this.#lowerAdapter(id, node);
+      case "arrange":
+        return this.#lowerArrange(id, node, inputs);
+      case "linear":
+        return this.#fitting(inputs, ([x]) => this.#lowerLinear(id, node, x!));
+      case "clip":
+      case "grid":
+        return this.#lowerPoint(id, node, inputs[0]!);
+      case "map":
+        return this.#lowerMap(id, node, inputs[0]!);
+      case "max": {
+        const taken = await this.#sharing(inputs[0]!, (i) => Math.floor(i / node.window));
+        const own = await this.#builder.push({ op: "max", inputs: [taken.id], window: node.window });
+        const units = Float64Array.from({ length: this.#plan.lengths[id]! }, (_, m) =>
+          largest(taken.units.subarray(m * node.window, (m + 1) * node.window)),
+        );
+        return { id: own, units };
+      }
+      case "add":
+        return this.#fitting(inputs, ([a, b]) => this.#lowerAdd(id, a!, b!));
+      case "mul":
+        return this.#fitting(inputs, async ([a, b]) => ({
+          id: await this.#builder.push({ op: "mul", inputs: [a!.id, b!.id] }),
+          units: a!.units.map((unit, i) => unit * b!.units[i]!),
+        }));
+      case "matMul":
+        return this.#fitting(inputs, ([a, b]) => this.#lowerMatMul(node, a!, b!));
+      case "softmax":
+        return this.#fitting(inputs, ([x]) => this.#lowerSoftmax(node, x!));
+      case "normalise":
+        return this.#lowerNormalise(id, node, inputs[0]!);
+      case "lookup":
+        return this.#lowerLookup(id, node, inputs[0]!);
+      case "argMax": {
+        const taken = await this.#sharing(inputs[0]!, (i) => Math.floor(i / node.width));
+        const own = await this.#builder.push({ op: "argMax", inputs: [taken.id], width: node.width });
+        return { id: own, units: new Float64Array(this.#plan.lengths[id]!).fill(1) };
+      }
+    }
+  }
+
+  #lowerInput(): Value {
+    const samples = this.#recordings.samples.map((sample) =>
+      Int32Array.from({ length: sample.length }, (_, i) => integerOf(this.#input, sample[i]!)),
+    );
+    const id = this.#builder.start(this.#input, samples);
+    return { id, units: new Float64Array(this.#plan.lengths[0]!).fill(powerOfTwo(-this.#input.scaleLog2)) };
+  }
+
+  /** Int8 by parts: a unit each, or what all that shares with it has agreed on. */
+  #lowerAdapter(id: number, { parts, values, alpha }: FloatAdapter): Value {
+    const units = new Float64Array(values.length);
+    const integers = new Int32Array(values.length);
+    let start = 0;
+    for (const { shape } of parts) {
+      const end = start + shape.reduce((a, b) => a * b, 1);
+      let peak = 0;
+      for (let i = start; i < end; i++) peak = Math.max(peak, Math.abs(values[i]!));
+      const unit = peak === 0 ? 1 : peak / NARROW_MAX;
+      for (let i = start; i < end; i++) {
+        units[i] = unit;
+        integers[i] = round(values[i]! / unit);
+      }
+      this.#units.settle(id, start, unit);
+      start = end;
+    }
+    this.#adapter = Int16Array.from(integers);
+    const node: GraphNode = { op: "adapter", parts, lo: -128, bits: 8, alpha };
+    const samples = this.#recordings.samples.map(() => integers);
+    return { id: this.#builder.start(node, samples), units };
+  }
+
+  async #lowerArrange(id: number, { index, constants }: FloatArrange, inputs: readonly Value[]): Promise<Value> {
+    const before = concatenated(inputs.map(({ units }) => units));
+    const units = new Float64Array(index.length);
+    // Constants are integers of the unit of those beside them, first of all of elements of this node.
+    index.forEach((from, k) => {
+      if (from < 0) return;
+      units[k] = before[from]!;
+      this.#units.settle(id, k, before[from]!);
+    });
+    const own: number[] = [];
+    const places = new Map<number, number>();
+    const integers = index.map((from, k) => {
+      if (from >= 0) return from;
+      const real = constants[-1 - from]!;
+      let integer = 0;
+      if (real !== 0 && Number.isFinite(real)) {
+        if (this.#units.unitOf(id, k) === 0) this.#units.settle(id, k, Math.abs(real) / NARROW_MAX);
+        units[k] = this.#units.unitOf(id, k);
+        integer = round(real / units[k]!);
+        if (Math.abs(integer) > 2 ** 30) throw unbounded(`the constant ${real} does not fit beside its neighbours`);
+      }
+      let place = places.get(integer);
+      if (place === undefined) {
+        place = own.push(integer);
+        places.set(integer, place);
+      }
+      return -place;
+    });
+    const node = await this.#builder.arrange(
+      inputs.map((input) => input.id),
+      integers,
+      own,
+    );
+    return { id: node, units };
+  }
+
+  async #lowerLinear(id: number, node: FloatLinear, before: Value): Promise<Value> {
+    const { groups, positions, inner, outputs, bias } = node;
+    const input = await this.#sharing(before, (i) => Math.floor(i / (positions * inner)) * inner + (i % inner));
+    const terms = new Float64Array(groups * inner);
+    input.units.forEach((unit, i) => {
+      const term = Math.floor(i / (positions * inner)) * inner + (i % inner);
+      if (terms[term] === 0) terms[term] = unit;
+    });
+    const alias = this.#aliased(id, node, input);
+    if (alias !== undefined) return alias;
+
+    const rows = groups * outputs;
+    const real = new Float64Array(rows * inner);
+    for (let row = 0; row < rows; row++) {
+      const group = Math.floor(row / outputs) * inner;
+      for (let k = 0; k < inner; k++) real[row * inner + k] = node.weights[row * inner + k]! * terms[group + k]!;
+    }
+    const { min, max, bits } = this.#builder.bounds[input.id]!;
+    // Room for what takes the accumulator as it is; a point or the output takes any.
+    const room = this.#plan.consumers[id]!.every((taker) => this.#plan.points.has(taker)) ? 2 ** 31 - 1 : 2 ** 29;
+    for (let most = 2 ** this.#options.weightBits; ; most /= 2) {
+      if (most < 4) throw unbounded(`a bias or a sum is too large against the weights to fit ${ACCUMULATOR_BITS} bits`);
+      const units = this.#rowUnits(id, node, real, most, bits > FINE_BITS);
+      const weights = Int16Array.from(real, (value, i) => {
+        const unit = units[Math.floor(i / inner)]!;
+        return unit === 0 ? 0 : round(value / unit);
+      });
+      const integers = Float64Array.from(bias, (value, row) => (units[row] === 0 ? 0 : round(value / units[row]!)));
+      if (integers.some((value) => Math.abs(value) > room)) continue;
+      const linear: Extract<GraphNode, { op: "linear" }> = {
+        op: "linear",
+        inputs: [input.id],
+        groups,
+        positions,
+        inner,
+        outputs,
+        weights,
+        bias: Int32Array.from(integers),
+      };
+      if (extent(linear, min, max) > room) continue;
+      for (let row = 0; row < rows; row++) {
+        if (units[row] !== 0) this.#units.settle(id, row * positions, units[row]!);
+      }
+      const values = await this.#corrected(id, linear, units);
+      const own = await this.#builder.push(linear, values);
+      const all = Float64Array.from({ length: rows * positions }, (_, i) => units[Math.floor(i / positions)]!);
+      return { id: own, units: all };
+    }
+  }
+
+  /** A scale of elements without a bias changes their units and nothing else. */
+  #aliased(id: number, node: FloatLinear, input: Value): Value | undefined {
+    if (node.inner !== 1 || node.outputs !== 1) return undefined;
+    if (node.bias.some((value) => value !== 0) || node.weights.some((weight) => weight <= 0)) return undefined;
+    const units = input.units.map((unit, i) => (unit === 0 ? 0 : unit * node.weights[Math.floor(i / node.positions)]!));
+    const open = new Map<number, number>();
+    for (let i = 0; i < units.length; i++) {
+      if (units[i] === 0) continue;
+      const own = this.#units.classOf(id, i);
+      const agreed = this.#units.unitOf(id, i) || (open.get(own) ?? units[i]!);
+      if (agreed !== units[i]) return undefined;
+      open.set(own, units[i]!);
+      const base = this.#units.baseOf(id, i);
+      if (base !== 0 && exactLog2(units[i]! / base) === undefined) return undefined;
+    }
+    for (let i = 0; i < units.length; i++) if (units[i] !== 0) this.#units.settle(id, i, units[i]!);
+    return { id: input.id, units };
+  }
+
+  /** The unit of each row of a linear node, whose weights then lie within `most`. */
+  #rowUnits(id: number, node: FloatLinear, real: Float64Array, most: number, fine: boolean): Float64Array {
+    const { inner, positions, bias } = node;
+    const rows = bias.length;
+    const peaks = new Map<number, number>(); // of classes
+    const sizes = new Map<number, number>(); // of classes, in rows
+    const classes = new Int32Array(rows);
+    for (let row = 0; row < rows; row++) {
+      const own = this.#units.classOf(id, row * positions);
+      classes[row] = own;
+      peaks.set(own, Math.max(peaks.get(own) ?? 0, peakOf(real, row * inner, inner)));
+      sizes.set(own, (sizes.get(own) ?? 0) + 1);
+    }
+    const chosen = new Map<number, number>();
+    const bases = new Map<number, number>();
+    const units = new Float64Array(rows);
+    for (let row = 0; row < rows; row++) {
+      const own = classes[row]!;
+      const known = chosen.get(own);
+      if (known !== undefined) {
+        units[row] = known;
+        continue;
+      }
+      const peak = peaks.get(own)!;
+      const element = row * positions;
+      const family = this.#units.familyOf(id, element);
+      const alone = this.#rows.get(family) === 1;
+      let base = this.#units.baseOf(id, element) || (bases.get(family) ?? 0);
+      let unit = this.#units.unitOf(id, element);
+      if (unit === 0 && peak === 0) {
+        // A constant: what follows sets the unit, or anything will do.
+        const size = Math.abs(bias[row]!);
+        unit = base !== 0 ? this.#capped(own, base) : size === 0 ? 0 : size / NARROW_MAX;
+      } else if (unit === 0) {
+        const whole = real.subarray(row * inner, (row + 1) * inner);
+        const small = sizes.get(own) === 1 ? smallScale(whole) : undefined;
+        const extra = bias[row] === 0 || fine ? 1 : powerOfTwo(SMALL_EXTRA_BITS);
+        const exact = small === undefined ? 0 : 1 / (small * extra);
+        if (base === 0 && exact !== 0) {
+          unit = exact;
+        } else if (base !== 0 && exact !== 0 && exactLog2(exact / base) !== undefined) {
+          unit = exact;
+        } else {
+          if (base === 0 && alone) base = peak / (most / 2 - 1);
+          if (base === 0) base = this.#peaks.get(family) || peak / (most / 2 - 1);
+          const limit = alone ? most / 2 - 1 : most - 1;
+          // Exact where the row itself is the base: log2(1) = 0.
+          unit = base * powerOfTwo(-(floorLog2((limit * base) / peak) ?? 0));
+          if (alone && base === peak / (most / 2 - 1)) unit = base;
+        }
+        // Weights that are nothing beside their bias may vanish.
+        while (Math.abs(bias[row]!) / unit > BIAS_MAX) unit *= 2;
+        unit = this.#capped(own, unit);
+      }
+      if (unit !== 0) {
+        if (base === 0) base = unit;
+        if (!bases.has(family)) bases.set(family, base);
+        if (peak / unit > WEIGHT_MAX) throw unbounded(`its weights are too large beside what it is added to`);
+      }
+      chosen.set(own, unit);
+      units[row] = unit;
+    }
+    return units;
+  }
+
+  /** A unit by which points can still reach their own, where those are set: theirs is never finer. */
+  #capped(raw: number, unit: number): number {
+    let result = unit;
+    for (const { id, element } of this.#narrow.get(raw)?.values() ?? []) {
+      const given = this.#units.unitOf(id, element);
+      if (given !== 0) while (result > given) result /= 2;
+    }
+    return result;
+  }
+
+  /** Takes back the mean error of each row by its bias; gives the row's values on the samples. */
+  async #corrected(
+    id: number,
+    linear: Extract<GraphNode, { op: "linear" }>,
+    units: Float64Array,
+  ): Promise<Int32Array[]> {
+    const { positions, bias } = linear;
+    const values = await this.#builder.evaluate(linear);
+    const { values: real } = this.#recording(id);
+    const length = units.length * positions;
+    units.forEach((unit, row) => {
+      if (unit === 0) return;
+      let sum = 0;
+      let integers = 0;
+      values.forEach((value, sample) => {
+        for (let i = row * positions; i < (row + 1) * positions; i++) {
+          sum += real[sample * length + i]!;
+          integers += value[i]!;
+        }
+      });
+      const count = values.length * positions;
+      const shift = round((sum / unit - integers) / count);
+      // Never beyond what a row of rounded terms may be off by: a correction, not a model of its own.
+      if (!Number.isFinite(shift) || Math.abs(shift) > 2 ** 24) return;
+      bias[row]! += shift;
+      for (const value of values) {
+        for (let i = row * positions; i < (row + 1) * positions; i++) value[i]! += shift;
+      }
+    });
+    return values;
+  }
+
+  async #lowerPoint(id: number, node: FloatClip | FloatGrid, before: Value): Promise<Value> {
+    const length = this.#plan.lengths[id]!;
+    const units = new Float64Array(length);
+    if (node.op === "grid") {
+      const lanes = length / node.scale.length;
+      for (let i = 0; i < length; i++) units[i] = before.units[i] === 0 ? 0 : node.scale[Math.floor(i / lanes)]!;
+    } else {
+      const classes = new Map<number, number[]>();
+      for (let i = 0; i < length; i++) {
+        if (before.units[i] === 0) continue;
+        const own = this.#units.classOf(id, i);
+        if (!classes.has(own)) classes.set(own, []);
+        classes.get(own)!.push(i);
+      }
+      for (const elements of classes.values()) {
+        const [first] = elements;
+        let unit = this.#units.unitOf(id, first!);
+        if (unit === 0) {
+          unit = this.#chooseUnit(id, node, before, elements);
+          this.#units.settle(id, first!, unit);
+        }
+        for (const i of elements) units[i] = unit;
+      }
+    }
+    const { lo, hi } = this.#rangeOf(id, node, units);
+    const scaled = await this.#aligned(before, units);
+    const own = await this.#clamped(scaled.id, scaled.shifts, lo, hi);
+    this.#report(node, own, lo, hi);
+    // What can only be 0 has no unit: its weights onward vanish, and leave the units there to the others.
+    const { min, max } = this.#builder.bounds[own]!;
+    return { id: own, units: units.map((unit, i) => (min[i] === 0 && max[i] === 0 ? 0 : unit)) };
+  }
+
+  /** Ends of a point's integers, inclusive. */
+  #rangeOf(id: number, node: FloatClip | FloatGrid, units: Float64Array): { lo: number; hi: number } {
+    if (node.op === "grid") {
+      if (node.zeroPoint.some((zero) => zero !== node.zeroPoint[0])) {
+        throw new AnchorError(
+          "MODEL_OP_UNSUPPORTED",
+          `${node.node}: activations with a zero point for each channel are not supported; quantise them per tensor`,
+        );
+      }
+      return { lo: node.lo - node.zeroPoint[0]!, hi: node.hi - node.zeroPoint[0]! };
+    }
+    const point = this.#plan.points.get(id)!;
+    let { lo, hi } = { lo: point.lo, hi: point.lo + 2 ** point.bits - 1 };
+    const unit = largest(units);
+    if (unit === 0) return { lo, hi };
+    const ends = { min: round(node.min / unit), max: round(node.max / unit) };
+    const free = node.min === 0 || node.max === 0;
+    if (Number.isFinite(node.min) && !free) {
+      lo = Math.max(ends.min, -32_768);
+      hi = Math.min(lo + 255, Number.isFinite(node.max) ? ends.max : lo + 255);
+    } else if (Number.isFinite(node.max) && !free) {
+      hi = Math.min(ends.max, 32_767);
+      lo = hi - 255;
+    } else if (node.min === 0 && Number.isFinite(node.max) && this.#oneUnit(units)) {
+      hi = Math.min(hi, Math.max(1, ends.max));
+    }
+    return { lo, hi: Math.max(lo + 1, hi) };
+  }
+
+  #oneUnit(units: Float64Array): boolean {
+    const unit = largest(units);
+    return units.every((each) => each === 0 || each === unit);
+  }
+
+  /** The unit of a class with the least squared error at a point; powers of two times the family's base. */
+  #chooseUnit(id: number, node: FloatClip, before: Value, elements: readonly number[]): number {
+    const point = this.#plan.points.get(id)!;
+    const { min, max, values } = this.#recording(node.inputs[0]);
+    const length = this.#plan.lengths[id]!;
+    let coarsest = 0;
+    let [least, most] = [0, 0];
+    for (const i of elements) {
+      coarsest = Math.max(coarsest, before.units[i]!);
+      least = Math.min(least, Math.max(min[i]!, node.min));
+      most = Math.max(most, Math.min(max[i]!, node.max));
+      // A silent channel may still fire on other inputs; its negative side is the only hint at its size.
+      if (node.min === 0 && max[i]! <= 0) most = Math.max(most, Math.min(-min[i]!, node.max));
+    }
+    const base = this.#units.baseOf(id, elements[0]!) || coarsest;
+    const hi = point.lo + 2 ** point.bits - 1;
+    const size = Math.max(hi > 0 ? most / hi : 0, point.lo < 0 ? least / point.lo : 0);
+    // The smallest power that reaches as far as the data do, and is not finer than what is given.
+    const finest = ceilLog2(coarsest / base);
+    let safe = Math.max(finest, size > 0 ? ceilLog2(size / base) : finest);
+    if (!Number.isFinite(safe)) safe = finest;
+    const taker = this.#plan.consumers[id]!.map((each) => this.#plan.nodes[each]!);
+    const maps = taker.length > 0 && taker.every(({ op }) => op === "map") ? (taker as FloatMap[]) : [];
+    const apply = maps.length > 0 ? (x: number) => maps[0]!.apply(x) : (x: number) => x;
+    const candidates = maps.length > 0 ? TABLE_CANDIDATES : POINT_CANDIDATES;
+    let best = safe;
+    let bestError = Number.POSITIVE_INFINITY;
+    for (let power = safe; power >= finest && power > safe - candidates; power--) {
+      const unit = base * powerOfTwo(power);
+      let error = 0;
+      for (let start = 0; start < values.length; start += length) {
+        for (const i of elements) {
+          const real = values[start + i]!;
+          const target = real < node.min ? node.min : Math.min(real, node.max);
+          const integer = Math.min(hi, Math.max(point.lo, Math.floor(real / unit + 0.5)));
+          const lost = apply(target) - apply(integer * unit);
+          error += lost * lost;
+        }
+      }
+      if (error < bestError) {
+        best = power;
+        bestError = error;
+      }
+    }
+    return base * powerOfTwo(best);
+  }
+
+  /**
+   * Shifts that turn a value into the wanted units; where a ratio is no power of two, a multiplier of
+   * {@link MULTIPLIER_BITS} comes before the shift.
+   */
+  async #aligned(before: Value, units: Float64Array): Promise<{ id: number; shifts: Uint8Array }> {
+    const length = units.length;
+    const shifts = new Uint8Array(length);
+    const multipliers = new Int32Array(length).fill(1);
+    let plain = true;
+    for (let i = 0; i < length; i++) {
+      if (before.units[i] === 0 || units[i] === 0) continue;
+      const ratio = units[i]! / before.units[i]!;
+      const exact = exactLog2(ratio);
+      if (exact !== undefined && exact >= 0) {
+        shifts[i] = Math.min(exact, GRAPH_LIMITS.shift);
+        continue;
+      }
+      plain = false;
+      // multiplier / 2^shift ≈ 1 / ratio
+      const power = floorLog2(ratio) ?? 0;
+      const shift = Math.max(0, exact !== undefined ? 0 : power + MULTIPLIER_BITS);
+      shifts[i] = Math.min(shift, GRAPH_LIMITS.shift);
+      multipliers[i] = round(powerOfTwo(shift) / ratio);
+      if (multipliers[i]! > WEIGHT_MAX) throw unbounded("its unit is too coarse for what takes it");
+    }
+    if (plain) return { id: before.id, shifts };
+    // Elements without a unit do as their neighbours do.
+    const id = await this.#diagonal(before.id, multipliers);
+    return { id, shifts };
+  }
+
+  /** Multiplies each element by an integer. */
+  async #diagonal(input: number, multipliers: Int32Array): Promise<number> {
+    const positions = runLength(multipliers.length, (i, j) => multipliers[i] === multipliers[j]);
+    const groups = multipliers.length / positions;
+    return this.#builder.push({
+      op: "linear",
+      inputs: [input],
+      groups,
+      positions,
+      inner: 1,
+      outputs: 1,
+      weights: Int16Array.from({ length: groups }, (_, g) => multipliers[g * positions]!),
+      bias: new Int32Array(groups),
+    });
+  }
+
+  /** Rounding shifts into `lo..hi`: one requantisation where that is a power of two wide, and a second for the rest. */
+  async #clamped(input: number, shifts: Uint8Array, lo: number, hi: number): Promise<number> {
+    const { hull } = this.#builder.bounds[input]!;
+    if (hull.min >= lo && hull.max <= hi && shifts.every((shift) => shift === 0)) return input;
+    const run = runLength(shifts.length, (i, j) => shifts[i] === shifts[j]);
+    const channels = Uint8Array.from({ length: shifts.length / run }, (_, c) => shifts[c * run]!);
+    let bits = 1;
+    while (2 ** bits < hi - lo + 1) bits++;
+    const first = await this.#builder.push({ op: "requant", inputs: [input], shifts: channels, lo, bits });
+    if (this.#builder.bounds[first]!.hull.max <= hi) return first;
+    return this.#builder.push({
+      op: "requant",
+      inputs: [first],
+      shifts: new Uint8Array(1),
+      lo: hi - 2 ** bits + 1,
+      bits,
+    });
+  }
+
+  #report(node: FloatNode, id: number, lo: number, hi: number): void {
+    const length = this.#builder.lengthOf(id);
+    const fired = new Uint8Array(length);
+    let ends = 0;
+    for (let sample = 0; sample < this.#builder.sampleCount; sample++) {
+      this.#builder.valueOf(id, sample).forEach((value, i) => {
+        if (value > lo) fired[i] = 1;
+        if (value === hi || (value === lo && lo < 0)) ends++;
+      });
+    }
+    let bits = 1;
+    while (lo + 2 ** bits - 1 < hi) bits++;
+    this.#points.push({
+      node: node.node,
+      lo,
+      bits,
+      elements: length,
+      silent: fired.reduce((count, each) => count - each, length),
+      saturated: ends / (this.#builder.sampleCount * length),
+    });
+  }
+
+  async #lowerMap(id: number, node: FloatMap, before: Value): Promise<Value> {
+    let input = before;
+    let { hull } = this.#builder.bounds[input.id]!;
+    if (hull.max - hull.min > 255) {
+      input = await this.#shifted(input, 8);
+      ({ hull } = this.#builder.bounds[input.id]!);
+    }
+    const lo = hull.min;
+    let bits = 1;
+    while (lo + 2 ** bits - 1 < hull.max) bits++;
+    const length = this.#plan.lengths[id]!;
+    const size = 2 ** bits;
+    const most = this.#roomOf(id);
+    const { min, max } = this.#builder.bounds[input.id]!;
+
+    const units = new Float64Array(length);
+    const peaks = new Map<number, number>();
+    const seen = new Map<number, Set<number>>();
+    for (let i = 0; i < length; i++) {
+      const own = this.#units.classOf(id, i);
+      const unit = input.units[i]!;
+      if (!seen.has(own)) seen.set(own, new Set());
+      if (seen.get(own)!.has(unit)) continue;
+      seen.get(own)!.add(unit);
+      let peak = peaks.get(own) ?? 0;
+      for (let x = min[i]!; x <= max[i]!; x++) {
+        const size = Math.abs(node.apply(x * unit));
+        if (Number.isFinite(size)) peak = Math.max(peak, size);
+      }
+      peaks.set(own, peak);
+    }
+    for (let i = 0; i < length; i++) {
+      let unit = this.#units.unitOf(id, i);
+      if (unit === 0) {
+        const peak = peaks.get(this.#units.classOf(id, i))!;
+        const base = this.#units.baseOf(id, i);
+        unit = peak === 0 ? 0 : peak / most;
+        if (base !== 0 && peak !== 0) unit = base * powerOfTwo(ceilLog2(unit / base));
+        this.#units.settle(id, i, unit);
+      }
+      units[i] = unit;
+    }
+    const run = runLength(length, (i, j) => units[i] === units[j] && input.units[i] === input.units[j]);
+    const tables = new Int32Array((length / run) * size);
+    for (let c = 0; c < length / run; c++) {
+      const [taken, given] = [input.units[c * run]!, units[c * run]!];
+      for (let x = 0; x < size; x++) {
+        const real = node.apply((lo + x) * taken);
+        const integer = given === 0 ? 0 : round((Number.isNaN(real) ? 0 : real) / given);
+        tables[c * size + x] = Math.max(-ENTRY_MAX, Math.min(ENTRY_MAX, integer));
+      }
+    }
+    return { id: await this.#builder.push({ op: "table", inputs: [input.id], lo, bits, tables }), units };
+  }
+
+  /** Largest integer of a value that a table gives: more where nobody pays for it. */
+  #roomOf(id: number): number {
+    if (id === this.#plan.nodes.length - 1) return OUTPUT_MAX;
+    return this.#onlyWide(id) ? WIDE_MAX : NARROW_MAX;
+  }
+
+  /** Sums and normalisations take wider integers at little cost. */
+  #onlyWide(id: number): boolean {
+    return this.#plan.consumers[id]!.every((taker) => {
+      const node = this.#plan.nodes[taker]!;
+      if (node.op === "arrange" || (node.op === "linear" && node.inner === 1)) return this.#onlyWide(taker);
+      return node.op === "add" || node.op === "normalise" || node.op === "softmax" || this.#plan.points.has(taker);
+    });
+  }
+
+  async #lowerAdd(id: number, a: Value, b: Value): Promise<Value> {
+    const length = this.#plan.lengths[id]!;
+    const units = new Float64Array(length);
+    const left = new Int32Array(length).fill(1);
+    const right = new Int32Array(length).fill(1);
+    const agreed = new Map<string, { unit: number; m: number; n: number }>();
+    for (let i = 0; i < length; i++) {
+      const [x, y] = [a.units[i]!, b.units[i]!];
+      if (x === 0 || y === 0) {
+        units[i] = x || y;
+        continue;
+      }
+      const key = `${x} ${y} ${this.#units.classOf(id, i)}`;
+      let sum = agreed.get(key);
+      if (sum === undefined) {
+        sum = commonUnit(x, y, this.#units.unitOf(id, i));
+        agreed.set(key, sum);
+        this.#units.settle(id, i, sum.unit);
+      }
+      units[i] = sum.unit;
+      left[i] = sum.m;
+      right[i] = sum.n;
+    }
+    const [first, second] = [await this.#multiplied(a.id, left), await this.#multiplied(b.id, right)];
+    const positions = runLength(length, (i, j) => first.rest[i] === first.rest[j] && second.rest[i] === second.rest[j]);
+    const groups = length / positions;
+    const index = Int32Array.from({ length: 2 * length }, (_, k) => (k % 2) * length + Math.floor(k / 2));
+    const same = first.id === second.id;
+    const pairs = await this.#builder.arrange(
+      same ? [first.id] : [first.id, second.id],
+      same ? index.map((from) => from % length) : index,
+      [],
+    );
+    const own = await this.#builder.push({
+      op: "linear",
+      inputs: [pairs],
+      groups,
+      positions,
+      inner: 2,
+      outputs: 1,
+      weights: Int16Array.from({ length: 2 * groups }, (_, k) => {
+        const i = Math.floor(k / 2) * positions;
+        return k % 2 === 0 ? first.rest[i]! : second.rest[i]!;
+      }),
+      bias: new Int32Array(groups),
+    });
+    return { id: own, units };
+  }
+
+  /** Splits multipliers that are too large for a weight; what is left over is for the caller. */
+  async #multiplied(id: number, multipliers: Int32Array): Promise<{ id: number; rest: Int32Array }> {
+    if (multipliers.every((each) => each <= WEIGHT_MAX)) return { id, rest: multipliers };
+    const step = 2 ** 12;
+    const rest = multipliers.map((each) => (each <= WEIGHT_MAX ? each : round(each / step)));
+    if (rest.some((each) => each > WEIGHT_MAX)) throw unbounded("its operands are too different in size");
+    const first = await this.#diagonal(
+      id,
+      multipliers.map((each) => (each <= WEIGHT_MAX ? 1 : step)),
+    );
+    return { id: first, rest };
+  }
+
+  async #lowerMatMul({ groups, rows, inner, cols }: FloatMatMul, a: Value, b: Value): Promise<Value> {
+    const left = await this.#sharing(a, (i) => Math.floor(i / inner));
+    const right = await this.#sharing(b, (i) => Math.floor(i / inner));
+    const unitOf = ({ units }: Value, row: number) => largest(units.subarray(row * inner, (row + 1) * inner));
+    const units = Float64Array.from({ length: groups * rows * cols }, (_, i) => {
+      const row = Math.floor(i / cols);
+      const column = Math.floor(row / rows) * cols + (i % cols);
+      return unitOf(left, row) * unitOf(right, column);
+    });
+    const id = await this.#builder.push({ op: "matMul", inputs: [left.id, right.id], groups, rows, inner, cols });
+    return { id, units };
+  }
+
+  /**
+   * The largest of a row, what each is below it, and a table of exponentials of that. The difference is of
+   * accumulators, exact, and then rounded to eight bits that reach as far as an exponential is more than nothing.
+   */
+  async #lowerSoftmax(node: FloatSoftmax, before: Value): Promise<Value> {
+    const { width } = node;
+    const input = await this.#sharing(before, (i) => Math.floor(i / width));
+    const length = input.units.length;
+    const masked = this.#masks(node.inputs[0], width);
+    const seen = Int32Array.from({ length }, (_, i) => {
+      if (masked[i] === 0) return i;
+      const start = Math.floor(i / width) * width;
+      return start + masked.subarray(start, start + width).indexOf(0);
+    });
+    const x = await this.#builder.arrange([input.id], seen, []);
+    const top = await this.#builder.push({ op: "max", inputs: [x], window: width });
+    const pairs = await this.#builder.arrange(
+      [top, x],
+      Int32Array.from({ length: 2 * length }, (_, k) => {
+        const i = Math.floor(k / 2);
+        return k % 2 === 0 ? Math.floor(i / width) : length / width + i;
+      }),
+      [],
+    );
+    const below = await this.#builder.push({
+      op: "linear",
+      inputs: [pairs],
+      groups: 1,
+      positions: length,
+      inner: 2,
+      outputs: 1,
+      weights: Int16Array.of(1, -1),
+      bias: new Int32Array(1),
+    });
+    const rows = Float64Array.from({ length: length / width }, (_, row) =>
+      largest(input.units.subarray(row * width, (row + 1) * width)),
+    );
+    const shifts = Uint8Array.from({ length }, (_, i) => {
+      const unit = rows[Math.floor(i / width)]!;
+      return unit === 0 ? 0 : Math.max(0, Math.min(GRAPH_LIMITS.shift, ceilLog2(EXP_REACH / 255 / unit)));
+    });
+    const difference = await this.#clamped(below, shifts, 0, 255);
+    const { hull } = this.#builder.bounds[difference]!;
+    let bits = 1;
+    while (hull.min + 2 ** bits - 1 < hull.max) bits++;
+    const steps = rows.map((unit, row) => unit * powerOfTwo(shifts[row * width]!));
+    const run = runLength(steps.length, (i, j) => steps[i] === steps[j]);
+    const tables = new Int32Array((steps.length / run) * 2 ** bits);
+    for (let c = 0; c < steps.length / run; c++) {
+      // At least 1: a sum of these is never 0, whatever is proven of the largest.
+      for (let q = 0; q < 2 ** bits; q++) {
+        const real = exp(-Math.max(0, q + hull.min) * steps[c * run]!);
+        tables[c * 2 ** bits + q] = Math.max(1, round(EXP_MAX * real));
+      }
+    }
+    let powers = await this.#builder.push({ op: "table", inputs: [difference], lo: hull.min, bits, tables });
+    if (masked.some((each) => each === 1)) {
+      const index = Int32Array.from({ length }, (_, i) => (masked[i] === 1 ? -1 : i));
+      powers = await this.#builder.arrange([powers], index, [0]);
+    }
+    const scale = shareScale(node);
+    const id = await this.#builder.push({ op: "share", inputs: [powers], width, scale });
+    return { id, units: new Float64Array(length).fill(1 / scale) };
+  }
+
+  /** Logits that a constant mask takes out of every row's softmax. */
+  #masks(source: number, width: number): Uint8Array {
+    const node = this.#plan.nodes[source]!;
+    const masked = new Uint8Array(this.#plan.lengths[source]!);
+    if (node.op === "arrange") {
+      node.index.forEach((from, i) => {
+        if (from < 0 && node.constants[-1 - from]! <= MASKED) masked[i] = 1;
+      });
+    }
+    for (let start = 0; start < masked.length; start += width) {
+      // A row that is masked all over has equal shares, as it would in floats.
+      const row = masked.subarray(start, start + width);
+      if (row.every((each) => each === 1)) row.fill(0);
+    }
+    return masked;
+  }
+
+  async #lowerNormalise(id: number, node: FloatNormalise, before: Value): Promise<Value> {
+    const { width, centred } = node;
+    let input = await this.#sharing(before, () => 0);
+    if (this.#builder.bounds[input.id]!.bits > WIDE_BITS + 4) input = await this.#shifted(input, WIDE_BITS);
+    const length = input.units.length;
+    const runs = length / width;
+    let value = input;
+    if (centred) {
+      if (width > WEIGHT_MAX) throw unbounded(`rows of more than ${WEIGHT_MAX} values are not centred`);
+      const out = await this.#builder.push({
+        op: "linear",
+        inputs: [input.id],
+        groups: 1,
+        positions: runs,
+        inner: width,
+        outputs: width,
+        weights: Int16Array.from({ length: width * width }, (_, k) =>
+          Math.floor(k / width) === k % width ? width - 1 : -1,
+        ),
+        bias: new Int32Array(width),
+      });
+      const index = Int32Array.from({ length }, (_, i) => (i % width) * runs + Math.floor(i / width));
+      value = { id: await this.#builder.arrange([out], index, []), units: input.units.map((unit) => unit / width) };
+    }
+    // Squares are summed exactly as doubles; the root keeps its precision for rows that are not too small against that.
+    const roomy = Math.floor((49 - ceilLog2(width)) / 2);
+    if (this.#builder.bounds[value.id]!.bits - 1 > roomy) value = await this.#shifted(value, Math.min(16, roomy + 1));
+    const unit = largest(value.units) || 1;
+    const epsilon = Math.max(1, Math.min(2 ** 40, round((node.epsilon * width) / (unit * unit))));
+    let most = epsilon;
+    for (let sample = 0; sample < this.#builder.sampleCount; sample++) {
+      const integers = this.#builder.valueOf(value.id, sample);
+      for (let start = 0; start < length; start += width) {
+        let sum = epsilon;
+        for (let i = start; i < start + width; i++) sum += integers[i]! * integers[i]!;
+        most = Math.max(most, sum);
+      }
+    }
+    const precision = Math.min(30, ceilLog2(Math.sqrt(most)) + ROOT_BITS);
+    const own = await this.#builder.push({ op: "normalise", inputs: [value.id], width, epsilon, precision });
+    // The root is rounded down; the unit of least squares takes the mean of that back.
+    const { values: real } = this.#recording(id);
+    let [cross, square] = [0, 0];
+    for (let sample = 0; sample < this.#builder.sampleCount; sample++) {
+      this.#builder.valueOf(own, sample).forEach((integer, i) => {
+        cross += real[sample * length + i]! * integer;
+        square += integer * integer;
+      });
+    }
+    const plain = Math.sqrt(width) / powerOfTwo(precision);
+    const fitted = square > 0 ? cross / square : plain;
+    const given = fitted > plain / 2 && fitted < plain * 2 ? fitted : plain;
+    this.#units.settle(id, 0, given);
+    return { id: own, units: new Float64Array(length).fill(given) };
+  }
+
+  async #lowerLookup(id: number, node: FloatLookup, before: Value): Promise<Value> {
+    const { rows, width, entries } = node;
+    const most = this.#onlyWide(id) ? WIDE_MAX : NARROW_MAX;
+    const length = this.#plan.lengths[id]!;
+    const columns = new Float64Array(width);
+    const peaks = new Map<number, number>();
+    for (let j = 0; j < width; j++) {
+      const own = this.#units.classOf(id, j);
+      let peak = peaks.get(own) ?? 0;
+      for (let row = 0; row < rows; row++) peak = Math.max(peak, Math.abs(entries[row * width + j]!));
+      peaks.set(own, peak);
+    }
+    for (let j = 0; j < width; j++) {
+      let unit = this.#units.unitOf(id, j);
+      if (unit === 0) {
+        const base = this.#units.baseOf(id, j);
+        unit = peaks.get(this.#units.classOf(id, j))! / most;
+        if (base !== 0 && unit !== 0) unit = base * powerOfTwo(ceilLog2(unit / base));
+        this.#units.settle(id, j, unit);
+      }
+      columns[j] = unit;
+    }
+    const own = await this.#builder.push({
+      op: "lookup",
+      inputs: [before.id],
+      rows,
+      width,
+      entries: Int16Array.from(entries, (entry, i) => {
+        const unit = columns[i % width]!;
+        return unit === 0 ? 0 : Math.max(-WEIGHT_MAX, Math.min(WEIGHT_MAX, round(entry / unit)));
+      }),
+    });
+    return { id: own, units: Float64Array.from({ length }, (_, i) => columns[i % width]!) };
+  }
+
+  /**
+   * A value whose elements with the same key have one unit. Where the plan could not arrange for that, they are rounded
+   * to the coarsest of theirs.
+   */
+  async #sharing(value: Value, key: (element: number) => number): Promise<Value> {
+    const wanted = new Map<number, number>();
+    let holds = true;
+    value.units.forEach((unit, i) => {
+      if (unit === 0) return;
+      const known = wanted.get(key(i));
+      if (known !== undefined && known !== unit) holds = false;
+      wanted.set(key(i), Math.max(known ?? 0, unit));
+    });
+    if (holds) return value;
+    const { hull } = this.#builder.bounds[value.id]!;
+    const narrow = Math.max(hull.max, -hull.min) > NARROW_MAX + 1 ? await this.#shifted(value, 16) : value;
+    const coarser = narrow === value ? 1 : largest(narrow.units) / largest(value.units);
+    const units = value.units.map((unit, i) => (unit === 0 ? 0 : (wanted.get(key(i)) ?? 0) * coarser));
+    const { id, shifts } = await this.#aligned(narrow, units);
+    return { id: await this.#clamped(id, shifts, -32_768, 32_767), units };
+  }
+
+  /** A value rounded to the given bits, by one shift for all elements. */
+  async #shifted(value: Value, bits: number): Promise<Value> {
+    const { hull } = this.#builder.bounds[value.id]!;
+    const half = 2 ** (bits - 1);
+    let shift = 0;
+    while (Math.max(hull.max / half, -hull.min / half) > 2 ** shift) shift++;
+    if (shift === 0) return value;
+    const shifts = new Uint8Array(value.units.length).fill(shift);
+    const id = await this.#clamped(value.id, shifts, -half, half - 1);
+    return { id, units: value.units.map((unit) => unit * powerOfTwo(shift)) };
+  }
+
+  /** Lowers as it is, or else from inputs of fewer bits. */
+  async #fitting(inputs: readonly Value[], make: (inputs: readonly Value[]) => Promise<Value>): Promise<Value> {
+    for (const bits of [16, 12]) {
+      try {
+        return await make(inputs);
+      } catch (error) {
+        if (!isAnchorError(error, "MODEL_UNBOUNDED")) throw error;
+        const narrower = await Promise.all(inputs.map((input) => this.#shifted(input, bits)));
+        if (narrower.every((value, i) => value === inputs[i])) throw error;
+        inputs = narrower;
+      }
+    }
+    return make(inputs);
+  }
+}
+
+/** The unit of a sum, and what each operand is multiplied by. */
+function commonUnit(x: number, y: number, agreed: number): { unit: number; m: number; n: number } {
+  if (agreed !== 0) {
+    const [m, n] = [round(x / agreed), round(y / agreed)];
+    // An operand that is finer than the unit that was agreed on would vanish; then the sum has its own.
+    if (m >= 1 && n >= 1 && close(m, x / agreed) && close(n, y / agreed)) return { unit: agreed, m, n };
+  }
+  const [fine, coarse] = x < y ? [x, y] : [y, x];
+  const ratio = coarse / fine;
+  if (ratio > 2 ** 26) throw unbounded("its operands are too different in size");
+  let best = 1;
+  for (let m = 1; m < 2 ** MULTIPLIER_BITS; m++) {
+    const lost = Math.abs(round(m * ratio) / (m * ratio) - 1);
+    if (lost < Math.abs(round(best * ratio) / (best * ratio) - 1)) best = m;
+    if (lost <= 2 ** -(MULTIPLIER_BITS + 1)) break;
+  }
+  const other = round(best * ratio);
+  return x < y ? { unit: fine / best, m: best, n: other } : { unit: fine / best, m: other, n: best };
+}
+
+function close(integer: number, real: number): boolean {
+  return Math.abs(integer / real - 1) <= 2 ** -MULTIPLIER_BITS;
+}
+
+/** Fine enough that an equal share of a row is 16 steps. */
+function shareScale({ width }: FloatSoftmax): number {
+  let scale = 256;
+  while (scale < 16 * width && scale < 32_768) scale *= 2;
+  return scale - 1;
+}
+
+function limitOf({ lo, bits }: Point): number {
+  return Math.max(lo + 2 ** bits - 1, -lo - 1);
+}
+
+function peakOf(values: Float64Array, start: number, count: number): number {
+  let peak = 0;
+  for (let i = start; i < start + count; i++) peak = Math.max(peak, Math.abs(values[i]!));
+  return peak;
+}
+
+function largest(values: Float64Array): number {
+  let most = 0;
+  for (const value of values) if (value > most) most = value;
+  return most;
+}
+
+function concatenated(parts: readonly Float64Array[]): Float64Array {
+  const all = new Float64Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/** Largest magnitude that a linear node can give, for inputs in these bounds. */
+function extent(node: Extract<GraphNode, { op: "linear" }>, min: Int32Array, max: Int32Array): number {
+  const { groups, positions, inner, outputs, weights, bias } = node;
+  let most = 0;
+  for (let g = 0; g < groups; g++) {
+    for (let o = 0; o < outputs; o++) {
+      const row = g * outputs + o;
+      for (let p = 0; p < positions; p++) {
+        const from = (g * positions + p) * inner;
+        let [least, greatest] = [bias[row]!, bias[row]!];
+        for (let k = 0; k < inner; k++) {
+          const weight = weights[row * inner + k]!;
+          const [low, high] = [weight * min[from + k]!, weight * max[from + k]!];
+          least += weight < 0 ? high : low;
+          greatest += weight < 0 ? low : high;
+        }
+        most = Math.max(most, greatest, -least);
+      }
+    }
+  }
+  return most;
+}
+
+function unbounded(problem: string): AnchorError {
+  return new AnchorError("MODEL_UNBOUNDED", problem);
+}
