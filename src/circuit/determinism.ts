@@ -267,9 +267,12 @@ function reasonOf(
       if (range) total += (k < 0n ? -k : k) * (range.hi - range.lo);
       else bounded = false;
     }
-    if (bounded && total >= field.p) {
-      return `row ${system.linear.source[row]} has integers that add up to the field's order or more: there may be two decompositions`;
+    const source = system.linear.source[row];
+    if (bounded && 2n * total >= field.p) {
+      return `row ${source} has integers that reach the field's order: there may be two decompositions`;
     }
+    if (bounded)
+      return `row ${source} may add up in several ways: its coefficients are no digits for the ranges of its wires`;
   }
   const unbounded = group.find((wire) => wire < system.real && !state.ranges[wire]);
   for (const row of products) {

@@ -6,7 +6,7 @@
  * @module
  */
 import { add, type Propagation, times } from "./propagation.js";
-import { gcd, type PrimeField, type Range } from "./system.js";
+import { gcd, most, type PrimeField, type Range } from "./system.js";
 
 /** A linear form: coefficients by wire, canonical, none 0; wire 0 carries the constant. */
 export class Form {
@@ -43,6 +43,12 @@ export class Form {
   times(k: bigint, field: PrimeField): Form {
     return Form.zero.plus(this, k, field);
   }
+}
+
+/** A unique wire: its value where that is known, itself otherwise. */
+export function uniqueForm(state: Propagation, wire: number): Form {
+  const constant = state.constantOf(wire);
+  return constant === undefined ? Form.of(wire) : Form.of(0, constant);
 }
 
 /** Coefficients of 1, q, q². */
@@ -82,7 +88,7 @@ export class Hypothesis {
   }
 
   polynomialOf(wire: number): Polynomial | undefined {
-    return this.#known.get(wire) ?? (this.#state.unique[wire] ? [Form.of(wire)] : undefined);
+    return this.#known.get(wire) ?? (this.#state.unique[wire] ? [uniqueForm(this.#state, wire)] : undefined);
   }
 
   #explore(): void {
@@ -228,8 +234,7 @@ export function isBracketed(state: Propagation, wire: number): boolean {
       const size = (at: bigint) => r1.hi * (at < 0n ? -at : at) + r2.hi * at * at;
       const [low, high] = [size(q.lo), size(q.hi + 1n)];
       const reach = low + high + (first.range.hi - first.range.lo);
-      const ends = [first.range.lo + second.range.lo + kappa, first.range.hi + second.range.hi + kappa];
-      const width = (ends[1]! > low + high ? ends[1]! : low + high) - (ends[0]! < 0n ? ends[0]! : 0n);
+      const width = most(first.range.hi + second.range.hi + kappa, low + high);
       if (reach < p && width < p) return true;
     }
   }

@@ -13,7 +13,7 @@
  *
  * @module
  */
-import { gcd, type PrimeField, type Product, type Range, type System } from "./system.js";
+import { gcd, least, most, type PrimeField, type Product, type Range, type System } from "./system.js";
 
 /** What showed that a wire is unique. */
 export type Rule =
@@ -163,7 +163,7 @@ export class Propagation {
     if (news.hi - news.lo >= p) return;
     if (old) {
       if (old.lo === old.hi || this.#tightenings[wire]! >= MAX_TIGHTENINGS) return;
-      const hull = (old.hi > news.hi ? old.hi : news.hi) - (old.lo < news.lo ? old.lo : news.lo);
+      const hull = most(old.hi, news.hi) - least(old.lo, news.lo);
       // Two ranges speak of the same integer only where integers that differ by p are not in both.
       if (hull < p) news = intersect(old, news);
       // No integer left: no assignment satisfies the rows, and whatever was concluded holds for all of none.
@@ -274,9 +274,9 @@ export class Propagation {
       // k · value = multiple · p − others
       const lo = multiple * p - (sum.hi - term.hi);
       const hi = multiple * p - (sum.lo - term.lo);
-      const least = k > 0n ? -floorDivide(-lo, k) : -floorDivide(-hi, k);
-      const most = k > 0n ? floorDivide(hi, k) : floorDivide(lo, k);
-      if (least > range.lo || most < range.hi) this.restrict(wire[i]!, { lo: least, hi: most, step: 1n });
+      const first = k > 0n ? -floorDivide(-lo, k) : -floorDivide(-hi, k);
+      const last = k > 0n ? floorDivide(hi, k) : floorDivide(lo, k);
+      if (first > range.lo || last < range.hi) this.restrict(wire[i]!, { lo: first, hi: last, step: 1n });
     }
   }
 
@@ -645,7 +645,7 @@ export function times({ lo, hi, step }: Range, k: bigint): Range {
 function divide(range: Range, k: bigint): Range {
   const [lo, hi] = [range.lo / k, range.hi / k];
   const step = range.step / k;
-  return { lo: lo < hi ? lo : hi, hi: lo < hi ? hi : lo, step: step < 0n ? -step : step };
+  return { lo: least(lo, hi), hi: most(lo, hi), step: step < 0n ? -step : step };
 }
 
 /** `(x + cx)(y + cy)`. */
@@ -662,9 +662,9 @@ function productRange({ x, cx, y, cy }: Product, rx: Range, ry: Range): Range {
   }
   if (x === y && cx === cy && lo < 0n) {
     // A square. It is not negative, and the least multiple of the step from there on follows.
-    const most = a * a > b * b ? a * a : b * b;
-    const rest = step === 0n ? 0n : ((most % step) + step) % step;
-    return { lo: rest, hi: most, step };
+    const hi = most(a * a, b * b);
+    const rest = step === 0n ? 0n : hi % step;
+    return { lo: rest, hi, step };
   }
   return { lo, hi, step };
 }
@@ -672,8 +672,8 @@ function productRange({ x, cx, y, cy }: Product, rx: Range, ry: Range): Range {
 /** Integers that are in both, or a superset of them: of two steps, the larger one is kept. */
 function intersect(a: Range, b: Range): Range {
   const finer = a.step >= b.step ? a : b;
-  let lo = a.lo > b.lo ? a.lo : b.lo;
-  let hi = a.hi < b.hi ? a.hi : b.hi;
+  let lo = most(a.lo, b.lo);
+  let hi = least(a.hi, b.hi);
   const { step } = finer;
   if (a.lo === a.hi || b.lo === b.hi || step === 0n) return { lo, hi, step };
   lo = finer.lo - floorDivide(finer.lo - lo, step) * step;
