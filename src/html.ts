@@ -27,9 +27,9 @@ body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}.scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}caption{text-align:left;color:var(--soft);padding:.2rem 0}
-th,td{text-align:right;padding:.2rem .6rem;border-bottom:1px solid var(--line)}.text{text-align:left}
+th,td{text-align:right;padding:.2rem .6rem;border-bottom:1px solid var(--line)}td{white-space:nowrap}.text{text-align:left;white-space:normal}
 svg{max-width:100%;height:auto}svg text{fill:var(--ink);font:11px system-ui,sans-serif}svg .title{font-size:13px;font-weight:600}
-.charts{display:flex;flex-wrap:wrap;gap:1rem}.soft,figcaption{color:var(--soft)}`;
+figure{margin:1rem 0}.charts{display:flex;flex-wrap:wrap;gap:1rem}.soft,figcaption{color:var(--soft)}`;
 
 /** A whole page. @param style more rules @param body markup */
 export function page(title: string, body: string, style = ""): string {

@@ -104,7 +104,7 @@ async function runModel(
     witnessMs: median(witness),
     peerRows: peers.rows,
     peerMissing: peers.missing,
-    peerRatio: peers.rows / rows,
+    ...(peers.missing.length === 0 && { peerRatio: peers.rows / rows }),
   };
   if (!settings.native && size > JAVASCRIPT_SIZE) {
     results.note(`inference: ${name} is not proved: a key of 2^${size} rows needs the native core`);

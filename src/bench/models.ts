@@ -9,7 +9,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { AnchorError, isAnchorError, toAnchorError } from "../errors.js";
 import { loadCorpus, type Mail, mailBody, split } from "../model/corpus.js";
 import { readSamples } from "../model/data.js";
@@ -79,7 +79,7 @@ export const BENCH_MODELS: readonly BenchModel[] = [
   {
     name: "deepa",
     title: "hello_deepa (openwakeword-js)",
-    onnx: async () => open(join(packageOf("openwakeword-js"), "models", "hello_deepa.onnx")),
+    onnx: async () => open(packageFile("openwakeword-js", "models/hello_deepa.onnx")),
     samples: async (count) => noise(count, (below) => Float32Array.from({ length: SPEECH.size }, () => speech(below))),
   },
 ];
@@ -148,13 +148,12 @@ function speech(below: Below): number {
   return SPEECH.mean + SPEECH.deviation * sum;
 }
 
-function packageOf(name: string): string {
-  try {
-    // Its package.json is no path that it exports.
-    return dirname(dirname(createRequire(import.meta.url).resolve(name)));
-  } catch (error) {
-    throw new AnchorError("FILE_NOT_FOUND", `${name} is not installed`, { cause: error });
-  }
+/** A file of a package that exports none. @throws FILE_NOT_FOUND */
+function packageFile(name: string, file: string): string {
+  const folders = createRequire(import.meta.url).resolve.paths(name) ?? [];
+  const path = folders.map((folder) => join(folder, name, file)).find(existsSync);
+  if (path === undefined) throw new AnchorError("FILE_NOT_FOUND", `${name} is not installed`);
+  return path;
 }
 
 async function open(path: string): Promise<Uint8Array> {

@@ -111,8 +111,8 @@ export interface InferenceSummary {
   peerRows: number;
   /** What it has no template for, and so is not in that number. */
   peerMissing: string[];
-  /** That number by our rows. */
-  peerRatio: number;
+  /** That number by our rows, where nothing is missing. */
+  peerRatio?: number;
 }
 
 export interface Report {
@@ -220,7 +220,7 @@ function inferenceCells(one: InferenceSummary): string[] {
     ms(one.snarkjsProveMs),
     ms(one.verifyMs),
     `${one.peerMissing.length > 0 ? "≥ " : ""}${formatCount(one.peerRows)}`,
-    `${one.peerMissing.length > 0 ? "≥ " : ""}${one.peerRatio.toFixed(1)} ×`,
+    one.peerRatio === undefined ? "" : `${one.peerRatio.toFixed(1)} ×`,
     one.calibration,
   ];
 }

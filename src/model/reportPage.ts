@@ -25,7 +25,7 @@ import type { ModelReport } from "./report.js";
 
 const STYLE = `.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(10rem,1fr));gap:.8rem;margin:1.2rem 0}
 .card{background:var(--panel);border-radius:.5rem;padding:.7rem .9rem}.card b{display:block;font-size:1.35rem;font-variant-numeric:tabular-nums}
-figure{margin:1rem 0}figcaption{max-width:60rem}summary{cursor:pointer;color:var(--soft)}code{overflow-wrap:anywhere}
+figcaption{max-width:60rem}summary{cursor:pointer;color:var(--soft)}code{overflow-wrap:anywhere}
 @media print{details{display:none}}`;
 
 /** Bars of a plot that has a line of text for each. */

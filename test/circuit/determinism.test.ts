@@ -136,6 +136,25 @@ const SHAPES: [name: string, make: (c: Chooser) => Rows, runs: number][] = [
     150,
   ],
   [
+    "the position of the largest, by where it is reached",
+    (c) => {
+      const count = 2 + c.int(2);
+      const rows = new Rows(count, c.pick([7n, 11n, 13n]));
+      const max = rows.wire();
+      const upTo = Array.from({ length: count - 1 }, () => (c.once(12) ? rows.wire() : rows.bit()));
+      let before: Linear = [];
+      for (let i = 0; i < count; i++) {
+        const now = i < upTo.length ? form(upTo[i]!) : ONE;
+        if (!c.once(8)) rows.product(form(max, [1 + i, -1]), sum(now, before, -1));
+        const lead = sum(sum(form(max, [1 + i, -1]), ONE, -1), now, c.once(8) ? 0 : 1);
+        if (!c.once(8)) rows.range(lead, c.pick([1, 1, 2]));
+        before = now;
+      }
+      return rows;
+    },
+    250,
+  ],
+  [
     "quotients",
     (c) => {
       const rows = new Rows(2, c.pick([23n, 29n, 31n, 37n]));
