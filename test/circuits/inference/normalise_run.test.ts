@@ -50,9 +50,9 @@ function expected({ epsilon, precision }: Shape, values: readonly bigint[]): { r
 
 interface Claim {
   root: bigint;
-  below?: bigint;
-  above?: bigint;
-  rootBits?: bigint;
+  below?: bigint | undefined;
+  above?: bigint | undefined;
+  rootBits?: bigint | undefined;
 }
 
 function claim(gadget: Gadget, shape: Shape, values: readonly bigint[], given: Claim) {
@@ -104,6 +104,9 @@ describe.each(SHAPES)("NormaliseRun of $width, ε $epsilon, precision $precision
       expect(values.map((_, i) => honest[gadget.wire(`out[${i}]`)])).toEqual(wanted.out.map(field));
       for (const out of wanted.out) expect(out ** 2n <= 4n ** BigInt(shape.precision)).toBe(true);
       expect(claim(gadget, shape, values, { root: wanted.root })).toEqual({ witness: honest, violated: [] });
+      for (const bits of [/^rootBits\[/, /^belowBits\[/, /^aboveBits\[/]) {
+        expect(gadget.looseCarries(honest, gadget.wiresLike(bits))).toEqual([]);
+      }
       expect(gadget.looseWires(honest, random)).toEqual([]);
     }
   });
@@ -174,21 +177,15 @@ describe("NormaliseRun", () => {
     expect(claim(narrow, shape, [0n], { root: 256n }).violated).not.toEqual([]);
   });
 
-  it.each([
-    "0, 1, 8, 8, 17, 20",
-    "1, 0, 8, 8, 17, 20",
-    "1, 1, 31, 8, 17, 20",
-    "1, 1, 8, 32, 17, 20",
-    "1, 1, 8, 0, 17, 20",
-    "1, 1, 8, 8, 161, 20",
-    "1, 1, 8, 8, 17, 161",
-    `1, ${2 ** 40 + 1}, 8, 8, 17, 20`,
-  ])("does not compile as (%s)", async (parameters) => {
-    const instance = `NormaliseRun(${parameters})`;
-    await expect(Gadget.template("inference/normalise_run.circom", instance)).rejects.toMatchObject({
-      code: "CIRCUIT_COMPILE",
-    });
-  });
+  it.each(["1, 0, 8, 8, 17, 20", "1, 1, 31, 8, 17, 20", "1, 1, 8, 32, 17, 20", "1, 1, 8, 8, 17, 161"])(
+    "does not compile as (%s)",
+    async (parameters) => {
+      const instance = `NormaliseRun(${parameters})`;
+      await expect(Gadget.template("inference/normalise_run.circom", instance)).rejects.toMatchObject({
+        code: "CIRCUIT_COMPILE",
+      });
+    },
+  );
 });
 
 describe("Normalise", () => {
