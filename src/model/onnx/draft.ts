@@ -89,6 +89,10 @@ export class Draft {
   /** `out[k] = concat(inputs)[index[k]]`, or `constants[-1 - index[k]]`. The caller has spent the indices. */
   arrange(inputs: readonly Flat[], index: Int32Array, constants: readonly number[] = []): Flat {
     if (inputs.length === 1 && index.length === this.length(inputs[0]!) && isIdentity(index)) return inputs[0]!;
+    if (inputs.every((input) => typeof input !== "number")) {
+      this.spend("constants", index.length);
+      return evaluate({ op: "arrange", node: this.at, inputs: [], index, constants }, inputs as Float64Array[]);
+    }
     // Where each place of the concatenation is found: at a place of the inputs that stay, or among the constants.
     const sources = new Sources(constants);
     const place = new Int32Array(inputs.reduce<number>((sum, input) => sum + this.length(input), 0));

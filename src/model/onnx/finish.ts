@@ -36,6 +36,7 @@ export function finish(draft: Draft, output: number, fixed: number): FloatNode[]
   }
   if (result.length > GRAPH_LIMITS.nodes) throw tooLarge(`the model has more than ${GRAPH_LIMITS.nodes} nodes`);
   for (const node of result) checkFinite(node);
+  checkMasks(result);
   return result;
 }
 
@@ -112,7 +113,12 @@ function originOf(node: DraftNode, id: number, origins: readonly Origin[]): Orig
 }
 
 /** One `map` for all that lies between `root` and `id`. */
-function tableOf(nodes: readonly (DraftNode | undefined)[], origins: readonly Origin[], id: number, root: number): FloatMap {
+function tableOf(
+  nodes: readonly (DraftNode | undefined)[],
+  origins: readonly Origin[],
+  id: number,
+  root: number,
+): FloatMap {
   const between = new Set<number>();
   const open = [id];
   while (open.length > 0) {
@@ -326,4 +332,19 @@ function checkFinite(node: FloatNode): void {
               ? sound(node.values)
               : true;
   if (!finite) throw malformed(`node ${node.node}: a weight is infinite or not a number`);
+}
+
+/** The one infinity that has a meaning is a lane that softmax must not see. */
+function checkMasks(nodes: readonly FloatNode[]): void {
+  nodes.forEach((node, id) => {
+    for (const input of inputsOf(node)) {
+      const from = nodes[input]!;
+      if (from.op !== "arrange" || from.constants.every(Number.isFinite)) continue;
+      if (node.op === "softmax" && from.constants.every((value) => value < Infinity)) continue;
+      throw malformed(`node ${from.node}: an infinite constant is used as a number`);
+    }
+    if (id === nodes.length - 1 && node.op === "arrange" && !node.constants.every(Number.isFinite)) {
+      throw malformed(`node ${node.node}: an infinite constant is used as a number`);
+    }
+  });
 }

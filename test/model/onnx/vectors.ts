@@ -19,7 +19,7 @@ import type { FloatGraph } from "../../../src/model/float.js";
 import { readOnnx } from "../../../src/model/onnx/index.js";
 import { readTensor } from "../../../src/model/onnx/tensor.js";
 import { createFloatExecutor } from "../../../src/model/run.js";
-import { int, node } from "../fixtures.js";
+import { op } from "./files.js";
 
 export const VECTORS = "/usr/share/libonnx-testdata/data";
 export const FAMILIES = ["node", "pytorch-operator", "pytorch-converted", "simple"] as const;
@@ -79,8 +79,8 @@ export function foldVector(name: string): Outcome {
     const added = create(GraphProtoSchema, {
       node: [
         ...graph.node,
-        node("Cast", [result], "folded float", [int("to", TensorProto_DataType.FLOAT)]),
-        node("Add", ["folded float", "folded zero"], "folded"),
+        op("Cast", [result], "folded float", { to: BigInt(TensorProto_DataType.FLOAT) }),
+        op("Add", ["folded float", "folded zero"], "folded"),
       ],
       input: [{ name: "folded zero", type: scalar }],
       output: [{ name: "folded" }],

@@ -59,7 +59,12 @@ function einsum(site: Site, t: Lowering): Operand {
   }
   if (terms.length !== site.count) throw site.malformed("its equation and inputs differ in number");
   const all = [...terms.join("")];
-  const result = right ?? [...new Set(all)].filter((letter) => all.indexOf(letter) === all.lastIndexOf(letter)).sort().join("");
+  const result =
+    right ??
+    [...new Set(all)]
+      .filter((letter) => all.indexOf(letter) === all.lastIndexOf(letter))
+      .sort()
+      .join("");
   const sizes = new Map<string, number>();
   const operands = terms.map((term, i) => {
     const { shape } = site.input(i);
@@ -91,7 +96,11 @@ function einsum(site: Site, t: Lowering): Operand {
   const rows = a!.letters.filter((letter) => !both.includes(letter));
   const cols = b.letters.filter((letter) => !both.includes(letter));
   const size = (letters: readonly string[]) => letters.reduce((n, letter) => n * sizes.get(letter)!, 1);
-  const x = t.reshape(turn(a!.value, a!.letters, [...batch, ...rows, ...inner]), [size(batch), size(rows), size(inner)]);
+  const x = t.reshape(turn(a!.value, a!.letters, [...batch, ...rows, ...inner]), [
+    size(batch),
+    size(rows),
+    size(inner),
+  ]);
   const y = t.reshape(turn(b.value, b.letters, [...batch, ...inner, ...cols]), [size(batch), size(inner), size(cols)]);
   const made = [...batch, ...rows, ...cols];
   const product = t.reshape(
