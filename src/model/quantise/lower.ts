@@ -85,6 +85,12 @@ const OUTPUT_MAX = 32_767;
 const MULTIPLIER_BITS = 8;
 /** Largest bias, where the unit is free: 16 bits more than a weight of 8. */
 const BIAS_MAX = 2 ** 24;
+/** What a clip's limit may be off by. */
+const LIMIT_TOLERANCE = 1.02;
+/** A unit may be too fine for a point by this. */
+const SATURATION = 2;
+/** Weights may be wider than they should by this, rather than that two units must be brought together. */
+const COARSENESS = 16;
 /** Extra bits for the sake of a bias, where weights are small integers. */
 const SMALL_EXTRA_BITS = 3;
 /** Inputs of more bits are fine enough for a bias as they are. */
@@ -93,8 +99,6 @@ const FINE_BITS = 10;
 const EXP_MAX = 4095;
 /** `exp` of a difference beyond this rounds to 0 against {@link EXP_MAX}: `ln(2 · 4095)`, rounded up. */
 const EXP_REACH = 9.1;
-/** A softmax logit below this is a mask, not a number. */
-const MASKED = -9999;
 /** Bits of the inverse root of a normalisation, where it is smallest. */
 const ROOT_BITS = 8;
 
@@ -122,6 +126,8 @@ class Lowering {
   readonly #narrow = new Map<number, Map<number, { id: number; element: number }>>();
   /** Number of rows of linear nodes in a family. */
   readonly #rows = new Map<number, number>();
+  /** What points give to a class: a point, and its elements. */
+  readonly #members = new Map<number, Map<number, number[]>>();
   /** Largest real magnitude at the points of a family. */
   readonly #peaks = new Map<number, number>();
   #adapter: Int16Array | undefined;
@@ -153,6 +159,7 @@ class Lowering {
       this.#builder.keep(this.#values.filter((_, value) => last[value]! > id).map((value) => value.id));
       this.#options.onNode?.(id + 1, nodes.length);
     }
+    this.#values.push(await this.#sharing(this.#values.pop()!, () => 0));
     return { builder: this.#builder, values: this.#values, adapter: this.#adapter, points: this.#points };
   }
 
@@ -183,6 +190,10 @@ class Lowering {
         const given = this.#units.classOf(id, i);
         if (!this.#narrow.has(taken)) this.#narrow.set(taken, new Map());
         this.#narrow.get(taken)!.set(given, { id, element: i });
+        if (!this.#members.has(given)) this.#members.set(given, new Map());
+        const members = this.#members.get(given)!;
+        if (!members.has(id)) members.set(id, []);
+        members.get(id)!.push(i);
         const family = this.#units.familyOf(id, i);
         const peak = Math.max(Math.min(max[i]!, limits.max), -Math.max(min[i]!, limits.min)) / limitOf(point);
         this.#peaks.set(family, Math.max(this.#peaks.get(family) ?? 0, peak));
@@ -219,10 +230,10 @@ class Lowering {
       case "arrange":
         return this.#lowerArrange(id, node, inputs);
       case "linear":
-        return this.#fitting(inputs, ([x]) => this.#lowerLinear(id, node, x!));
+        return this.#fitting(node, inputs, ([x], last) => this.#lowerLinear(id, node, x!, last));
       case "clip":
       case "grid":
-        return this.#lowerPoint(id, node, inputs[0]!);
+        return this.#fitting(node, inputs, ([x]) => this.#lowerPoint(id, node, x!));
       case "map":
         return this.#lowerMap(id, node, inputs[0]!);
       case "max": {
@@ -234,16 +245,20 @@ class Lowering {
         return { id: own, units };
       }
       case "add":
-        return this.#fitting(inputs, ([a, b]) => this.#lowerAdd(id, a!, b!));
+        return this.#lowerAdd(id, inputs[0]!, inputs[1]!).catch(async (error) => {
+          if (!isAnchorError(error, "MODEL_UNBOUNDED")) throw error;
+          const [a, b] = await this.#levelled(inputs[0]!, inputs[1]!);
+          return this.#lowerAdd(id, a, b);
+        });
       case "mul":
-        return this.#fitting(inputs, async ([a, b]) => ({
+        return this.#fitting(node, inputs, async ([a, b]) => ({
           id: await this.#builder.push({ op: "mul", inputs: [a!.id, b!.id] }),
           units: a!.units.map((unit, i) => unit * b!.units[i]!),
         }));
       case "matMul":
-        return this.#fitting(inputs, ([a, b]) => this.#lowerMatMul(node, a!, b!));
+        return this.#fitting(node, inputs, ([a, b]) => this.#lowerMatMul(node, a!, b!));
       case "softmax":
-        return this.#fitting(inputs, ([x]) => this.#lowerSoftmax(node, x!));
+        return this.#fitting(node, inputs, ([x]) => this.#lowerSoftmax(node, x!));
       case "normalise":
         return this.#lowerNormalise(id, node, inputs[0]!);
       case "lookup":
@@ -323,7 +338,7 @@ class Lowering {
     return { id: node, units };
   }
 
-  async #lowerLinear(id: number, node: FloatLinear, before: Value): Promise<Value> {
+  async #lowerLinear(id: number, node: FloatLinear, before: Value, last: boolean): Promise<Value> {
     const { groups, positions, inner, outputs, bias } = node;
     const input = await this.#sharing(before, (i) => Math.floor(i / (positions * inner)) * inner + (i % inner));
     const terms = new Float64Array(groups * inner);
@@ -344,8 +359,9 @@ class Lowering {
     // Room for what takes the accumulator as it is; a point or the output takes any.
     const room = this.#plan.consumers[id]!.every((taker) => this.#plan.points.has(taker)) ? 2 ** 31 - 1 : 2 ** 29;
     for (let most = 2 ** this.#options.weightBits; ; most /= 2) {
-      if (most < 4) throw unbounded(`a bias or a sum is too large against the weights to fit ${ACCUMULATOR_BITS} bits`);
-      const units = this.#rowUnits(id, node, real, most, bits > FINE_BITS);
+      if (most < (last ? 4 : 2 ** (this.#options.weightBits - 2)))
+        throw unbounded(`a bias or a sum is too large against the weights to fit ${ACCUMULATOR_BITS} bits`);
+      const { units, shifts } = this.#rowUnits(id, node, real, most, bits > FINE_BITS);
       const weights = Int16Array.from(real, (value, i) => {
         const unit = units[Math.floor(i / inner)]!;
         return unit === 0 ? 0 : round(value / unit);
@@ -364,12 +380,17 @@ class Lowering {
       };
       if (extent(linear, min, max) > room) continue;
       for (let row = 0; row < rows; row++) {
-        if (units[row] !== 0) this.#units.settle(id, row * positions, units[row]!);
+        if (units[row] !== 0) this.#units.settle(id, row * positions, units[row]! * powerOfTwo(shifts[row]!));
       }
       const values = await this.#corrected(id, linear, units);
       const own = await this.#builder.push(linear, values);
-      const all = Float64Array.from({ length: rows * positions }, (_, i) => units[Math.floor(i / positions)]!);
-      return { id: own, units: all };
+      const all = Float64Array.from({ length: rows * positions }, (_, i) => {
+        const row = Math.floor(i / positions);
+        return units[row]! * powerOfTwo(shifts[row]!);
+      });
+      if (shifts.every((shift) => shift === 0)) return { id: own, units: all };
+      const each = Uint8Array.from(all, (_, i) => shifts[Math.floor(i / positions)]!);
+      return { id: await this.#clamped(own, each, -32_768, 32_767), units: all };
     }
   }
 
@@ -392,8 +413,18 @@ class Lowering {
     return { id: input.id, units };
   }
 
-  /** The unit of each row of a linear node, whose weights then lie within `most`. */
-  #rowUnits(id: number, node: FloatLinear, real: Float64Array, most: number, fine: boolean): Float64Array {
+  /**
+   * The unit of each row of a linear node, whose weights then lie within `most`. Where the row shares a unit that is
+   * too coarse for its weights, its own is finer by a shift that comes after it; where one is too fine, the row keeps
+   * its own, and what takes both brings them together.
+   */
+  #rowUnits(
+    id: number,
+    node: FloatLinear,
+    real: Float64Array,
+    most: number,
+    fine: boolean,
+  ): { units: Float64Array; shifts: Uint8Array } {
     const { inner, positions, bias } = node;
     const rows = bias.length;
     const peaks = new Map<number, number>(); // of classes
@@ -408,6 +439,7 @@ class Lowering {
     const chosen = new Map<number, number>();
     const bases = new Map<number, number>();
     const units = new Float64Array(rows);
+    const shifts = new Uint8Array(rows);
     for (let row = 0; row < rows; row++) {
       const own = classes[row]!;
       const known = chosen.get(own);
@@ -421,6 +453,19 @@ class Lowering {
       const alone = this.#rows.get(family) === 1;
       let base = this.#units.baseOf(id, element) || (bases.get(family) ?? 0);
       let unit = this.#units.unitOf(id, element);
+      if (unit !== 0 && peak !== 0) {
+        const own = real.subarray(row * inner, (row + 1) * inner);
+        const exact = bias[row] === 0 && own.every((value) => Math.abs(value / unit - round(value / unit)) < 1e-6);
+        const ratio = peakOf(real, row * inner, inner) / unit;
+        if (ratio > most * COARSENESS) {
+          unit = 0;
+        } else {
+          if (!exact && ratio > 0) shifts[row] = Math.max(0, Math.min(16, floorLog2((most - 1) / ratio) ?? 0));
+          if (shifts[row]! <= 2) shifts[row] = 0;
+          units[row] = unit * powerOfTwo(-shifts[row]!);
+          continue;
+        }
+      }
       if (unit === 0 && peak === 0) {
         // A constant: what follows sets the unit, or anything will do.
         const size = Math.abs(bias[row]!);
@@ -454,7 +499,7 @@ class Lowering {
       chosen.set(own, unit);
       units[row] = unit;
     }
-    return units;
+    return { units, shifts };
   }
 
   /** A unit by which points can still reach their own, where those are set: theirs is never finer. */
@@ -513,11 +558,19 @@ class Lowering {
         if (!classes.has(own)) classes.set(own, []);
         classes.get(own)!.push(i);
       }
-      for (const elements of classes.values()) {
+      for (const [own, elements] of classes) {
         const [first] = elements;
         let unit = this.#units.unitOf(id, first!);
-        if (unit === 0) {
-          unit = this.#chooseUnit(id, node, before, elements);
+        // Where the class has a unit that these elements would saturate all over, what takes both brings them together.
+        const reach = this.#reachOf(new Map([[id, elements]]));
+        if (unit === 0 || reach > SATURATION * unit) {
+          const all = unit === 0 ? this.#members.get(own)! : new Map([[id, elements]]);
+          const coarsest = elements.reduce((most, i) => Math.max(most, before.units[i]!), 0);
+          unit = this.#chooseUnit(id, first!, coarsest, all);
+          // A limit of a clip that is reached must be an end of the range: if need be, by a multiplier.
+          const end = node.max / limitOf(this.#plan.points.get(id)!);
+          const reached = elements.some((i) => this.#recording(node.inputs[0]).max[i]! > LIMIT_TOLERANCE * node.max);
+          if (node.min === 0 && reached && Math.abs(unit / end - 1) > LIMIT_TOLERANCE - 1) unit = end;
           this.#units.settle(id, first!, unit);
         }
         for (const i of elements) units[i] = unit;
@@ -551,66 +604,84 @@ class Lowering {
     const free = node.min === 0 || node.max === 0;
     if (Number.isFinite(node.min) && !free) {
       lo = Math.max(ends.min, -32_768);
-      hi = Math.min(lo + 255, Number.isFinite(node.max) ? ends.max : lo + 255);
+      hi = Number.isFinite(node.max) ? Math.min(ends.max, 32_767) : lo + 255;
     } else if (Number.isFinite(node.max) && !free) {
       hi = Math.min(ends.max, 32_767);
       lo = hi - 255;
-    } else if (node.min === 0 && Number.isFinite(node.max) && this.#oneUnit(units)) {
-      hi = Math.min(hi, Math.max(1, ends.max));
     }
     return { lo, hi: Math.max(lo + 1, hi) };
   }
 
-  #oneUnit(units: Float64Array): boolean {
-    const unit = largest(units);
-    return units.every((each) => each === 0 || each === unit);
+  /** The unit at which points saturate nothing of what the calibration set gives them. */
+  #reachOf(members: ReadonlyMap<number, readonly number[]>): number {
+    let reach = 0;
+    for (const [id, elements] of members) {
+      const { lo, bits } = this.#plan.points.get(id)!;
+      const node = this.#plan.nodes[id] as FloatClip | FloatGrid;
+      const limits = node.op === "clip" ? node : { min: -Infinity, max: Infinity };
+      const { min, max } = this.#recording(node.inputs[0]);
+      const hi = lo + 2 ** bits - 1;
+      for (const i of elements) {
+        let most = Math.min(max[i]!, limits.max);
+        // A silent channel may still fire on other inputs; its negative side is the only hint at its size.
+        if (limits.min === 0 && max[i]! <= 0) most = Math.min(-min[i]!, limits.max);
+        if (hi > 0 && most > 0) reach = Math.max(reach, most / hi);
+        if (lo < 0) reach = Math.max(reach, Math.max(min[i]!, limits.min) / lo);
+      }
+    }
+    return reach;
   }
 
-  /** The unit of a class with the least squared error at a point; powers of two times the family's base. */
-  #chooseUnit(id: number, node: FloatClip, before: Value, elements: readonly number[]): number {
-    const point = this.#plan.points.get(id)!;
-    const { min, max, values } = this.#recording(node.inputs[0]);
-    const length = this.#plan.lengths[id]!;
-    let coarsest = 0;
-    let [least, most] = [0, 0];
-    for (const i of elements) {
-      coarsest = Math.max(coarsest, before.units[i]!);
-      least = Math.min(least, Math.max(min[i]!, node.min));
-      most = Math.max(most, Math.min(max[i]!, node.max));
-      // A silent channel may still fire on other inputs; its negative side is the only hint at its size.
-      if (node.min === 0 && max[i]! <= 0) most = Math.max(most, Math.min(-min[i]!, node.max));
-    }
-    const base = this.#units.baseOf(id, elements[0]!) || coarsest;
-    const hi = point.lo + 2 ** point.bits - 1;
-    const size = Math.max(hi > 0 ? most / hi : 0, point.lo < 0 ? least / point.lo : 0);
-    // The smallest power that reaches as far as the data do, and is not finer than what is given.
+  /**
+   * The unit of a class with the least squared error at its points: a power of two times the family's base, and not
+   * finer than what is given.
+   */
+  #chooseUnit(id: number, element: number, coarsest: number, members: ReadonlyMap<number, readonly number[]>): number {
+    const base = this.#units.baseOf(id, element) || coarsest;
+    const reach = this.#reachOf(members);
     const finest = ceilLog2(coarsest / base);
-    let safe = Math.max(finest, size > 0 ? ceilLog2(size / base) : finest);
-    if (!Number.isFinite(safe)) safe = finest;
-    const taker = this.#plan.consumers[id]!.map((each) => this.#plan.nodes[each]!);
-    const maps = taker.length > 0 && taker.every(({ op }) => op === "map") ? (taker as FloatMap[]) : [];
-    const apply = maps.length > 0 ? (x: number) => maps[0]!.apply(x) : (x: number) => x;
-    const candidates = maps.length > 0 ? TABLE_CANDIDATES : POINT_CANDIDATES;
+    const safe = Math.max(finest, reach > 0 && Number.isFinite(reach) ? ceilLog2(reach / base) : finest);
+    const tables = [...members.keys()].every((each) => this.#mapsOf(each).length > 0);
+    const candidates = tables ? TABLE_CANDIDATES : POINT_CANDIDATES;
     let best = safe;
     let bestError = Number.POSITIVE_INFINITY;
     for (let power = safe; power >= finest && power > safe - candidates; power--) {
       const unit = base * powerOfTwo(power);
       let error = 0;
-      for (let start = 0; start < values.length; start += length) {
-        for (const i of elements) {
-          const real = values[start + i]!;
-          const target = real < node.min ? node.min : Math.min(real, node.max);
-          const integer = Math.min(hi, Math.max(point.lo, Math.floor(real / unit + 0.5)));
-          const lost = apply(target) - apply(integer * unit);
-          error += lost * lost;
-        }
-      }
+      for (const [each, elements] of members) error += this.#errorAt(each, elements, unit);
       if (error < bestError) {
         best = power;
         bestError = error;
       }
     }
     return base * powerOfTwo(best);
+  }
+
+  /** Squared error of a point's elements on the calibration set; of the function that they go into, where it is one. */
+  #errorAt(id: number, elements: readonly number[], unit: number): number {
+    const node = this.#plan.nodes[id] as FloatClip | FloatGrid;
+    if (node.op === "grid") return 0; // it has its own unit
+    const { values } = this.#recording(node.inputs[0]);
+    const length = this.#plan.lengths[id]!;
+    const { lo, hi } = this.#rangeOf(id, node, Float64Array.of(unit));
+    const [map] = this.#mapsOf(id);
+    let error = 0;
+    for (let start = 0; start < values.length; start += length) {
+      for (const i of elements) {
+        const real = values[start + i]!;
+        const target = Math.max(node.min, Math.min(node.max, real));
+        const kept = Math.min(hi, Math.max(lo, Math.floor(real / unit + 0.5))) * unit;
+        const lost = map === undefined ? target - kept : map.apply(target) - map.apply(kept);
+        error += lost * lost;
+      }
+    }
+    return error;
+  }
+
+  /** The tables that a point is for, if it is for nothing else. */
+  #mapsOf(id: number): readonly FloatMap[] {
+    const takers = this.#plan.consumers[id]!.map((each) => this.#plan.nodes[each]!);
+    return takers.every((node): node is FloatMap => node.op === "map") ? takers : [];
   }
 
   /**
@@ -639,7 +710,9 @@ class Lowering {
       if (multipliers[i]! > WEIGHT_MAX) throw unbounded("its unit is too coarse for what takes it");
     }
     if (plain) return { id: before.id, shifts };
-    // Elements without a unit do as their neighbours do.
+    if (this.#builder.bounds[before.id]!.bits + MULTIPLIER_BITS >= ACCUMULATOR_BITS) {
+      return this.#aligned(await this.#shifted(before, 16, (i) => i), units);
+    }
     const id = await this.#diagonal(before.id, multipliers);
     return { id, shifts };
   }
@@ -820,6 +893,24 @@ class Lowering {
     return { id: own, units };
   }
 
+  /** Operands rounded to 16 bits of one unit an element: for a sum that does not fit otherwise. */
+  async #levelled(a: Value, b: Value): Promise<[Value, Value]> {
+    const [left, right] = [this.#builder.bounds[a.id]!, this.#builder.bounds[b.id]!];
+    const size = ({ min, max }: typeof left, i: number) => Math.max(max[i]!, -min[i]!);
+    const units = a.units.map((unit, i) => {
+      const most = Math.max(size(left, i) * unit, size(right, i) * b.units[i]!);
+      return unit === 0 && b.units[i] === 0
+        ? 0
+        : Math.max(most / (2 ** 15 - 1), Math.min(unit || Infinity, b.units[i] || Infinity));
+    });
+    const level = async (value: Value): Promise<Value> => {
+      const { id, shifts } = await this.#aligned(value, units);
+      const own = await this.#clamped(id, shifts, -32_768, 32_767);
+      return { id: own, units: units.map((unit, i) => (value.units[i] === 0 ? 0 : unit)) };
+    };
+    return [await level(a), await level(b)];
+  }
+
   /** Splits multipliers that are too large for a weight; what is left over is for the caller. */
   async #multiplied(id: number, multipliers: Int32Array): Promise<{ id: number; rest: Int32Array }> {
     if (multipliers.every((each) => each <= WEIGHT_MAX)) return { id, rest: multipliers };
@@ -917,7 +1008,7 @@ class Lowering {
     const masked = new Uint8Array(this.#plan.lengths[source]!);
     if (node.op === "arrange") {
       node.index.forEach((from, i) => {
-        if (from < 0 && node.constants[-1 - from]! <= MASKED) masked[i] = 1;
+        if (from < 0 && node.constants[-1 - from] === Number.NEGATIVE_INFINITY) masked[i] = 1;
       });
     }
     for (let start = 0; start < masked.length; start += width) {
@@ -1020,52 +1111,87 @@ class Lowering {
   }
 
   /**
-   * A value whose elements with the same key have one unit. Where the plan could not arrange for that, they are rounded
-   * to the coarsest of theirs.
+   * A value whose elements with the same key have one unit. Where the plan could not arrange for that, the finer are
+   * rounded and the coarser multiplied, to integers of not many more bits than there were.
    */
   async #sharing(value: Value, key: (element: number) => number): Promise<Value> {
-    const wanted = new Map<number, number>();
-    let holds = true;
+    const groups = new Map<number, { finest: number; coarsest: number; size: number }>();
+    const { min, max, bits } = this.#builder.bounds[value.id]!;
     value.units.forEach((unit, i) => {
       if (unit === 0) return;
-      const known = wanted.get(key(i));
-      if (known !== undefined && known !== unit) holds = false;
-      wanted.set(key(i), Math.max(known ?? 0, unit));
+      const size = Math.max(max[i]!, -min[i]!) * unit;
+      const group = groups.get(key(i));
+      if (group === undefined) {
+        groups.set(key(i), { finest: unit, coarsest: unit, size });
+      } else {
+        group.finest = Math.min(group.finest, unit);
+        group.coarsest = Math.max(group.coarsest, unit);
+        group.size = Math.max(group.size, size);
+      }
     });
-    if (holds) return value;
-    const { hull } = this.#builder.bounds[value.id]!;
-    const narrow = Math.max(hull.max, -hull.min) > NARROW_MAX + 1 ? await this.#shifted(value, 16) : value;
-    const coarser = narrow === value ? 1 : largest(narrow.units) / largest(value.units);
-    const units = value.units.map((unit, i) => (unit === 0 ? 0 : (wanted.get(key(i)) ?? 0) * coarser));
-    const { id, shifts } = await this.#aligned(narrow, units);
-    return { id: await this.#clamped(id, shifts, -32_768, 32_767), units };
-  }
-
-  /** A value rounded to the given bits, by one shift for all elements. */
-  async #shifted(value: Value, bits: number): Promise<Value> {
-    const { hull } = this.#builder.bounds[value.id]!;
-    const half = 2 ** (bits - 1);
-    let shift = 0;
-    while (Math.max(hull.max / half, -hull.min / half) > 2 ** shift) shift++;
-    if (shift === 0) return value;
-    const shifts = new Uint8Array(value.units.length).fill(shift);
-    const id = await this.#clamped(value.id, shifts, -half, half - 1);
-    return { id, units: value.units.map((unit) => unit * powerOfTwo(shift)) };
-  }
-
-  /** Lowers as it is, or else from inputs of fewer bits. */
-  async #fitting(inputs: readonly Value[], make: (inputs: readonly Value[]) => Promise<Value>): Promise<Value> {
-    for (const bits of [16, 12]) {
-      try {
-        return await make(inputs);
-      } catch (error) {
-        if (!isAnchorError(error, "MODEL_UNBOUNDED")) throw error;
-        const narrower = await Promise.all(inputs.map((input) => this.#shifted(input, bits)));
-        if (narrower.every((value, i) => value === inputs[i])) throw error;
-        inputs = narrower;
+    if ([...groups.values()].every(({ finest, coarsest }) => finest === coarsest)) return value;
+    // Accumulators are multiplied up where there is room.
+    const exact = value.units.every(
+      (unit, i) => unit === 0 || exactLog2(unit / groups.get(key(i))!.finest) !== undefined,
+    );
+    const most = [...groups.values()].reduce((peak, { finest, size }) => Math.max(peak, size / finest), 0);
+    const spare = Math.min(MULTIPLIER_BITS, 29 - ceilLog2(most));
+    if (bits > 9 && (exact ? spare >= 0 : spare >= MULTIPLIER_BITS / 2)) {
+      const fraction = exact ? 1 : powerOfTwo(-spare);
+      const units = value.units.map((unit, i) => (unit === 0 ? 0 : groups.get(key(i))!.finest * fraction));
+      const multipliers = Int32Array.from(units, (unit, i) => (unit === 0 ? 1 : round(value.units[i]! / unit)));
+      if (multipliers.every((each) => each <= WEIGHT_MAX)) {
+        return { id: await this.#diagonal(value.id, multipliers), units };
       }
     }
-    return make(inputs);
+    const kept = bits <= 9 ? 9 : 15;
+    const units = value.units.map((unit, i) => {
+      if (unit === 0) return 0;
+      const { finest, coarsest, size } = groups.get(key(i))!;
+      const fitting = size / (2 ** kept - 1);
+      return Math.max(fitting, Math.min(coarsest, Math.max(finest, fitting)));
+    });
+    const { id, shifts } = await this.#aligned(value, units);
+    return { id: await this.#clamped(id, shifts, -(2 ** kept), 2 ** kept - 1), units };
+  }
+
+  /** A value rounded to the given bits, by one shift for all elements with the same key. */
+  async #shifted(value: Value, bits: number, key: (element: number) => number = () => 0): Promise<Value> {
+    const half = 2 ** (bits - 1);
+    const { min, max } = this.#builder.bounds[value.id]!;
+    const needed = new Map<number, number>();
+    value.units.forEach((_, i) => {
+      let shift = needed.get(key(i)) ?? 0;
+      while (Math.max(max[i]! / half, -min[i]! / half) > 2 ** shift) shift++;
+      needed.set(key(i), shift);
+    });
+    if ([...needed.values()].every((shift) => shift === 0)) return value;
+    const shifts = Uint8Array.from(value.units, (_, i) => needed.get(key(i))!);
+    const id = await this.#clamped(value.id, shifts, -half, half - 1);
+    return { id, units: value.units.map((unit, i) => unit * powerOfTwo(shifts[i]!)) };
+  }
+
+  /** Lowers as it is, or else from inputs of fewer bits; the last time with whatever precision there is. */
+  async #fitting(
+    node: FloatNode,
+    inputs: readonly Value[],
+    make: (inputs: readonly Value[], last: boolean) => Promise<Value>,
+  ): Promise<Value> {
+    let taken = inputs;
+    for (const bits of [16, 12]) {
+      try {
+        return await make(taken, false);
+      } catch (error) {
+        if (!isAnchorError(error, "MODEL_UNBOUNDED")) throw error;
+        const sources = inputsOf(node);
+        const narrower: Value[] = [];
+        for (const [i, input] of taken.entries()) {
+          narrower.push(await this.#shifted(input, bits, (element) => this.#units.classOf(sources[i]!, element)));
+        }
+        taken = narrower;
+      }
+    }
+    return make(taken, true);
   }
 }
 

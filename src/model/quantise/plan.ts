@@ -64,7 +64,8 @@ export function plan(simplified: Traced, { inputBits }: PlanOptions): Plan {
     let bits = 0;
     for (const taker of takersOf(graph.nodes, consumers, id)) {
       const { final, through } = taker;
-      const wants = final === undefined ? undefined : refusal(graph, final, magnitude, graph.lengths[id]!);
+      const mixed = inputsOf(graph.nodes[through]!).length > 1 && graph.nodes[through]!.op === "arrange";
+      const wants = final === undefined ? undefined : refusal(graph, final, magnitude, graph.lengths[id]!, mixed);
       if (wants === undefined) {
         willing.push(through);
       } else {
@@ -95,7 +96,7 @@ function takersOf(
 }
 
 /** The point that a node asks for where it does not take integers of this magnitude. */
-function refusal(graph: Traced, taker: number, magnitude: number, length: number): Point | undefined {
+function refusal(graph: Traced, taker: number, magnitude: number, length: number, mixed: boolean): Point | undefined {
   const node = graph.nodes[taker]!;
   const rounding = length * (bitsOf(magnitude) + 5);
   switch (node.op) {
@@ -109,6 +110,8 @@ function refusal(graph: Traced, taker: number, magnitude: number, length: number
     case "linear": {
       if (magnitude <= limitOf(NARROW)) return undefined;
       if (magnitude * growth(node) > ACCUMULATOR_MAX) return NARROW;
+      // Beside what is much coarser, the weights of an accumulator would be nothing.
+      if (mixed && magnitude > 1024) return NARROW;
       const extra = graph.lengths[taker]! * (bitsOf(magnitude) - NARROW.bits);
       return extra > rounding ? NARROW : undefined;
     }
@@ -162,6 +165,8 @@ function magnitudeOf(node: FloatNode, taken: readonly number[], inputBits: numbe
 
 /** How much larger a linear node's integers can be than what it takes. */
 function growth({ inner, weights, bias }: FloatLinear): number {
+  // Scales of channels are whole numbers only if there is one: units may have to be the same after them.
+  const scales = inner === 1 && weights.some((weight) => weight !== weights[0]);
   let most = 0;
   for (let row = 0; row < bias.length; row++) {
     let peak = 0;
@@ -172,7 +177,8 @@ function growth({ inner, weights, bias }: FloatLinear): number {
       sum += size;
     }
     if (peak === 0) continue;
-    const scale = smallScale(weights.subarray(row * inner, (row + 1) * inner)) ?? TYPICAL_WEIGHT / peak;
+    const small = scales ? undefined : smallScale(weights.subarray(row * inner, (row + 1) * inner));
+    const scale = small ?? TYPICAL_WEIGHT / peak;
     most = Math.max(most, sum * scale);
   }
   return Math.max(1, most);
@@ -267,16 +273,24 @@ function withPoints(graph: Traced, inserted: ReadonlyMap<number, { point: Point;
     nodes.push(inputs.length === 0 ? node : ({ ...node, inputs } as FloatNode));
     origin.push(graph.origin[id]);
     lengths.push(graph.lengths[id]!);
+    // An adapter is node 1, whatever becomes of the input.
+    if (id === 0 && graph.nodes[1]?.op === "adapter") return;
+    if (node.op === "adapter") addPoint(0);
+    addPoint(id);
+  });
+  return { nodes, origin, lengths, points, consumers: consumersOf(nodes) };
+
+  function addPoint(id: number): void {
     const own = inserted.get(id);
     if (own === undefined) return;
-    const clip: FloatClip = { op: "clip", node: node.node, inputs: [ids[id]!], min: -Infinity, max: Infinity };
+    const { node } = graph.nodes[id]!;
+    const clip: FloatClip = { op: "clip", node, inputs: [ids[id]!], min: -Infinity, max: Infinity };
     points.set(nodes.length, own.point);
     pointIds.set(id, nodes.length);
     nodes.push(clip);
     origin.push(undefined);
     lengths.push(graph.lengths[id]!);
-  });
-  return { nodes, origin, lengths, points, consumers: consumersOf(nodes) };
+  }
 }
 
 function consumersOf(nodes: readonly FloatNode[]): number[][] {
