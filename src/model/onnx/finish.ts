@@ -13,9 +13,10 @@
 import type { FloatArrange, FloatLinear, FloatMap, FloatNode } from "../float.js";
 import { GRAPH_LIMITS } from "../graph.js";
 import { inputsOf } from "../run.js";
-import { type Affine, composed, type Draft, type DraftNode, draftInputs, joinLabels, prune } from "./draft.js";
+import { type Affine, composed, type Draft, type DraftNode, draftInputs, joinLabels } from "./draft.js";
 import { malformed, tooLarge, unsupported } from "./errors.js";
 import { isIdentity } from "./layout.js";
+import { MOST_CONSTANTS, MOST_INPUTS, type Part, readThrough } from "./through.js";
 
 /** The float graph's nodes that `output` needs, the last of them giving it. Nodes below `fixed` always stay. */
 export function finish(draft: Draft, output: number, fixed: number): FloatNode[] {
@@ -39,6 +40,9 @@ export function finish(draft: Draft, output: number, fixed: number): FloatNode[]
   checkMasks(result);
   return result;
 }
+
+/** Steps of all tables together: values along one long chain would each take all before it. */
+const MOST_STEPS = 262_144;
 
 /** Where a value comes from, place by place. */
 interface Origin {
@@ -71,13 +75,16 @@ function fuse(nodes: readonly (DraftNode | undefined)[], output: number): (Draft
   const result = new Array<DraftNode | undefined>(nodes.length).fill(undefined);
   const wanted = new Uint8Array(nodes.length);
   wanted[output] = 1;
+  let steps = 0;
   for (let id = nodes.length - 1; id >= 0; id--) {
     const node = nodes[id];
     if (node?.op === "input" || node?.op === "adapter") result[id] = node;
     if (wanted[id] === 0 || node === undefined) continue;
     const { root, table } = origins[id]!;
     if (table && root !== id) {
-      result[id] = tableOf(nodes, origins, id, root);
+      const order = between(nodes, id, root);
+      if ((steps += order.length) > MOST_STEPS) throw tooLarge(`node ${node.node}: tables of too many steps`);
+      result[id] = tableOf(nodes, order, id, root);
       wanted[root] = 1;
       continue;
     }
@@ -112,23 +119,25 @@ function originOf(node: DraftNode, id: number, origins: readonly Origin[]): Orig
   }
 }
 
-/** One `map` for all that lies between `root` and `id`. */
+/** The nodes on the way from `root` to `id`, in order, without the root. */
+function between(nodes: readonly (DraftNode | undefined)[], id: number, root: number): number[] {
+  const found = new Set<number>();
+  const open = [id];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (next === root || found.has(next)) continue;
+    found.add(next);
+    open.push(...draftInputs(nodes[next]!));
+  }
+  return [...found].sort((a, b) => a - b);
+}
+
+/** One `map` for all of that. */
 function tableOf(
   nodes: readonly (DraftNode | undefined)[],
-  origins: readonly Origin[],
+  order: readonly number[],
   id: number,
   root: number,
 ): FloatMap {
-  const between = new Set<number>();
-  const open = [id];
-  while (open.length > 0) {
-    const next = open.pop()!;
-    if (next === root || between.has(next)) continue;
-    between.add(next);
-    if (origins[next]!.root !== root) throw malformed(`node ${nodes[id]?.node}: a table of several values`);
-    open.push(...draftInputs(nodes[next]!));
-  }
-  const order = [...between].sort((a, b) => a - b);
   const node = joinLabels(order.map((each) => nodes[each]!.node));
   const only = nodes[id]!;
   if (order.length === 1 && only.op === "map") return { ...only, node };
@@ -273,18 +282,19 @@ function compose(nodes: (FloatNode | undefined)[], lengths: readonly number[]): 
   const alias = nodes.map((_, id) => id);
   nodes.forEach((node, id) => {
     if (node?.op !== "arrange") return;
-    let arrange: FloatArrange = { ...node, inputs: node.inputs.map((input) => alias[input]!) };
-    const [only] = arrange.inputs;
-    const before = nodes[only!];
-    if (arrange.inputs.length === 1 && before?.op === "arrange") {
-      const constants = [...before.constants, ...arrange.constants];
-      const shift = before.constants.length;
-      const index = arrange.index.map((from) => (from < 0 ? from - shift : before.index[from]!));
-      const lean = prune(before.inputs, lengths, index, constants);
-      if (lean.constants.length <= 65_536 && lean.inputs.length > 0) {
-        arrange = { ...arrange, ...lean, node: joinLabels([before.node, arrange.node]) };
-      }
-    }
+    const labels = [node.node];
+    const parts = node.inputs.map((input): Part => {
+      const source = alias[input]!;
+      const before = nodes[source]!;
+      if (before.op !== "arrange") return { id: source, length: lengths[source]! };
+      labels.unshift(before.node);
+      return { ...before, lengths: before.inputs.map((each) => lengths[each]!) };
+    });
+    const lean = readThrough(parts, node.index, node.constants);
+    const fits = lean.inputs.length <= MOST_INPUTS && lean.constants.length <= MOST_CONSTANTS;
+    const arrange: FloatArrange = fits
+      ? { op: "arrange", node: joinLabels(labels), ...lean }
+      : { ...node, inputs: node.inputs.map((input) => alias[input]!) };
     nodes[id] = arrange;
     const [source] = arrange.inputs;
     if (arrange.inputs.length === 1 && lengths[source!] === arrange.index.length && isIdentity(arrange.index)) {

@@ -141,10 +141,6 @@ class Reader {
         `the model has ${inputs.length} inputs${names.length > 0 ? ` (${names.join(", ")})` : ""}; export it with exactly one, and the others as constants`,
       );
     }
-    const start = this.#defineInput(input, scope);
-    const parts = this.#options.adapter === true ? this.#defineAdapter(scope) : 0;
-    this.#run(graph, scope);
-
     const outputs = graph.output.map(({ name }) => name);
     const name = this.#options.output ?? outputs[0];
     if (this.#options.output === undefined && outputs.length !== 1) {
@@ -154,6 +150,9 @@ class Reader {
     if (name === undefined || !outputs.includes(name)) {
       throw new AnchorError("INPUT_INVALID", `the model has no output ${quote(name ?? "")}`);
     }
+    const start = this.#defineInput(input, scope);
+    const parts = this.#options.adapter === true ? this.#defineAdapter(scope) : 0;
+    this.#run(graph, scope, [name]);
     if (!scope.has(name)) throw malformed(`no node gives the output ${quote(name)}`);
     this.#draft.at = `${quote(name)} (output)`;
     const output = this.#lowering.plain(this.#operand(name, scope, `output ${quote(name)}`));
@@ -219,9 +218,11 @@ class Reader {
     return parts.length;
   }
 
-  #run(graph: GraphProto, scope: Scope): void {
+  /** Reads the nodes that the named values need; what else a file holds is not part of the model. */
+  #run(graph: GraphProto, scope: Scope, wanted: readonly string[]): void {
+    const needed = neededNodes(graph, wanted);
     graph.node.forEach((node, index) => {
-      this.#node(node, scope, label(node, index));
+      if (needed.has(node)) this.#node(node, scope, label(node, index));
     });
   }
 
@@ -271,8 +272,9 @@ class Reader {
     const inner = new Scope(scope);
     const graph = attribute.g;
     this.#defineTensors(graph, inner);
-    this.#run(graph, inner);
-    return graph.output.map(({ name }) => this.#operand(name, inner, where));
+    const names = graph.output.map(({ name }) => name);
+    this.#run(graph, inner, names);
+    return names.map((name) => this.#operand(name, inner, where));
   }
 
   #operand(name: string, scope: Scope, where: string): Operand {
@@ -284,6 +286,36 @@ class Reader {
     this.#draft.spend("constants", operand.values.length);
     scope.replace(name, { operand });
     return operand;
+  }
+}
+
+function neededNodes(graph: GraphProto, wanted: readonly string[]): Set<NodeProto> {
+  const makers = new Map<string, NodeProto>();
+  for (const node of graph.node) {
+    for (const name of node.output) {
+      if (name === "") continue;
+      if (makers.has(name)) throw malformed(`the name ${quote(name)} is given twice`);
+      makers.set(name, node);
+    }
+  }
+  const needed = new Set<NodeProto>();
+  const open = [...wanted];
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    const node = makers.get(name);
+    if (node === undefined || needed.has(node)) continue;
+    needed.add(node);
+    for (const used of namesIn(node)) open.push(used);
+  }
+  return needed;
+}
+
+/** What a node takes, its branches included: these see the values around them. */
+function* namesIn(node: NodeProto): Generator<string> {
+  yield* node.input;
+  for (const { g } of node.attribute) {
+    if (g === undefined) continue;
+    for (const inner of g.node) yield* namesIn(inner);
+    for (const { name } of g.output) yield name;
   }
 }
 

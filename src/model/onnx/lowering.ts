@@ -97,7 +97,6 @@ export class Lowering {
 
   /** `index` of one value, negative for constants. */
   pick(operand: Operand, index: Int32Array, shape: Shape, constants: readonly number[] = []): Operand {
-    this.draft.spend("indices", 0);
     const moved = constants.length > 0 ? this.plain(operand) : this.#movable(operand);
     const flat = this.draft.arrange([this.flat(moved)], index, constants);
     return this.of(flat, shape, moved.type, isConstant(moved) ? undefined : moved.quantised);
@@ -436,7 +435,7 @@ export class Lowering {
   softmax(operand: Operand, axes: readonly number[]): Operand {
     const { value, width, order } = this.runs(operand, axes);
     if (width === 1) return this.scaled(operand, 0, 1);
-    const flat = this.draft.unary(this.#masked(this.flat(value)), { op: "softmax", width });
+    const flat = this.draft.unary(this.#masked(this.flat(value), width), { op: "softmax", width });
     const result = this.fromRuns(this.of(flat, value.shape, operand.type), operand.shape, order);
     if (!isConstant(operand)) this.#know(result, { kind: "scores", of: operand, axes });
     return result;
@@ -454,23 +453,29 @@ export class Lowering {
    * A mask adds large negative numbers to the scores that softmax must not see. As numbers they would stretch the range
    * of all scores; so these lanes become the constant -∞.
    */
-  #masked(flat: Flat): Flat {
+  #masked(flat: Flat, width: number): Flat {
     if (typeof flat !== "number") return flat;
     const node = this.draft.nodes[flat]!;
-    if (node.op === "arrange" && node.constants.some((value) => value <= MASKED)) {
-      const constants = node.constants.map((value) => (value <= MASKED ? -Infinity : value));
-      return this.draft.push({ ...node, constants });
-    }
-    if (node.op !== "affine" || !node.bias.some((value) => value <= MASKED)) return flat;
-    const open = this.draft.affine(
-      node.inputs[0],
-      node.scale,
-      node.bias.map((value) => (value <= MASKED ? 0 : value)),
-    );
-    const lanes = this.draft.lengths[flat]! / node.bias.length;
     const length = this.draft.lengths[flat]!;
+    let hidden: (i: number) => boolean;
+    if (node.op === "arrange") hidden = (i) => node.index[i]! < 0 && node.constants[-1 - node.index[i]!]! <= MASKED;
+    else if (node.op === "affine") hidden = (i) => node.bias[Math.floor((i * node.bias.length) / length)]! <= MASKED;
+    else return flat;
     this.draft.spend("indices", length);
-    const index = Int32Array.from({ length }, (_, i) => (node.bias[Math.floor(i / lanes)]! <= MASKED ? -1 : i));
+    const index = Int32Array.from({ length }, (_, i) => (hidden(i) ? -1 : i));
+    if (!index.includes(-1)) return flat;
+    // A run that is hidden as a whole is no mask.
+    for (let start = 0; start < length; start += width) {
+      if (index.subarray(start, start + width).every((from) => from < 0)) return flat;
+    }
+    const open =
+      node.op === "arrange"
+        ? flat
+        : this.draft.affine(
+            node.inputs[0],
+            node.scale,
+            node.bias.map((value) => (value <= MASKED ? 0 : value)),
+          );
     return this.draft.arrange([open], index, [-Infinity]);
   }
 

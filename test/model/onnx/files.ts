@@ -13,7 +13,8 @@ import { InferenceSession, Tensor } from "onnxruntime-node";
 
 export { Type };
 export type TensorInit = MessageInitShape<typeof TensorProtoSchema>;
-export type NodeInit = MessageInitShape<typeof NodeProtoSchema>;
+/** Not a message but what makes one, so that it can be changed. */
+export type NodeInit = Exclude<MessageInitShape<typeof NodeProtoSchema>, { $typeName: string }>;
 export type AttributeInit = MessageInitShape<typeof AttributeProtoSchema>;
 export type GraphInit = MessageInitShape<typeof GraphProtoSchema>;
 
@@ -103,7 +104,7 @@ export function file(parts: FileParts): Uint8Array {
         input: [{ name: "x", type: { value: { case: "tensorType", value: { elemType: type, shape: { dim } } } } }],
         output: outputs.map((name) => ({
           name,
-          type: { value: { case: "tensorType", value: { elemType: parts.outputType ?? Type.FLOAT } } },
+          type: { value: { case: "tensorType" as const, value: { elemType: parts.outputType ?? Type.FLOAT } } },
         })),
       },
     }),

@@ -677,6 +677,26 @@ describe("quantised files agree with onnxruntime within a step", () => {
       ops: "grid",
       steps: 0.04,
     },
+    "channels with scales of their own and one zero point": {
+      nodes: [
+        op("QuantizeLinear", ["x", "cs", "cz"], "q", { axis: 1n }),
+        op("DequantizeLinear", ["q", "cs", "cz"], "y", { axis: 1n }),
+      ],
+      tensors: [floats("cs", [4], [0.01, 0.02, 0.04, 0.03]), small("cz", [4], Type.INT8, [0, 0, 0, 0])],
+      shape: image,
+      ops: "grid",
+      steps: 0.04,
+    },
+    "channels on the last axis": {
+      nodes: [
+        op("QuantizeLinear", ["x", "cs", "cz"], "q", { axis: -1n }),
+        op("DequantizeLinear", ["q", "cs", "cz"], "y", { axis: -1n }),
+      ],
+      tensors: [floats("cs", [2], [0.01, 0.05]), small("cz", [2], Type.UINT8, [128, 128])],
+      shape: [1, 3, 2],
+      ops: "grid",
+      steps: 0.05,
+    },
     "movement and MaxPool on the grid": {
       nodes: [
         quantise,

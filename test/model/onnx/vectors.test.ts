@@ -12,7 +12,10 @@ const TABLE = new URL("./vectors.txt", import.meta.url);
 /** Vectors that differ from the reader by more than rounding, and why. */
 const DIFFERENT: readonly [RegExp, string][] = [
   [/cast.*FLOAT16/, "a cast to half precision rounds; here computed values stay as they are"],
-  [/resize_downsample_scales_(cubic|linear)_align_corners/, "the vector divides by a fractional length; onnxruntime does as we do"],
+  [
+    /resize_downsample_scales_(cubic|linear)_align_corners/,
+    "the vector divides by a fractional length; onnxruntime does as we do",
+  ],
   [/dynamicquantizelinear_expanded/, "single precision rounds a tie to the other side"],
 ];
 
