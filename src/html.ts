@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { printable } from "./text.js";
+import { clip, counted, printable } from "./text.js";
 
 /** Text in a page, an attribute or an SVG, its control and direction characters written out. */
 export function escapeHtml(text: string): string {
@@ -27,9 +27,9 @@ body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}.scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}caption{text-align:left;color:var(--soft);padding:.2rem 0}
-th,td{text-align:right;padding:.2rem .6rem;border-bottom:1px solid var(--line)}.text{text-align:left}
+th,td{text-align:right;padding:.2rem .6rem;border-bottom:1px solid var(--line)}td{white-space:nowrap}.text{text-align:left;white-space:normal}
 svg{max-width:100%;height:auto}svg text{fill:var(--ink);font:11px system-ui,sans-serif}svg .title{font-size:13px;font-weight:600}
-.charts{display:flex;flex-wrap:wrap;gap:1rem}.soft,figcaption{color:var(--soft)}`;
+figure{margin:1rem 0}.charts{display:flex;flex-wrap:wrap;gap:1rem}.soft,figcaption{color:var(--soft)}`;
 
 /** A whole page. @param style more rules @param body markup */
 export function page(title: string, body: string, style = ""): string {
@@ -78,6 +78,39 @@ export interface SvgOptions {
 export function svg({ title, width, height, label, left = 0 }: SvgOptions, parts: readonly string[]): string {
   const head = `<text class="title" x="${left}" y="14">${escapeHtml(title)}</text>`;
   return `<svg viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escapeHtml(label ?? title)}">${head}${parts.join("")}</svg>`;
+}
+
+/** Plots as wide as a page. */
+export const PLOT_WIDTH = 1040;
+
+export interface Bar {
+  readonly name: string;
+  readonly value: number;
+  /** What is written behind it. */
+  readonly text: string;
+  /** Number of its {@link colour}. */
+  readonly tone: number;
+}
+
+/** A plot of a line of text and a bar for each, from 0 to the largest. */
+export function bars(title: string, list: readonly Bar[]): string {
+  const [left, right, top, line] = [280, 150, 26, 19];
+  const most = list.reduce((largest, { value }) => Math.max(largest, value), 0);
+  const parts = list.map(({ name, value, text, tone }, i) => {
+    const y = top + i * line;
+    const length = Math.max(1, most === 0 ? 0 : (value / most) * (PLOT_WIDTH - left - right));
+    const words = `<text x="${left - 8}" y="${y + 13}" text-anchor="end">${escapeHtml(clip(name, 44))}</text>`;
+    const bar = `<rect x="${left}" y="${y + 2}" width="${at(length)}" height="${line - 5}" fill="${colour(tone)}"/>`;
+    const end = `<text x="${at(left + length + 6)}" y="${y + 13}">${escapeHtml(text)}</text>`;
+    return `<g><title>${escapeHtml(`${clip(name)}: ${text}`)}</title>${words}${bar}${end}</g>`;
+  });
+  const height = top + list.length * line + 6;
+  return svg({ title, width: PLOT_WIDTH, height, label: plotLabel(title, list.length) }, parts);
+}
+
+/** A plot's label for those who do not see it. */
+export function plotLabel(title: string, marks: number): string {
+  return `${title}: ${counted(marks, "bar")}; the numbers are in the text and tables beside it`;
 }
 
 /** A coordinate as markup has it: a tenth of a pixel is enough, and the same digits everywhere. */

@@ -28,6 +28,16 @@ export function formatBytes(bytes: number): string {
   return `${(bytes / 1024 ** 3).toFixed(2)} GB`;
 }
 
+/** Text up to a length, with dots where it goes on. */
+export function clip(text: string, length = 160): string {
+  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
+}
+
+/** "1 node", "2 nodes". */
+export function counted(count: number, thing: string): string {
+  return `${formatCount(count)} ${thing}${count === 1 ? "" : "s"}`;
+}
+
 /** A whole number in groups of three digits, the same in every locale. */
 export function formatCount(count: number): string {
   return String(count).replace(/\B(?=(?:\d{3})+$)/g, ",");

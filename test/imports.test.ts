@@ -66,7 +66,7 @@ describe("import graph", () => {
   it.each([
     ["field", ["errors", "field", "paths"]],
     ["dataset", ["circuit", "dataset", "errors", "field", "files", "paths", "protocol", "verifier", "workers"]],
-    ["model", ["errors", "field", "files", "model", "paths"]],
+    ["model", ["errors", "field", "files", "html", "model", "paths", "text"]],
     ["circuit", ["circuit", "errors", "field", "files", "paths", "protocol", "verifier", "workers"]],
   ])("calls go one way: %s", (name, allowed) => {
     const entry = name === "field" ? "field/poseidon.js" : `${name}/index.js`;

@@ -1,6 +1,6 @@
 pragma circom 2.2.3;
 
-include "../lib/range_from.circom";
+include "../lib/range_check.circom";
 
 // Private integers as few field elements: forces each of SIZE to LO <= in < LO + 2^BITS, and packs them less LO into lanes
 // of LANE bits, PER of them to an element, the first in the lowest place. BITS rows an integer and a linear one an element.
@@ -13,7 +13,7 @@ template PackedIntegers(SIZE, LO, BITS, LANE, PER) {
 
     component range[SIZE];
     for (var i = 0; i < SIZE; i++) {
-        range[i] = RangeFrom(LO, BITS);
+        range[i] = RangeCheck(LO, BITS);
         range[i].in <== in[i];
     }
     for (var e = 0; e < (SIZE + PER - 1) \ PER; e++) {

@@ -291,7 +291,7 @@ export async function prepareCase(
 }
 
 /** The values come last in the file, and the public ones right after the constant. */
-function readPublics(wtns: Uint8Array, count: number, wires: number): bigint[] {
+export function readPublics(wtns: Uint8Array, count: number, wires: number): bigint[] {
   const first = wtns.length - 32 * wires;
   return Array.from({ length: count }, (_, i) => {
     const start = first + 32 * (i + 1);

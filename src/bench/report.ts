@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { at, colour, escapeHtml, facts, table as htmlTable, page, svg } from "../html.js";
-import { formatMs } from "../text.js";
+import { at, type Bar, bars, type Column, colour, escapeHtml, facts, table as htmlTable, page, svg } from "../html.js";
+import { formatBytes, formatCount, formatMs } from "../text.js";
 import { median, percentile } from "./statistics.js";
 
 export interface Row {
@@ -87,6 +87,34 @@ export interface Preparation {
   preparedBytes?: number;
 }
 
+/** A model from its file to a verified proof. Times are medians. */
+export interface InferenceSummary {
+  model: string;
+  title: string;
+  /** What it was calibrated on. */
+  calibration: string;
+  /** Reading, quantising, comparing with the float model, writing the circuit. */
+  importMs: number;
+  rows: number;
+  wires: number;
+  /** The evaluation domain has 2^size rows. */
+  size: number;
+  /** What was not measured is absent, and a note says why. */
+  zkeyBytes?: number;
+  /** Near nothing when the store had it. */
+  developmentKeyMs?: number;
+  witnessMs: number;
+  proveMs?: number;
+  snarkjsProveMs?: number;
+  verifyMs?: number;
+  /** Rows as circomlib-ml's circuits; see peers.ts. */
+  peerRows: number;
+  /** What it has no template for, and so is not in that number. */
+  peerMissing: string[];
+  /** That number by our rows, where nothing is missing. */
+  peerRatio?: number;
+}
+
 export interface Report {
   format: "anchorproof/bench@1";
   date: string;
@@ -103,6 +131,7 @@ export interface Report {
   notes: string[];
   preparations: Preparation[];
   rows: Row[];
+  inference?: InferenceSummary[];
 }
 
 const MB = 1024 * 1024;
@@ -131,14 +160,19 @@ function cells(one: Row): string[] {
 
 /** Lines of a table for rows that were measured together. */
 export function table(rows: readonly Row[]): string[] {
-  const body = [[...COLUMNS], ...rows.map(cells)];
-  const widths = COLUMNS.map((_, column) => Math.max(...body.map((line) => line[column]!.length)));
+  return [title(rows[0]!), ...columns([[...COLUMNS], ...rows.map(cells)])];
+}
+
+/** Cells below each other, words on both ends and numbers between. */
+function columns(body: readonly (readonly string[])[]): string[] {
+  const last = body[0]!.length - 1;
+  const widths = body[0]!.map((_, column) => Math.max(...body.map((line) => line[column]!.length)));
   const lines = body.map((line) =>
     line.map((cell, column) =>
-      column === 0 || column === COLUMNS.length - 1 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
+      column === 0 || column === last ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
     ),
   );
-  return [title(rows[0]!), ...lines.map((line) => `  ${line.join("  ").trimEnd()}`)];
+  return lines.map((line) => `  ${line.join("  ").trimEnd()}`);
 }
 
 export function preparationLine(one: Preparation): string {
@@ -158,6 +192,53 @@ export function preparationLine(one: Preparation): string {
   return `${one.circuit} 2^${one.size}: ${parts.join(", ")}`;
 }
 
+const INFERENCE_COLUMNS = [
+  "model",
+  "rows",
+  "domain",
+  "key",
+  "import",
+  "witness",
+  "prove",
+  "snarkjs",
+  "verify",
+  "circomlib-ml",
+  "ratio",
+  "calibrated on",
+] as const;
+
+function inferenceCells(one: InferenceSummary): string[] {
+  const ms = (value: number | undefined) => (value === undefined ? "" : formatMs(value));
+  return [
+    one.title,
+    formatCount(one.rows),
+    `2^${one.size}`,
+    one.zkeyBytes === undefined ? "" : formatBytes(one.zkeyBytes),
+    formatMs(one.importMs),
+    formatMs(one.witnessMs),
+    ms(one.proveMs),
+    ms(one.snarkjsProveMs),
+    ms(one.verifyMs),
+    `${one.peerMissing.length > 0 ? "≥ " : ""}${formatCount(one.peerRows)}`,
+    one.peerRatio === undefined ? "" : `${one.peerRatio.toFixed(1)} ×`,
+    one.calibration,
+  ];
+}
+
+/** What stands below the table. */
+export function peerNote(summaries: readonly InferenceSummary[]): string {
+  const without = summaries.filter(({ peerMissing }) => peerMissing.length > 0);
+  const missing = without.map(({ title: name, peerMissing }) => `${name} without ${peerMissing.join(", ")}`);
+  return `circomlib-ml: rows of its templates for the same layers, weights as signals, no commitment to the input${
+    missing.length > 0 ? `; ${missing.join("; ")}` : ""
+  }`;
+}
+
+/** Lines of a table of all models. */
+export function inferenceTable(summaries: readonly InferenceSummary[]): string[] {
+  return ["inference", ...columns([[...INFERENCE_COLUMNS], ...summaries.map(inferenceCells)]), peerNote(summaries)];
+}
+
 /** The whole page. */
 export function html(report: Report): string {
   const groups = groupBy(report.rows, title);
@@ -166,7 +247,8 @@ export function html(report: Report): string {
   );
   const implementations = [...new Set(report.rows.map(({ implementation }) => implementation))];
   const colours = new Map(implementations.map((name, i) => [name, colour(i)]));
-  const columns = COLUMNS.map((name, i) => ({ name, text: i === 0 || i === COLUMNS.length - 1 }));
+  const heads = (names: readonly string[]) =>
+    names.map((name, i) => ({ name, text: i === 0 || i === names.length - 1 }));
   const about = facts([
     ["date", report.date],
     ["version", `${report.version}, commit ${report.commit}`],
@@ -182,10 +264,26 @@ export function html(report: Report): string {
 ${about}
 ${report.notes.map((note) => `<p>${escapeHtml(note)}</p>`).join("\n")}
 <p>Rounds are interleaved and their order rotates. Every timed proof and key was verified. The ratio is the median over the rounds against the first line; above 1 is slower.</p>
+${report.inference === undefined ? "" : inferenceSection(report.inference, heads(INFERENCE_COLUMNS))}
 <div class="charts">${[...charts].map(([name, rows]) => chart(name, rows, colours)).join("\n")}</div>
-${[...groups].map(([name, rows]) => `<h2>${escapeHtml(name)}</h2>${htmlTable(columns, rows.map(cells))}`).join("\n")}
+${[...groups].map(([name, rows]) => `<h2>${escapeHtml(name)}</h2>${htmlTable(heads(COLUMNS), rows.map(cells))}`).join("\n")}
 ${report.preparations.length > 0 ? `<h2>preparation</h2><ul>${report.preparations.map((one) => `<li>${escapeHtml(preparationLine(one))}</li>`).join("")}</ul>` : ""}`,
   );
+}
+
+function inferenceSection(summaries: readonly InferenceSummary[], heads: Column[]): string {
+  const list = summaries.flatMap(({ title: name, rows, peerRows, peerMissing }): Bar[] => [
+    { name, value: rows, text: `${formatCount(rows)} rows`, tone: 0 },
+    {
+      name: "circomlib-ml",
+      value: peerRows,
+      text: `${peerMissing.length > 0 ? "≥ " : ""}${formatCount(peerRows)}`,
+      tone: 1,
+    },
+  ]);
+  return `<h2>inference</h2>${htmlTable(heads, summaries.map(inferenceCells))}
+<p class="soft">${escapeHtml(peerNote(summaries))}</p>
+<figure><div class="scroll">${bars("Rows of each model, beside circomlib-ml's", list)}</div></figure>`;
 }
 
 /** Medians by size on a logarithmic scale, every sample as a dot. */

@@ -13,7 +13,7 @@
  * @module
  */
 import { AnchorError, throwIfAborted } from "../errors.js";
-import { isBracketed, isExtreme, solutionsOf } from "./hypothesis.js";
+import { alternativesOf, isBracketed, isExtreme, solutionsOf, unknownsBehind } from "./hypothesis.js";
 import { areDistinguished, marksOf } from "./oneHot.js";
 import { Propagation, type Rule } from "./propagation.js";
 import type { R1cs } from "./r1cs.js";
@@ -160,6 +160,7 @@ function* deduce(state: Propagation): Generator<void> {
   const { products, linear } = state.system;
   for (let news = true; news; ) {
     news = false;
+    const tried = new Set<number>();
     for (let row = 0; row < linear.source.length; row++) {
       if (state.unknown[row]! < 2) continue;
       const marks = marksOf(state, row);
@@ -168,7 +169,7 @@ function* deduce(state: Propagation): Generator<void> {
       yield* state.run();
     }
     for (let row = 0; row < products.length; row++) {
-      const found = unknownOfProduct(state, row);
+      const found = unknownOfProduct(state, row, tried);
       if (!found) continue;
       for (const [wire, rule] of found) if (state.determine(wire, rule)) news = true;
       yield* state.run();
@@ -178,13 +179,19 @@ function* deduce(state: Propagation): Generator<void> {
 }
 
 /** Rules that take one unknown as known. */
-function unknownOfProduct(state: Propagation, row: number): [number, Rule][] | undefined {
+function unknownOfProduct(state: Propagation, row: number, tried: Set<number>): [number, Rule][] | undefined {
   const { x, y, z, cz } = state.system.products[row]!;
   const open = [x, y].filter((wire) => !state.unique[wire]);
   if (open.length === 0) return undefined;
   if (z < 0 && cz === 0n) {
     const found = solutionsOf(state, row);
     if (found && isExtreme(state, found.wire, found.solutions)) return [[found.wire, "largest"]];
+    for (const wire of open.flatMap((each) => unknownsBehind(state, each))) {
+      if (tried.has(wire)) continue;
+      tried.add(wire);
+      const alternatives = alternativesOf(state, wire);
+      if (alternatives && isExtreme(state, wire, alternatives)) return [[wire, "largest"]];
+    }
   }
   for (const wire of new Set(open)) {
     const other = wire === x ? y : x;
@@ -267,9 +274,12 @@ function reasonOf(
       if (range) total += (k < 0n ? -k : k) * (range.hi - range.lo);
       else bounded = false;
     }
-    if (bounded && total >= field.p) {
-      return `row ${system.linear.source[row]} has integers that add up to the field's order or more: there may be two decompositions`;
+    const source = system.linear.source[row];
+    if (bounded && 2n * total >= field.p) {
+      return `row ${source} has integers that reach the field's order: there may be two decompositions`;
     }
+    if (bounded)
+      return `row ${source} may add up in several ways: its coefficients are no digits for the ranges of its wires`;
   }
   const unbounded = group.find((wire) => wire < system.real && !state.ranges[wire]);
   for (const row of products) {

@@ -6,7 +6,7 @@
  * @module
  */
 import { add, type Propagation, times } from "./propagation.js";
-import { gcd, type PrimeField, type Range } from "./system.js";
+import { gcd, least, most, type PrimeField, type Range } from "./system.js";
 
 /** A linear form: coefficients by wire, canonical, none 0; wire 0 carries the constant. */
 export class Form {
@@ -45,6 +45,12 @@ export class Form {
   }
 }
 
+/** A unique wire: its value where that is known, itself otherwise. */
+export function uniqueForm(state: Propagation, wire: number): Form {
+  const constant = state.constantOf(wire);
+  return constant === undefined ? Form.of(wire) : Form.of(0, constant);
+}
+
 /** Coefficients of 1, q, q². */
 type Polynomial = readonly Form[];
 
@@ -62,6 +68,9 @@ const MAX_TERMS = 20_000;
 /** Rows that share an open wire and may share all of them. */
 const MAX_NEIGHBOURS = 16;
 const MAX_FACTORS = 64;
+const MAX_ALTERNATIVES = 1100;
+/** Solutions whose pairs are looked at. */
+const MAX_PAIRED = 12;
 
 export class Hypothesis {
   readonly #state: Propagation;
@@ -71,9 +80,13 @@ export class Hypothesis {
   /** Linear rows that say what a wire is; they say nothing more. */
   readonly #definitions = new Set<number>();
   readonly #rows = new Set<number>();
-  #budget = MAX_TERMS;
+  readonly #scale: number;
+  #budget: number;
 
-  constructor(state: Propagation, wire: number) {
+  /** @param scale how much more than usual may be looked at */
+  constructor(state: Propagation, wire: number, scale = 1) {
+    this.#scale = scale;
+    this.#budget = scale * MAX_TERMS;
     this.#state = state;
     this.#field = state.field;
     this.#wire = wire;
@@ -82,12 +95,13 @@ export class Hypothesis {
   }
 
   polynomialOf(wire: number): Polynomial | undefined {
-    return this.#known.get(wire) ?? (this.#state.unique[wire] ? [Form.of(wire)] : undefined);
+    return this.#known.get(wire) ?? (this.#state.unique[wire] ? [uniqueForm(this.#state, wire)] : undefined);
   }
 
   #explore(): void {
     const queue = [this.#wire];
-    for (let next = 0; next < queue.length && this.#known.size < MAX_WIRES && this.#rows.size < MAX_ROWS; next++) {
+    const [wires, rows] = [this.#scale * MAX_WIRES, this.#scale * MAX_ROWS];
+    for (let next = 0; next < queue.length && this.#known.size < wires && this.#rows.size < rows; next++) {
       const learn = (wire: number, polynomial: Polynomial | undefined) => {
         if (!polynomial || this.#known.has(wire) || polynomial.length > 3) return;
         this.#known.set(wire, polynomial);
@@ -128,7 +142,10 @@ export class Hypothesis {
   facts(): Fact[] {
     const facts: Fact[] = [];
     const push = (polynomial: Polynomial, range: Range) => {
-      if (facts.length < MAX_FACTS && degree(polynomial) > 0) facts.push(reduced(polynomial, range, this.#field));
+      if (facts.length >= this.#scale * MAX_FACTS || degree(polynomial) === 0) return;
+      facts.push({ polynomial, range });
+      const fraction = reduced(polynomial, range, this.#field);
+      if (fraction) facts.push(fraction);
     };
     for (const [wire, polynomial] of this.#known) {
       const range = this.#state.ranges[wire];
@@ -198,7 +215,8 @@ export class Hypothesis {
  * A wire `q` in a range of integers, and a value `U(q) = u₁q + u₂q²` of it that does not decrease there: u₁ and u₂ are
  * unique and not negative. Of two facts, F₁ = c − U(q) and F₂ with F₁ + F₂ + κ = U(q+1) − U(q), the first says that U(q)
  * is not above c, and the second that U(q+1) is: two values q < q' would have U(q+1) ≤ U(q') ≤ c < U(q+1). So it is with a
- * quotient whose remainder is ranged on both sides (U = s·q), and with the root of a number (U = v·q²).
+ * quotient whose remainder is ranged on both sides (U = s·q), and with the root of a number (U = v·q²). κ is unique, and 1
+ * in either, or what unique bits of the two ranges add to it.
  *
  * As integers: |U(q) − U(q')| and the ranges of both facts are below p, so equations of field elements are such of
  * integers. U(q') − U(q) = f₁ − f₁' and U(q+1) − U(q) = f₁ + f₂ + κ, hence f₁' + f₂ + κ ≤ 0 for q < q', which the lower
@@ -219,17 +237,14 @@ export function isBracketed(state: Propagation, wire: number): boolean {
     for (const second of facts) {
       const rest = combine(combine(growth, first.polynomial, -1n, field), second.polynomial, -1n, field);
       if (degree(rest) > 0) continue;
-      const constant = (rest[0] ?? Form.zero).constant();
-      if (constant === undefined) continue;
-      const kappa = field.signed(constant);
-      if (first.range.lo + second.range.lo + kappa <= 0n) continue;
+      const kappa = rangeOf(state, rest[0] ?? Form.zero);
+      if (!kappa || first.range.lo + second.range.lo + kappa.lo <= 0n) continue;
       const [r1, r2] = [rangeOf(state, u1), rangeOf(state, u2)];
       if (!r1 || !r2 || r1.lo < 0n || r2.lo < 0n) continue;
       const size = (at: bigint) => r1.hi * (at < 0n ? -at : at) + r2.hi * at * at;
       const [low, high] = [size(q.lo), size(q.hi + 1n)];
       const reach = low + high + (first.range.hi - first.range.lo);
-      const ends = [first.range.lo + second.range.lo + kappa, first.range.hi + second.range.hi + kappa];
-      const width = (ends[1]! > low + high ? ends[1]! : low + high) - (ends[0]! < 0n ? ends[0]! : 0n);
+      const width = most(first.range.hi + second.range.hi + kappa.hi, low + high);
       if (reach < p && width < p) return true;
     }
   }
@@ -274,15 +289,8 @@ export function solutionsOf(state: Propagation, product: number): { wire: number
   };
   if (!visit(product, 0)) return undefined;
 
-  const candidates = new Set<number>();
-  for (const { wire } of factors) {
-    if (state.unique[wire]) return undefined;
-    candidates.add(wire);
-    if (wire < system.real) continue;
-    for (const row of state.linearOf(wire)) for (const each of state.unknownsOf(row)) candidates.add(each);
-  }
-  for (const wire of candidates) {
-    if (wire >= system.real) continue;
+  if (factors.some(({ wire }) => state.unique[wire])) return undefined;
+  for (const wire of new Set(factors.flatMap((factor) => unknownsBehind(state, factor.wire)))) {
     const hypothesis = new Hypothesis(state, wire);
     const solutions: Form[] = [];
     for (const factor of factors) {
@@ -297,11 +305,53 @@ export function solutionsOf(state: Propagation, product: number): { wire: number
   return undefined;
 }
 
+/** The wire itself, and for a virtual one, what is unknown of its form. */
+export function unknownsBehind(state: Propagation, wire: number): number[] {
+  const { real } = state.system;
+  if (wire < real) return [wire];
+  return [...state.linearOf(wire)].flatMap((row) => state.unknownsOf(row).filter((each) => each < real));
+}
+
 /**
- * A wire m that is one of several forms, by a product of differences that is 0, and facts about it that are linear. Two
- * assignments with m = X and m' = Y are possible only if no two facts F(X), F'(Y) contradict each other: where F(X) + F'(Y)
- * is a constant, whatever the inputs, that is below the sum of their lower ends. Where it equals that sum, both facts are
- * at their lower ends, which fixes m.
+ * The same of several products: rows `(m − xᵢ) · fᵢ = 0` of which the fᵢ cannot all be 0, so that m is one of the xᵢ.
+ */
+export function alternativesOf(state: Propagation, wire: number): Form[] | undefined {
+  const { field, system } = state;
+  const solutions: Form[] = [];
+  const others: [wire: number, value: bigint][] = [];
+  const collect = (own: number, form: Form, slope: bigint) => {
+    for (const row of state.productsOf(own)) {
+      const { x, cx, y, cy, z, cz } = system.products[row]!;
+      if (z >= 0 || cz !== 0n || x === y) continue;
+      const [c, other, oc] = own === x ? [cx, y, cy] : [cy, x, cx];
+      // form + slope · m + c = 0
+      solutions.push(form.plus(Form.of(0), c, field).times(-field.inverse(slope), field));
+      others.push([other, field.mod(-oc)]);
+    }
+  };
+  collect(wire, Form.zero, 1n);
+  const { start, wire: wires, coefficient } = system.linear;
+  for (const row of state.linearOf(wire)) {
+    if (state.unknown[row] !== 2) continue;
+    const own = state.unknownsOf(row).find((each) => each !== wire)!;
+    if (own < system.real || solutions.length > MAX_ALTERNATIVES) continue;
+    // own · s + m · k + rest = 0
+    let [s, k, rest] = [0n, 0n, Form.zero];
+    for (let i = start[row]!; i < start[row + 1]!; i++) {
+      if (wires[i] === own) s = coefficient[i]!;
+      else if (wires[i] === wire) k = coefficient[i]!;
+      else rest = rest.plus(uniqueForm(state, wires[i]!), coefficient[i]!, field);
+    }
+    const inverse = -field.inverse(s);
+    collect(own, rest.times(inverse, field), field.mod(k * inverse));
+  }
+  return solutions.length >= 2 && state.excludes(others) ? solutions : undefined;
+}
+
+/**
+ * A wire m that is one of several forms, and facts about it that are linear. Two assignments with m = X and m' = Y are
+ * possible only if no two facts F(X), F'(Y) contradict each other: where F(X) + F'(Y) is below the sum of their lower ends,
+ * whatever the inputs. Where it equals that sum, both facts are at their lower ends, which fixes m.
  *
  * So for the largest of some values: m − x and m' − x' are not negative for any of them, and their sum is 0 for x = m' and
  * x' = m.
@@ -309,7 +359,7 @@ export function solutionsOf(state: Propagation, product: number): { wire: number
 export function isExtreme(state: Propagation, wire: number, solutions: readonly Form[]): boolean {
   const { field } = state;
   // Both signs, so that upper ends are lower ones too.
-  const facts = new Hypothesis(state, wire)
+  const facts = new Hypothesis(state, wire, 1 + (solutions.length >> 2))
     .facts()
     .filter(({ polynomial }) => degree(polynomial) === 1 && polynomial[1]!.constant() !== undefined)
     .flatMap(({ polynomial, range }) => [
@@ -317,39 +367,52 @@ export function isExtreme(state: Propagation, wire: number, solutions: readonly 
       { polynomial: scale(polynomial, -1n, field), range: times(range, -1n) },
     ]);
   const at = ({ polynomial }: Fact, value: Form) => polynomial[0]!.plus(value, polynomial[1]!.constant()!, field);
-  const equal = (a: Form, b: Form) => a.plus(b, -1n, field).terms.size === 0;
-  const distinct = solutions.filter((each, i) => solutions.findIndex((other) => equal(each, other)) === i);
-  if (distinct.length > MAX_FACTORS) return false;
+  const distinct = [...new Map(solutions.map((each) => [keyOf(each), each])).values()];
   /** Where the wire must be if a fact is at its lower end. */
-  const end = (fact: Fact) => {
-    const { polynomial, range } = fact;
-    const rest = polynomial[0]!.plus(Form.of(0), -range.lo, field);
-    return rest.times(-field.inverse(polynomial[1]!.constant()!), field);
-  };
+  const end = ({ polynomial, range }: Fact) =>
+    polynomial[0]!.plus(Form.of(0), -range.lo, field).times(-field.inverse(polynomial[1]!.constant()!), field);
+
+  // Mostly, there is for each solution x the fact that m − x is not negative: then all pairs are excluded at once.
+  const bySlope = new Map<bigint, Map<string, bigint>>();
+  for (const fact of facts) {
+    const slope = fact.polynomial[1]!.constant()!;
+    let ends = bySlope.get(slope);
+    if (!ends) bySlope.set(slope, (ends = new Map()));
+    const key = keyOf(end(fact));
+    const width = fact.range.hi - fact.range.lo;
+    ends.set(key, least(ends.get(key) ?? width, width));
+  }
+  for (const ends of bySlope.values()) {
+    if (distinct.every((x) => 2n * (ends.get(keyOf(x)) ?? field.p) < field.p)) return true;
+  }
+  if (distinct.length > MAX_PAIRED) return false;
   return distinct.every((x, i) =>
-    distinct.every((y, j) => {
-      if (j <= i) return true;
-      return facts.some((f) => {
+    distinct.slice(i + 1).every((y) =>
+      facts.some((f) => {
         const atX = at(f, x);
         return facts.some((g) => {
-          const constant = atX.plus(at(g, y), 1n, field).constant();
-          if (constant === undefined) return false;
           const sum = add(f.range, g.range);
-          // Of the sum modulo p, the integer from its lower end on.
-          const value = sum.lo + field.mod(constant - sum.lo);
-          if (value > sum.hi) return true;
-          if (value !== sum.lo || sum.hi - sum.lo >= field.p) return false;
-          return f === g || equal(end(f), y) || equal(end(g), x);
+          const value = rangeOf(state, atX.plus(at(g, y), 1n, field));
+          // As integers, what the sum is and what its parts allow it to be.
+          if (!value || value.hi > sum.lo || sum.hi - value.lo >= field.p) return false;
+          return value.hi < sum.lo || f === g || keyOf(end(f)) === keyOf(y) || keyOf(end(g)) === keyOf(x);
         });
-      });
-    }),
+      }),
+    ),
   );
 }
 
+function keyOf(form: Form): string {
+  return [...form.terms]
+    .sort(([v], [w]) => v - w)
+    .map(([wire, k]) => `${wire}:${k.toString(36)}`)
+    .join(" ");
+}
+
 /** The fact about the polynomial over what divides all values of its range, where something does. */
-function reduced(polynomial: Polynomial, range: Range, field: PrimeField): Fact {
+function reduced(polynomial: Polynomial, range: Range, field: PrimeField): Fact | undefined {
   const divisor = gcd(range.step, range.lo);
-  if (divisor <= 1n || divisor >= field.p || range.step === 0n) return { polynomial, range };
+  if (divisor <= 1n || divisor >= field.p || range.step === 0n) return undefined;
   return {
     polynomial: scale(polynomial, field.inverse(divisor), field),
     range: { lo: range.lo / divisor, hi: range.hi / divisor, step: range.step / divisor },

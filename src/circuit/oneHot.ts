@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { Form } from "./hypothesis.js";
+import { Form, uniqueForm } from "./hypothesis.js";
 import { add, type Propagation, times } from "./propagation.js";
 import type { PrimeField, Range } from "./system.js";
 
@@ -83,7 +83,7 @@ function explore(state: Propagation, marks: readonly number[]): Map<number, Mark
     marks.map((mark) => [mark, { base: Form.zero, at: new Map([[mark, Form.of(0)]]) }]),
   );
   const markedOf = (wire: number) =>
-    known.get(wire) ?? (state.unique[wire] ? { base: Form.of(wire), at: NONE } : undefined);
+    known.get(wire) ?? (state.unique[wire] ? { base: uniqueForm(state, wire), at: NONE } : undefined);
   const queue = [...marks];
   for (let next = 0; next < queue.length && known.size < MAX_WIRES; next++) {
     for (const row of state.productsOf(queue[next]!)) {
@@ -137,7 +137,7 @@ function sumOf(
         if (!sums) at.set(mark, (sums = new Map()));
         accumulate(sums, form, k);
       }
-    } else if (state.unique[wire[i]!]) accumulate(base, Form.of(wire[i]!), k);
+    } else if (state.unique[wire[i]!]) accumulate(base, uniqueForm(state, wire[i]!), k);
   }
   const marked = { base: new Form(base), at: new Map([...at].map(([mark, sums]) => [mark, new Form(sums)])) };
   return { marked, own };

@@ -13,7 +13,7 @@
  *
  * @module
  */
-import { gcd, type PrimeField, type Product, type Range, type System } from "./system.js";
+import { gcd, least, most, type PrimeField, type Product, type Range, type System } from "./system.js";
 
 /** What showed that a wire is unique. */
 export type Rule =
@@ -39,6 +39,8 @@ const MAX_DIGITS = 600;
 const MAX_EVALUATIONS = 8;
 /** Terms and products that one case of a split may look at. */
 const CASE_BUDGET = 20_000;
+/** Terms of a linear row that a case looks at for what their ranges leave. */
+const MAX_CASE_TERMS = 300;
 const YIELD_EVERY = 1000;
 
 export class Propagation {
@@ -163,7 +165,7 @@ export class Propagation {
     if (news.hi - news.lo >= p) return;
     if (old) {
       if (old.lo === old.hi || this.#tightenings[wire]! >= MAX_TIGHTENINGS) return;
-      const hull = (old.hi > news.hi ? old.hi : news.hi) - (old.lo < news.lo ? old.lo : news.lo);
+      const hull = most(old.hi, news.hi) - least(old.lo, news.lo);
       // Two ranges speak of the same integer only where integers that differ by p are not in both.
       if (hull < p) news = intersect(old, news);
       // No integer left: no assignment satisfies the rows, and whatever was concluded holds for all of none.
@@ -235,11 +237,16 @@ export class Propagation {
   }
 
   #visitLinear(row: number): void {
+    const { start } = this.system.linear;
     const unknown = this.unknown[row]!;
     // The coefficient is not 0, so the others' values leave one for the last.
     if (unknown === 1) this.determine(this.#unknownXor[row]!, "linear", row);
     if (this.#unbounded[row]! <= 1 && this.#evaluations[row]! < MAX_EVALUATIONS) this.#evaluate(row);
     if (this.unknown[row]! >= 2) this.#separateDigits(row);
+    // A case that left a difference of two wires open may not do so any more.
+    if (this.unknown[row] === 2 && start[row + 1]! - start[row]! <= 4) {
+      for (const wire of this.unknownsOf(row)) for (const each of this.productsOf(wire)) this.#productQueue.push(each);
+    }
   }
 
   /** Ranges of a row's wires from each other's. */
@@ -274,9 +281,9 @@ export class Propagation {
       // k · value = multiple · p − others
       const lo = multiple * p - (sum.hi - term.hi);
       const hi = multiple * p - (sum.lo - term.lo);
-      const least = k > 0n ? -floorDivide(-lo, k) : -floorDivide(-hi, k);
-      const most = k > 0n ? floorDivide(hi, k) : floorDivide(lo, k);
-      if (least > range.lo || most < range.hi) this.restrict(wire[i]!, { lo: least, hi: most, step: 1n });
+      const first = k > 0n ? -floorDivide(-lo, k) : -floorDivide(-hi, k);
+      const last = k > 0n ? floorDivide(hi, k) : floorDivide(lo, k);
+      if (first > range.lo || last < range.hi) this.restrict(wire[i]!, { lo: first, hi: last, step: 1n });
     }
   }
 
@@ -420,8 +427,8 @@ export class Propagation {
       const range = this.ranges[known];
       const cases =
         range && range.hi - range.lo === range.step
-          ? [range.lo, range.hi].map((value) => new Case(this, known, { is: this.field.mod(value) }))
-          : [new Case(this, known, { is: this.field.mod(-c) }), new Case(this, known, { isNot: this.field.mod(-c) })];
+          ? [range.lo, range.hi].map((value) => new Case(this, [[known, this.field.mod(value)]]))
+          : [new Case(this, [[known, this.field.mod(-c)]]), new Case(this, [], [known, this.field.mod(-c)])];
       const possible = cases.filter((each) => each.explore());
       const [first, ...rest] = possible;
       if (!first) continue; // no assignment at all
@@ -432,6 +439,11 @@ export class Propagation {
         if (values.every((value) => value !== undefined)) this.#restrictTo(wire, values as bigint[]);
       }
     }
+  }
+
+  /** Whether these wires cannot have these values all at once. */
+  excludes(values: readonly (readonly [wire: number, value: bigint])[]): boolean {
+    return !new Case(this, values).explore();
   }
 
   #restrictTo(wire: number, values: readonly bigint[]): void {
@@ -447,26 +459,30 @@ export class Propagation {
 }
 
 /**
- * One case of a split: everything that holds if a unique wire has a value, or has it not. Both assignments that are
- * compared are in the same case, because the wire is unique.
+ * One case of a split: everything that holds if unique wires have certain values, or one has it not. Both assignments that
+ * are compared are in the same case, because the wires are unique; what follows for values holds of each by itself.
  */
 class Case {
   readonly #outer: Propagation;
   readonly #values = new Map<number, bigint>();
   readonly #unique = new Set<number>();
-  readonly #isNot: { wire: number; value: bigint } | undefined;
+  readonly #isNot: readonly [wire: number, value: bigint] | undefined;
   readonly #queue: number[] = [];
   #possible = true;
   #budget = CASE_BUDGET;
 
-  constructor(outer: Propagation, wire: number, assumption: { is: bigint } | { isNot: bigint }) {
+  constructor(
+    outer: Propagation,
+    is: readonly (readonly [wire: number, value: bigint])[],
+    isNot?: readonly [wire: number, value: bigint],
+  ) {
     this.#outer = outer;
-    if ("is" in assumption) this.#set(wire, assumption.is);
-    else {
-      this.#isNot = { wire, value: assumption.isNot };
-      if (outer.constantOf(wire) === assumption.isNot) this.#possible = false;
-      this.#queue.push(wire);
-    }
+    this.#isNot = isNot;
+    for (const [wire, value] of is) this.#set(wire, value);
+    for (const [wire, value] of is) this.#substitute(wire, value);
+    if (!isNot) return;
+    if (outer.constantOf(isNot[0]) === isNot[1]) this.#possible = false;
+    this.#queue.push(isNot[0]);
   }
 
   /** @returns whether the case is possible, as far as was looked */
@@ -496,7 +512,7 @@ class Case {
   #set(wire: number, value: bigint): void {
     const old = this.valueOf(wire);
     if (old !== undefined ? old !== value : !this.#outer.contains(wire, value)) this.#possible = false;
-    if (this.#isNot?.wire === wire && this.#isNot.value === value) this.#possible = false;
+    if (this.#isNot?.[0] === wire && this.#isNot[1] === value) this.#possible = false;
     if (old !== undefined) return;
     this.#values.set(wire, value);
     this.#queue.push(wire);
@@ -512,7 +528,7 @@ class Case {
     const { field } = this.#outer;
     const value = this.valueOf(wire);
     if (value !== undefined) return field.mod(value + c) !== 0n;
-    return (this.#isNot?.wire === wire && this.#isNot.value === field.mod(-c)) || this.#outer.isNonZero(wire, c);
+    return (this.#isNot?.[0] === wire && this.#isNot[1] === field.mod(-c)) || this.#outer.isNonZero(wire, c);
   }
 
   #visitProduct(row: number): void {
@@ -555,31 +571,107 @@ class Case {
   }
 
   #visitLinear(row: number): void {
-    const { field, system } = this.#outer;
+    const { field, system, unique } = this.#outer;
     const { start, wire, coefficient } = system.linear;
     if (this.#outer.unknown[row] === 0) return;
-    let [unknown, open] = [-1, -1];
+    let [unknown, first] = [-1, -1];
     let sum = 0n;
     let constants = true;
+    const open: Term[] = [];
     for (let i = start[row]!; i < start[row + 1]!; i++) {
       if (--this.#budget < 0) return;
-      const value = this.valueOf(wire[i]!);
+      const [own, k] = [wire[i]!, coefficient[i]!];
+      const value = this.valueOf(own);
       if (value !== undefined) {
-        sum += coefficient[i]! * value;
+        sum += k * value;
         continue;
       }
-      if (open >= 0) constants = false;
-      open = i;
-      if (this.isUnique(wire[i]!)) continue;
-      if (unknown >= 0) return;
-      unknown = i;
+      if (first >= 0 || unique[own]) constants = false;
+      if (first < 0) first = i;
+      open.push([own, k]);
+      if (this.isUnique(own)) continue;
+      // Of many unknowns nothing follows but by their ranges.
+      if (unknown >= 0 && (open.length > MAX_CASE_TERMS || !this.#outer.ranges[own])) return;
+      unknown = unknown < 0 ? i : wire.length;
     }
-    if (open < 0) {
+    if (first < 0) {
       if (field.mod(sum) !== 0n) this.#possible = false;
-    } else if (constants) this.#set(wire[open]!, field.mod(-sum * field.inverse(coefficient[open]!)));
-    else if (unknown >= 0) this.#determine(wire[unknown]!);
+    } else if (open.length === 1 && constants)
+      this.#set(wire[first]!, field.mod(-sum * field.inverse(coefficient[first]!)));
+    else if (unknown >= 0 && unknown < wire.length) this.#determine(wire[unknown]!);
+    else this.#bound(open, sum);
+  }
+
+  /**
+   * A unique wire that is a linear form of unique wires, such as a difference, has a value here: so has that form wherever
+   * a linear row mentions it.
+   */
+  #substitute(known: number, value: bigint): void {
+    const { field, system, unknown, unique } = this.#outer;
+    const { start, wire, coefficient } = system.linear;
+    const definition = [...this.#outer.linearOf(known)].find(
+      (row) => unknown[row] === 0 && start[row + 1]! - start[row]! <= MAX_CASE_TERMS,
+    );
+    if (definition === undefined || known < system.real) return;
+    const form = new Map<number, bigint>();
+    let rest = 0n; // form + rest = 0
+    for (let i = start[definition]!; i < start[definition + 1]!; i++) {
+      const constant = wire[i] === known ? value : this.#outer.constantOf(wire[i]!);
+      if (constant !== undefined) rest += coefficient[i]! * constant;
+      else form.set(wire[i]!, coefficient[i]!);
+    }
+    const rowsOf = (each: number) => this.#outer.linearOf(each);
+    const [rarest] = [...form.keys()].sort((v, w) => rowsOf(v).length - rowsOf(w).length);
+    if (rarest === undefined) return;
+    for (const row of rowsOf(rarest)) {
+      if (unknown[row] === 0 || this.#budget < 0) continue;
+      let [sum, matched] = [0n, 0];
+      let factor: bigint | undefined;
+      const open: Term[] = [];
+      for (let i = start[row]!; i < start[row + 1]!; i++) {
+        this.#budget--;
+        const [own, k] = [wire[i]!, coefficient[i]!];
+        const inForm = form.get(own);
+        const constant = this.valueOf(own);
+        if (inForm !== undefined) {
+          const ratio = field.mod(k * field.inverse(inForm));
+          if (ratio !== (factor ??= ratio)) break;
+          matched++;
+        } else if (constant !== undefined) sum += k * constant;
+        else if (unique[own] || !this.#outer.ranges[own]) break;
+        else open.push([own, k]);
+        if (i + 1 === start[row + 1] && matched === form.size) this.#bound(open, sum - factor! * rest);
+      }
+    }
+  }
+
+  /** Values of wires that have ranges, where their sum with a constant, which is 0, leaves one only. */
+  #bound(open: readonly Term[], constant: bigint): void {
+    const { field, ranges } = this.#outer;
+    let total: Range = { lo: 0n, hi: 0n, step: 0n };
+    for (const [wire, k] of open) {
+      const range = ranges[wire];
+      if (!range) return;
+      total = add(total, times(range, k));
+    }
+    const sum = total.lo + field.mod(-constant - total.lo); // the least integer that the sum may be
+    if (sum > total.hi) this.#possible = false;
+    if (!this.#possible || sum + field.p <= total.hi) return;
+    for (const [wire, k] of open) {
+      const range = ranges[wire]!;
+      const own = times(range, k);
+      // What the others leave for k · value.
+      const lo = most(sum - (total.hi - own.hi), own.lo);
+      const hi = least(sum - (total.lo - own.lo), own.hi);
+      const first = k > 0n ? -floorDivide(-lo, k) : -floorDivide(-hi, k);
+      const last = k > 0n ? floorDivide(hi, k) : floorDivide(lo, k);
+      if (first > last) this.#possible = false;
+      else if (first === last) this.#set(wire, field.mod(first));
+    }
   }
 }
+
+type Term = readonly [wire: number, coefficient: bigint];
 
 /** Rows or products by wire, in two flat arrays. */
 class Index {
@@ -645,7 +737,7 @@ export function times({ lo, hi, step }: Range, k: bigint): Range {
 function divide(range: Range, k: bigint): Range {
   const [lo, hi] = [range.lo / k, range.hi / k];
   const step = range.step / k;
-  return { lo: lo < hi ? lo : hi, hi: lo < hi ? hi : lo, step: step < 0n ? -step : step };
+  return { lo: least(lo, hi), hi: most(lo, hi), step: step < 0n ? -step : step };
 }
 
 /** `(x + cx)(y + cy)`. */
@@ -662,9 +754,9 @@ function productRange({ x, cx, y, cy }: Product, rx: Range, ry: Range): Range {
   }
   if (x === y && cx === cy && lo < 0n) {
     // A square. It is not negative, and the least multiple of the step from there on follows.
-    const most = a * a > b * b ? a * a : b * b;
-    const rest = step === 0n ? 0n : ((most % step) + step) % step;
-    return { lo: rest, hi: most, step };
+    const hi = most(a * a, b * b);
+    const rest = step === 0n ? 0n : hi % step;
+    return { lo: rest, hi, step };
   }
   return { lo, hi, step };
 }
@@ -672,8 +764,8 @@ function productRange({ x, cx, y, cy }: Product, rx: Range, ry: Range): Range {
 /** Integers that are in both, or a superset of them: of two steps, the larger one is kept. */
 function intersect(a: Range, b: Range): Range {
   const finer = a.step >= b.step ? a : b;
-  let lo = a.lo > b.lo ? a.lo : b.lo;
-  let hi = a.hi < b.hi ? a.hi : b.hi;
+  let lo = most(a.lo, b.lo);
+  let hi = least(a.hi, b.hi);
   const { step } = finer;
   if (a.lo === a.hi || b.lo === b.hi || step === 0n) return { lo, hi, step };
   lo = finer.lo - floorDivide(finer.lo - lo, step) * step;

@@ -263,7 +263,10 @@ export class System {
 
   /** The linear row of a form's own wire, which is the form itself, or the bit that says which of two values it has. */
   #define({ wires, coefficients, source }: Form & { source: number }, own: number, roots?: [bigint, bigint]): void {
-    if (!roots || roots[0] === roots[1]) return this.#pushLinear([...wires, own], [...coefficients, -1n], source);
+    if (!roots || roots[0] === roots[1]) {
+      this.#pushLinear([...wires, own], [...coefficients, -1n], source);
+      return;
+    }
     const [low, high] = roots;
     const all = [...wires, own];
     const values = [...coefficients, this.field.signed(low - high)];
@@ -363,6 +366,16 @@ function sizeOf(values: readonly bigint[]): bigint {
     if (magnitude > size) size = magnitude;
   }
   return size;
+}
+
+export function least(a: bigint, b: bigint): bigint {
+  if (a < b) return a;
+  return b;
+}
+
+export function most(a: bigint, b: bigint): bigint {
+  if (a > b) return a;
+  return b;
 }
 
 export function gcd(a: bigint, b: bigint): bigint {

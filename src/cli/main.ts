@@ -23,6 +23,7 @@ import {
   ceremonyStatusCommand,
   ceremonyVerifyCommand,
 } from "./ceremony.js";
+import { circuitCheckCommand } from "./circuit.js";
 import type { Command } from "./command.js";
 import { datasetCommitCommand, datasetProveCommand } from "./dataset.js";
 import { demoCommand } from "./demo.js";
@@ -56,6 +57,7 @@ const COMMANDS: readonly Command[] = [
   // Before the shorter name that it begins with.
   verifyInferenceCommand,
   verifyCommand,
+  circuitCheckCommand,
   circuitExportCommand,
   ptauImportCommand,
   ptauListCommand,

@@ -4,22 +4,32 @@
  * @module
  */
 
-import { at, type Column, colour, escapeHtml, facts, page, svg, table } from "../html.js";
-import { formatBytes, formatCount, formatMs, formatReal, formatShare } from "../text.js";
+import {
+  at,
+  type Bar,
+  type Column,
+  colour,
+  escapeHtml,
+  facts,
+  bars as horizontal,
+  PLOT_WIDTH,
+  page,
+  plotLabel,
+  svg,
+  table,
+} from "../html.js";
+import { clip, counted, formatBytes, formatCount, formatMs, formatReal, formatShare } from "../text.js";
 import { ACCUMULATOR_BITS } from "./bounds.js";
 import type { Drift, Range } from "./drift.js";
 import type { ModelReport } from "./report.js";
 
 const STYLE = `.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(10rem,1fr));gap:.8rem;margin:1.2rem 0}
 .card{background:var(--panel);border-radius:.5rem;padding:.7rem .9rem}.card b{display:block;font-size:1.35rem;font-variant-numeric:tabular-nums}
-figure{margin:1rem 0}figcaption{max-width:60rem}summary{cursor:pointer;color:var(--soft)}code{overflow-wrap:anywhere}
+figcaption{max-width:60rem}summary{cursor:pointer;color:var(--soft)}code{overflow-wrap:anywhere}
 @media print{details{display:none}}`;
 
-/** Of a page's width. */
-const WIDTH = 1040;
 /** Bars of a plot that has a line of text for each. */
 const MAX_BARS = 48;
-const MAX_NAME = 160;
 /** Entries of a list in the quantiser's account that are shown. */
 const MAX_ENTRIES = 256;
 
@@ -70,7 +80,7 @@ function headFacts({ source, model, circuit }: ModelReport): [string, string][] 
   return [
     ["model digest", model.modelDigest],
     ["circuit digest", circuit.circuitDigest],
-    ["source", `${formatBytes(source.bytes)}, ${count(source.nodes.length, "node")}, SHA-256 ${source.sha256}`],
+    ["source", `${formatBytes(source.bytes)}, ${counted(source.nodes.length, "node")}, SHA-256 ${source.sha256}`],
     [
       "input",
       `${shapeOf(input.shape)} integers from ${input.lo} to ${input.lo + 2 ** input.bits - 1}; 1 stands for ${
@@ -79,7 +89,7 @@ function headFacts({ source, model, circuit }: ModelReport): [string, string][] 
     ],
     [
       "output",
-      `${shapeOf(output.shape)} in the source, ${count(model.nodes.at(-1)!.width, "integer")} here; ${
+      `${shapeOf(output.shape)} in the source, ${counted(model.nodes.at(-1)!.width, "integer")} here; ${
         output.unit === undefined ? "class indices" : `1 stands for ${rangeText(output.unit)}`
       }`,
     ],
@@ -108,7 +118,7 @@ function cards({ model, circuit, evaluation }: ModelReport): [string, string][] 
       ? [
           [
             formatShare(integerAccuracy),
-            `right on ${count(samples, "sample")}, float ${formatShare(floatAccuracy)} (${points(integerAccuracy - floatAccuracy)})`,
+            `right on ${counted(samples, "sample")}, float ${formatShare(floatAccuracy)} (${points(integerAccuracy - floatAccuracy)})`,
           ] as [string, string],
         ]
       : []),
@@ -117,7 +127,7 @@ function cards({ model, circuit, evaluation }: ModelReport): [string, string][] 
       : [[formatShare(classAgreement), "same class as the float model"] as [string, string]]),
     ...(elements === undefined
       ? []
-      : [[formatShare(elements.equal), "of outputs equal to the rounded float"] as [string, string]]),
+      : [[formatShare(elements.within8Bits), "of outputs within 1/256 of their range"] as [string, string]]),
     [`${widest} bits`, `widest value, proven; ${ACCUMULATOR_BITS} are allowed`],
     [
       formatCount(constant + own),
@@ -190,13 +200,15 @@ function accuracyTable({ evaluation }: ModelReport): string {
   return table(
     [{ name: "measure", text: true }, { name: "value" }],
     shares.flatMap(([name, value]) => (value === undefined ? [] : [[name, formatShare(value)]])),
-    `On ${count(samples, "sample")} of the ${set} set; floats by ${runtime}.`,
+    `On ${counted(samples, "sample")} of the ${set} set; floats by ${runtime}.`,
   );
 }
 
-function distancesPlot({ evaluation: { elements } }: ModelReport): string {
+function distancesPlot({ evaluation: { elements }, model }: ModelReport): string {
   if (elements === undefined) return "";
-  const name = ({ from, to }: { from: number; to: number }) => (from === to ? String(from) : `${from} to ${to}`);
+  const { unit } = model.output;
+  const name = ({ from, to }: { from: number; to: number }) =>
+    from === to ? String(from) : `${formatCount(from)} to ${formatCount(to)}`;
   const bars = elements.distances.map(
     (each): Bar => ({
       name: `off by ${name(each)}`,
@@ -205,7 +217,12 @@ function distancesPlot({ evaluation: { elements } }: ModelReport): string {
       tone: each.from === 0 ? 0 : 1,
     }),
   );
-  return figure(horizontal("Outputs by their distance from the rounded float", bars), "In units of the output.");
+  return figure(
+    horizontal("Outputs by their distance from the rounded float", bars),
+    unit === undefined || unit.max === 0
+      ? "In units of the output."
+      : `In units of the output, whose floats span ${formatCount(Math.round(elements.range / unit.max))} of them. Outputs are accumulators: their lowest bits are far below the noise of the layers before.`,
+  );
 }
 
 function driftPlot(report: ModelReport): string {
@@ -232,7 +249,7 @@ function driftPlot(report: ModelReport): string {
   });
   return figure(
     plot + legend(nodes.map(({ op }) => op)),
-    `Each layer against the same layer of the float model, on ${count(samples, "sample")}. 6 dB are about one bit; a layer whose bar is much shorter than those before it is where precision is lost.`,
+    `Each layer against the same layer of the float model, on ${counted(samples, "sample")}. 6 dB are about one bit; a layer whose bar is much shorter than those before it is where precision is lost.`,
   );
 }
 
@@ -375,29 +392,6 @@ function valueText(value: unknown): string {
   return clip(String(value));
 }
 
-interface Bar {
-  readonly name: string;
-  readonly value: number;
-  /** What is written behind it. */
-  readonly text: string;
-  readonly tone: number;
-}
-
-/** A line of text and a bar for each. */
-function horizontal(title: string, bars: readonly Bar[]): string {
-  const [left, right, top, line] = [280, 130, 26, 19];
-  const most = bars.reduce((largest, { value }) => Math.max(largest, value), 0);
-  const parts = bars.map(({ name, value, text, tone: own }, i) => {
-    const y = top + i * line;
-    const length = most === 0 ? 0 : (value / most) * (WIDTH - left - right);
-    return `<g><title>${escapeHtml(`${clip(name)}: ${text}`)}</title><text x="${left - 8}" y="${y + 13}" text-anchor="end">${escapeHtml(clip(name, 44))}</text><rect x="${left}" y="${y + 2}" width="${at(Math.max(1, length))}" height="${line - 5}" fill="${colour(own)}"/><text x="${at(left + Math.max(1, length) + 6)}" y="${y + 13}">${escapeHtml(text)}</text></g>`;
-  });
-  return svg(
-    { title, width: WIDTH, height: top + bars.length * line + 6, label: plotLabel(title, bars.length) },
-    parts,
-  );
-}
-
 interface Columns {
   readonly title: string;
   readonly low: number;
@@ -415,11 +409,11 @@ interface Columns {
 /** Columns side by side, however many there are; their names show under the pointer and in the table. */
 function vertical({ title, low, high, ticks, bars }: Columns): string {
   const [height, left, right, top, bottom] = [280, 56, 12, 28, 26];
-  const room = (WIDTH - left - right) / Math.max(1, bars.length);
+  const room = (PLOT_WIDTH - left - right) / Math.max(1, bars.length);
   const y = (value: number) => top + ((high - value) / (high - low)) * (height - top - bottom);
   const parts = ticks.map(
     ([value, text]) =>
-      `<line x1="${left}" x2="${WIDTH - right}" y1="${at(y(value))}" y2="${at(y(value))}" stroke="var(--line)"/><text x="${left - 6}" y="${at(y(value))}" dy=".32em" text-anchor="end">${escapeHtml(text)}</text>`,
+      `<line x1="${left}" x2="${PLOT_WIDTH - right}" y1="${at(y(value))}" y2="${at(y(value))}" stroke="var(--line)"/><text x="${left - 6}" y="${at(y(value))}" dy=".32em" text-anchor="end">${escapeHtml(text)}</text>`,
   );
   const every = Math.ceil(28 / room);
   const thick = Math.max(0.2, Math.min(36, 0.75 * room));
@@ -433,11 +427,7 @@ function vertical({ title, low, high, ticks, bars }: Columns): string {
       parts.push(`<text x="${at(middle)}" y="${height - 8}" text-anchor="middle">${escapeHtml(label)}</text>`);
     }
   });
-  return svg({ title, width: WIDTH, height, label: plotLabel(title, bars.length) }, parts);
-}
-
-function plotLabel(title: string, bars: number): string {
-  return `${title}: ${count(bars, "bar")}; the numbers are in the text and tables beside it`;
+  return svg({ title, width: PLOT_WIDTH, height, label: plotLabel(title, bars.length) }, parts);
 }
 
 /** Kinds of nodes by colour. */
@@ -481,14 +471,6 @@ function code(text: string): string {
 
 function short(digest: string): string {
   return digest.length > 18 ? `${digest.slice(0, 10)}…${digest.slice(-6)}` : digest;
-}
-
-function clip(text: string, length = MAX_NAME): string {
-  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
-}
-
-function count(number: number, thing: string): string {
-  return `${formatCount(number)} ${thing}${number === 1 ? "" : "s"}`;
 }
 
 function shapeOf(shape: readonly number[]): string {

@@ -1,3 +1,7 @@
+import { readFileSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { isAnchorError } from "../../src/errors.js";
 import { describeCircuit } from "../../src/model/circuit/index.js";
@@ -5,6 +9,7 @@ import { type Drift, measureDrift } from "../../src/model/drift.js";
 import { evaluateModel } from "../../src/model/evaluate.js";
 import type { FloatGraph } from "../../src/model/float.js";
 import { type ModelGraph, modelDigest } from "../../src/model/graph.js";
+import { importModel } from "../../src/model/import.js";
 import type { Correspondence } from "../../src/model/quantise/index.js";
 import { type ModelReport, modelReport, renderReport } from "../../src/model/report.js";
 import type { FloatRuntime } from "../../src/model/runtime.js";
@@ -393,5 +398,45 @@ describe("renderReport", () => {
       quantisation: {} as ModelReport["quantisation"],
     });
     expect(page).not.toMatch(/NaN|undefined|right on/);
+  });
+});
+
+describe("importModel", () => {
+  it("leaves a report of everything, and its page", async () => {
+    const home = await mkdtemp(join(tmpdir(), "anchorproof-report-"));
+    try {
+      const below = lcg(3);
+      const inputs = Array.from({ length: 20 }, () => Array.from({ length: 16 }, () => below(64)));
+      const onnx = new Uint8Array(readFileSync(new URL("../../bench/models/text-embedding.onnx", import.meta.url)));
+      const out = join(home, "text");
+      const seen = new Set<string>();
+      const { report, circuit, graph } = await importModel({
+        onnx,
+        calibration: { inputs, labels: inputs.map(() => 0) },
+        output: "logits",
+        out,
+        onProgress: ({ stage }) => seen.add(stage),
+      });
+      expect(JSON.parse(await readFile(join(out, "report.json"), "utf8"))).toEqual(JSON.parse(JSON.stringify(report)));
+      expect(await readFile(join(out, "report.html"), "utf8")).toBe(renderReport(report));
+
+      const stages = ["read", "quantise", "evaluate", "drift", "circuit"];
+      expect(report.stages.map(({ stage }) => stage)).toEqual(stages);
+      expect([...seen]).toEqual(stages);
+      for (const { ms, peakBytes } of report.stages) {
+        expect(ms).toBeGreaterThan(0);
+        expect(peakBytes).toBeGreaterThan(10e6);
+      }
+      expect(report.circuit).toMatchObject({ circuitDigest: circuit.circuitDigest, rows: circuit.rows });
+      expect(report.evaluation).toMatchObject({ samples: 20, set: "calibration" });
+      expect(report.evaluation.elements!.count).toBe(20 * report.model.nodes.at(-1)!.width);
+      // Tokens are integers on both sides; what follows is near, and the output has its layer.
+      expect(report.drift.samples).toBe(20);
+      expect(report.drift.nodes[0]).toMatchObject({ node: 0, op: "input", maxError: 0, snr: null, saturated: 0 });
+      expect(report.drift.nodes.at(-1)!.node).toBe(graph.nodes.length - 1);
+      for (const { snr } of report.drift.nodes.slice(1)) expect(snr).toBeGreaterThan(15);
+    } finally {
+      await rm(home, { recursive: true, force: true });
+    }
   });
 });

@@ -42,7 +42,7 @@ import {
   modelDigest,
 } from "../graph.js";
 import { isFixed, type NodeContext, type NodeFacts } from "./gadget.js";
-import { packElements, rangeFrom } from "./gadgets/integers.js";
+import { packElements, rangeCheck } from "./gadgets/integers.js";
 import { constant, type Element, hashChain } from "./gadgets/poseidon.js";
 import { gadgetOf } from "./gadgets.js";
 import type { WireMap } from "./rows.js";
@@ -264,7 +264,7 @@ function packIntegers(s: Synthesis, lanes: Lanes, { lo, bits }: IntegerRange): E
   s.enter("packed");
   for (let i = 0; i < lanes.wires.length; i++) {
     s.enter("range", i);
-    rangeFrom(s, lanes, i, lo, bits);
+    rangeCheck(s, lanes, i, lo, bits);
     s.leave();
   }
   const elements = packElements(s, lanes, { offset: lo, ...packing(bits) });

@@ -44,6 +44,7 @@ describe("MaxPair", () => {
       expect(honest[gadget.wire("out")]).toBe(field(largest([a, b])));
       expect(gadget.looseWires(honest, random)).toEqual([]);
       expect(claim(gadget, a, b, largest([a, b]))).toEqual({ witness: honest, violated: [] });
+      expect(gadget.looseCarries(honest, gadget.wiresLike(/^bits\[/))).toEqual([]);
     }
   });
 

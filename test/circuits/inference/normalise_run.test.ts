@@ -104,6 +104,9 @@ describe.each(SHAPES)("NormaliseRun of $width, ε $epsilon, precision $precision
       expect(values.map((_, i) => honest[gadget.wire(`out[${i}]`)])).toEqual(wanted.out.map(field));
       for (const out of wanted.out) expect(out ** 2n <= 4n ** BigInt(shape.precision)).toBe(true);
       expect(claim(gadget, shape, values, { root: wanted.root })).toEqual({ witness: honest, violated: [] });
+      for (const bits of [/^rootBits\[/, /^belowBits\[/, /^aboveBits\[/]) {
+        expect(gadget.looseCarries(honest, gadget.wiresLike(bits))).toEqual([]);
+      }
       expect(gadget.looseWires(honest, random)).toEqual([]);
     }
   });

@@ -114,6 +114,21 @@ describe("ShareLane", () => {
     }
   });
 
+  it("takes no other numbers as bits, though they have the same sum", async () => {
+    for (const [input, sum] of [
+      [700n, 2048n],
+      [2n, 3n],
+      [4095n, 4096n],
+    ] as const) {
+      const honest = await gadget.honest({ in: input, sum, odd: sum & 1n });
+      for (const name of ["shareBits", "bits", "aboveBits"]) {
+        const bits = gadget.wiresLike(new RegExp(`^${name}\\[`));
+        expect(bits.length).toBeGreaterThan(0);
+        expect(gadget.looseCarries(honest, bits)).toEqual([]);
+      }
+    }
+  });
+
   it("has no witness for a fraction as the quotient: any remainder has one in the field", () => {
     const [input, sum] = [700n, 2048n];
     for (let remainder = 0n; remainder < 2048n; remainder += 97n) {
@@ -189,6 +204,38 @@ describe("Share", () => {
     const honest = await gadget.honest({ in: values });
     expect(values.map((_, i) => honest[gadget.wire(`out[${i}]`)])).toEqual(runs.flatMap((run) => expected(run, scale)));
     expect(gadget.looseWires(honest, fieldElements(62n))).toEqual([]);
+  });
+
+  it("has no witness for another number in the place of the parity, which would round differently", async () => {
+    const [values, scale, sumBits] = [[5n, 7n, 4n], 10n, 5];
+    const gadget = await share(1, 3, Number(scale), sumBits);
+    const sum = values.reduce((a, b) => a + b);
+    const claim = (odd: bigint) => {
+      const fixed = new Map([[gadget.wire("odd[0]"), odd]]);
+      const out = values.map((value, i) => {
+        const dividend = value * scale + (sum - odd) / 2n;
+        const quotient = dividend / sum;
+        fixed.set(gadget.wire(`in[${i}]`), value);
+        fixed.set(gadget.wire(`out[${i}]`), quotient);
+        for (const [name, number] of [
+          ["shareBits", quotient],
+          ["bits", dividend % sum],
+          ["aboveBits", sum - 1n - (dividend % sum)],
+        ] as const) {
+          gadget.wiresLike(new RegExp(`^lane\\[${i}\\]\\.${name}\\[`)).forEach((wire, k) => {
+            fixed.set(wire, bit(number, k));
+          });
+        }
+        return quotient;
+      });
+      return { out, ...forge(gadget.r1cs, fixed) };
+    };
+    expect(claim(0n)).toMatchObject({ out: expected(values, scale), violated: [] });
+    for (const odd of [-16n, -8n, -2n, 2n, 4n, 8n, 16n]) {
+      // Every lane's rows hold: what says that this is no bit is one row of the run.
+      expect(claim(odd).violated).toHaveLength(1);
+    }
+    expect(claim(-8n).out).not.toEqual(expected(values, scale));
   });
 
   it("has no witness for a run of zeros", async () => {

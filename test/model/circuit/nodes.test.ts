@@ -2,11 +2,12 @@
  * Kinds of nodes alone: a gadget's rows are those that circom makes of its template, and its witness is the one of circom's
  * own generator.
  */
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { inverseRoot, share } from "../../../src/model/bounds.js";
+import { inverseRoot, proveBounds, share } from "../../../src/model/bounds.js";
 import type { GraphNode } from "../../../src/model/graph.js";
-import { lcg } from "../graphs.js";
-import { boundsOf, expectTwin, LoneNode } from "./support.js";
+import { buildGraph, buildInput, graphPlan, lcg } from "../graphs.js";
+import { boundsOf, expectTwin, expectTwinGraph, LoneNode } from "./support.js";
 
 type Range = readonly [min: number, max: number];
 
@@ -355,5 +356,55 @@ describe("normalise", () => {
         return run.map((c) => c * r + 0);
       });
     await twin({ op: "normalise", inputs: [0], width, epsilon, precision }, ranges, evaluate, { sum, root });
+  });
+});
+
+describe("graphs of all kinds", () => {
+  it("are circom's, row by row and wire by wire", async () => {
+    for (const plan of fc.sample(graphPlan(), { numRuns: 10, seed: 3 })) {
+      const graph = buildGraph(plan);
+      try {
+        await expectTwinGraph(
+          graph,
+          [1, 2, 3, 4].map((seed) => buildInput(graph, seed)),
+        );
+      } catch (error) {
+        throw new Error(JSON.stringify(plan), { cause: error });
+      }
+    }
+  });
+
+  it("are circom's where lanes are constants", async () => {
+    const nodes: GraphNode[] = [{ op: "input", shape: [2], lo: 0, bits: 2, scaleLog2: 0 }];
+    const results: number[] = [];
+    const add = (node: GraphNode) => nodes.push(node) - 1;
+    const result = (node: GraphNode) => results.push(add(node));
+    // Both, one and none of two factors constant; a constant 0, 1, and others.
+    const a = add({
+      op: "arrange",
+      inputs: [0],
+      index: Int32Array.of(-1, -2, -3, 0, -1, -2, 1, -3),
+      constants: [0, 1, 3],
+    });
+    const b = add({
+      op: "arrange",
+      inputs: [0],
+      index: Int32Array.of(-3, -2, -3, -3, 0, 1, 0, -1),
+      constants: [0, 1, 3],
+    });
+    const all = add({ op: "arrange", inputs: [0], index: Int32Array.of(-1, -2, -3, -1), constants: [0, 1, 3] });
+    result({ op: "mul", inputs: [a, b] });
+    result({ op: "matMul", inputs: [a, b], groups: 1, rows: 2, inner: 4, cols: 2 });
+    result({ op: "matMul", inputs: [all, all], groups: 2, rows: 1, inner: 2, cols: 1 });
+    for (const from of [a, all]) {
+      result({ op: "table", inputs: [from], lo: 0, bits: 2, tables: Int32Array.of(5, 5, 0, -9) });
+      result({ op: "lookup", inputs: [from], rows: 4, width: 2, entries: Int16Array.of(1, 7, 0, 7, 0, 7, 0, 8) });
+      result({ op: "max", inputs: [from], window: 2 });
+      result({ op: "share", inputs: [from], width: 4, scale: 10 });
+      result({ op: "normalise", inputs: [from], width: 2, epsilon: 3, precision: 6 });
+    }
+    const total = proveBounds({ nodes }).reduce((sum, { min }, id) => sum + (results.includes(id) ? min.length : 0), 0);
+    add({ op: "arrange", inputs: results, index: Int32Array.from({ length: total }, (_, i) => i), constants: [] });
+    await expectTwinGraph({ nodes }, [{ input: [0, 0] }, { input: [3, 1] }, { input: [2, 3] }]);
   });
 });

@@ -1,5 +1,5 @@
 /**
- * Twins of `circuits/lib/range_from.circom`, and of the packing of `circuits/inference/packed_integers.circom` and
+ * Twins of `circuits/lib/range_check.circom`, and of the packing of `circuits/inference/packed_integers.circom` and
  * `packed_output.circom`.
  *
  * @module
@@ -9,7 +9,7 @@ import { type Lanes, ONE, type Synthesis } from "../synthesis.js";
 import type { Element } from "./poseidon.js";
 
 /** Forces `lo ≤ lane < lo + 2^bits`. */
-export function rangeFrom(s: Synthesis, lanes: Lanes, index: number, lo: number, bits: number): void {
+export function rangeCheck(s: Synthesis, lanes: Lanes, index: number, lo: number, bits: number): void {
   const first = s.bits(lanes.values[index]! - lo, bits - 1, "bits");
   const rest = s.combination(-lo).lane(1, lanes, index);
   for (let i = 0; i < bits - 1; i++) rest.add(-(2 ** i), first + i);

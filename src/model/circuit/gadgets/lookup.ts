@@ -44,13 +44,11 @@ function lookupRow(
   const count = last - first + 1;
   const hot = from.values[index]!;
 
-  const mark = s.wire(first === hot ? 1 : 0, "mark", 0);
-  for (let i = 1; i < count; i++) s.wire(first + i === hot ? 1 : 0, "mark", i);
+  const mark = s.bit(first === hot ? 1 : 0, "mark", 0);
+  for (let i = 1; i < count; i++) s.bit(first + i === hot ? 1 : 0, "mark", i);
   const marks = s.combination(-1);
   const place = s.combination(-1).lane(-1, from, index);
   for (let i = 0; i < count; i++) {
-    const bit = s.combination().add(1, mark + i);
-    s.row(bit, s.combination(-1).add(1, mark + i), s.combination());
     marks.add(1, mark + i);
     place.add(first + i + 1, mark + i);
   }

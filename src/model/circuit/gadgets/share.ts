@@ -30,8 +30,7 @@ export const share: Gadget<ShareNode> = {
       }
       const sum = { value, wire: s.wire(value, "sum", c) };
       s.row(undefined, undefined, total.add(-1, sum.wire));
-      const odd = s.wire(value % 2, "odd", c);
-      s.row(s.combination().add(1, odd), s.combination(-1).add(1, odd), s.combination());
+      const odd = s.bit(value % 2, "odd", c);
       for (let i = c * width; i < (c + 1) * width; i++) {
         s.enter("lane", i);
         out.wires[i] = shareLane(s, scale, sumBits(bounds), from, i, sum, odd, out.values[i]!);
