@@ -665,7 +665,10 @@ export class Lowering {
     if (isConstant(result) || result.id === of.id || !sameShape(result.shape, of.shape)) return;
     const factor = by.values[0]!;
     const power = by.values.length === 1 && factor > 0 ? this.#power(of) : undefined;
-    if (power === undefined) return this.#know(result, { kind: "scaled", of, by });
+    if (power === undefined) {
+      this.#know(result, { kind: "scaled", of, by });
+      return;
+    }
     const grown = { square: factor, root: factor * factor, inverse: 1 / (factor * factor) }[power.form];
     this.#know(result, { kind: "power", ...power, count: power.count * grown });
   }
