@@ -99,8 +99,10 @@ const SATURATION = 2;
 const COARSENESS = 16;
 /** Extra bits for the sake of a bias, where weights are small integers. */
 const SMALL_EXTRA_BITS = 3;
-/** Inputs of more bits are fine enough for a bias as they are. */
-const FINE_BITS = 10;
+/** Larger inputs are fine enough for a bias as they are. */
+const FINE = 511;
+/** Bits of a weight that may be missing, rather than that a point comes after it. */
+const SPARE_BITS = 2;
 /** Largest exponential of a softmax. */
 const EXP_MAX = 4095;
 /** `exp` of a difference beyond this rounds to 0 against {@link EXP_MAX}: `ln(2 · 4095)`, rounded up. */
@@ -361,13 +363,14 @@ class Lowering {
       const group = Math.floor(row / outputs) * inner;
       for (let k = 0; k < inner; k++) real[row * inner + k] = node.weights[row * inner + k]! * terms[group + k]!;
     }
-    const { min, max, bits } = this.#builder.bounds[input.id]!;
+    const { min, max, hull } = this.#builder.bounds[input.id]!;
+    const largestInput = Math.max(hull.max, -hull.min);
     // Room for what takes the accumulator as it is; a point or the output takes any.
     const room = this.#plan.consumers[id]!.every((taker) => this.#plan.points.has(taker)) ? 2 ** 31 - 1 : 2 ** 29;
     for (let most = 2 ** this.#options.weightBits; ; most /= 2) {
       if (most < (last ? 4 : 2 ** (this.#options.weightBits - 2)))
         throw unbounded(`a bias or a sum is too large against the weights to fit ${ACCUMULATOR_BITS} bits`);
-      const { units, shifts } = this.#rowUnits(id, node, real, most, bits > FINE_BITS);
+      const { units, shifts } = this.#rowUnits(id, node, real, most, largestInput);
       const weights = Int16Array.from(real, (value, i) => {
         const unit = units[Math.floor(i / inner)]!;
         return unit === 0 ? 0 : round(value / unit);
@@ -429,7 +432,7 @@ class Lowering {
     node: FloatLinear,
     real: Float64Array,
     most: number,
-    fine: boolean,
+    largestInput: number,
   ): { units: Float64Array; shifts: Uint8Array } {
     const { inner, positions, bias } = node;
     const rows = bias.length;
@@ -463,11 +466,12 @@ class Lowering {
         const own = real.subarray(row * inner, (row + 1) * inner);
         const exact = bias[row] === 0 && own.every((value) => Math.abs(value / unit - round(value / unit)) < 1e-6);
         const ratio = peakOf(real, row * inner, inner) / unit;
-        if (ratio > most * COARSENESS) {
+        const shift = exact || ratio === 0 ? 0 : Math.max(0, floorLog2((most - 1) / ratio) ?? 0);
+        const size = (own.reduce((sum, value) => sum + Math.abs(value), 0) / unit) * largestInput;
+        if (ratio > most * COARSENESS || (shift > SPARE_BITS && size > 32_767)) {
           unit = 0;
         } else {
-          if (!exact && ratio > 0) shifts[row] = Math.max(0, Math.min(16, floorLog2((most - 1) / ratio) ?? 0));
-          if (shifts[row]! <= 2) shifts[row] = 0;
+          shifts[row] = shift > SPARE_BITS ? shift : 0;
           units[row] = unit * powerOfTwo(-shifts[row]!);
           continue;
         }
@@ -479,8 +483,10 @@ class Lowering {
       } else if (unit === 0) {
         const whole = real.subarray(row * inner, (row + 1) * inner);
         const small = sizes.get(own) === 1 ? smallScale(whole) : undefined;
-        const extra = bias[row] === 0 || fine ? 1 : powerOfTwo(SMALL_EXTRA_BITS);
-        const exact = small === undefined ? 0 : 1 / (small * extra);
+        let exact = small === undefined ? 0 : 1 / small;
+        if (bias[row] !== 0 && largestInput <= FINE) exact *= powerOfTwo(-SMALL_EXTRA_BITS);
+        // What a point gives should be of all its bits, for the weights that take it are rounded against others.
+        while (exact > (this.#peaks.get(family) ?? exact) && peak / exact <= most / 4) exact /= 2;
         if (base === 0 && exact !== 0) {
           unit = exact;
         } else if (base !== 0 && exact !== 0 && exactLog2(exact / base) !== undefined) {

@@ -134,26 +134,28 @@ class Editor {
   arranges(vertex: Vertex): boolean {
     for (const [i, input] of vertex.inputs.entries()) {
       if (isArrange(input) && isIdentity(input)) {
-        vertex.inputs[i] = input.inputs[0]!;
+        vertex.inputs[i] = sourceOf(input);
         return true;
       }
     }
     if (!isArrange(vertex)) return false;
     if (vertex === this.#output && isIdentity(vertex)) {
-      this.#output = vertex.inputs[0]!;
+      this.#output = sourceOf(vertex);
       return true;
     }
     const sources = vertex.inputs.flatMap((input) => (isArrange(input) ? input.inputs : [input]));
     const merges = vertex.inputs.some(isArrange) && new Set(sources).size <= ARRANGE_INPUTS;
     const used = usedInputs(vertex);
+    const { index, constants } = vertex.node;
+    const filled = new Set(index.filter((from) => from < 0)).size === constants.length;
     const lean = used.size === vertex.inputs.length && new Set(vertex.inputs).size === vertex.inputs.length;
-    if (!merges && (lean || vertex.inputs.length === 1)) return false;
+    if (!merges && filled && (lean || vertex.inputs.length === 1)) return false;
 
     const origins: (Vertex | number)[] = []; // a source, or a constant
     const elements = new Int32Array(vertex.length);
     const locate = locator(vertex);
     for (let k = 0; k < vertex.length; k++) {
-      let [source, element] = locate(vertex.node.index[k]!);
+      let [source, element] = locate(index[k]!);
       if (merges && typeof source !== "number" && isArrange(source)) {
         [source, element] = locator(source)(source.node.index[element]!);
       }
@@ -491,6 +493,13 @@ function isIdentity(vertex: Arrange): boolean {
   return (
     vertex.inputs.length === 1 && source!.length === vertex.length && vertex.node.index.every((from, k) => from === k)
   );
+}
+
+/** What an identity repeats; it stands for the same value from now on. */
+function sourceOf(identity: Arrange): Vertex {
+  const source = identity.inputs[0]!;
+  source.origin ??= identity.origin;
+  return source;
 }
 
 /** Turns an entry of an arrange's index into a source and its element, or a constant. */

@@ -83,7 +83,10 @@ export function buildFloats({ seed, steps, tokens, adapter }: FloatPlan): FloatG
   const each = (length: number, at: (i: number) => number) => Array.from({ length }, (_, i) => at(i));
   /** [channel][position] to [position][channel], and back. */
   const turned = (from: number, rows = CHANNELS, columns = POSITIONS) =>
-    arrange([from], each(SIZE, (i) => (i % rows) * columns + Math.floor(i / rows)));
+    arrange(
+      [from],
+      each(SIZE, (i) => (i % rows) * columns + Math.floor(i / rows)),
+    );
   const flat = turned;
   const unturned = (from: number) => turned(from, POSITIONS, CHANNELS);
 
@@ -255,9 +258,15 @@ export function buildFloats({ seed, steps, tokens, adapter }: FloatPlan): FloatG
   }
   if (adapter) {
     const rows = flat(last);
-    const a = arrange([private_], each(2 * CHANNELS, (i) => i));
+    const a = arrange(
+      [private_],
+      each(2 * CHANNELS, (i) => i),
+    );
     const low = add({ op: "matMul", inputs: [rows, a], groups: 1, rows: POSITIONS, inner: CHANNELS, cols: 2 });
-    const b = arrange([private_], each(2 * CHANNELS, (i) => 2 * CHANNELS + i));
+    const b = arrange(
+      [private_],
+      each(2 * CHANNELS, (i) => 2 * CHANNELS + i),
+    );
     const wide = add({ op: "matMul", inputs: [low, b], groups: 1, rows: POSITIONS, inner: 2, cols: CHANNELS });
     const base = flat(linear(rows, [1, POSITIONS, CHANNELS, CHANNELS], 1));
     add({ op: "add", inputs: [base, wide] });
