@@ -38,7 +38,7 @@ function highestBit(s) {
 // Requires, and does not enforce: MIN <= in < MIN + COUNT, which the writer of the circuit proves by interval analysis
 // (src/model/bounds.ts). Where `in` is split, a number that does not fit its bits has no witness.
 template TableLane(COUNT, MIN, TABLE) {
-    assert(COUNT >= 1 && COUNT <= 256); // on the parameter, when the circuit is compiled
+    assert(COUNT >= 1 && (COUNT - 1) >> 8 <= 0); // on the parameter, when compiled: at most 8 bits
     signal input in;
     signal output out;
 

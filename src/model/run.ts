@@ -90,7 +90,7 @@ export function evaluate(node: FloatNode, inputs: readonly Float64Array[]): Floa
       const out = new Float64Array(x.length);
       for (let i = 0; i < out.length; i++) {
         const value = x[i]!;
-        out[i] = value < min ? min : value > max ? max : value;
+        out[i] = value < min ? min : Math.min(value, max);
       }
       return out;
     }

@@ -350,7 +350,12 @@ function checkMasks(nodes: readonly FloatNode[]): void {
     for (const input of inputsOf(node)) {
       const from = nodes[input]!;
       if (from.op !== "arrange" || from.constants.every(Number.isFinite)) continue;
-      if (node.op === "softmax" && from.constants.every((value) => value < Infinity)) continue;
+      if (node.op === "softmax" && from.constants.every((value) => value < Infinity)) {
+        const open = from.index.map((at) => (at < 0 && from.constants[-1 - at] === -Infinity ? 0 : 1));
+        const runs = Array.from({ length: open.length / node.width }, (_, run) => run * node.width);
+        if (runs.every((start) => open.subarray(start, start + node.width).includes(1))) continue;
+        throw malformed(`node ${node.node}: a mask hides all of a row`);
+      }
       throw malformed(`node ${from.node}: an infinite constant is used as a number`);
     }
     if (id === nodes.length - 1 && node.op === "arrange" && !node.constants.every(Number.isFinite)) {

@@ -84,7 +84,8 @@ describe("MaxPair", () => {
     );
   });
 
-  it("has no alias by the modulus at its widest, and no witness for values further apart than its bits say", async () => {
+  // The two holes of comparators: inputs that nobody ranges, and a sign from 254 bits, which x and x + r share.
+  it("unranged comparator input: has no alias by the modulus, and no witness for values that are too far apart", async () => {
     const wide = await maxPair(64);
     expect(claim(wide, 0n, 1n, 1n).violated).toEqual([]);
     // The smaller: its lead is -1, in the field r - 1, which has 254 bits.

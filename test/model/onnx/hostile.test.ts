@@ -139,6 +139,13 @@ describe("readOnnx refuses with MODEL_MALFORMED", () => {
       "a mask that does not reach a softmax",
       { nodes: [op("Add", ["x", "w"], "a"), op("Relu", ["a"], "y")], tensors: [floats("w", [1, 2], [0, -Infinity])] },
     ],
+    [
+      "a mask that hides all",
+      {
+        nodes: [op("Where", ["m", "x", "w"], "a"), op("Softmax", ["a"], "s"), op("Mul", ["s", "x"], "y")],
+        tensors: [small("m", [2, 2], Type.BOOL, [1, 0, 0, 0]), floats("w", [1], [-Infinity])],
+      },
+    ],
     ["a negative dimension", { nodes: [mm], tensors: [{ ...W, dims: [-2n, -2n] }] }],
     ["a huge dimension", { nodes: [mm], tensors: [{ ...W, dims: [2n ** 62n, 2n] }] }],
     ["a name twice", { nodes: [mm], tensors: [W, W] }],

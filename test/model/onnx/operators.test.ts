@@ -581,6 +581,89 @@ const cases: Record<string, Case> = {
   "attention with a mask of -∞": attention(-Infinity),
   "attention with a mask of -10⁹": attention(-1e9),
 
+  // Blocks of networks
+  "a residual block": {
+    nodes: [
+      op("Conv", ["x", "w"], "a", { pads: [1n, 1n, 1n, 1n] }),
+      op("BatchNormalization", ["a", "g", "b", "m", "v"], "n"),
+      op("Relu", ["n"], "r"),
+      op("Conv", ["r", "w"], "c", { pads: [1n, 1n, 1n, 1n] }),
+      op("BatchNormalization", ["c", "g", "b", "m", "v"], "d"),
+      op("Add", ["d", "x"], "s"),
+      op("Relu", ["s"], "y"),
+    ],
+    tensors: [
+      noise("w", [4, 4, 3, 3]),
+      noise("g", [4], 2),
+      noise("b", [4], 3),
+      noise("m", [4], 4),
+      floats("v", [4], [0.5, 1.5, 0.25, 1]),
+    ],
+    shape: image,
+    ops: "arrange linear clip arrange linear add clip",
+  },
+  "squeeze and excitation": {
+    nodes: [
+      op("GlobalAveragePool", ["x"], "p"),
+      op("Conv", ["p", "w1", "b1"], "h"),
+      op("Relu", ["h"], "r"),
+      op("Conv", ["r", "w2"], "e"),
+      op("HardSigmoid", ["e"], "g"),
+      op("Mul", ["g", "x"], "y"),
+    ],
+    tensors: [noise("w1", [2, 4, 1, 1]), noise("b1", [2], 2), noise("w2", [4, 2, 1, 1], 3)],
+    shape: image,
+    ops: "linear linear clip linear clip arrange mul",
+  },
+  "channels last, as TensorFlow has them": {
+    nodes: [
+      op("Transpose", ["x"], "t", { perm: [0n, 3n, 1n, 2n] }),
+      op("Conv", ["t", "w"], "c", { auto_pad: "SAME_UPPER", strides: [2n, 2n] }),
+      op("Transpose", ["c"], "u", { perm: [0n, 2n, 3n, 1n] }),
+      op("Add", ["u", "b"], "s"),
+      op("Clip", ["s", "zero", "six"], "r"),
+      op("Transpose", ["r"], "v", { perm: [0n, 3n, 1n, 2n] }),
+      op("MaxPool", ["v"], "p", { kernel_shape: [2n, 2n] }),
+      op("Transpose", ["p"], "o", { perm: [0n, 2n, 3n, 1n] }),
+      op("Reshape", ["o", "flat"], "f"),
+      op("MatMul", ["f", "d"], "y"),
+    ],
+    tensors: [
+      noise("w", [5, 3, 3, 3]),
+      noise("b", [5], 2),
+      scalar("zero", 0),
+      scalar("six", 0.6),
+      ints("flat", [1, -1]),
+      noise("d", [30, 2], 3),
+    ],
+    shape: [1, 7, 6, 3],
+    ops: "arrange linear arrange clip arrange max arrange linear",
+  },
+  "rotary positions": {
+    nodes: [
+      op("Range", ["zero", "four", "one"], "r"),
+      op("Cast", ["r"], "i", { to: 1n }),
+      op("Unsqueeze", ["i", "last"], "col"),
+      op("Mul", ["col", "freq"], "angle"),
+      op("Cos", ["angle"], "cos"),
+      op("Sin", ["angle"], "sin"),
+      op("Split", ["x"], ["a", "b"], { axis: -1n }),
+      op("Neg", ["b"], "nb"),
+      op("Concat", ["nb", "a"], "turned", { axis: -1n }),
+      op("Mul", ["x", "cos"], "p"),
+      op("Mul", ["turned", "sin"], "q"),
+      op("Add", ["p", "q"], "y"),
+    ],
+    tensors: [
+      ints("zero", [0], []),
+      ints("four", [4], []),
+      ints("one", [1], []),
+      ints("last", [1]),
+      floats("freq", [6], [1, 0.5, 0.1, 1, 0.5, 0.1]),
+    ],
+    shape: [1, 4, 6],
+  },
+
   // Control flow and no-ops
   "If with a known condition": {
     nodes: [
