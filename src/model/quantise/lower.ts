@@ -437,12 +437,14 @@ class Lowering {
     const { inner, positions, bias } = node;
     const rows = bias.length;
     const peaks = new Map<number, number>(); // of classes
+    const offsets = new Map<number, number>(); // largest biases of classes
     const sizes = new Map<number, number>(); // of classes, in rows
     const classes = new Int32Array(rows);
     for (let row = 0; row < rows; row++) {
       const own = this.#units.classOf(id, row * positions);
       classes[row] = own;
       peaks.set(own, Math.max(peaks.get(own) ?? 0, peakOf(real, row * inner, inner)));
+      offsets.set(own, Math.max(offsets.get(own) ?? 0, Math.abs(bias[row]!)));
       sizes.set(own, (sizes.get(own) ?? 0) + 1);
     }
     const chosen = new Map<number, number>();
@@ -478,7 +480,7 @@ class Lowering {
       }
       if (unit === 0 && peak === 0) {
         // A constant: what follows sets the unit, or anything will do.
-        const size = Math.abs(bias[row]!);
+        const size = offsets.get(own)!;
         unit = base !== 0 ? this.#capped(own, base) : size === 0 ? 0 : size / NARROW_MAX;
       } else if (unit === 0) {
         const whole = real.subarray(row * inner, (row + 1) * inner);
