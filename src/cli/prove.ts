@@ -72,7 +72,7 @@ salt: private unless told). \`verify inference\` checks them.
       await writeProof(out, { ...result, publicSignals }, key.verifyingKeyJson);
       await writeWhole(join(out, "statement.json"), pretty(statementToJson(named.name, named.statement)));
       const mode = values["public-input"] === true ? 0o644 : 0o600;
-      await writeWhole(join(out, "opening.json"), pretty(openingToJson(questions)), mode);
+      await writeWhole(join(out, "opening.json"), `${JSON.stringify(openingToJson(questions))}\n`, mode);
       if (saturated > 0) terminal.line(`note   ${saturated} numbers of the input are outside of the model's range`);
       for (const [i, value] of answer.values.entries()) {
         terminal.line(`output ${outputText(value)}${circuit.batch > 1 ? ` for input ${i}` : ""}`);

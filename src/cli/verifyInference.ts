@@ -88,9 +88,7 @@ The public signals are rebuilt from the statement; public.json is not read. Exit
     }
     if ("adapterCommitment" in statement) terminal.line(`adapter behind commitment ${statement.adapterCommitment}`);
     const { task } = statement;
-    terminal.line(
-      `task   ${task.taskId}, nonce ${task.nonce}, until ${new Date(Number(task.deadline) * 1000).toISOString()}`,
-    );
+    terminal.line(`task   ${task.taskId}, nonce ${task.nonce}, until ${timeText(task.deadline)}`);
     terminal.line(`       asked by ${task.requester}, done by ${task.payee}`);
 
     const opening = optional(values, "opening");
@@ -175,6 +173,12 @@ function checkTask(values: Values, task: Task): void {
     if (!/^\d{1,77}$/.test(value)) throw new AnchorError("USAGE", `--${name} takes a decimal number`);
     expect(name, task[name].toString(), BigInt(value).toString());
   }
+}
+
+/** A time as people write it, as far as calendars go. */
+function timeText(seconds: bigint): string {
+  const time = new Date(Number(seconds) * 1000);
+  return Number.isNaN(time.getTime()) ? `${seconds} (Unix seconds)` : time.toISOString();
 }
 
 function listsOf({ statement }: NamedInference): { outputs: bigint[]; inputCommitments: bigint[] } {

@@ -251,6 +251,8 @@ describe("verify inference", () => {
     const run = await anchorproof(
       ...["prove", "inference", "--model", "mlp", "--input", "question.json", "--out", "asked"],
       ...["--requester", requester, "--nonce", "7", "--contract", TRUST.contracts.gate],
+      // Later than any calendar.
+      ...["--deadline", String(2n ** 200n)],
     );
     expect(run.err).toBe("");
     const statement = await json("asked/statement.json");

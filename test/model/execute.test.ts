@@ -17,6 +17,8 @@ const isqrt = (n: bigint) => {
   }
   return low;
 };
+// biome-ignore lint/complexity/useMathMinMax: of bigints
+const largest = (run: bigint[]) => run.reduce((a, b) => (a > b ? a : b));
 const runsOf = (values: bigint[], width: number) =>
   Array.from({ length: values.length / width }, (_, i) => values.slice(i * width, (i + 1) * width));
 
@@ -65,7 +67,7 @@ function evaluate(node: GraphNode, values: bigint[][], input: number[], adapter:
       return x.map((v, i) => BigInt(node.tables[channel(i, node.tables.length / size) * size + Number(v) - node.lo]!));
     }
     case "max":
-      return runsOf(x, node.window).map((run) => run.reduce((a, b) => (a > b ? a : b)));
+      return runsOf(x, node.window).map((run) => largest(run));
     case "mul":
       return x.map((v, i) => v * taken[1]![i]!);
     case "matMul": {
@@ -92,7 +94,7 @@ function evaluate(node: GraphNode, values: bigint[][], input: number[], adapter:
     case "lookup":
       return x.flatMap((row) => big(node.entries.slice(Number(row) * node.width, (Number(row) + 1) * node.width)));
     case "argMax":
-      return runsOf(x, node.width).map((run) => BigInt(run.indexOf(run.reduce((a, b) => (a >= b ? a : b)))));
+      return runsOf(x, node.width).map((run) => BigInt(run.indexOf(largest(run))));
   }
 }
 

@@ -248,15 +248,22 @@ export function* synthesise(
     s.alias(wire, "out");
     return wire;
   }
-  const capacity = chainCapacity(BATCH_TAG, batch);
-  s.enter("inputs");
-  hashChain(s, capacity, constant(0n), commitments, inputCommitment);
-  s.leave();
-  s.enter("outputs");
-  hashChain(s, capacity, constant(0n), outputs, outputWire);
-  s.leave();
+  batchDigest(s, "inputs", commitments, inputCommitment);
+  batchDigest(s, "outputs", outputs, outputWire);
   yield { part: "batch" };
   return undefined;
+}
+
+/** One signal for the K of a batch. */
+function batchDigest(s: Synthesis, name: string, signals: readonly Element[], out: number): void {
+  s.enter(name);
+  signals.forEach(({ wire }, k) => {
+    s.alias(wire, "in", k);
+  });
+  s.enter("chain");
+  hashChain(s, chainCapacity(BATCH_TAG, signals.length), constant(0n), signals, out);
+  s.leave();
+  s.leave();
 }
 
 /** Range checks, and elements of the integers less `lo`. */

@@ -133,7 +133,7 @@ class Lowering {
   /** Classes that points give, of each class that they take. */
   readonly #narrow = new Map<number, Map<number, { id: number; element: number }>>();
   /** Number of rows of linear nodes in a family. */
-  readonly #rows = new Map<number, number>();
+  readonly #rows: ReadonlyMap<number, number>;
   /** What points give to a class: a point, and its elements. */
   readonly #members = new Map<number, Map<number, number[]>>();
   /** Largest real magnitude at the points of a family. */
@@ -146,6 +146,7 @@ class Lowering {
     this.#recordings = recordings;
     this.#options = options;
     this.#units = new Units(plan);
+    this.#rows = this.#units.countRows(plan.nodes);
     this.#builder = new Builder(recordings.samples.length, options.signal);
     this.#survey();
   }
@@ -181,12 +182,6 @@ class Lowering {
       if (node.op === "grid") {
         const lanes = lengths[id]! / node.scale.length;
         for (let i = 0; i < lengths[id]!; i++) this.#units.settle(id, i, node.scale[Math.floor(i / lanes)]!);
-      }
-      if (node.op === "linear") {
-        for (let row = 0; row < node.bias.length; row++) {
-          const family = this.#units.familyOf(id, row * node.positions);
-          this.#rows.set(family, (this.#rows.get(family) ?? 0) + 1);
-        }
       }
       const point = points.get(id);
       if (point === undefined) return;

@@ -68,6 +68,19 @@ export class Units {
     return find(this.#families, this.#at(id, element));
   }
 
+  /** Number of rows of linear nodes in each family. */
+  countRows(nodes: readonly FloatNode[]): Map<number, number> {
+    const rows = new Map<number, number>();
+    nodes.forEach((node, id) => {
+      if (node.op !== "linear") return;
+      for (let row = 0; row < node.bias.length; row++) {
+        const family = this.familyOf(id, row * node.positions);
+        rows.set(family, (rows.get(family) ?? 0) + 1);
+      }
+    });
+    return rows;
+  }
+
   /** 0 while it is open. */
   unitOf(id: number, element: number): number {
     return this.#units.get(this.classOf(id, element)) ?? 0;
