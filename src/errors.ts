@@ -27,6 +27,7 @@ export const ERROR_CODES = {
   // circuit and keys
   CIRCUIT_COMPILE: "Circom refused the circuit",
   CIRCUIT_MALFORMED: "a circuit artefact (r1cs, wasm) is damaged",
+  CIRCUIT_UNDETERMINED: "a circuit leaves a prover a choice, or is not shown to leave none",
   WITNESS_INVALID: "the inputs do not satisfy the circuit",
   KEY_MALFORMED: "a proving or verifying key is damaged or not canonical",
   KEY_FORGEABLE: "a verifying key admits forged proofs",

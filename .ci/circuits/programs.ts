@@ -7,13 +7,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { benchCircuit } from "../../src/bench/circuits.js";
 import type { CircuitSource } from "../../src/circuit/compile.js";
-import { calibrationMails, MODEL_FILE } from "../../src/cli/demo/anchoring.js";
+import { calibrationMails, MODEL_FILE, SPAM_OPTIONS } from "../../src/cli/demo/anchoring.js";
 import { datasetChunkCircuit } from "../../src/dataset/circuit.js";
-import { emitInferenceCircuit } from "../../src/model/circuit.js";
+import { circuitText } from "../../src/model/circuit/index.js";
 import { loadCorpus, split } from "../../src/model/corpus.js";
 import { extractFeatures, featuresToFloat } from "../../src/model/features.js";
-import { readOnnx } from "../../src/model/onnx.js";
-import { quantise } from "../../src/model/quantise.js";
+import { readOnnx } from "../../src/model/onnx/index.js";
+import { quantise } from "../../src/model/quantise/index.js";
 import { PACKAGE_ROOT } from "../../src/paths.js";
 
 export interface Program extends CircuitSource {
@@ -29,20 +29,52 @@ const TEMPLATES: readonly (readonly [file: string, instance: string])[] = [
   ["lib/nonzero.circom", "NonZero()"],
   ["lib/num2bits.circom", "Num2Bits(8)"],
   ["lib/poseidon16.circom", "Poseidon16()"],
-  ["lib/range_check.circom", "RangeCheck(8)"],
-  ["lib/range_check.circom", "RangeCheck(253)"],
+  ["lib/range_check.circom", "RangeCheck(-8, 4)"],
+  ["lib/range_check.circom", "RangeCheck(0, 253)"],
   ["lib/select16.circom", "Select16()"],
   ["lib/zero_from.circom", "ZeroFrom(4)"],
   ["dataset/merkle_path16.circom", "MerklePath16(1, 0x61705f6e6f6465)"],
-  ["inference/argmax.circom", "ArgMax(2, 8)"],
-  ["inference/argmax.circom", "ArgMax(5, 64)"],
-  ["inference/committed_input.circom", "CommittedInput(40)"],
-  ["inference/committed_input.circom", "CommittedInput(466)"],
-  ["inference/dense.circom", "Dense(3, 2, [[1, -2, 3], [4, 5, -6]], [7, -8])"],
-  ["inference/requant_relu.circom", "RequantRelu(2, [12, 8], [4, 4])"],
-  ["inference/requant_relu_lane.circom", "RequantReluLane(12, 4)"],
-  ["inference/requant_relu_lane.circom", "RequantReluLane(8, 4)"],
-  ["inference/requant_relu_lane.circom", "RequantReluLane(9, 0)"],
+  ["inference/argmax_run.circom", "ArgMaxRun(2, 8)"],
+  ["inference/argmax_run.circom", "ArgMaxRun(5, 64)"],
+  ["inference/argmax.circom", "ArgMax(2, 4, [20, 9])"],
+  ["inference/arrange.circom", "Arrange(3, 4, [2, -1, 0, -2], [7, -7])"],
+  ["inference/batch_digest.circom", "BatchDigest(3)"],
+  ["inference/committed_adapter.circom", "CommittedAdapter(40, -128, 8, 1, 2)"],
+  ["inference/committed_input.circom", "CommittedInput(40, 0, 7)"],
+  ["inference/committed_input.circom", "CommittedInput(226, -300, 10)"],
+  ["inference/hash_chain.circom", "HashChain(1, 16)"],
+  ["inference/linear.circom", "Linear(1, 2, 3, 2, [1, -2, 3, 4, 5, -6], [7, -8])"],
+  ["inference/lookup_row.circom", "LookupRow(3, 2, [1, -2, 3, 4, 5, 6], 0, 9)"],
+  ["inference/lookup_row.circom", "LookupRow(3, 2, [1, -2, 3, 4, 5, 6], 1, 1)"],
+  ["inference/lookup.circom", "Lookup(2, 3, 1, [1, -2, 3], [0, 0], [2, 9])"],
+  ["inference/mat_mul.circom", "MatMul(2, 2, 3, 2)"],
+  ["inference/max_pair.circom", "MaxPair(8)"],
+  ["inference/max.circom", "Max(2, 3, [0, 0, 0, 0, 0, -9], [127, 127, 127, 127, 127, 127])"],
+  ["inference/mul.circom", "Mul(2)"],
+  ["inference/normalise_run.circom", "NormaliseRun(4, 3, 12, 12, 24, 30)"],
+  ["inference/normalise.circom", "Normalise(2, 4, 3, 12, 12, 24, 30)"],
+  ["inference/packed_integers.circom", "PackedIntegers(40, -128, 8)"],
+  ["inference/packed_output.circom", "PackedOutput(1, 0, 4)"],
+  ["inference/packed_output.circom", "PackedOutput(10, -100, 8)"],
+  ["inference/packed_output.circom", "PackedOutput(9, -1, 31)"],
+  ["inference/requant_lane.circom", "RequantLane(-200000, 150000, 4, 0, 7)"],
+  ["inference/requant_lane.circom", "RequantLane(-131070, 131060, 4, -128, 8)"],
+  ["inference/requant_lane.circom", "RequantLane(-20, 70, 1, 0, 2)"],
+  ["inference/requant_lane.circom", "RequantLane(-16, 15, 1, 0, 3)"],
+  ["inference/requant_lane.circom", "RequantLane(-30, 29, 2, -4, 3)"],
+  ["inference/requant_lane.circom", "RequantLane(-49, 77, 2, -4, 3)"],
+  ["inference/requant_lane.circom", "RequantLane(0, 150000, 4, 0, 7)"],
+  ["inference/requant_lane.circom", "RequantLane(-200000, 2000, 4, 0, 7)"],
+  ["inference/requant_lane.circom", "RequantLane(-500, 500, 3, -128, 8)"],
+  ["inference/requant_lane.circom", "RequantLane(-100, 100, 0, -128, 8)"],
+  ["inference/requant_lane.circom", "RequantLane(-100, -1, 0, 0, 7)"],
+  ["inference/requant.circom", "Requant(2, 1, [4], 0, 7, [-9999, -99], [9999, 99])"],
+  ["inference/share_lane.circom", "ShareLane(255, 16)"],
+  ["inference/share.circom", "Share(2, 3, 255, 16)"],
+  ["inference/table_lane.circom", "TableLane(16, -8, [9, 3, 7, 1, 4, 4, 2, 8, 0, 5, 6, 1, 1, 3, 2, 9])"],
+  ["inference/table_lane.circom", "TableLane(5, 0, [0, 0, 1, 3, 9])"],
+  ["inference/table_lane.circom", "TableLane(4, 0, [1, 3, 5, 7])"],
+  ["inference/table.circom", "Table(2, 2, 2, 0, [1, 2, 4, 8, 0, 0, 5, 5], [0, 0], [3, 3])"],
 ];
 
 export async function programs(): Promise<Program[]> {
@@ -55,7 +87,9 @@ export async function programs(): Promise<Program[]> {
   const bench = await Promise.all(
     // The other kind has no template of its own.
     (["poseidon", "sha256"] as const).map(async (kind) => {
-      const { circuit } = await benchCircuit(kind, 10);
+      const source = await benchCircuit(kind, 10);
+      if (source.type !== "circom") throw new Error(`${kind} is no circuit by circom`);
+      const { circuit } = source;
       const file = { poseidon: "poseidon_chain", sha256: "sha256_steps" }[kind];
       return { ...circuit, file: `bench/circuits/${file}.circom` };
     }),
@@ -63,8 +97,9 @@ export async function programs(): Promise<Program[]> {
   const { train } = split(await loadCorpus());
   const { graph } = await quantise(readOnnx(new Uint8Array(readFileSync(MODEL_FILE))), {
     calibration: calibrationMails(train).map((mail) => featuresToFloat(extractFeatures(mail.body))),
+    ...SPAM_OPTIONS,
   });
-  const spam = { name: "spam-classifier", file: "spam-classifier", source: emitInferenceCircuit(graph).source };
+  const spam = { name: "spam-classifier", file: "spam-classifier", source: circuitText(graph).source };
   return [...alone, ...chunks, spam, ...bench];
 }
 

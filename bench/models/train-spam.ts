@@ -18,9 +18,11 @@ import { AttributeProto_AttributeType, type ModelProto, ModelProtoSchema, Tensor
 import { loadCorpus, MAIL_CLASSES, type Mail, split } from "../../src/model/corpus.js";
 import { createExecutor } from "../../src/model/execute.js";
 import { extractFeatures, FEATURE_COUNT, FEATURE_SCALE_LOG2, featuresToFloat } from "../../src/model/features.js";
+import { INPUT_SCALE_KEY } from "../../src/model/float.js";
 import { modelDigest, serialiseGraph } from "../../src/model/graph.js";
-import { INPUT_SCALE_KEY, readOnnx, runFloat } from "../../src/model/onnx.js";
-import { quantise } from "../../src/model/quantise.js";
+import { readOnnx } from "../../src/model/onnx/index.js";
+import { quantise } from "../../src/model/quantise/index.js";
+import { createFloatExecutor } from "../../src/model/run.js";
 
 const HIDDEN = 32;
 const CLASSES = MAIL_CLASSES.length;
@@ -58,10 +60,13 @@ async function main(): Promise<void> {
   const model = readOnnx(file);
   const { graph, report } = await quantise(model, {
     calibration: trainSet.map(({ features }) => featuresToFloat(features)),
+    output: "class",
+    inputBits: 7,
   });
   const run = createExecutor(graph);
-  const float = testSet.map(({ features }) => argMax(runFloat(model, featuresToFloat(features))));
-  const integer = testSet.map(({ features }) => run(features).classIndex);
+  const runFloat = createFloatExecutor(model);
+  const float = testSet.map(({ features }) => argMax(runFloat(featuresToFloat(features)).at(-1)!));
+  const integer = testSet.map(({ features }) => run(features).output[0]!);
   const same = float.filter((predicted, i) => predicted === integer[i]).length;
   console.log(`float accuracy  ${percent(accuracy(float, testSet))}`);
   console.log(`int8 accuracy   ${percent(accuracy(integer, testSet))}`);
@@ -74,10 +79,9 @@ async function main(): Promise<void> {
     const row = MAIL_CLASSES.map((_, p) => integer.filter((c, i) => c === p && testSet[i]!.label === truth).length);
     console.log(`                ${[name, ...row].map((cell) => String(cell).padStart(6)).join("")}`);
   });
-  const silent = report.hidden.reduce((sum, { silentChannels }) => sum + silentChannels, 0);
-  console.log(
-    `quantisation    ${silent} silent channels, ${percent(report.hidden[0]!.saturated)} of activations saturated`,
-  );
+  for (const { node, elements, silent, saturated } of report.points) {
+    console.log(`rounding        ${node}: ${silent} of ${elements} silent, ${percent(saturated)} of values saturated`);
+  }
   console.log(`sizes           ONNX ${file.length} bytes, integer graph ${serialiseGraph(graph).length} bytes`);
   console.log(`model digest    ${modelDigest(graph)}`);
 }

@@ -1,7 +1,7 @@
 /**
  * The benchmark's circuits, sized by a power of two, with their keys and witnesses.
  *
- * Sources are in `bench/circuits`; those of `inference` are written by the model compiler, as for any model. Keys are
+ * Sources are in `bench/circuits`; that of `inference` is written by the model compiler, as for any model. Keys are
  * development keys, kept in the artefact store; witnesses are written to a folder of the run, because provers in other
  * processes read them from there. All inputs are public knowledge.
  *
@@ -9,14 +9,16 @@
  */
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type CircuitSource, type CompiledCircuit, compileCircuit } from "../circuit/compile.js";
+import { type CircuitSource, compileCircuit } from "../circuit/compile.js";
+import type { CircuitRows } from "../circuit/r1cs.js";
 import { developmentKey } from "../circuit/setup.js";
 import { type CircuitInputs, calculateWtns } from "../circuit/witness.js";
 import { AnchorError } from "../errors.js";
 import { poseidonParameters } from "../field/poseidon.js";
-import { emitInferenceCircuit, inferenceDescriptor, inferenceWitnessInput } from "../model/circuit.js";
-import type { Layer, ModelGraph } from "../model/graph.js";
+import { createWitnessProgram, describeCircuit, type InferenceRequest, writeR1cs } from "../model/circuit/index.js";
+import { checkGraph, inputSize, type ModelGraph, serialiseGraph } from "../model/graph.js";
 import { PACKAGE_ROOT } from "../paths.js";
+import type { ProverPool } from "../prover/pool.js";
 import type { SnarkjsVerifyingKey, VerifyingKey } from "../verifier/groth16.js";
 
 export const KINDS = ["poseidon", "sha256", "inference"] as const;
@@ -36,13 +38,13 @@ export interface BenchCircuit {
   size: number;
   rows: number;
   wires: number;
-  compiled: CompiledCircuit;
-  wasmPath: string;
+  compiled: CircuitRows;
   wtnsPath: string;
-  inputs: CircuitInputs;
+  /** What a pool makes the same witness from. */
+  prove: (pool: ProverPool, key: BenchCase, options: { signal?: AbortSignal | undefined }) => Promise<unknown>;
   /** What every proof must show. */
   publicSignals: bigint[];
-  /** Near nothing when the store has it. */
+  /** Of circom near nothing when the store has it. */
   compileMs: number;
   witnessMs: number;
 }
@@ -56,11 +58,13 @@ export interface BenchCase extends BenchCircuit {
   zkeyBytes: number;
 }
 
+/** Where a circuit and its witness come from: circom, or the model compiler. */
+export type BenchSource =
+  | { type: "circom"; circuit: CircuitSource; inputs: CircuitInputs }
+  | { type: "model"; name: string; graph: ModelGraph; request: InferenceRequest };
+
 /** The circuit of a kind that fills 2^size rows as far as whole links or steps do. @throws INPUT_INVALID */
-export async function benchCircuit(
-  kind: Kind,
-  size: number,
-): Promise<{ circuit: CircuitSource; inputs: CircuitInputs }> {
+export async function benchCircuit(kind: Kind, size: number): Promise<BenchSource> {
   if (!Number.isInteger(size) || size < MIN_SIZE || size > MAX_SIZE) {
     throw new AnchorError("INPUT_INVALID", `benchmark circuits have 2^${MIN_SIZE} to 2^${MAX_SIZE} rows`);
   }
@@ -75,7 +79,7 @@ export async function benchCircuit(
   }
 }
 
-async function poseidonChain(room: number): Promise<{ circuit: CircuitSource; inputs: CircuitInputs }> {
+async function poseidonChain(room: number): Promise<BenchSource> {
   const { constants, mds } = poseidonParameters(2);
   const full = 8;
   const rounds = constants.length;
@@ -85,6 +89,7 @@ async function poseidonChain(room: number): Promise<{ circuit: CircuitSource; in
   const template = await readTemplate("poseidon_chain");
   const matrix = (values: bigint[][]) => `[${values.map((row) => `[${row.join(", ")}]`).join(",\n")}]`;
   return {
+    type: "circom",
     circuit: {
       name: `poseidon-chain-${links}`,
       source: `${template}\ncomponent main = PoseidonChain(${links}, ${full}, ${rounds},\n${matrix(constants)},\n${matrix(mds)});\n`,
@@ -93,12 +98,13 @@ async function poseidonChain(room: number): Promise<{ circuit: CircuitSource; in
   };
 }
 
-async function sha256Steps(room: number): Promise<{ circuit: CircuitSource; inputs: CircuitInputs }> {
+async function sha256Steps(room: number): Promise<BenchSource> {
   let steps = 0;
   while (sha256Rows(steps + 1) <= room) steps++;
   const blocks = Math.ceil(steps / 64);
   const words = 16 * (blocks - 1) + Math.min(16, steps - 64 * (blocks - 1));
   return {
+    type: "circom",
     circuit: {
       name: `sha256-steps-${steps}`,
       source: `${await readTemplate("sha256_steps")}\ncomponent main = Sha256Steps(${steps});\n`,
@@ -123,57 +129,63 @@ function sha256Rows(steps: number): number {
   return rows;
 }
 
-function inference(graph: ModelGraph): { circuit: CircuitSource; inputs: CircuitInputs } {
+function inference(graph: ModelGraph): BenchSource {
   const { weight } = generator();
-  const features = Array.from({ length: graph.input.size }, () => Math.abs(weight()));
+  const input = Array.from({ length: inputSize(graph) }, () => Math.abs(weight()));
+  const { rows } = describeCircuit(graph);
   return {
-    circuit: { name: `inference-${inferenceDescriptor(graph).totalRows}`, source: emitInferenceCircuit(graph).source },
-    inputs: { ...inferenceWitnessInput(graph, features, 1n, 2n) },
+    type: "model",
+    name: `inference-${rows}`,
+    graph,
+    request: { inferences: [{ input, salt: 1n }], context: 2n },
   };
 }
 
 /**
  * A model of int8 weights whose circuit fills 2^size rows.
  *
- * Its layers are wide and narrow in turn: circom takes time quadratic in the length of a sum, so that one wide layer
- * after another would compile for hours.
+ * Its layers are wide and narrow in turn, so that its file stays small: every other one would have a million weights.
  */
 export function benchModel(size: number): ModelGraph {
   const room = 2 ** size - 4;
-  // Above, the weights would be more than a circuit may have.
-  const narrow = size < 20 ? 16 : 8;
-  // As many layers as keep the wide ones below some hundred values, and at most what a graph may have.
+  // As many layers as keep the wide ones below some hundred values.
   const wideLayers = Math.min(16, Math.max(1, 2 ** (size - 12)));
-  let [fits, tooWide] = [1, Math.ceil(room / wideLayers / 20)];
-  while (tooWide - fits > 1) {
-    const width = (fits + tooWide) >> 1;
-    if (inferenceDescriptor(modelOf(narrow, width, wideLayers)).totalRows <= room) fits = width;
-    else tooWide = width;
+  const rowsOf = (width: number) => describeCircuit(modelOf(width, wideLayers)).rows;
+  // Rows grow nearly in proportion to the width: few models need to be looked at, of which the large ones take seconds.
+  let [width, slope, rows] = [1, rowsOf(2) - rowsOf(1), rowsOf(1)];
+  for (let step = 0; step < 4; step++) {
+    const next = Math.max(1, width + Math.floor((room - rows) / slope));
+    if (next === width) break;
+    const there = rowsOf(next);
+    [width, slope, rows] = [next, Math.max(1, (there - rows) / (next - width)), there];
   }
-  return modelOf(narrow, fits, wideLayers);
+  while (width > 1 && rows > room) rows = rowsOf(--width);
+  return modelOf(width, wideLayers);
 }
 
-function modelOf(narrow: number, wide: number, wideLayers: number): ModelGraph {
+const NARROW = 16;
+
+function modelOf(wide: number, wideLayers: number): ModelGraph {
   const { weight } = generator();
   const classes = 4;
-  const widths = Array.from({ length: 2 * wideLayers - 1 }, (_, i) => (i % 2 === 0 ? wide : narrow));
-  const layers: Layer[] = [];
-  let inputs = narrow;
+  const widths = Array.from({ length: 2 * wideLayers - 1 }, (_, i) => (i % 2 === 0 ? wide : NARROW));
+  const nodes: unknown[] = [{ op: "input", shape: [NARROW], lo: 0, bits: 7, scaleLog2: 0 }];
+  let inner = NARROW;
   const dense = (outputs: number) => {
-    const row = () => Array.from({ length: inputs }, weight);
-    const weights = Array.from({ length: outputs }, row);
-    layers.push({ kind: "dense", inputs, outputs, weights, bias: Array.from({ length: outputs }, weight) });
+    const weights = Array.from({ length: outputs * inner }, weight);
+    const bias = Array.from({ length: outputs }, weight);
+    nodes.push({ op: "linear", inputs: [nodes.length - 1], groups: 1, positions: 1, inner, outputs, weights, bias });
   };
   for (const outputs of widths) {
     dense(outputs);
     // What random weights make larger is divided away again, so that values neither die nor all saturate.
-    const shift = Math.round(Math.log2(inputs) / 2 + 5.4);
-    layers.push({ kind: "requantRelu", shifts: Array.from({ length: outputs }, () => shift) });
-    inputs = outputs;
+    const shift = Math.round(Math.log2(inner) / 2 + 5.4);
+    nodes.push({ op: "requant", inputs: [nodes.length - 1], shifts: [shift], lo: 0, bits: 7 });
+    inner = outputs;
   }
   dense(classes);
-  layers.push({ kind: "argMax" });
-  return { input: { size: narrow, scaleLog2: 0 }, layers };
+  nodes.push({ op: "argMax", inputs: [nodes.length - 1], width: classes });
+  return checkGraph({ nodes });
 }
 
 /** Weights from -127 to 127 without a pattern, always the same: Knuth's linear congruential generator. */
@@ -208,20 +220,54 @@ export async function prepareCircuit(
   folder: string,
   { signal, onStep }: CaseOptions = {},
 ): Promise<BenchCircuit> {
-  const { circuit, inputs } = await benchCircuit(kind, size);
+  const source = await benchCircuit(kind, size);
   onStep?.(`compiling ${kind} 2^${size}`);
   const started = performance.now();
-  const compiled = await compileCircuit(circuit, { signal });
+  const { compiled, witness, prove } = await compile(source, join(folder, `${kind}-${size}`), signal);
   const compileMs = performance.now() - started;
   onStep?.(`witness of ${kind} 2^${size}`);
   const begun = performance.now();
-  const wtns = await calculateWtns(compiled.wasmPath, inputs);
+  const wtns = await witness();
   const witnessMs = performance.now() - begun;
   const wtnsPath = join(folder, `${kind}-${size}.wtns`);
   await writeFile(wtnsPath, wtns);
-  const { rows, wires, wasmPath } = compiled;
+  const { rows, wires } = compiled;
   const publicSignals = readPublics(wtns, compiled.publicSignals, wires);
-  return { kind, size, rows, wires, compiled, wasmPath, wtnsPath, inputs, publicSignals, compileMs, witnessMs };
+  return { kind, size, rows, wires, compiled, wtnsPath, prove, publicSignals, compileMs, witnessMs };
+}
+
+/** @param path of what the model compiler writes, without a suffix */
+async function compile(
+  source: BenchSource,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<Pick<BenchCircuit, "compiled" | "prove"> & { witness: () => Promise<Uint8Array> }> {
+  if (source.type === "circom") {
+    const { circuit, inputs } = source;
+    const compiled = await compileCircuit(circuit, { signal });
+    return {
+      compiled,
+      witness: () => calculateWtns(compiled.wasmPath, inputs),
+      prove: (pool, key, options) => pool.prove(compiled, key, inputs, options),
+    };
+  }
+  const { name, graph, request } = source;
+  const r1csPath = `${path}.r1cs`;
+  const {
+    circuitDigest,
+    constraints: rows,
+    wires,
+    publicOutputs,
+    publicInputs,
+  } = await writeR1cs(r1csPath, graph, { signal });
+  const program = createWitnessProgram(graph);
+  const model = `${path}.json`;
+  await writeFile(model, serialiseGraph(graph));
+  return {
+    compiled: { name, r1csPath, circuitDigest, rows, wires, publicSignals: publicOutputs + publicInputs },
+    witness: async () => program(request),
+    prove: (pool, key, options) => pool.prove({ model }, key, request, options),
+  };
 }
 
 /** {@link prepareCircuit}, and the key. */
@@ -249,7 +295,7 @@ export async function prepareCase(
 }
 
 /** The values come last in the file, and the public ones right after the constant. */
-function readPublics(wtns: Uint8Array, count: number, wires: number): bigint[] {
+export function readPublics(wtns: Uint8Array, count: number, wires: number): bigint[] {
   const first = wtns.length - 32 * wires;
   return Array.from({ length: count }, (_, i) => {
     const start = first + 32 * (i + 1);

@@ -5,7 +5,7 @@
  */
 import { throwIfAborted } from "../errors.js";
 import type { Kind } from "./circuits.js";
-import type { Preparation, Row } from "./report.js";
+import type { InferenceSummary, Preparation, Row } from "./report.js";
 import { rotate } from "./statistics.js";
 
 export interface ExternalProver {
@@ -26,7 +26,12 @@ export interface Settings {
   proofs: number;
   concurrency: number;
   externals: readonly ExternalProver[];
-  /** The largest size that snarkjs makes keys at; it takes minutes there, and hours a little above. */
+  /** Models that inference was asked for; it runs all otherwise. */
+  models: readonly string[] | undefined;
+  /**
+   * The largest size that snarkjs makes keys at, which takes it minutes there and hours a little above; in inference, that
+   * it proves at.
+   */
   snarkjsSize: number;
   /** Whether the C++ core is there. */
   native: boolean;
@@ -39,6 +44,8 @@ export interface Settings {
 export interface Results {
   rows(rows: Row[]): void;
   preparation(preparation: Preparation): void;
+  /** All models, when the last one is done. */
+  inference(summaries: InferenceSummary[]): void;
   note(note: string): void;
 }
 

@@ -13,14 +13,19 @@ import { AnchorError, isAnchorError, toAnchorError } from "../errors.js";
 import { type BenchCase, PROVER_KINDS, prepareCase } from "./circuits.js";
 import { type Contestant, contest, type Results, type Settings } from "./contest.js";
 import { BenchServer, hasNativeProver, nativeProvers, onCores, runCommand, snarkjsCli } from "./processes.js";
-import { type Preparation, type Row, row, withRatios } from "./report.js";
+import { type Preparation, type Row, row, title, withRatios } from "./report.js";
 import type { Proven } from "./server.js";
 
 const SIZES = [10, 14, 17];
 const BATCHES = [10, 100];
 
 /** What a proof is checked against. */
-type Case = Pick<BenchCase, "kind" | "size" | "publicSignals" | "verifyingKeyJson">;
+interface Case extends Pick<BenchCase, "size" | "publicSignals" | "verifyingKeyJson"> {
+  kind: string;
+}
+
+/** What a proof is made from, too. */
+export interface ProvingCase extends Case, Pick<BenchCase, "rows" | "zkeyPath" | "wtnsPath"> {}
 
 /** Verifies what others made. */
 export class Referee {
@@ -82,7 +87,8 @@ export async function proveLadder(settings: Settings, results: Results): Promise
         const hasPrepared = settings.native && (await measureLoads(of, prepared, preparation, settings));
         results.preparation(preparation);
         results.rows(await proveCold(of, hasPrepared ? prepared : undefined, referee, settings));
-        results.rows(await proveWarm(of, hasPrepared ? prepared : undefined, referee, settings));
+        const warm = await proveWarm(of, warmProvers(settings, hasPrepared), prepared, referee, settings);
+        results.rows(warm.rows);
         await rm(of.wtnsPath);
         await rm(prepared, { recursive: true, force: true });
       }
@@ -160,19 +166,27 @@ async function proveCold(
   );
 }
 
-/** One process for each implementation, which has proved once before the clock starts. */
-async function proveWarm(
-  of: BenchCase,
+type WarmProver = "native" | "native prepared" | "snarkjs";
+
+function warmProvers({ native }: Settings, hasPrepared: boolean): WarmProver[] {
+  if (!native) return ["snarkjs"];
+  return hasPrepared ? ["native", "native prepared", "snarkjs"] : ["native", "snarkjs"];
+}
+
+/**
+ * One process for each implementation, which has proved once before the clock starts.
+ *
+ * @param prepared the folder of a prepared key, for the implementation that takes it
+ * @returns with one of the proofs
+ */
+export async function proveWarm(
+  of: ProvingCase,
+  names: readonly WarmProver[],
   prepared: string | undefined,
   referee: Referee,
   settings: Settings,
-): Promise<Row[]> {
+): Promise<{ rows: Row[]; proven: Proven }> {
   const { threads, signal } = settings;
-  const names = [
-    ...(settings.native ? ["native"] : []),
-    ...(settings.native && prepared !== undefined ? ["native prepared"] : []),
-    "snarkjs",
-  ];
   const servers = names.map((name) => new BenchServer(name === "snarkjs" ? "snarkjs" : "native", threads, signal));
   try {
     const request = { zkey: of.zkeyPath, wtns: of.wtnsPath, threads };
@@ -181,28 +195,29 @@ async function proveWarm(
       const folder = name === "native prepared" && prepared !== undefined ? { prepared } : {};
       await servers[i]!.ask("open", { zkey: of.zkeyPath, threads, ...folder });
     }
+    let proven!: Proven;
     const contestants = names.map((name, i): Contestant => {
       return {
         name,
         run: async () => {
           const { ms, value } = await servers[i]!.ask("prove", request);
           await referee.check(name, of, value);
+          proven = value;
           return ms;
         },
       };
     });
     const samples = await contest(`prove ${of.kind} 2^${of.size} warm`, contestants, settings, 1);
-    return withRatios(
-      names.map((name, i) =>
-        row({ ...headOf(of, "warm", name, threads), ...peak(servers[i]!.peakBytes) }, samples[i]!),
-      ),
+    const rows = names.map((name, i) =>
+      row({ ...headOf(of, "warm", name, threads), ...peak(servers[i]!.peakBytes) }, samples[i]!),
     );
+    return { rows: withRatios(rows), proven };
   } finally {
     for (const server of servers) server.close();
   }
 }
 
-function headOf(of: BenchCase, mode: "cold" | "warm", implementation: string, threads: number) {
+function headOf(of: ProvingCase, mode: "cold" | "warm", implementation: string, threads: number) {
   const extra = { rows: of.rows };
   return { bench: "prove", mode, implementation, circuit: of.kind, size: of.size, threads, extra };
 }
@@ -241,15 +256,8 @@ async function proofsToVerify(count: number, settings: Settings): Promise<{ of: 
 export async function verifyLadder(settings: Settings, results: Results): Promise<void> {
   const { of, proven } = await proofsToVerify(1, settings);
   const names = settings.native ? (["native", "javascript", "snarkjs"] as const) : (["javascript", "snarkjs"] as const);
-  await verifyContest(
-    names.map((name) => ({ name, server: name, batch: false })),
-    of,
-    proven,
-    "verify",
-    0,
-    settings,
-    results,
-  );
+  const entrants = names.map((name) => ({ name, server: name, batch: false }));
+  results.rows(await verifyContest(entrants, of, proven, { bench: "verify", circuit: "groth16", size: 0 }, settings));
 }
 
 export async function batchLadder(settings: Settings, results: Results): Promise<void> {
@@ -261,7 +269,9 @@ export async function batchLadder(settings: Settings, results: Results): Promise
       { name: "native one by one", server: "native", batch: false },
       { name: "snarkjs one by one", server: "snarkjs", batch: false },
     ];
-    await verifyContest(entrants, of, proven.slice(0, count), "batch", count, settings, results);
+    const head = { bench: "batch", circuit: "groth16", size: count };
+    const rows = await verifyContest(entrants, of, proven.slice(0, count), head, settings);
+    results.rows(rows.map((each) => ({ ...each, extra: { perProofMs: each.medianMs / count } })));
   }
 }
 
@@ -271,15 +281,14 @@ interface Entrant {
   batch: boolean;
 }
 
-async function verifyContest(
+/** Every implementation verifies all the proofs. @throws PROOF_INVALID */
+export async function verifyContest(
   entrants: readonly Entrant[],
-  of: BenchCase,
+  { verifyingKeyJson: key }: Pick<Case, "verifyingKeyJson">,
   proven: Proven[],
-  bench: "verify" | "batch",
-  size: number,
+  head: Pick<Row, "bench" | "circuit" | "size">,
   settings: Settings,
-  results: Results,
-): Promise<void> {
+): Promise<Row[]> {
   const { threads, signal } = settings;
   const servers = entrants.map(({ server }) => new BenchServer(server, threads, signal));
   try {
@@ -287,8 +296,7 @@ async function verifyContest(
       return {
         name,
         run: async () => {
-          const request = { key: of.verifyingKeyJson, proven, batch, threads };
-          const { ms, value } = await servers[i]!.ask("verify", request);
+          const { ms, value } = await servers[i]!.ask("verify", { key, proven, batch, threads });
           if (value !== proven.length) {
             throw new AnchorError("PROOF_INVALID", `${name} accepts ${value} of ${proven.length} valid proofs`);
           }
@@ -296,13 +304,12 @@ async function verifyContest(
         },
       };
     });
-    const samples = await contest(bench, contestants, settings, 2);
-    const rows = entrants.map(({ name }, i) => {
-      const head = { bench, implementation: name, circuit: "groth16", size, threads, ...peak(servers[i]!.peakBytes) };
-      const of = row(head, samples[i]!);
-      return bench === "batch" ? { ...of, extra: { perProofMs: of.medianMs / proven.length } } : of;
-    });
-    results.rows(withRatios(rows));
+    const samples = await contest(title(head), contestants, settings, 2);
+    return withRatios(
+      entrants.map(({ name }, i) =>
+        row({ ...head, implementation: name, threads, ...peak(servers[i]!.peakBytes) }, samples[i]!),
+      ),
+    );
   } finally {
     for (const server of servers) server.close();
   }

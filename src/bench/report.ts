@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { at, type Bar, bars, type Column, colour, escapeHtml, facts, table as htmlTable, page, svg } from "../html.js";
+import { formatBytes, formatCount, formatMs } from "../text.js";
 import { median, percentile } from "./statistics.js";
 
 export interface Row {
@@ -85,6 +87,34 @@ export interface Preparation {
   preparedBytes?: number;
 }
 
+/** A model from its file to a verified proof. Times are medians. */
+export interface InferenceSummary {
+  model: string;
+  title: string;
+  /** What it was calibrated on. */
+  calibration: string;
+  /** Reading, quantising, comparing with the float model, writing the circuit. */
+  importMs: number;
+  rows: number;
+  wires: number;
+  /** The evaluation domain has 2^size rows. */
+  size: number;
+  /** What was not measured is absent, and a note says why. */
+  zkeyBytes?: number;
+  /** Near nothing when the store had it. */
+  developmentKeyMs?: number;
+  witnessMs: number;
+  proveMs?: number;
+  snarkjsProveMs?: number;
+  verifyMs?: number;
+  /** Rows as circomlib-ml's circuits; see peers.ts. */
+  peerRows: number;
+  /** What it has no template for, and so is not in that number. */
+  peerMissing: string[];
+  /** That number by our rows, where nothing is missing. */
+  peerRatio?: number;
+}
+
 export interface Report {
   format: "anchorproof/bench@1";
   date: string;
@@ -101,16 +131,10 @@ export interface Report {
   notes: string[];
   preparations: Preparation[];
   rows: Row[];
+  inference?: InferenceSummary[];
 }
 
 const MB = 1024 * 1024;
-
-export function formatMs(ms: number): string {
-  if (ms < 0.001) return `${(ms * 1e6).toFixed(1)} ns`;
-  if (ms < 1) return `${(ms * 1e3).toFixed(1)} µs`;
-  if (ms < 1000) return `${ms.toFixed(ms < 10 ? 2 : 1)} ms`;
-  return `${(ms / 1000).toFixed(2)} s`;
-}
 
 export function title({ bench, mode, circuit, size }: Pick<Row, "bench" | "mode" | "circuit" | "size">): string {
   const shown = bench === "batch" ? `of ${size}` : size > 0 ? `2^${size}` : "";
@@ -136,14 +160,19 @@ function cells(one: Row): string[] {
 
 /** Lines of a table for rows that were measured together. */
 export function table(rows: readonly Row[]): string[] {
-  const body = [[...COLUMNS], ...rows.map(cells)];
-  const widths = COLUMNS.map((_, column) => Math.max(...body.map((line) => line[column]!.length)));
+  return [title(rows[0]!), ...columns([[...COLUMNS], ...rows.map(cells)])];
+}
+
+/** Cells below each other, words on both ends and numbers between. */
+function columns(body: readonly (readonly string[])[]): string[] {
+  const last = body[0]!.length - 1;
+  const widths = body[0]!.map((_, column) => Math.max(...body.map((line) => line[column]!.length)));
   const lines = body.map((line) =>
     line.map((cell, column) =>
-      column === 0 || column === COLUMNS.length - 1 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
+      column === 0 || column === last ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
     ),
   );
-  return [title(rows[0]!), ...lines.map((line) => `  ${line.join("  ").trimEnd()}`)];
+  return lines.map((line) => `  ${line.join("  ").trimEnd()}`);
 }
 
 export function preparationLine(one: Preparation): string {
@@ -163,12 +192,52 @@ export function preparationLine(one: Preparation): string {
   return `${one.circuit} 2^${one.size}: ${parts.join(", ")}`;
 }
 
-const COLOURS = ["#0b6e4f", "#c8553d", "#3d5a98", "#b8860b", "#7b4b94", "#4a4a4a"];
-const STYLE = `body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1c2321;background:#fff}
-h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}
-dt{color:#5b6663}dd{margin:0}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{text-align:right;padding:.2rem .6rem;border-bottom:1px solid #e3e7e5}th:first-child,td:first-child{text-align:left}
-th:last-child,td:last-child{text-align:left;color:#5b6663}svg{max-width:100%;height:auto}.charts{display:flex;flex-wrap:wrap;gap:1rem}`;
+const INFERENCE_COLUMNS = [
+  "model",
+  "rows",
+  "domain",
+  "key",
+  "import",
+  "witness",
+  "prove",
+  "snarkjs",
+  "verify",
+  "circomlib-ml",
+  "ratio",
+  "calibrated on",
+] as const;
+
+function inferenceCells(one: InferenceSummary): string[] {
+  const ms = (value: number | undefined) => (value === undefined ? "" : formatMs(value));
+  return [
+    one.title,
+    formatCount(one.rows),
+    `2^${one.size}`,
+    one.zkeyBytes === undefined ? "" : formatBytes(one.zkeyBytes),
+    formatMs(one.importMs),
+    formatMs(one.witnessMs),
+    ms(one.proveMs),
+    ms(one.snarkjsProveMs),
+    ms(one.verifyMs),
+    `${one.peerMissing.length > 0 ? "≥ " : ""}${formatCount(one.peerRows)}`,
+    one.peerRatio === undefined ? "" : `${one.peerRatio.toFixed(1)} ×`,
+    one.calibration,
+  ];
+}
+
+/** What stands below the table. */
+export function peerNote(summaries: readonly InferenceSummary[]): string {
+  const without = summaries.filter(({ peerMissing }) => peerMissing.length > 0);
+  const missing = without.map(({ title: name, peerMissing }) => `${name} without ${peerMissing.join(", ")}`);
+  return `circomlib-ml: rows of its templates for the same layers, weights as signals, no commitment to the input${
+    missing.length > 0 ? `; ${missing.join("; ")}` : ""
+  }`;
+}
+
+/** Lines of a table of all models. */
+export function inferenceTable(summaries: readonly InferenceSummary[]): string[] {
+  return ["inference", ...columns([[...INFERENCE_COLUMNS], ...summaries.map(inferenceCells)]), peerNote(summaries)];
+}
 
 /** The whole page. */
 export function html(report: Report): string {
@@ -176,13 +245,11 @@ export function html(report: Report): string {
   const charts = groupBy(report.rows, ({ bench, mode, circuit }) =>
     title({ bench, circuit, size: 0, ...(mode && { mode }) }),
   );
-  const colours = new Map(
-    [...new Set(report.rows.map(({ implementation }) => implementation))].map((name, i) => [
-      name,
-      COLOURS[i % COLOURS.length]!,
-    ]),
-  );
-  const facts: [string, string][] = [
+  const implementations = [...new Set(report.rows.map(({ implementation }) => implementation))];
+  const colours = new Map(implementations.map((name, i) => [name, colour(i)]));
+  const heads = (names: readonly string[]) =>
+    names.map((name, i) => ({ name, text: i === 0 || i === names.length - 1 }));
+  const about = facts([
     ["date", report.date],
     ["version", `${report.version}, commit ${report.commit}`],
     ["machine", `${report.cpu}, ${report.cores} cores, ${Math.round(report.memoryBytes / MB / 1024)} GB`],
@@ -190,25 +257,33 @@ export function html(report: Report): string {
     ["native core", report.native],
     ["threads", String(report.threads)],
     ["rounds", String(report.runs)],
-  ];
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>anchorproof bench</title>
-<style>${STYLE}</style></head><body>
-<h1>anchorproof bench</h1>
-<dl>${facts.map(([name, value]) => `<dt>${name}</dt><dd>${escapeHtml(value)}</dd>`).join("")}</dl>
+  ]);
+  return page(
+    "anchorproof bench",
+    `<h1>anchorproof bench</h1>
+${about}
 ${report.notes.map((note) => `<p>${escapeHtml(note)}</p>`).join("\n")}
 <p>Rounds are interleaved and their order rotates. Every timed proof and key was verified. The ratio is the median over the rounds against the first line; above 1 is slower.</p>
+${report.inference === undefined ? "" : inferenceSection(report.inference, heads(INFERENCE_COLUMNS))}
 <div class="charts">${[...charts].map(([name, rows]) => chart(name, rows, colours)).join("\n")}</div>
-${[...groups].map(([name, rows]) => `<h2>${escapeHtml(name)}</h2>${htmlTable([...COLUMNS], rows.map(cells))}`).join("\n")}
-${report.preparations.length > 0 ? `<h2>preparation</h2><ul>${report.preparations.map((one) => `<li>${escapeHtml(preparationLine(one))}</li>`).join("")}</ul>` : ""}
-</body></html>
-`;
+${[...groups].map(([name, rows]) => `<h2>${escapeHtml(name)}</h2>${htmlTable(heads(COLUMNS), rows.map(cells))}`).join("\n")}
+${report.preparations.length > 0 ? `<h2>preparation</h2><ul>${report.preparations.map((one) => `<li>${escapeHtml(preparationLine(one))}</li>`).join("")}</ul>` : ""}`,
+  );
 }
 
-function htmlTable(head: string[], body: string[][]): string {
-  const line = (cell: string, of: string[]) =>
-    `<tr>${of.map((text) => `<${cell}>${escapeHtml(text)}</${cell}>`).join("")}</tr>`;
-  return `<table>${line("th", head)}${body.map((of) => line("td", of)).join("")}</table>`;
+function inferenceSection(summaries: readonly InferenceSummary[], heads: Column[]): string {
+  const list = summaries.flatMap(({ title: name, rows, peerRows, peerMissing }): Bar[] => [
+    { name, value: rows, text: `${formatCount(rows)} rows`, tone: 0 },
+    {
+      name: "circomlib-ml",
+      value: peerRows,
+      text: `${peerMissing.length > 0 ? "≥ " : ""}${formatCount(peerRows)}`,
+      tone: 1,
+    },
+  ]);
+  return `<h2>inference</h2>${htmlTable(heads, summaries.map(inferenceCells))}
+<p class="soft">${escapeHtml(peerNote(summaries))}</p>
+<figure><div class="scroll">${bars("Rows of each model, beside circomlib-ml's", list)}</div></figure>`;
 }
 
 /** Medians by size on a logarithmic scale, every sample as a dot. */
@@ -225,41 +300,35 @@ function chart(name: string, rows: readonly Row[], colours: ReadonlyMap<string, 
   const y = (ms: number) => top + ((high - Math.log10(ms)) / (high - low)) * (height - top - bottom);
   const parts: string[] = [];
   for (let decade = low; decade <= high; decade++) {
-    const at = y(10 ** decade).toFixed(1);
-    parts.push(`<line x1="${left}" x2="${width - right}" y1="${at}" y2="${at}" stroke="#e3e7e5"/>`);
-    parts.push(
-      `<text x="${left - 6}" y="${at}" dy=".32em" text-anchor="end">${escapeHtml(formatMs(10 ** decade).replace(/\.0+ /, " "))}</text>`,
-    );
+    const level = at(y(10 ** decade));
+    parts.push(`<line x1="${left}" x2="${width - right}" y1="${level}" y2="${level}" stroke="var(--line)"/>`);
+    const label = formatMs(10 ** decade).replace(/\.0+ /, " ");
+    parts.push(`<text x="${left - 6}" y="${level}" dy=".32em" text-anchor="end">${escapeHtml(label)}</text>`);
   }
   const label = rows[0]!.bench === "batch" ? String : (size: number) => (size > 0 ? `2^${size}` : "");
   for (const size of sizes) {
-    parts.push(`<text x="${x(size).toFixed(1)}" y="${height - 12}" text-anchor="middle">${label(size)}</text>`);
+    parts.push(`<text x="${at(x(size))}" y="${height - 12}" text-anchor="middle">${label(size)}</text>`);
   }
   let legend = left;
   for (const [implementation, own] of groupBy(rows, (one) => one.implementation)) {
-    const colour = colours.get(implementation)!;
+    const ink = colours.get(implementation)!;
     const sorted = [...own].sort((a, b) => a.size - b.size);
-    const line = sorted.map(({ size, medianMs }) => `${x(size).toFixed(1)},${y(medianMs).toFixed(1)}`);
-    parts.push(`<polyline points="${line.join(" ")}" fill="none" stroke="${colour}" stroke-width="2"/>`);
+    const line = sorted.map(({ size, medianMs }) => `${at(x(size))},${at(y(medianMs))}`);
+    parts.push(`<polyline points="${line.join(" ")}" fill="none" stroke="${ink}" stroke-width="2"/>`);
     for (const { size, samples } of sorted) {
       for (const ms of samples.slice(0, 100)) {
-        parts.push(
-          `<circle cx="${x(size).toFixed(1)}" cy="${y(ms).toFixed(1)}" r="2.5" fill="${colour}" fill-opacity=".55"/>`,
-        );
+        parts.push(`<circle cx="${at(x(size))}" cy="${at(y(ms))}" r="2.5" fill="${ink}" fill-opacity=".55"/>`);
       }
     }
-    parts.push(`<text x="${legend}" y="28" fill="${colour}" font-weight="600">${escapeHtml(implementation)}</text>`);
+    const words = `<text x="${legend}" y="28" style="fill:${ink};font-weight:600">`;
+    parts.push(`${words}${escapeHtml(implementation)}</text>`);
     legend += 14 + 7 * implementation.length;
   }
-  return `<svg viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-size="11" font-family="system-ui,sans-serif" role="img" aria-label="${escapeHtml(name)}"><text x="${left}" y="14" font-size="13" font-weight="600">${escapeHtml(name)}</text>${parts.join("")}</svg>`;
+  return svg({ title: name, width, height, left }, parts);
 }
 
 function groupBy<T>(items: readonly T[], key: (item: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   for (const item of items) groups.set(key(item), [...(groups.get(key(item)) ?? []), item]);
   return groups;
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

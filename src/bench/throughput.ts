@@ -38,7 +38,7 @@ async function load(
   try {
     const prove = async () => {
       const started = performance.now();
-      await pool.prove(of, of, of.inputs, { signal });
+      await of.prove(pool, of, { signal });
       return performance.now() - started;
     };
     // Twice as many jobs as proofs at a time: one proves, the other's witness is made.

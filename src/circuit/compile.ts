@@ -11,7 +11,7 @@ import { dirname, join, posix } from "node:path";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { PACKAGE_ROOT } from "../paths.js";
 import { readArtefact } from "./entry.js";
-import { describeR1cs } from "./r1cs.js";
+import { type CircuitRows, describeR1cs } from "./r1cs.js";
 import { type ArtefactStore, defaultStore } from "./store.js";
 
 const require = createRequire(import.meta.url);
@@ -31,21 +31,12 @@ export interface CompileOptions {
   signal?: AbortSignal | undefined;
 }
 
-export interface CompiledCircuit {
-  name: string;
+export interface CompiledCircuit extends CircuitRows {
   directory: string;
-  r1csPath: string;
   /** Witness generator. */
   wasmPath: string;
   /** Names of the wires, for messages and tests. */
   symPath: string;
-  /** SHA-256 over the R1CS, 0x-hex; see {@link circuitDigest}. */
-  circuitDigest: `0x${string}`;
-  /** All rows of the `.r1cs`, linear ones included. */
-  rows: number;
-  wires: number;
-  /** Public outputs and inputs together. */
-  publicSignals: number;
 }
 
 /**

@@ -1,4 +1,12 @@
 export {
+  type AttackOptions,
+  findSecondWitness,
+  type Mutation,
+  type SearchOptions,
+  type SecondWitness,
+  singleMutations,
+} from "./attack.js";
+export {
   type Ceremony,
   type CeremonyContribution,
   type CeremonyHead,
@@ -27,6 +35,13 @@ export {
   type MemberOptions,
 } from "./contributor.js";
 export { type Coordinator, type CoordinatorOptions, startCoordinator } from "./coordinator.js";
+export {
+  checkDeterminism,
+  type DeterminismOptions,
+  type DeterminismReport,
+  type Explanation,
+  type Undetermined,
+} from "./determinism.js";
 export { readArtefact } from "./entry.js";
 export {
   type CeremonyVerifier,
@@ -58,6 +73,7 @@ export {
   ptauDigest,
 } from "./ptau.js";
 export {
+  type CircuitRows,
   checkWitness,
   circuitDigest,
   describeR1cs,
@@ -87,5 +103,5 @@ export {
   type TranscriptOptions,
   verifyTranscript,
 } from "./transcript.js";
-export { type CircuitInputs, calculateWitness, calculateWtns } from "./witness.js";
+export { type CircuitInputs, calculateWitness, calculateWtns, decodeWtns } from "./witness.js";
 export { readZkeyHeader, type ZkeyHeader } from "./zkey.js";

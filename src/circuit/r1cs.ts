@@ -33,6 +33,20 @@ export interface R1cs extends R1csHeader {
   c: SparseMatrix;
 }
 
+/** A circuit as keys are made for it: the file of its rows, and what is in it. */
+export interface CircuitRows {
+  /** For messages, and for people who look into the cache. */
+  name: string;
+  r1csPath: string;
+  /** SHA-256 over the R1CS, 0x-hex; see {@link circuitDigest}. */
+  circuitDigest: `0x${string}`;
+  /** All rows of the `.r1cs`, linear ones included. */
+  rows: number;
+  wires: number;
+  /** Public outputs and inputs together. */
+  publicSignals: number;
+}
+
 const HEADER_SECTION = 1;
 const CONSTRAINT_SECTION = 2;
 const LABEL_SECTION = 3;

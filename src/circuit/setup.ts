@@ -21,12 +21,11 @@ import {
   verifyingKeyToJson,
 } from "../verifier/groth16.js";
 import { lintVerifyingKey } from "../verifier/lint.js";
-import type { CompiledCircuit } from "./compile.js";
 import { readArtefact } from "./entry.js";
 import { exportVerifyingKey } from "./keylint.js";
 import { type LongWork, runNative } from "./nativeTask.js";
 import { setupPortable } from "./portableSetup.js";
-import { describeForSetup, describeR1cs, domainPower, readR1cs } from "./r1cs.js";
+import { type CircuitRows, describeForSetup, describeR1cs, domainPower, readR1cs } from "./r1cs.js";
 import { type ArtefactStore, defaultStore } from "./store.js";
 import { readZkeyHeader } from "./zkey.js";
 
@@ -49,7 +48,7 @@ export interface CircuitKey {
  *
  * @throws CIRCUIT_MALFORMED, CACHE_DAMAGED, KEY_MALFORMED, KEY_FORGEABLE, ABORTED
  */
-export async function developmentKey(circuit: CompiledCircuit, options: SetupOptions = {}): Promise<CircuitKey> {
+export async function developmentKey(circuit: CircuitRows, options: SetupOptions = {}): Promise<CircuitKey> {
   const store = options.store ?? defaultStore();
   const directory = await store.build(
     "development-key",
@@ -91,7 +90,7 @@ export async function developmentKey(circuit: CompiledCircuit, options: SetupOpt
  * @throws INPUT_INVALID for a key of another circuit; KEY_MALFORMED, KEY_FORGEABLE, CONTRIBUTION_INVALID, ABORTED
  */
 export async function openCircuitKey(
-  circuit: CompiledCircuit,
+  circuit: CircuitRows,
   zkeyPath: string,
   options: Pick<LongWork, "signal" | "onProgress"> = {},
 ): Promise<CircuitKey> {

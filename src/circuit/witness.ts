@@ -11,7 +11,7 @@ import { readFile } from "node:fs/promises";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { concat, utf8 } from "../field/bytes.js";
 import { isScalar, R } from "../field/scalar.js";
-import { binFile, littleEndian, uint32 } from "./binfile.js";
+import { binFile, integer, littleEndian, uint32 } from "./binfile.js";
 
 /** A circuit's named inputs: scalars, or arrays of them, row by row. */
 export type CircuitInputs = { readonly [name: string]: bigint | readonly bigint[] | readonly (readonly bigint[])[] };
@@ -168,6 +168,32 @@ export function encodeWtns(witness: readonly bigint[]): Uint8Array {
   for (const [i, scalar] of witness.entries()) file.set(littleEndian(scalar), start + 32 * i);
   return file;
 }
+
+/**
+ * Values of a `.wtns` file.
+ *
+ * @throws WITNESS_INVALID when it is damaged, or none
+ */
+export function decodeWtns(file: Uint8Array): bigint[] {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  const malformed = (): never => {
+    throw new AnchorError("WITNESS_INVALID", "this is not a .wtns file of BN254, or it is damaged");
+  };
+  const empty = wtnsFile(0);
+  if (file.length < empty.length) malformed();
+  // All that is before the values is the same in every such file, but for their number and the section's length.
+  const wires = view.getUint32(WTNS_COUNT, true);
+  if (file.length !== empty.length + 32 * wires) malformed();
+  const head = wtnsFile(wires).subarray(0, empty.length);
+  if (head.some((byte, i) => byte !== file[i])) malformed();
+  return Array.from({ length: wires }, (_, wire) => {
+    const value = integer(file.subarray(empty.length + 32 * wire));
+    return isScalar(value) ? value : malformed();
+  });
+}
+
+/** Where a file's number of values stands: after the container's head, a section's, the field's size and its order. */
+const WTNS_COUNT = 12 + 12 + 4 + 32;
 
 /** With zeros for values: they are its last `32 · wires` bytes. */
 function wtnsFile(wires: number): Uint8Array {

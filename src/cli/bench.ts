@@ -4,10 +4,12 @@ import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
 import { basename, join } from "node:path";
 import { KINDS, type Kind, MAX_SIZE, MIN_SIZE } from "../bench/circuits.js";
 import type { ExternalProver, Results, Settings } from "../bench/contest.js";
+import { inferenceLadder } from "../bench/inference.js";
 import { fieldLadder, msmLadder, nttLadder, poseidonLadder } from "../bench/kernels.js";
+import { BENCH_MODELS } from "../bench/models.js";
 import { onCores } from "../bench/processes.js";
 import { batchLadder, proveLadder, verifyLadder } from "../bench/proving.js";
-import { html, preparationLine, type Report, table } from "../bench/report.js";
+import { html, inferenceTable, preparationLine, type Report, table } from "../bench/report.js";
 import { setupLadder } from "../bench/setup.js";
 import { poolLadder } from "../bench/throughput.js";
 import { AnchorError } from "../errors.js";
@@ -28,6 +30,7 @@ const LADDERS: Record<string, Ladder> = {
   batch: batchLadder,
   pool: poolLadder,
   setup: setupLadder,
+  inference: inferenceLadder,
 };
 
 /** The ladders whose sizes are those of circuits. */
@@ -49,7 +52,9 @@ export const benchCommand: Command = {
   --runs N           rounds; their order rotates [5]
   --proofs N         proofs through the pool, for each circuit [32]
   --concurrency N    proofs at a time in the pool [one a thread]
-  --snarkjs N        largest size, as a power of two, that snarkjs makes keys at in setup; 0 for none [14]
+  --models LIST      models for inference: ${BENCH_MODELS.map(({ name }) => name).join(", ")} [all]
+  --snarkjs N        largest size, as a power of two, that snarkjs makes keys at in setup, and proves at in inference; 0 for
+                     none [14]
   --json             print the report with all samples as JSON, and nothing else
   --out FILE         write that JSON
   --html FILE        write it as a page with plots
@@ -60,6 +65,9 @@ that has it loaded. Every timed proof is verified, outside the timed part; one t
 setup times, each in a new process: importing powers of tau, what keys are made from (basis), development keys, initial
 keys, contributions and verification; "prepared" is from powers with Lagrange forms. Keys must be the same bytes, or be
 verified by the other side.
+inference takes each model from its ONNX file to a verified proof: import with the data at hand (Fashion-MNIST and mails where
+they are installed, else noise), rows, key, witness, proof; beside what circomlib-ml's circuits would take, which have all
+weights as signals (formulas in src/bench/peers.ts).
 Keys are development keys; they and the circuits are kept, and the first run makes them (2^17: a minute, 2^20: many).
 `,
   options: {
@@ -69,6 +77,7 @@ Keys are development keys; they and the circuits are kept, and the first run mak
     runs: { type: "string" },
     proofs: { type: "string" },
     concurrency: { type: "string" },
+    models: { type: "string" },
     snarkjs: { type: "string" },
     json: { type: "boolean" },
     out: { type: "string" },
@@ -108,6 +117,7 @@ Keys are development keys; they and the circuits are kept, and the first run mak
       runs: report.runs,
       proofs: integer(values, "proofs", 1, 1_000_000, 32),
       concurrency: integer(values, "concurrency", 1, 256, threads),
+      models: modelsOf(values),
       externals: externals(process.env[EXTERNAL]),
       snarkjsSize: integer(values, "snarkjs", 0, MAX_SIZE, SNARKJS_SIZE),
       native: status.available,
@@ -123,6 +133,10 @@ Keys are development keys; they and the circuits are kept, and the first run mak
       preparation: (preparation) => {
         report.preparations.push(preparation);
         screen.line(preparationLine(preparation));
+      },
+      inference: (summaries) => {
+        report.inference = summaries;
+        for (const line of inferenceTable(summaries)) screen.line(line);
       },
       note: (note) => {
         report.notes.push(note);
@@ -158,12 +172,26 @@ function sizesOf(values: Values, ladder: string): number[] | undefined {
 
 /** @throws USAGE */
 function kindsOf(values: Values): Kind[] | undefined {
-  const text = optional(values, "kinds");
+  return someOf(values, "kinds", KINDS);
+}
+
+/** @throws USAGE */
+function modelsOf(values: Values): string[] | undefined {
+  return someOf(
+    values,
+    "models",
+    BENCH_MODELS.map(({ name }) => name),
+  );
+}
+
+/** @throws USAGE */
+function someOf<T extends string>(values: Values, option: string, all: readonly T[]): T[] | undefined {
+  const text = optional(values, option);
   if (text === undefined) return undefined;
   const asked = text.split(",");
-  const known = KINDS.filter((kind) => asked.includes(kind));
+  const known = all.filter((each) => asked.includes(each));
   if (known.length !== asked.length)
-    throw new AnchorError("USAGE", `--kinds takes some of ${KINDS.join(", ")}, separated by commas`);
+    throw new AnchorError("USAGE", `--${option} takes some of ${all.join(", ")}, separated by commas`);
   return known;
 }
 

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { PACKAGE_ROOT } from "../paths.js";
+import { printable } from "../text.js";
 import { benchCommand } from "./bench.js";
 import { cacheListCommand, cachePruneCommand, cacheVerifyCommand } from "./cache.js";
 import {
@@ -22,11 +23,12 @@ import {
   ceremonyStatusCommand,
   ceremonyVerifyCommand,
 } from "./ceremony.js";
+import { circuitCheckCommand } from "./circuit.js";
 import type { Command } from "./command.js";
 import { datasetCommitCommand, datasetProveCommand } from "./dataset.js";
 import { demoCommand } from "./demo.js";
 import { keyExportCommand, keyLintCommand } from "./key.js";
-import { modelImportCommand } from "./model.js";
+import { modelEvaluateCommand, modelImportCommand, modelInfoCommand } from "./model.js";
 import { missingCoreNote, nativeBuildCommand, nativeStatusCommand } from "./native.js";
 import { proveCircuitCommand, proveInferenceCommand } from "./prove.js";
 import {
@@ -39,17 +41,23 @@ import {
   ptauListCommand,
   ptauNewCommand,
 } from "./setup.js";
-import { printable, Terminal } from "./terminal.js";
+import { Terminal } from "./terminal.js";
 import { verifyCommand } from "./verify.js";
+import { verifyInferenceCommand } from "./verifyInference.js";
 
 const COMMANDS: readonly Command[] = [
   demoCommand,
   datasetCommitCommand,
   datasetProveCommand,
   modelImportCommand,
+  modelEvaluateCommand,
+  modelInfoCommand,
   proveInferenceCommand,
   proveCircuitCommand,
+  // Before the shorter name that it begins with.
+  verifyInferenceCommand,
   verifyCommand,
+  circuitCheckCommand,
   circuitExportCommand,
   ptauImportCommand,
   ptauListCommand,

@@ -1,19 +1,16 @@
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { compileCircuit } from "../circuit/compile.js";
 import { exportVerifyingKey } from "../circuit/keylint.js";
-import { AnchorError } from "../errors.js";
-import { toHex } from "../field/bytes.js";
-import { bigIntToBytes, randomScalar } from "../field/scalar.js";
-import { inferenceWitnessInput } from "../model/circuit.js";
-import { commitInput } from "../model/commitment.js";
-import { readModelDirectory } from "../model/directory.js";
-import { execute } from "../model/execute.js";
-import { CIRCUIT_TYPES, contextSignal, type InferenceStatement, statementToJson } from "../protocol/statements.js";
+import { AnchorError, toAnchorError } from "../errors.js";
+import { readAdapter, readModelDirectory } from "../model/directory.js";
+import { createInference } from "../model/inference.js";
+import { contextSignal, INFERENCE_STATEMENTS, inferenceStatement, statementToJson } from "../protocol/statements.js";
 import { type ProveResult, ProverPool } from "../prover/pool.js";
 import { keyDigest, parseVerifyingKey, proofToJson } from "../verifier/groth16.js";
 import { lintVerifyingKey } from "../verifier/lint.js";
 import { verifyStatement } from "../verifier/statement.js";
 import { type Command, optional, pretty, readBytes, readJson, required, writeWhole } from "./command.js";
+import { openingToJson, outputText, readQuestions } from "./questions.js";
 import { KEY_HELP, KEY_OPTIONS, keyOf, readTask, TASK_HELP, TASK_OPTIONS } from "./task.js";
 import { seconds } from "./terminal.js";
 
@@ -21,63 +18,82 @@ export const proveInferenceCommand: Command = {
   name: "prove inference",
   summary: "prove that a model gives this output on a private input",
   help: `
-  --model DIR    what \`model import\` wrote
-  --input FILE   JSON {"features": [0, …]}: integers from 0 to 127, and "salt": "0x…" to use a given one
-  --out DIR      where to write [out/inference]
+  --model DIR      what \`model import\` wrote
+  --input FILE     JSON {"input": [0.5, …]}, numbers as the ONNX model takes them, or {"integers": [64, …]} as the circuit
+                   does; "salt": "0x…" to use a given one. A model of a batch of K takes a list of K such
+  --adapter FILE   the private weights of a model with an adapter [adapter.json of the model]
+  --public-input   write the opening of the input's commitment for everybody to read, to be published with the proof
+  --out DIR        where to write [out/inference]; must be empty
+  --force          write into DIR although it is not, over what is there
 ${KEY_HELP}
 ${TASK_HELP}
-Writes proof.json, public.json and verification_key.json (snarkjs' formats), statement.json, and opening.json (features
-and salt: private).
+Writes proof.json, public.json and verification_key.json (snarkjs' formats), statement.json, and opening.json (input and
+salt: private unless told). \`verify inference\` checks them.
 `,
   options: {
     model: { type: "string" },
     input: { type: "string" },
+    adapter: { type: "string" },
+    "public-input": { type: "boolean" },
     out: { type: "string" },
+    force: { type: "boolean" },
     ...KEY_OPTIONS,
     ...TASK_OPTIONS,
   },
   positionals: [],
   async run(context) {
     const { values, terminal, signal } = context;
-    const { graph, circuit: emitted, descriptor } = await readModelDirectory(required(values, "model"));
-    const { features, salt } = readInput(await readJson(required(values, "input")));
+    const [modelPath, inputPath] = [required(values, "model"), required(values, "input")];
     const out = optional(values, "out") ?? join("out", "inference");
-    const { classIndex } = execute(graph, features);
+    if (values["force"] !== true) await requireFree(out);
+    terminal.busy("reading the model");
+    const model = await readModelDirectory(modelPath, { signal });
+    const { graph, circuit, descriptor } = model;
+    const { questions, saturated } = readQuestions(graph, await readJson(inputPath));
+    if (questions.length !== circuit.batch) {
+      throw new AnchorError(
+        "INPUT_INVALID",
+        `the circuit takes ${circuit.batch} at once, the input is ${questions.length}`,
+      );
+    }
+    const adapter = await readAdapter(model, optional(values, "adapter"));
+    const inference = createInference(graph);
+    const answer = inference.answer({ inferences: questions, adapter });
 
-    terminal.busy("compiling the circuit");
-    const circuit = await compileCircuit({ name: "inference", source: emitted.source }, { signal });
     const { key, label } = await keyOf(circuit, context);
     const { domain, task } = readTask(values, key.keyDigest);
-    const statement: InferenceStatement = {
-      task,
-      modelDigest: descriptor.modelDigest,
-      output: BigInt(classIndex),
-      inputCommitment: commitInput(features, salt),
-    };
+    const named = inferenceStatement(task, descriptor.modelDigest, answer);
     const pool = new ProverPool({ concurrency: 1 });
     try {
       terminal.busy("proving");
-      const bound = contextSignal(domain, CIRCUIT_TYPES.inference, task);
-      const result = await pool.prove(circuit, key, inferenceWitnessInput(graph, features, salt, bound), { signal });
-      const { publicSignals } = verifyStatement(
-        domain,
-        "InferenceStatement",
-        statement,
-        key.verifyingKey,
-        result.proof,
-      );
+      const bound = contextSignal(domain, INFERENCE_STATEMENTS[named.name], task);
+      const result = await pool.prove(circuit, key, { inferences: questions, adapter, context: bound }, { signal });
+      const { publicSignals } = verifyStatement(domain, named.name, named.statement, key.verifyingKey, result.proof);
       await writeProof(out, { ...result, publicSignals }, key.verifyingKeyJson);
-      await writeWhole(join(out, "statement.json"), pretty(statementToJson("InferenceStatement", statement)));
-      const opening = { features, salt: toHex(bigIntToBytes(salt, 32)) };
-      await writeWhole(join(out, "opening.json"), pretty(opening), 0o600);
-      terminal.line(`output ${classIndex} by model ${descriptor.modelDigest}`);
-      terminal.line(`proof in ${proofTime(result)} (${circuit.rows} rows), key ${label}`);
+      await writeWhole(join(out, "statement.json"), pretty(statementToJson(named.name, named.statement)));
+      const mode = values["public-input"] === true ? 0o644 : 0o600;
+      await writeWhole(join(out, "opening.json"), `${JSON.stringify(openingToJson(questions))}\n`, mode);
+      if (saturated > 0) terminal.line(`note   ${saturated} numbers of the input are outside of the model's range`);
+      for (const [i, value] of answer.values.entries()) {
+        terminal.line(`output ${outputText(value)}${circuit.batch > 1 ? ` for input ${i}` : ""}`);
+      }
+      terminal.line(`model  ${descriptor.modelDigest}`);
+      terminal.line(`proof  in ${proofTime(result)} (${circuit.rows} rows), key ${label}`);
       terminal.line(`written to ${out}`);
     } finally {
       await pool.close();
     }
   },
 };
+
+/** A proof there is evidence that somebody may need, and its opening exists nowhere else. @throws INPUT_INVALID */
+async function requireFree(out: string): Promise<void> {
+  const there = await readdir(out).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw toAnchorError(error, "FILE_UNREADABLE", `cannot write ${out}`);
+  });
+  if (there.length > 0) throw new AnchorError("INPUT_INVALID", `${out} is not empty: choose another --out, or --force`);
+}
 
 export const proveCircuitCommand: Command = {
   name: "prove circuit",
@@ -138,18 +154,6 @@ async function writeProof(
 
 function proofTime({ timings }: ProveResult): string {
   return `${seconds(timings.witnessMs + timings.proveMs)} (witness ${seconds(timings.witnessMs)})`;
-}
-
-/** @throws INPUT_INVALID */
-export function readInput(json: unknown): { features: number[]; salt: bigint } {
-  const { features, salt } = (json ?? {}) as { features?: unknown; salt?: unknown };
-  if (!Array.isArray(features) || !features.every((value) => Number.isInteger(value))) {
-    throw new AnchorError("INPUT_INVALID", 'the input must be {"features": [integers]}');
-  }
-  if (salt !== undefined && (typeof salt !== "string" || !/^0x[0-9a-f]{1,64}$/.test(salt))) {
-    throw new AnchorError("INPUT_INVALID", "the salt must be lower-case 0x-hex");
-  }
-  return { features: features as number[], salt: salt === undefined ? randomScalar() : BigInt(salt as string) };
 }
 
 function readCircuitInputs(json: unknown): Record<string, bigint | bigint[]> {

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
-import { link, mkdir, rm } from "node:fs/promises";
+import { constants, existsSync } from "node:fs";
+import { chmod, copyFile, link, mkdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { type CompiledCircuit, compileCircuit } from "../circuit/compile.js";
+import { compileCircuit } from "../circuit/compile.js";
 import { applyBeacon, contribute, newPhase2Key, verifyPhase2 } from "../circuit/phase2.js";
 import { type ImportedPtau, importPtau, listPtau, newDevelopmentPtau } from "../circuit/ptau.js";
-import { describeR1cs, domainPower } from "../circuit/r1cs.js";
+import { type CircuitRows, describeR1cs, domainPower } from "../circuit/r1cs.js";
 import { setupDevelopment } from "../circuit/setup.js";
 import { datasetChunkCircuit } from "../dataset/index.js";
 import { AnchorError, toAnchorError } from "../errors.js";
@@ -13,7 +13,7 @@ import { fromHex, toHex } from "../field/bytes.js";
 import { ensureDirectory } from "../files.js";
 import { readModelDirectory } from "../model/directory.js";
 import { keyDigest } from "../verifier/groth16.js";
-import { type Command, integer, optional, pretty, readBytes, required, type Values, writeWhole } from "./command.js";
+import { type Command, integer, optional, pretty, readBytes, required, type Values } from "./command.js";
 import { readCommitment } from "./dataset.js";
 import { seconds, type Terminal } from "./terminal.js";
 
@@ -251,20 +251,15 @@ export const circuitExportCommand: Command = {
   --model DIR        instead: what \`model import\` wrote
   --dataset DIR      instead: what \`dataset commit\` wrote; all datasets of its height share a circuit
   --out DIR          where to write circuit.r1cs, circuit.wasm and circuit.sym [out/circuit]
+
+Of a model, circuit.r1cs alone: it is the one in DIR, checked against the model, from which witnesses come.
 `,
   options: { model: { type: "string" }, dataset: { type: "string" }, out: { type: "string" } },
   positionals: ["FILE.circom"],
   async run({ values, positionals, terminal, signal }) {
-    const circuit = await compile(values, positionals, terminal, signal);
+    const { circuit, files } = await compile(values, positionals, terminal, signal);
     const out = optional(values, "out") ?? join("out", "circuit");
-    for (const [from, name] of [
-      [circuit.r1csPath, "circuit.r1cs"],
-      [circuit.wasmPath, "circuit.wasm"],
-      [circuit.symPath, "circuit.sym"],
-    ] as const) {
-      // As proving keys, they hold a model's weights.
-      await writeWhole(join(out, name), await readBytes(from), 0o600);
-    }
+    for (const [from, name] of files) await copyWhole(from, join(out, name));
     const power = domainPower(await describeR1cs(circuit.r1csPath, signal));
     terminal.line(`circuit  ${circuit.circuitDigest}`);
     terminal.line(`rows     ${circuit.rows}: needs powers of tau for 2^${power}`);
@@ -277,19 +272,45 @@ async function compile(
   positionals: readonly string[],
   terminal: Terminal,
   signal: AbortSignal,
-): Promise<CompiledCircuit> {
+): Promise<{ circuit: CircuitRows; files: [from: string, name: string][] }> {
   const [model, dataset, file] = [optional(values, "model"), optional(values, "dataset"), positionals[0]];
   if ([model, dataset, file].filter((given) => given !== undefined).length !== 1) {
     throw new AnchorError("USAGE", "name one: a .circom file, --model DIR or --dataset DIR");
   }
+  if (model !== undefined) {
+    terminal.busy("checking the circuit");
+    const { circuit } = await readModelDirectory(model, { signal });
+    return { circuit, files: [[circuit.r1csPath, "circuit.r1cs"]] };
+  }
   const source =
     file !== undefined
       ? { name: basename(file), source: new TextDecoder().decode(await readBytes(file)) }
-      : model !== undefined
-        ? { name: "inference", source: (await readModelDirectory(model)).circuit.source }
-        : datasetChunkCircuit((await readCommitment(dataset!)).depth);
+      : datasetChunkCircuit((await readCommitment(dataset!)).depth);
   terminal.busy("compiling the circuit");
-  return compileCircuit(source, { signal });
+  const circuit = await compileCircuit(source, { signal });
+  const { r1csPath, wasmPath, symPath } = circuit;
+  return {
+    circuit,
+    files: [
+      [r1csPath, "circuit.r1cs"],
+      [wasmPath, "circuit.wasm"],
+      [symPath, "circuit.sym"],
+    ],
+  };
+}
+
+/** Copies beside the target, then renames. As proving keys, these files hold a model's weights. */
+async function copyWhole(from: string, to: string): Promise<void> {
+  const beside = `${to}.${randomBytes(6).toString("hex")}.part`;
+  try {
+    await ensureDirectory(dirname(to));
+    await copyFile(from, beside, constants.COPYFILE_EXCL);
+    await chmod(beside, 0o600);
+    await rename(beside, to);
+  } catch (error) {
+    await rm(beside, { force: true }).catch(() => {});
+    throw toAnchorError(error, "FILE_UNREADABLE", `cannot write ${to}`);
+  }
 }
 
 function argument(positionals: readonly string[], missing: string): string {

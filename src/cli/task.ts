@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { CompiledCircuit } from "../circuit/compile.js";
+import type { CircuitRows } from "../circuit/r1cs.js";
 import { type CircuitKey, developmentKey, openCircuitKey } from "../circuit/setup.js";
 import { AnchorError } from "../errors.js";
 import { assertHex, type Hex, toHex } from "../field/bytes.js";
@@ -35,7 +35,7 @@ export const KEY_HELP = `  --zkey FILE    prove with this key, such as a ceremon
 
 /** The key to prove with, and how messages call it. */
 export async function keyOf(
-  circuit: CompiledCircuit,
+  circuit: CircuitRows,
   { values, terminal, signal }: Context,
 ): Promise<{ key: CircuitKey; label: string }> {
   const path = optional(values, "zkey");
@@ -49,7 +49,7 @@ export async function keyOf(
   return { key, label: `${key.keyDigest} (from ${path})` };
 }
 
-const ZERO_ADDRESS: Hex = `0x${"00".repeat(20)}`;
+export const ZERO_ADDRESS: Hex = `0x${"00".repeat(20)}`;
 
 /** An option of `bytes` bytes in hexadecimal, either case. @throws USAGE */
 export function hexOption(values: Values, name: string, bytes: number, fallback: Hex): Hex {

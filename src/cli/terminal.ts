@@ -4,6 +4,7 @@
  * @module
  */
 import type { Writable } from "node:stream";
+import { printable } from "../text.js";
 
 const BAR_WIDTH = 24;
 
@@ -44,16 +45,6 @@ export class Terminal {
     this.#out.write("\r\u001b[K");
     this.#bar = "";
   }
-}
-
-/**
- * Text with its control and direction characters written out, but for line feeds. Names and messages come from files
- * that others made: an escape sequence in them could erase a failure from the screen and draw a success over it.
- */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
-    character === "\n" ? character : `\\u{${character.codePointAt(0)!.toString(16)}}`,
-  );
 }
 
 export function seconds(ms: number): string {

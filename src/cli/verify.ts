@@ -3,7 +3,7 @@ import { AnchorError } from "../errors.js";
 import { fromHex } from "../field/bytes.js";
 import { commitInput } from "../model/commitment.js";
 import { mailBody } from "../model/corpus.js";
-import { extractFeatures } from "../model/features.js";
+import { extractFeatures, FEATURE_RANGE } from "../model/features.js";
 import { keyDigest, parseProof, parsePublicSignals, parseVerifyingKey, verifyGroth16 } from "../verifier/groth16.js";
 import { lintVerifyingKey } from "../verifier/lint.js";
 import { type Command, optional, readDocument, readJson, required, type Values, writeWhole } from "./command.js";
@@ -23,7 +23,7 @@ A bundle, with all evidence of a task:
 A single proof in snarkjs' formats:
   --proof FILE --public FILE --vkey FILE
 
-Exits with 0 only if everything holds.
+Exits with 0 only if everything holds. What \`prove inference\` wrote is for \`verify inference\`.
 `,
   options: {
     trust: { type: "string" },
@@ -89,7 +89,11 @@ function checkQuery(verdict: Verdict, bundle: unknown, json: unknown): void {
     throw new AnchorError("INPUT_INVALID", 'a query is {"mail": base64, "salt": 0x-hex}');
   }
   const features = extractFeatures(mailBody(new Uint8Array(Buffer.from(mail, "base64"))));
-  const commitment = commitInput(features, BigInt(`0x${Buffer.from(fromHex(salt, "salt", 32)).toString("hex")}`));
+  const commitment = commitInput(
+    FEATURE_RANGE,
+    features,
+    BigInt(`0x${Buffer.from(fromHex(salt, "salt", 32)).toString("hex")}`),
+  );
   const { inference } = bundle as { inference: { statement: { inputCommitment: string } } };
   const ok = commitment.toString() === inference.statement.inputCommitment;
   verdict.claims.push({

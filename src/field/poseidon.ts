@@ -41,7 +41,8 @@ export interface PoseidonParameters {
   mds: Matrix;
 }
 
-interface SparseForm {
+/** The paper's appendix B: partial rounds with sparse matrices, over the same S-boxes as the plain form. */
+export interface SparseForm {
   /** Constants of the first four full rounds and of the first partial round, one row of T each. */
   head: bigint[][];
   /** Scalar constants of lane 0 after each of the S-boxes of the partial rounds but the last. */
@@ -85,6 +86,25 @@ export function poseidon16(capacity: bigint, inputs: readonly bigint[]): bigint 
   const core = nativeCore();
   if (!core) return permute(capacity, row as bigint[]);
   return decodeScalars(core.poseidon(T - 1, encodeScalars([capacity]), encodeScalars(row as bigint[])))[0]!;
+}
+
+/**
+ * What {@link poseidon16} computes on its way, for the witness of a circuit: what goes into each S-box, in order of
+ * evaluation, and the hash. Always in JavaScript.
+ *
+ * @throws INPUT_INVALID
+ */
+export function poseidon16Trace(capacity: bigint, inputs: readonly bigint[]): { boxes: bigint[]; hash: bigint } {
+  if (inputs.length !== T - 1) throw new AnchorError("INPUT_INVALID", "poseidon16Trace takes exactly 16 inputs");
+  for (const input of [capacity, ...inputs]) assertScalar(input, "input");
+  const boxes: bigint[] = [];
+  return { hash: permute(capacity, inputs, boxes), boxes };
+}
+
+/** Matrices and constants of the instance with 16 inputs in the form that needs the fewest multiplications. */
+export function poseidonSparseForm(): SparseForm {
+  sparse ??= toSparseForm(poseidonParameters());
+  return sparse;
 }
 
 /**
@@ -150,19 +170,21 @@ export function decodeScalars(bytes: Uint8Array): bigint[] {
   });
 }
 
-function permute(capacity: bigint, inputs: readonly bigint[]): bigint {
-  sparse ??= toSparseForm(poseidonParameters());
-  const { head, lane0, dense, rows, columns, tail, mds } = sparse;
+/** @param boxes takes what goes into each S-box */
+function permute(capacity: bigint, inputs: readonly bigint[], boxes?: bigint[]): bigint {
+  const { head, lane0, dense, rows, columns, tail, mds } = poseidonSparseForm();
   let state = [capacity, ...inputs];
   for (let round = 0; round < HALF; round++) {
-    fullSbox(state, head[round]!);
+    fullSbox(state, head[round]!, boxes);
     state = multiply(round === HALF - 1 ? dense : mds, state);
   }
   // Partial rounds: the constants of all lanes but the first have been pushed forward into lane 0 and the tail.
   const first = head[HALF]!;
   for (let lane = 0; lane < T; lane++) state[lane] = state[lane]! + first[lane]!;
   for (let round = 0; round < PARTIAL_ROUNDS; round++) {
-    const x = pow5(state[0]! % R) + lane0[round]!;
+    const box = state[0]! % R;
+    boxes?.push(box);
+    const x = pow5(box) + lane0[round]!;
     const row = rows[round]!;
     const column = columns[round]!;
     let dot = row[0]! * x;
@@ -174,7 +196,7 @@ function permute(capacity: bigint, inputs: readonly bigint[]): bigint {
     state[0] = dot;
   }
   for (let round = 0; round < HALF; round++) {
-    fullSbox(state, tail[round]!);
+    fullSbox(state, tail[round]!, boxes);
     if (round === HALF - 1) break;
     state = multiply(mds, state);
   }
@@ -188,8 +210,12 @@ function pow5(x: bigint): bigint {
   return (((square * square) % R) * x) % R;
 }
 
-function fullSbox(state: bigint[], constants: readonly bigint[]): void {
-  for (let lane = 0; lane < T; lane++) state[lane] = pow5((state[lane]! + constants[lane]!) % R);
+function fullSbox(state: bigint[], constants: readonly bigint[], boxes?: bigint[]): void {
+  for (let lane = 0; lane < T; lane++) {
+    const box = (state[lane]! + constants[lane]!) % R;
+    boxes?.push(box);
+    state[lane] = pow5(box);
+  }
 }
 
 /** Matrix times vector, one reduction an entry. */

@@ -1,268 +1,219 @@
 /**
  * Model directories: what importing an ONNX file leaves on disk.
  *
- * - `model.json`: the integer graph in canonical form; the only file that means anything, and the one that the model
- *   digest names;
- * - `circuit.circom`: the circuit that the graph gives, for reading;
- * - `report.json`: where it came from and how well it agrees with the float model.
+ * - `model.json`: the integer graph in canonical form, the file that the model digest names;
+ * - `circuit.json`: how many inferences one proof is of, and the digest and numbers of the circuit that follows;
+ * - `circuit.r1cs`: its rows, which keys are made from;
+ * - `circuit.circom`: the same circuit as a Circom program, where it is short enough to be read;
+ * - `adapter.json`: private weights and the salt of their commitment, where the model has an adapter. Keep it secret, and
+ *   keep a copy: without the salt, nobody can show again that it is the same adapter;
+ * - `report.json`, `report.html`: where it came from and how well it agrees with the float model.
+ *
+ * Only `model.json`, the batch in `circuit.json` and `adapter.json` say anything. Everything else follows from them, and
+ * is worked out again and compared when a directory is read.
  *
  * @module
  */
 
 import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex } from "@noble/hashes/utils.js";
-import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
+import { type CircuitRows, describeR1cs } from "../circuit/r1cs.js";
+import { AnchorError, toAnchorError } from "../errors.js";
+import { toHex } from "../field/bytes.js";
+import { MAX_BATCH } from "../field/chain.js";
+import { bigIntToBytes, isScalar } from "../field/scalar.js";
 import { ensureDirectory } from "../files.js";
-import {
-  emitInferenceCircuit,
-  type InferenceCircuit,
-  type InferenceDescriptor,
-  inferenceDescriptor,
-} from "./circuit.js";
-import { createExecutor } from "./execute.js";
-import { type ModelGraph, parseGraph, serialiseGraph } from "./graph.js";
-import { type FloatModel, readOnnx, runFloat } from "./onnx.js";
-import { type QuantiseReport, quantise, quantiseInput } from "./quantise.js";
+import { type CircuitDescriptor, circuitText, describeCircuit, isR1csOf, writeR1cs } from "./circuit/index.js";
+import { checkAdapter } from "./execute.js";
+import { adapterOf, type ModelGraph, modelDigest, parseGraph, serialiseGraph } from "./graph.js";
+import type { AdapterWeights } from "./inference.js";
 
-/** Inputs of the float model, to calibrate on and to compare on, with the true classes where they are known. */
-export interface CalibrationSet {
-  readonly inputs: readonly (readonly number[] | Float32Array | Float64Array)[];
-  /** Class index of each input. */
-  readonly labels?: readonly number[];
-}
-
-export interface ImportModelOptions {
-  /** The ONNX file's bytes. */
-  readonly onnx: Uint8Array;
-  readonly calibration: CalibrationSet;
-  /** The set to compare float and integer model on; the calibration set unless given. */
-  readonly evaluation?: CalibrationSet;
-  readonly inputScaleLog2?: number;
-  /** The directory to make. */
-  readonly out: string;
-  /** Replace `out` when it is a model directory already. */
-  readonly overwrite?: boolean;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: ImportProgress) => void;
-}
-
-export interface ImportProgress {
-  readonly step: "quantise" | "evaluate" | "write";
-  readonly done: number;
-  readonly total: number;
-}
-
-/** How the integer model compares with the float model; fractions of `samples`. */
-export interface Evaluation {
-  readonly samples: number;
-  /** Both give the same class. */
-  readonly agreement: number;
-  /** With labels only. */
-  readonly floatAccuracy?: number;
-  readonly integerAccuracy?: number;
-}
-
-/** Content of `report.json`. */
-export interface ModelReport {
-  readonly format: "anchorproof/model-report";
-  readonly version: 1;
-  readonly source: {
-    readonly sha256: string;
-    readonly bytes: number;
-    readonly nodes: readonly { readonly name: string; readonly op: string }[];
-  };
-  readonly model: InferenceDescriptor;
-  readonly quantisation: QuantiseReport;
-  /** Against the ONNX graph in double precision, on the calibration set or the evaluation set. */
-  readonly evaluation: Evaluation & { readonly set: "calibration" | "evaluation" };
+/** The circuit of a model, as keys and proofs are made for it: `pool.prove(model.circuit, key, request)`. */
+export interface ModelCircuit extends CircuitRows {
+  /** Path of `model.json`, from which the witness comes. */
+  readonly model: string;
+  /** Inferences of one proof. */
+  readonly batch: number;
 }
 
 export interface ModelDirectory {
   readonly path: string;
   readonly graph: ModelGraph;
-  readonly descriptor: InferenceDescriptor;
-  readonly circuit: InferenceCircuit;
+  readonly descriptor: CircuitDescriptor;
+  readonly circuit: ModelCircuit;
 }
 
-const FILES = { model: "model.json", report: "report.json", circuit: "circuit.circom" } as const;
-const BATCH = 256;
-const MAX_SAMPLES = 1_000_000;
+export const FILES = {
+  model: "model.json",
+  circuit: "circuit.json",
+  rows: "circuit.r1cs",
+  text: "circuit.circom",
+  adapter: "adapter.json",
+  report: "report.json",
+  page: "report.html",
+} as const;
 
-/**
- * Imports an ONNX file: reads, quantises, proves bounds, writes the circuit, compares, and makes the directory. It
- * appears complete or not at all.
- *
- * @throws AnchorError what {@link readOnnx}, {@link quantise} and {@link emitInferenceCircuit} throw; `INPUT_INVALID`
- *   when `out` exists and may not be replaced; `FILE_UNREADABLE` when it cannot be written; `ABORTED`.
- */
-export async function importModel(
-  options: ImportModelOptions,
-): Promise<ModelDirectory & { readonly report: ModelReport }> {
-  const { onnx, calibration, evaluation, signal, onProgress } = options;
-  const path = resolve(options.out);
-  await checkTarget(path, options.overwrite ?? false);
-  checkSet(calibration, "the calibration set");
-  if (evaluation !== undefined) checkSet(evaluation, "the evaluation set");
+/** Programs up to this length are for people to read. */
+const MAX_TEXT = 1024 * 1024;
+/** Constants that surely make a longer one. */
+const MAX_CONSTANTS = MAX_TEXT / 2;
+const MAX_SMALL_FILE = 64 * 1024;
+const MAX_ADAPTER_FILE = 256 * 1024 * 1024;
 
-  const model = readOnnx(onnx);
-  const { graph, report: quantisation } = await quantise(model, {
-    calibration: calibration.inputs,
-    ...(options.inputScaleLog2 === undefined ? {} : { inputScaleLog2: options.inputScaleLog2 }),
-    ...(signal === undefined ? {} : { signal }),
-    onProgress: ({ done, total }) => onProgress?.({ step: "quantise", done, total }),
-  });
-  const circuit = emitInferenceCircuit(graph);
-  const descriptor = inferenceDescriptor(graph);
-  const measured = await evaluateModel(model, graph, evaluation ?? calibration, {
-    ...(signal === undefined ? {} : { signal }),
-    onProgress: ({ done, total }) => onProgress?.({ step: "evaluate", done, total }),
-  });
-  const report: ModelReport = {
-    format: "anchorproof/model-report",
-    version: 1,
-    source: { sha256: `0x${bytesToHex(sha256(onnx))}`, bytes: onnx.length, nodes: model.nodes },
-    model: descriptor,
-    quantisation,
-    evaluation: { ...measured, set: evaluation === undefined ? "calibration" : "evaluation" },
-  };
+const CIRCUIT_FORMAT = "anchorproof/model-circuit";
+const ADAPTER_FORMAT = "anchorproof/adapter";
 
-  throwIfAborted(signal);
-  await writeDirectory(path, options.overwrite ?? false, {
-    [FILES.model]: serialiseGraph(graph),
-    [FILES.report]: `${JSON.stringify(report, null, 2)}\n`,
-    [FILES.circuit]: circuit.source,
-  });
-  onProgress?.({ step: "write", done: 1, total: 1 });
-  return { path, graph, descriptor, circuit, report };
+export interface ReadOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The graph of a model directory, and nothing else of it. @throws AnchorError what {@link parseGraph} throws, FILE_NOT_FOUND, FILE_UNREADABLE */
+export async function readModelGraph(directory: string): Promise<ModelGraph> {
+  return parseGraph(await readRequired(join(directory, FILES.model)));
 }
 
 /**
- * Opens a model directory. Everything is derived from `model.json` again; nothing is believed of the other files.
+ * Opens a model directory. Everything that follows from `model.json` is worked out again.
  *
- * @throws AnchorError `FILE_NOT_FOUND`, `FILE_UNREADABLE`, and what {@link parseGraph} throws; `MODEL_MALFORMED` when
- *   `circuit.circom` is present and is not what the graph gives: whoever reads it would be misled.
+ * @throws AnchorError FILE_NOT_FOUND, FILE_UNREADABLE, ABORTED, and what {@link parseGraph} throws; `MODEL_MALFORMED` when
+ *   a file of the circuit is not what the graph gives: whoever reads it, or makes a key from it, would be misled.
  */
-export async function readModelDirectory(directory: string): Promise<ModelDirectory> {
+export async function readModelDirectory(directory: string, { signal }: ReadOptions = {}): Promise<ModelDirectory> {
   const path = resolve(directory);
-  const graph = parseGraph(await readRequired(join(path, FILES.model)));
-  const circuit = emitInferenceCircuit(graph);
-  const written = await readFile(join(path, FILES.circuit), "utf8").catch(() => undefined);
-  if (written !== undefined && written !== circuit.source) {
-    throw new AnchorError(
-      "MODEL_MALFORMED",
-      `${join(path, FILES.circuit)} is not the circuit of ${FILES.model}; import the model again`,
+  const graph = await readModelGraph(path);
+  const stated = await readRequired(join(path, FILES.circuit), MAX_SMALL_FILE);
+  const batch = readBatch(stated, join(path, FILES.circuit));
+  const descriptor = describeCircuit(graph, { batch });
+  const rows = join(path, FILES.rows);
+  const foreign = (file: string) =>
+    new AnchorError("MODEL_MALFORMED", `${join(path, file)} is not of ${FILES.model}: import the model again`);
+  if (!(await isR1csOf(rows, graph, { batch, signal }))) throw foreign(FILES.rows);
+  const circuit = circuitOf(path, descriptor, (await describeR1cs(rows, signal)).circuitDigest);
+  if (new TextDecoder().decode(stated) !== circuitToJson(circuit, descriptor)) throw foreign(FILES.circuit);
+  const text = await readOptional(join(path, FILES.text));
+  if (text !== undefined && new TextDecoder().decode(text) !== readableText(graph, batch)) throw foreign(FILES.text);
+  return { path, graph, descriptor, circuit };
+}
+
+/**
+ * Private weights for a model: of a file, or of the directory's own. None for a model without an adapter.
+ *
+ * @throws AnchorError `INPUT_INVALID` for weights of another model, or none where the model has an adapter; FILE_NOT_FOUND,
+ *   FILE_UNREADABLE, JSON_MALFORMED
+ */
+export async function readAdapter(
+  { path, graph }: Pick<ModelDirectory, "path" | "graph">,
+  file?: string,
+): Promise<AdapterWeights | undefined> {
+  if (adapterOf(graph) === undefined) {
+    if (file !== undefined) throw new AnchorError("INPUT_INVALID", "the model has no adapter");
+    return undefined;
+  }
+  const from = file ?? join(path, FILES.adapter);
+  return adapterFromJson(graph, await readRequired(from, MAX_ADAPTER_FILE), from);
+}
+
+/** What `adapter.json` holds. */
+export function adapterToJson(graph: ModelGraph, { weights, salt }: AdapterWeights): string {
+  return `${JSON.stringify({
+    format: ADAPTER_FORMAT,
+    version: 1,
+    modelDigest: modelDigest(graph),
+    salt: toHex(bigIntToBytes(salt, 32)),
+    weights: Array.from(weights),
+  })}\n`;
+}
+
+function adapterFromJson(graph: ModelGraph, bytes: Uint8Array, file: string): AdapterWeights {
+  const invalid = (problem: string) => new AnchorError("INPUT_INVALID", `${file}: ${problem}`);
+  const { format, version, modelDigest: of, salt, weights, ...rest } = parseObject(bytes, file);
+  if (format !== ADAPTER_FORMAT || version !== 1 || Object.keys(rest).length > 0) {
+    throw invalid(`is no adapter of format ${ADAPTER_FORMAT}, version 1`);
+  }
+  if (of !== modelDigest(graph)) throw invalid("is an adapter of another model");
+  const scalar = typeof salt === "string" && /^0x[0-9a-f]{64}$/.test(salt) ? BigInt(salt) : undefined;
+  if (!isScalar(scalar)) throw invalid("salt must be a scalar as 0x and 64 hexadecimal digits");
+  if (!Array.isArray(weights)) throw invalid("weights must be a list of integers");
+  return { weights: checkAdapter(graph, weights as number[]), salt: scalar };
+}
+
+/** What goes into a directory beside what follows from the graph. */
+export interface DirectoryContent {
+  readonly graph: ModelGraph;
+  readonly batch: number;
+  readonly adapter?: AdapterWeights | undefined;
+  /** Runs the part that takes time, the writing of the rows. */
+  readonly during?: (<T>(work: () => Promise<T>) => Promise<T>) | undefined;
+  /** Further files by name, made last: they may tell of the circuit. */
+  readonly finish?: ((model: ModelDirectory) => Promise<Record<string, string>> | Record<string, string>) | undefined;
+}
+
+export interface WriteOptions {
+  readonly overwrite: boolean;
+  readonly signal?: AbortSignal | undefined;
+  /** Of the rows. */
+  readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined;
+}
+
+/**
+ * Writes a directory beside its place, then renames it: it appears complete or not at all. An old one is set aside first
+ * and removed last.
+ *
+ * @throws AnchorError `FILE_UNREADABLE`, ABORTED, and what the compiler of circuits throws
+ */
+export async function writeModelDirectory(
+  directory: string,
+  { graph, batch, adapter, during = (work) => work(), finish }: DirectoryContent,
+  { overwrite, signal, onProgress }: WriteOptions,
+): Promise<ModelDirectory> {
+  const path = resolve(directory);
+  await checkTarget(path, overwrite);
+  const descriptor = describeCircuit(graph, { batch });
+  let stage: string | undefined;
+  let retired: string | undefined;
+  try {
+    await ensureDirectory(dirname(path));
+    stage = await mkdtemp(join(dirname(path), `.${basename(path)}.partial-`));
+    const fresh = join(stage, "new"); // mkdtemp makes its folder private; this one gets the usual mode
+    await mkdir(fresh);
+    const put = (name: string, content: string | Uint8Array, mode?: number) =>
+      writeFile(join(fresh, name), content, mode === undefined ? {} : { mode });
+    const { circuitDigest } = await during(() =>
+      writeR1cs(join(fresh, FILES.rows), graph, { batch, signal, onProgress }),
     );
-  }
-  return { path, graph, descriptor: inferenceDescriptor(graph), circuit };
-}
-
-/**
- * Compares the integer model with the float model it came from.
- *
- * @throws AnchorError `INPUT_INVALID`, `ABORTED`.
- */
-export async function evaluateModel(
-  model: FloatModel,
-  graph: ModelGraph,
-  set: CalibrationSet,
-  options: { signal?: AbortSignal; onProgress?: (progress: { done: number; total: number }) => void } = {},
-): Promise<Evaluation> {
-  checkSet(set, "the evaluation set");
-  const run = createExecutor(graph);
-  const { inputs, labels } = set;
-  let same = 0;
-  let floatRight = 0;
-  let integerRight = 0;
-  for (let from = 0; from < inputs.length; from += BATCH) {
-    throwIfAborted(options.signal);
-    const to = Math.min(from + BATCH, inputs.length);
-    for (let index = from; index < to; index++) {
-      const input = inputs[index]!;
-      const logits = runFloat(model, input);
-      let float = 0;
-      logits.forEach((logit, c) => {
-        if (logit > logits[float]!) float = c;
-      });
-      const { classIndex } = run(quantiseInput(graph, input));
-      if (float === classIndex) same++;
-      if (float === labels?.[index]) floatRight++;
-      if (classIndex === labels?.[index]) integerRight++;
+    const circuit = circuitOf(path, descriptor, circuitDigest);
+    const model = { path, graph, descriptor, circuit };
+    await put(FILES.model, serialiseGraph(graph));
+    await put(FILES.circuit, circuitToJson(circuit, descriptor));
+    const text = readableText(graph, batch);
+    if (text !== undefined) await put(FILES.text, text);
+    if (adapter !== undefined) await put(FILES.adapter, adapterToJson(graph, adapter), 0o600);
+    for (const [name, content] of Object.entries((await finish?.(model)) ?? {})) await put(name, content);
+    if (overwrite) {
+      const old = join(stage, "old");
+      await rename(path, old).then(
+        () => {
+          retired = old;
+        },
+        (error: NodeJS.ErrnoException) => {
+          if (error.code !== "ENOENT") throw error;
+        },
+      );
     }
-    options.onProgress?.({ done: to, total: inputs.length });
-    await new Promise((resume) => setImmediate(resume));
-  }
-  const samples = inputs.length;
-  return {
-    samples,
-    agreement: same / samples,
-    ...(labels === undefined ? {} : { floatAccuracy: floatRight / samples, integerAccuracy: integerRight / samples }),
-  };
-}
-
-/**
- * Reads a calibration file: JSON, `{ "inputs": [[0.5, …], …], "labels": [0, …] }`, `labels` optional.
- *
- * @throws AnchorError `JSON_MALFORMED`, `INPUT_INVALID`, `INPUT_TOO_LARGE`.
- */
-export function parseCalibration(text: string): CalibrationSet {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
+    await rename(fresh, path);
+    retired = undefined;
+    return model;
   } catch (error) {
-    throw new AnchorError("JSON_MALFORMED", "the calibration file is not JSON", { cause: error });
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new AnchorError("INPUT_INVALID", 'the calibration file must be an object { "inputs": [[…], …] }');
-  }
-  const unknown = Object.keys(value).find((key) => key !== "inputs" && key !== "labels");
-  if (unknown !== undefined) {
-    throw new AnchorError("INPUT_INVALID", `the calibration file has an unknown field ${JSON.stringify(unknown)}`);
-  }
-  checkSet(value, "the calibration file");
-  return value;
-}
-
-function checkSet(value: unknown, name: string): asserts value is CalibrationSet {
-  const invalid = (problem: string) => new AnchorError("INPUT_INVALID", `${name}: ${problem}`);
-  if (typeof value !== "object" || value === null) throw invalid("must be an object with inputs");
-  const { inputs, labels } = value as { inputs?: unknown; labels?: unknown };
-  if (!Array.isArray(inputs) || inputs.length === 0) throw invalid("inputs must be a list of at least one sample");
-  if (inputs.length > MAX_SAMPLES) {
-    throw new AnchorError("INPUT_TOO_LARGE", `${name}: is limited to ${MAX_SAMPLES} samples`);
-  }
-  inputs.forEach((input: unknown, index) => {
-    const numbers = Array.isArray(input) || input instanceof Float32Array || input instanceof Float64Array;
-    if (!numbers || !Array.from(input as ArrayLike<unknown>).every(Number.isFinite)) {
-      throw invalid(`inputs[${index}] must be a list of finite numbers`);
-    }
-  });
-  if (labels === undefined) return;
-  if (
-    !Array.isArray(labels) ||
-    labels.length !== inputs.length ||
-    !labels.every((c) => Number.isInteger(c) && c >= 0)
-  ) {
-    throw invalid("labels must be one class index for each input");
-  }
-}
-
-async function readRequired(path: string): Promise<Uint8Array> {
-  try {
-    return new Uint8Array(await readFile(path));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") {
-      throw new AnchorError("FILE_NOT_FOUND", `${path} does not exist; make it with: anchorproof model import`, {
-        cause: error,
-      });
-    }
-    throw toAnchorError(error, "FILE_UNREADABLE", `cannot read ${path}`);
+    // If even putting the old directory back fails, what is beside must stay: it is the only copy.
+    if (retired !== undefined) await rename(retired, path).catch(() => (stage = undefined));
+    throw toAnchorError(error, "FILE_UNREADABLE", `cannot write the model directory ${path}`);
+  } finally {
+    if (stage !== undefined) await rm(stage, { recursive: true, force: true });
   }
 }
 
 /** A directory may be replaced only if it is a model directory: a mistyped `out` must not cost anyone's files. */
-async function checkTarget(path: string, overwrite: boolean): Promise<void> {
+export async function checkTarget(path: string, overwrite: boolean): Promise<void> {
   const exists = (file: string) =>
     stat(file).then(
       () => true,
@@ -278,38 +229,73 @@ async function checkTarget(path: string, overwrite: boolean): Promise<void> {
   );
 }
 
-/** Writes beside, then renames; an old directory is set aside first and removed last. */
-async function writeDirectory(
-  path: string,
-  overwrite: boolean,
-  files: Record<string, string | Uint8Array>,
-): Promise<void> {
-  let stage: string | undefined;
-  let retired: string | undefined;
-  try {
-    await ensureDirectory(dirname(path));
-    stage = await mkdtemp(join(dirname(path), `.${basename(path)}.partial-`));
-    const fresh = join(stage, "new"); // mkdtemp makes its folder private; this one gets the usual mode
-    await mkdir(fresh);
-    for (const [name, content] of Object.entries(files)) await writeFile(join(fresh, name), content);
-    if (overwrite) {
-      const old = join(stage, "old");
-      await rename(path, old).then(
-        () => {
-          retired = old;
-        },
-        (error: NodeJS.ErrnoException) => {
-          if (error.code !== "ENOENT") throw error;
-        },
-      );
-    }
-    await rename(fresh, path);
-    retired = undefined;
-  } catch (error) {
-    // If even putting the old directory back fails, what is beside must stay: it is the only copy.
-    if (retired !== undefined) await rename(retired, path).catch(() => (stage = undefined));
-    throw toAnchorError(error, "FILE_UNREADABLE", `cannot write the model directory ${path}`);
-  } finally {
-    if (stage !== undefined) await rm(stage, { recursive: true, force: true });
+function circuitOf(path: string, descriptor: CircuitDescriptor, circuitDigest: `0x${string}`): ModelCircuit {
+  return {
+    name: basename(path),
+    model: join(path, FILES.model),
+    batch: descriptor.batch,
+    r1csPath: join(path, FILES.rows),
+    circuitDigest,
+    rows: descriptor.rows,
+    wires: descriptor.wires,
+    publicSignals: descriptor.publicSignals.length,
+  };
+}
+
+function circuitToJson({ circuitDigest, batch, rows, wires }: ModelCircuit, descriptor: CircuitDescriptor): string {
+  const { modelDigest, publicSignals } = descriptor;
+  const content = { format: CIRCUIT_FORMAT, version: 1, modelDigest, batch, circuitDigest, publicSignals, rows, wires };
+  return `${JSON.stringify(content, null, 2)}\n`;
+}
+
+function readBatch(bytes: Uint8Array, file: string): number {
+  const { format, version, batch } = parseObject(bytes, file);
+  if (format !== CIRCUIT_FORMAT || version !== 1) {
+    throw new AnchorError("FORMAT_UNSUPPORTED", `${file} must have format ${CIRCUIT_FORMAT}, version 1`);
   }
+  if (typeof batch !== "number" || !Number.isInteger(batch) || batch < 1 || batch > MAX_BATCH) {
+    throw new AnchorError("MODEL_MALFORMED", `${file}: batch must be an integer in 1..${MAX_BATCH}`);
+  }
+  return batch;
+}
+
+/** The Circom program, where it is short enough to be read. */
+function readableText(graph: ModelGraph, batch: number): string | undefined {
+  const constants = graph.nodes.reduce((sum, node) => {
+    if (node.op === "linear") return sum + node.weights.length;
+    if (node.op === "arrange") return sum + node.index.length;
+    if (node.op === "table") return sum + node.tables.length;
+    return sum + (node.op === "lookup" ? node.entries.length : 0);
+  }, 0);
+  if (constants > MAX_CONSTANTS) return undefined;
+  const { source } = circuitText(graph, { batch });
+  return source.length <= MAX_TEXT ? source : undefined;
+}
+
+function parseObject(bytes: Uint8Array, file: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw new AnchorError("JSON_MALFORMED", `${file} is not JSON`, { cause });
+  }
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}
+
+async function readOptional(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw toAnchorError(error, "FILE_UNREADABLE", `cannot read ${path}`);
+  }
+}
+
+async function readRequired(path: string, most?: number): Promise<Uint8Array> {
+  const bytes = await readOptional(path);
+  if (bytes === undefined) {
+    throw new AnchorError("FILE_NOT_FOUND", `${path} does not exist; make it with: anchorproof model import`);
+  }
+  if (most !== undefined && bytes.length > most) throw new AnchorError("INPUT_TOO_LARGE", `${path} is too large`);
+  return new Uint8Array(bytes);
 }

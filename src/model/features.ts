@@ -26,6 +26,9 @@ export const FEATURE_COUNT = 256;
 /** Largest feature: features are 7-bit. */
 export const FEATURE_MAX = 127;
 
+/** The same as the range of a model's input. */
+export const FEATURE_RANGE = { lo: 0, bits: 7 } as const;
+
 /** Feature `q` stands for the real number `q / 2^7`: what the float model takes. */
 export const FEATURE_SCALE_LOG2 = 7;
 

@@ -35,7 +35,10 @@ export interface FloatAdapter extends From {
 export interface FloatArrange extends From {
   readonly op: "arrange";
   readonly inputs: readonly number[];
-  /** Negative entries `-1 - j` stand for `constants[j]`. */
+  /**
+   * Negative entries `-1 - j` stand for `constants[j]`. These are finite, but for -Infinity where only softmax takes
+   * the value: a lane that a mask hides.
+   */
   readonly index: Int32Array;
   readonly constants: readonly number[];
 }

@@ -4,8 +4,8 @@
  * `Math.exp` and its kin are left to the engine by ECMAScript, and engines differ in the last place; tables of a model
  * are made of these functions and end in its digest. Here they come from `+ - * /`, `Math.sqrt`, `Math.floor` and
  * `Math.abs` alone, which IEEE 754 fixes to the bit, by the classical ways: argument reduction in two parts (Cody and
- * Waite), Taylor and atanh series, Dekker's exact products. Errors are below 2 units in the last place, of the inverse
- * and hyperbolic functions below 8.
+ * Waite), Taylor and atanh series, Dekker's exact products. Errors stay below 2 units in the last place for exp, log, pow,
+ * sin, cos and erf, below 4 for the others, below 8 for atan.
  *
  * @module
  */

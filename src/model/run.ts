@@ -87,11 +87,18 @@ export function evaluate(node: FloatNode, inputs: readonly Float64Array[]): Floa
       return linear(node, x);
     case "clip": {
       const { min, max } = node;
-      return x.map((value) => Math.min(Math.max(value, min), max));
+      const out = new Float64Array(x.length);
+      for (let i = 0; i < out.length; i++) {
+        const value = x[i]!;
+        out[i] = value < min ? min : Math.min(value, max);
+      }
+      return out;
     }
     case "map": {
       const { apply } = node;
-      return x.map((value) => apply(value));
+      const out = new Float64Array(x.length);
+      for (let i = 0; i < out.length; i++) out[i] = apply(x[i]!);
+      return out;
     }
     case "max": {
       const { window } = node;
@@ -105,11 +112,15 @@ export function evaluate(node: FloatNode, inputs: readonly Float64Array[]): Floa
     }
     case "add": {
       const y = inputs[1]!;
-      return x.map((value, i) => value + y[i]!);
+      const out = new Float64Array(x.length);
+      for (let i = 0; i < out.length; i++) out[i] = x[i]! + y[i]!;
+      return out;
     }
     case "mul": {
       const y = inputs[1]!;
-      return x.map((value, i) => value * y[i]!);
+      const out = new Float64Array(x.length);
+      for (let i = 0; i < out.length; i++) out[i] = x[i]! * y[i]!;
+      return out;
     }
     case "matMul":
       return matMul(node, x, inputs[1]!);

@@ -10,6 +10,7 @@
  */
 import { AnchorError } from "../errors.js";
 import { concat, fromHex, type Hex, keccak, tag, toHex, word } from "../field/bytes.js";
+import { commitBatch, MAX_BATCH } from "../field/chain.js";
 import { isScalar } from "../field/scalar.js";
 import { type Domain, structFromJson, structToJson, type TypeTable, typedDigest } from "./eip712.js";
 
@@ -56,6 +57,27 @@ export interface InferenceStatement {
   inputCommitment: bigint;
 }
 
+/** "The model with the private adapter behind `adapterCommitment`, on the input behind `inputCommitment`, gives `output`." */
+export interface AdaptedInferenceStatement extends InferenceStatement {
+  adapterCommitment: bigint;
+}
+
+/**
+ * "The model, on the inputs behind `inputCommitments`, gives `outputs`, one each, in this order": at least two, proven
+ * at once. The proof's signals hold one digest of each list (`commitBatch`), so a verifier needs both lists, whole.
+ */
+export interface InferenceBatchStatement {
+  task: Task;
+  modelDigest: Hex;
+  outputs: bigint[];
+  inputCommitments: bigint[];
+}
+
+/** A batch with one private adapter for all. */
+export interface AdaptedInferenceBatchStatement extends InferenceBatchStatement {
+  adapterCommitment: bigint;
+}
+
 /** "This model has this circuit", shown by a sample inference under the key that is to be registered for it. */
 export interface ModelStatement {
   asset: Asset;
@@ -66,6 +88,9 @@ export interface ModelStatement {
 export interface Statements {
   DatasetStatement: DatasetStatement;
   InferenceStatement: InferenceStatement;
+  AdaptedInferenceStatement: AdaptedInferenceStatement;
+  InferenceBatchStatement: InferenceBatchStatement;
+  AdaptedInferenceBatchStatement: AdaptedInferenceBatchStatement;
   ModelStatement: ModelStatement;
 }
 
@@ -99,6 +124,26 @@ export const STATEMENT_TYPES: TypeTable = {
     { name: "output", type: "uint256" },
     { name: "inputCommitment", type: "uint256" },
   ],
+  AdaptedInferenceStatement: [
+    { name: "task", type: "Task" },
+    { name: "modelDigest", type: "bytes32" },
+    { name: "output", type: "uint256" },
+    { name: "inputCommitment", type: "uint256" },
+    { name: "adapterCommitment", type: "uint256" },
+  ],
+  InferenceBatchStatement: [
+    { name: "task", type: "Task" },
+    { name: "modelDigest", type: "bytes32" },
+    { name: "outputs", type: "uint256[]" },
+    { name: "inputCommitments", type: "uint256[]" },
+  ],
+  AdaptedInferenceBatchStatement: [
+    { name: "task", type: "Task" },
+    { name: "modelDigest", type: "bytes32" },
+    { name: "outputs", type: "uint256[]" },
+    { name: "inputCommitments", type: "uint256[]" },
+    { name: "adapterCommitment", type: "uint256" },
+  ],
   ModelStatement: [
     { name: "asset", type: "Asset" },
     { name: "circuitDigest", type: "bytes32" },
@@ -106,11 +151,79 @@ export const STATEMENT_TYPES: TypeTable = {
   ],
 };
 
-/** keccak256 of a circuit family's name: part of the context, and of the registry's entry for a key. */
+/**
+ * keccak256 of a circuit family's name: part of the context, and of the registry's entry for a key. That families of
+ * inferences have their own keeps a proof of one from ever being one of another, whatever a key's holder believes of it.
+ */
 export const CIRCUIT_TYPES = {
   datasetChunk: toHex(tag("anchorproof/dataset-chunk/1")),
   inference: toHex(tag("anchorproof/inference/1")),
+  adaptedInference: toHex(tag("anchorproof/adapted-inference/1")),
+  inferenceBatch: toHex(tag("anchorproof/inference-batch/1")),
+  adaptedInferenceBatch: toHex(tag("anchorproof/adapted-inference-batch/1")),
 } as const;
+
+/** The statements that a proof of one inference circuit can be of, and its circuit's family. */
+export const INFERENCE_STATEMENTS = {
+  InferenceStatement: CIRCUIT_TYPES.inference,
+  AdaptedInferenceStatement: CIRCUIT_TYPES.adaptedInference,
+  InferenceBatchStatement: CIRCUIT_TYPES.inferenceBatch,
+  AdaptedInferenceBatchStatement: CIRCUIT_TYPES.adaptedInferenceBatch,
+} as const;
+
+export type InferenceStatementName = keyof typeof INFERENCE_STATEMENTS;
+
+/** A statement of an inference with the name of its type. */
+export type NamedInference = {
+  [N in InferenceStatementName]: { name: N; statement: Statements[N] };
+}[InferenceStatementName];
+
+/**
+ * The statement of one inference or of several at once, with an adapter or without.
+ *
+ * @throws STATEMENT_INVALID unless there are as many outputs as commitments, at least one
+ */
+export function inferenceStatement(
+  task: Task,
+  modelDigest: Hex,
+  {
+    outputs,
+    inputCommitments,
+    adapterCommitment,
+  }: {
+    readonly outputs: readonly bigint[];
+    readonly inputCommitments: readonly bigint[];
+    readonly adapterCommitment?: bigint | undefined;
+  },
+): NamedInference {
+  if (outputs.length === 0 || outputs.length !== inputCommitments.length) {
+    invalid("an inference has an output for each input");
+  }
+  const [output, inputCommitment] = [outputs[0]!, inputCommitments[0]!];
+  const single: InferenceStatement = { task, modelDigest, output, inputCommitment };
+  const batch = { task, modelDigest, outputs: [...outputs], inputCommitments: [...inputCommitments] };
+  if (adapterCommitment === undefined) {
+    return outputs.length === 1
+      ? { name: "InferenceStatement", statement: single }
+      : { name: "InferenceBatchStatement", statement: batch };
+  }
+  return outputs.length === 1
+    ? { name: "AdaptedInferenceStatement", statement: { ...single, adapterCommitment } }
+    : { name: "AdaptedInferenceBatchStatement", statement: { ...batch, adapterCommitment } };
+}
+
+/** Reads a statement of an inference, whichever of the types it has: each has fields of its own. @throws STATEMENT_INVALID */
+export function inferenceFromJson(json: unknown, path: string): NamedInference {
+  const has = (field: string) => typeof json === "object" && json !== null && Object.hasOwn(json, field);
+  const name = has("outputs")
+    ? has("adapterCommitment")
+      ? "AdaptedInferenceBatchStatement"
+      : "InferenceBatchStatement"
+    : has("adapterCommitment")
+      ? "AdaptedInferenceStatement"
+      : "InferenceStatement";
+  return { name, statement: statementFromJson(name, json, path) } as NamedInference;
+}
 
 /** Field elements of a full chunk; only a dataset's last one may have fewer. */
 export const CHUNK_ELEMENTS = 240n;
@@ -181,8 +294,22 @@ export function publicSignals<N extends StatementName>(domain: Domain, name: N, 
     if (sample.modelDigest !== asset.commitment) invalid("the sample is of another model");
     return publicSignals(domain, "InferenceStatement", sample);
   }
-  const { task, output, inputCommitment } = statement as InferenceStatement;
-  return scalars([output, inputCommitment, contextSignal(domain, CIRCUIT_TYPES.inference, task)]);
+  return inferenceSignals(domain, name as InferenceStatementName, statement as Statements[InferenceStatementName]);
+}
+
+function inferenceSignals<N extends InferenceStatementName>(
+  domain: Domain,
+  name: N,
+  statement: Statements[N],
+): bigint[] {
+  const context = contextSignal(domain, INFERENCE_STATEMENTS[name], statement.task);
+  const adapter = "adapterCommitment" in statement ? [statement.adapterCommitment] : [];
+  if (!("outputs" in statement)) return scalars([statement.output, statement.inputCommitment, ...adapter, context]);
+  const { outputs, inputCommitments } = statement;
+  if (outputs.length !== inputCommitments.length) invalid("a batch has as many outputs as inputs");
+  if (outputs.length < 2 || outputs.length > MAX_BATCH) invalid(`a batch is of 2 to ${MAX_BATCH} inferences`);
+  const digests = [commitBatch(scalars(outputs)), commitBatch(scalars(inputCommitments))];
+  return scalars([...digests, ...adapter, context]);
 }
 
 /**

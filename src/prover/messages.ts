@@ -5,6 +5,7 @@
  */
 import type { CircuitInputs } from "../circuit/witness.js";
 import type { AnchorError } from "../errors.js";
+import type { InferenceRequest } from "../model/circuit/statement.js";
 import type { Proof, VerifyingKey } from "../verifier/groth16.js";
 import type { BackendName, BackendSettings, KeyFile } from "./backend.js";
 
@@ -21,8 +22,22 @@ export interface WorkerSettings extends BackendSettings {
   backend: BackendName;
 }
 
+/** What computes the witness. */
+export type WitnessSource =
+  /** circom's generator, compiled. */
+  | { type: "generator"; module: WebAssembly.Module }
+  /** The program of a model's circuit. */
+  | {
+      type: "model";
+      /** Changes when the model's file does. */
+      id: string;
+      /** The file; without it, the job's payload has the bytes. */
+      path: string | undefined;
+      batch: number;
+    };
+
 export interface WorkerJob {
-  module: WebAssembly.Module;
+  source: WitnessSource;
   key: KeyFile;
   /** A {@link JobPayload}, serialized by `node:v8`. */
   payload: Uint8Array;
@@ -30,7 +45,10 @@ export interface WorkerJob {
 }
 
 export interface JobPayload {
-  inputs: CircuitInputs;
+  /** For circom's generator, or for a model's program. */
+  inputs: CircuitInputs | InferenceRequest;
+  /** A model's file, where it has no path. */
+  model?: Uint8Array | undefined;
   verifyingKey: VerifyingKey;
 }
 
@@ -39,6 +57,7 @@ export interface WorkerResult {
   publicSignals: bigint[];
   threads: number;
   timings: {
+    programMs: number;
     witnessMs: number;
     coresMs: number;
     keyMs: number;

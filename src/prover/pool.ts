@@ -11,18 +11,23 @@
  *
  * @module
  */
+import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
+import { isUint8Array } from "node:util/types";
 import { serialize } from "node:v8";
 import type { CompiledCircuit } from "../circuit/compile.js";
 import type { CircuitKey } from "../circuit/setup.js";
 import { type CircuitInputs, readWitnessGenerator } from "../circuit/witness.js";
 import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
+import { MAX_BATCH } from "../field/chain.js";
 import { nativeStatus } from "../field/native.js";
 import { identityOf } from "../files.js";
+import type { InferenceRequest } from "../model/circuit/statement.js";
+import { GRAPH_LIMITS } from "../model/graph.js";
 import type { Proof } from "../verifier/groth16.js";
 import type { BackendName } from "./backend.js";
-import { Control, type JobPayload, type WorkerMessage, type WorkerResult } from "./messages.js";
+import { Control, type JobPayload, type WitnessSource, type WorkerMessage, type WorkerResult } from "./messages.js";
 import { Metrics } from "./metrics.js";
 import { coresFor, RankedQueue } from "./schedule.js";
 import { ProverThread, type ThreadOptions } from "./thread.js";
@@ -59,8 +64,22 @@ export interface PoolOptions {
 export interface ProgressEvent {
   /** Counts the pool's jobs from 1. */
   job: number;
-  /** "queued", "witness", "key" (only when one is loaded), "prove:" and the backend's phase, "verify", "done". */
+  /**
+   * "queued", "program" (only when a model's is made), "witness", "key" (only when one is loaded), "prove:" and the
+   * backend's phase, "verify", "done".
+   */
   phase: string;
+}
+
+/** A circuit whose witness circom's generator computes. */
+export type GeneratedCircuit = Pick<CompiledCircuit, "wasmPath">;
+
+/** The circuit of a model, whose witness comes from the model itself. */
+export interface ModelProgram {
+  /** Path of a `model.json`, or its bytes. */
+  readonly model: string | Uint8Array;
+  /** Inferences of one proof; 1 unless told. */
+  readonly batch?: number | undefined;
 }
 
 export interface ProveOptions {
@@ -83,6 +102,8 @@ export interface ProveResult {
   timings: {
     /** Before the work began, a new thread's start included. */
     queueMs: number;
+    /** Making a model's program; 0 when it was there, and for circom's generators. */
+    programMs: number;
     witnessMs: number;
     /** With the witness ready, waiting for other proofs' cores. */
     coresMs: number;
@@ -106,7 +127,7 @@ export interface ProveResult {
 interface Job {
   order: number;
   priority: number;
-  wasmPath: string;
+  circuit: Circuit;
   zkeyPath: string;
   /** The inputs and the verifying key as they were when the job came. */
   payload: Uint8Array;
@@ -126,6 +147,9 @@ interface Job {
   resolve: (result: ProveResult) => void;
   reject: (error: AnchorError) => void;
 }
+
+/** What a job's witness comes from; a model by its file, or by the digest of its bytes, which are in the payload. */
+type Circuit = { wasmPath: string } | { modelPath: string; batch: number } | { modelDigest: string; batch: number };
 
 export class ProverPool {
   readonly backend: BackendName;
@@ -230,16 +254,30 @@ export class ProverPool {
    *
    * The arguments are read and copied before this returns: what the caller changes later changes no proof.
    *
+   * @param circuit by circom, or that of a model; each worker that proves for a model makes its program once
    * @throws WITNESS_INVALID, PROVE_FAILED, POOL_FULL, POOL_CLOSED, DEADLINE_PASSED, ABORTED, WORKER_CRASHED;
    *   INPUT_INVALID for arguments of a wrong type, and for inputs that cannot be copied to another thread;
    *   FILE_NOT_FOUND, FILE_UNREADABLE, INPUT_TOO_LARGE and CIRCUIT_MALFORMED for the circuit's and key's files;
+   *   MODEL_MALFORMED, MODEL_UNBOUNDED and FORMAT_UNSUPPORTED for a model, CONTEXT_ZERO for its request;
    *   KEY_MALFORMED and KEY_FORGEABLE for the verifying key; KEY_MALFORMED for the proving key and OUT_OF_MEMORY from the native core
    *   (snarkjs calls them PROVE_FAILED)
    */
   async prove(
-    circuit: Pick<CompiledCircuit, "wasmPath">,
+    circuit: GeneratedCircuit,
     key: Pick<CircuitKey, "zkeyPath" | "verifyingKey">,
     inputs: CircuitInputs,
+    options?: ProveOptions,
+  ): Promise<ProveResult>;
+  async prove(
+    circuit: ModelProgram,
+    key: Pick<CircuitKey, "zkeyPath" | "verifyingKey">,
+    request: InferenceRequest,
+    options?: ProveOptions,
+  ): Promise<ProveResult>;
+  async prove(
+    circuit: GeneratedCircuit | ModelProgram,
+    key: Pick<CircuitKey, "zkeyPath" | "verifyingKey">,
+    inputs: CircuitInputs | InferenceRequest,
     options: ProveOptions = {},
   ): Promise<ProveResult> {
     let task: Task;
@@ -420,16 +458,12 @@ export class ProverPool {
     try {
       thread = this.#idleThread(job.zkeyPath);
       thread.take(job, job.zkeyPath);
-      const [wasm, zkey] = await Promise.all([identify(job.wasmPath), identify(job.zkeyPath)]);
+      const [source, zkey] = await Promise.all([this.#source(job.circuit), identify(job.zkeyPath)]);
       job.keyBytes = zkey.bytes;
-      if (wasm.bytes > MAX_GENERATOR_BYTES) {
-        throw new AnchorError("INPUT_TOO_LARGE", `${wasm.path} is larger than any witness generator`);
-      }
-      const module = await this.#module(wasm);
       if (job.settled) this.#finish(thread, job);
       // The thread may have died by now.
       else if (thread.job === job) {
-        thread.post({ module, key: zkey, payload: job.payload, control: job.control });
+        thread.post({ source, key: zkey, payload: job.payload, control: job.control });
         job.posted = true;
       }
     } catch (error) {
@@ -449,6 +483,22 @@ export class ProverPool {
     });
     this.#threads.add(thread);
     return thread;
+  }
+
+  async #source(circuit: Circuit): Promise<WitnessSource> {
+    if ("modelDigest" in circuit) {
+      return { type: "model", id: circuit.modelDigest, path: undefined, batch: circuit.batch };
+    }
+    if ("modelPath" in circuit) {
+      const { id, path, bytes } = await identify(circuit.modelPath);
+      if (bytes > GRAPH_LIMITS.bytes) throw new AnchorError("INPUT_TOO_LARGE", `${path} is larger than any model`);
+      return { type: "model", id, path, batch: circuit.batch };
+    }
+    const wasm = await identify(circuit.wasmPath);
+    if (wasm.bytes > MAX_GENERATOR_BYTES) {
+      throw new AnchorError("INPUT_TOO_LARGE", `${wasm.path} is larger than any witness generator`);
+    }
+    return { type: "generator", module: await this.#module(wasm) };
   }
 
   /** Compiled once for all workers. */
@@ -577,20 +627,19 @@ export class ProverPool {
 }
 
 /** What a job takes from {@link ProverPool.prove}'s arguments. */
-type Task = Pick<Job, "priority" | "wasmPath" | "zkeyPath" | "payload" | "deadline" | "onProgress"> & {
+type Task = Pick<Job, "priority" | "circuit" | "zkeyPath" | "payload" | "deadline" | "onProgress"> & {
   signal: AbortSignal | undefined;
 };
 
 /** @throws INPUT_INVALID, or what a getter throws */
 function readTask(
-  { wasmPath }: Pick<CompiledCircuit, "wasmPath">,
+  given: GeneratedCircuit | ModelProgram,
   { zkeyPath, verifyingKey }: Pick<CircuitKey, "zkeyPath" | "verifyingKey">,
-  inputs: CircuitInputs,
+  inputs: CircuitInputs | InferenceRequest,
   { signal, deadline, priority = 0, onProgress }: ProveOptions,
 ): Task {
-  if (typeof wasmPath !== "string" || typeof zkeyPath !== "string") {
-    throw new AnchorError("INPUT_INVALID", "wasmPath and zkeyPath must be strings");
-  }
+  const { circuit, model } = readCircuit(given);
+  if (typeof zkeyPath !== "string") throw new AnchorError("INPUT_INVALID", "zkeyPath must be a string");
   for (const [name, value] of Object.entries({ verifyingKey, inputs })) {
     if (typeof value !== "object" || value === null)
       throw new AnchorError("INPUT_INVALID", `${name} must be an object`);
@@ -603,12 +652,27 @@ function readTask(
   checkCallback(onProgress);
   let payload: Uint8Array;
   try {
-    payload = serialize({ inputs, verifyingKey } satisfies JobPayload);
+    payload = serialize({ inputs, model, verifyingKey } satisfies JobPayload);
   } catch (cause) {
     // Without the reason in the message: Node prints the value there.
     throw new AnchorError("INPUT_INVALID", "the inputs or the verifying key cannot be copied to a thread", { cause });
   }
-  return { wasmPath, zkeyPath, payload, signal, deadline, priority, onProgress };
+  return { circuit, zkeyPath, payload, signal, deadline, priority, onProgress };
+}
+
+/** @returns with the model where it comes as bytes: copied, as they are hashed, before the caller can change them */
+function readCircuit(given: GeneratedCircuit | ModelProgram): { circuit: Circuit; model: Uint8Array | undefined } {
+  if (!("model" in given)) {
+    const { wasmPath } = given;
+    if (typeof wasmPath !== "string") throw new AnchorError("INPUT_INVALID", "wasmPath must be a string");
+    return { circuit: { wasmPath }, model: undefined };
+  }
+  const { model, batch = 1 } = given;
+  integerOption("batch", batch, 1, MAX_BATCH);
+  if (typeof model === "string") return { circuit: { modelPath: model, batch }, model: undefined };
+  if (!isUint8Array(model)) throw new AnchorError("INPUT_INVALID", "model must be a path, or bytes");
+  const own = Uint8Array.from(model);
+  return { circuit: { modelDigest: createHash("sha256").update(own).digest("hex"), batch }, model: own };
 }
 
 function checkSignal(signal: AbortSignal | undefined): void {

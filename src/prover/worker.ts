@@ -1,6 +1,6 @@
 /**
- * Worker thread of the pool: one whole job at a time, from named inputs to a verified proof. The witness exists in this
- * thread's memory only. The generator's memory and the bytes for the prover are overwritten when they have served.
+ * Worker thread of the pool: one whole job at a time, from inputs to a verified proof. The witness exists in this thread's
+ * memory only. The generator's memory and the bytes for the prover are overwritten when they have served.
  * What a killed thread leaves, what snarkjs copies for itself, and the inputs as JavaScript values are freed as they are.
  *
  * The thread blocks while it waits for cores and while the native core proves: what it is told then, it is told
@@ -8,16 +8,21 @@
  *
  * @module
  */
+
+import { readFile } from "node:fs/promises";
 import { deserialize } from "node:v8";
 import { parentPort, workerData } from "node:worker_threads";
-import { calculateWtns } from "../circuit/witness.js";
+import { type CircuitInputs, calculateWtns } from "../circuit/witness.js";
 import { AnchorError, toAnchorError } from "../errors.js";
+import type { InferenceRequest } from "../model/circuit/statement.js";
+import type { WitnessProgram } from "../model/circuit/witness.js";
 import { type Proof, type VerifyingKey, verifyGroth16 } from "../verifier/groth16.js";
 import { lintVerifyingKey } from "../verifier/lint.js";
 import { openBackend, type ProverBackend } from "./backend.js";
 import {
   Control,
   type JobPayload,
+  type WitnessSource,
   type WorkerJob,
   type WorkerMessage,
   type WorkerResult,
@@ -27,6 +32,9 @@ import {
 const port = parentPort!;
 const { backend: name, ...settings } = workerData as WorkerSettings;
 let backend: ProverBackend | undefined;
+/** Programs of models, the one used last at the end. */
+const programs = new Map<string, WitnessProgram>();
+const MAX_PROGRAMS = 4;
 
 // A job, or null to end the thread.
 port.on("message", async (job: WorkerJob | null) => {
@@ -44,7 +52,7 @@ port.on("message", async (job: WorkerJob | null) => {
   port.postMessage(reply);
 });
 
-async function prove({ module, key, payload, control }: WorkerJob): Promise<WorkerResult> {
+async function prove({ source, key, payload, control }: WorkerJob): Promise<WorkerResult> {
   const send = (message: WorkerMessage) => port.postMessage(message);
   const onPhase = (phase: string) => send({ type: "phase", phase });
   const throwIfStopped = () => {
@@ -52,11 +60,16 @@ async function prove({ module, key, payload, control }: WorkerJob): Promise<Work
   };
   backend ??= openBackend(name, settings);
   throwIfStopped();
-  const { inputs, verifyingKey } = unpack(payload);
+  const { inputs, model, verifyingKey } = unpack(payload);
   lintVerifyingKey(verifyingKey); // now, and not after the proof
+  const begun = performance.now();
+  const program = source.type === "model" ? await openProgram(source, model, onPhase) : undefined;
   onPhase("witness");
   const started = performance.now();
-  const wtns = await calculateWtns(module, inputs);
+  const wtns =
+    source.type === "generator"
+      ? await calculateWtns(source.module, inputs as CircuitInputs)
+      : program!(inputs as InferenceRequest);
   try {
     const witnessed = performance.now();
     send({ type: "witnessed" });
@@ -81,6 +94,7 @@ async function prove({ module, key, payload, control }: WorkerJob): Promise<Work
       publicSignals: made.publicSignals,
       threads,
       timings: {
+        programMs: started - begun,
         witnessMs: witnessed - started,
         coresMs: granted - witnessed,
         keyMs: made.keyMs,
@@ -91,6 +105,40 @@ async function prove({ module, key, payload, control }: WorkerJob): Promise<Work
     };
   } finally {
     wtns.fill(0);
+  }
+}
+
+/** The program of a model's circuit, made when it is not there. */
+async function openProgram(
+  { id, path, batch }: Extract<WitnessSource, { type: "model" }>,
+  bytes: Uint8Array | undefined,
+  onPhase: (phase: string) => void,
+): Promise<WitnessProgram> {
+  const name = `${batch}:${id}`;
+  let program = programs.get(name);
+  if (!program) {
+    onPhase("program");
+    // Threads that prove circom's circuits alone never load this.
+    const [{ createWitnessProgram }, { parseGraph }] = await Promise.all([
+      import("../model/circuit/witness.js"),
+      import("../model/graph.js"),
+    ]);
+    for (const oldest of programs.keys()) {
+      if (programs.size < MAX_PROGRAMS) break;
+      programs.delete(oldest);
+    }
+    program = createWitnessProgram(parseGraph(bytes ?? new Uint8Array(await readModel(path!))), { batch });
+  }
+  programs.delete(name);
+  programs.set(name, program);
+  return program;
+}
+
+async function readModel(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw toAnchorError(error, "FILE_UNREADABLE", `cannot read ${path}`);
   }
 }
 

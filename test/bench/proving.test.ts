@@ -55,6 +55,7 @@ async function bench(
     runs,
     proofs: 1,
     concurrency: 1,
+    models: undefined,
     externals,
     snarkjsSize: 0,
     native,
@@ -65,6 +66,7 @@ async function bench(
   const results: Results = {
     rows: (more) => rows.push(...more),
     preparation: (one) => preparations.push(one),
+    inference: () => {},
     note: (note) => notes.push(note),
   };
   await proveLadder(settings, results);

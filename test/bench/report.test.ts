@@ -1,5 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { html, preparationLine, type Report, row, table, withRatios } from "../../src/bench/report.js";
+import {
+  html,
+  type InferenceSummary,
+  inferenceTable,
+  preparationLine,
+  type Report,
+  row,
+  table,
+  withRatios,
+} from "../../src/bench/report.js";
 import { median, percentile, rotate } from "../../src/bench/statistics.js";
 
 describe("statistics", () => {
@@ -96,6 +105,57 @@ describe("table", () => {
     expect(lines[0]).toBe("prove poseidon 2^10 cold");
     expect(lines).toHaveLength(4);
     expect(lines[2]).toMatch(/native +20\.0 ms +10\.0 ms .* 1\.00 × +12 MB +rows 870$/);
+  });
+});
+
+const summaries: InferenceSummary[] = [
+  {
+    model: "lenet5",
+    title: "LeNet-5 <small>",
+    calibration: "noise, 256",
+    importMs: 10_400,
+    rows: 160_460,
+    wires: 152_340,
+    size: 18,
+    zkeyBytes: 107_000_000,
+    developmentKeyMs: 3900,
+    witnessMs: 152.6,
+    proveMs: 1510,
+    verifyMs: 0.4189,
+    peerRows: 3_771_292,
+    peerMissing: [],
+    peerRatio: 3_771_292 / 160_460,
+  },
+  {
+    model: "text",
+    title: "text embedding",
+    calibration: "mails, 256",
+    importMs: 400,
+    rows: 2750,
+    wires: 2654,
+    size: 12,
+    witnessMs: 3,
+    peerRows: 20_704,
+    peerMissing: ["embedding"],
+  },
+];
+
+describe("inference", () => {
+  it("has a line for each model, and leaves blank what was not measured", () => {
+    const lines = inferenceTable(summaries);
+    expect(lines).toHaveLength(5);
+    expect(lines[2]).toMatch(
+      /^ {2}LeNet-5 <small> +160,460 +2\^18 +102\.0 MB +10\.40 s +152\.6 ms +1\.51 s +418\.9 µs +3,771,292 +23\.5 × +noise, 256$/,
+    );
+    expect(lines[3]).toMatch(/^ {2}text embedding +2,750 +2\^12 +400\.0 ms +3\.00 ms +≥ 20,704 +mails, 256$/);
+    expect(lines[4]).toContain("text embedding without embedding");
+  });
+
+  it("is on the page, with a plot of rows", () => {
+    const page = html({ ...report, inference: summaries });
+    expect(page).toContain('<td class="text">LeNet-5 &#60;small&#62;</td><td>160,460</td>');
+    expect(page.match(/<rect /g)).toHaveLength(4);
+    expect(html(report)).not.toContain("circomlib-ml");
   });
 });
 

@@ -39,6 +39,7 @@ async function contestIn(changes: Partial<Settings>): Promise<{ settings: Settin
     runs: 1,
     proofs: 1,
     concurrency: 1,
+    models: undefined,
     externals: [],
     snarkjsSize: 10,
     native: true,
@@ -51,6 +52,7 @@ async function contestIn(changes: Partial<Settings>): Promise<{ settings: Settin
   const results: Results = {
     rows: (more) => shown.rows.push(...more),
     preparation: (one) => shown.preparations.push(one),
+    inference: () => {},
     note: (note) => shown.notes.push(note),
   };
   return { settings, results, shown };

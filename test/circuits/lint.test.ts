@@ -216,7 +216,7 @@ describe("widths of decompositions", () => {
 
   it.each([
     ["lib/num2bits.circom", `Num2Bits(${MAX_WIDTH + 1})`],
-    ["lib/range_check.circom", `RangeCheck(${MAX_WIDTH + 1})`],
+    ["lib/range_check.circom", `RangeCheck(0, ${MAX_WIDTH + 1})`],
     ["inference/requant_relu_lane.circom", `RequantReluLane(${MAX_WIDTH}, 4)`],
   ])("one more than %s allows is not compiled: %s", async (file, instance) => {
     expect(REVIEWED.widths.map((entry) => entry.file)).toContain(file);

@@ -41,6 +41,7 @@ describe("bench", () => {
     [["msm", "--sizes", ""]],
     [["prove", "--kinds", "poseidon,keccak"]],
     [["prove", "--kinds", ""]],
+    [["inference", "--models", "spam,gpt"]],
     [["prove", "--threads", "0"]],
     [["prove", "--threads", "1000"]],
     [["prove", "--runs", "0"]],

@@ -8,7 +8,6 @@ import { bundleToJson, trustToJson } from "../../src/bundle/index.js";
 import { compileCircuit } from "../../src/circuit/compile.js";
 import { developmentKey } from "../../src/circuit/setup.js";
 import { calculateWtns } from "../../src/circuit/witness.js";
-import { extractFeatures, featuresToFloat } from "../../src/model/features.js";
 import { PACKAGE_ROOT } from "../../src/paths.js";
 import { proofToJson, verifyingKeyToJson } from "../../src/verifier/groth16.js";
 import { leaves, makeBundle, TRUST, withLeaf } from "../bundle/fixture.js";
@@ -60,9 +59,13 @@ describe("help", () => {
       "dataset commit",
       "dataset prove",
       "model import",
+      "model evaluate",
+      "model info",
       "prove inference",
       "prove circuit",
+      "verify inference",
       "verify",
+      "circuit check",
       "setup circuit",
       "setup ptau import",
       "setup ptau list",
@@ -120,6 +123,17 @@ describe("mistakes give one line with a code, and status 1", () => {
     [["model", "import"], "USAGE"],
     [["model", "import", "missing.onnx"], "USAGE"],
     [["model", "import", "missing.onnx", "--calibration", "missing.json"], "FILE_NOT_FOUND"],
+    [["model", "import", "m.onnx", "--calibration", "missing.json", "--output", "both"], "USAGE"],
+    [["model", "import", "m.onnx", "--calibration", "missing.json", "--batch", "0"], "USAGE"],
+    [["model", "import", "m.onnx", "--calibration", "missing.json", "--evaluation-limit", "5"], "USAGE"],
+    [["model", "evaluate"], "USAGE"],
+    [["model", "evaluate", "m", "--onnx", "m.onnx"], "USAGE"],
+    [["model", "evaluate", "m", "--onnx", "m.onnx", "--data", "d.json"], "FILE_NOT_FOUND"],
+    [["model", "info"], "USAGE"],
+    [["model", "info", "missing"], "FILE_NOT_FOUND"],
+    [["verify", "inference"], "USAGE"],
+    [["verify", "inference", "missing", "--opening", "o.json"], "USAGE"],
+    [["verify", "inference", "missing"], "FILE_NOT_FOUND"],
     [["prove", "inference"], "USAGE"],
     [["prove", "inference", "--model", "missing", "--input", "missing"], "FILE_NOT_FOUND"],
     [["prove", "circuit", "--wasm", "a"], "USAGE"],
@@ -332,39 +346,6 @@ describe("dataset commit and prove", () => {
       roots.push(JSON.parse(run.out).root);
     }
     expect(roots[0]).toBe(roots[1]);
-  });
-});
-
-describe("model import and prove inference", () => {
-  it("goes from ONNX to a proof that snarkjs verifies", async () => {
-    const mails = [
-      "Cheap pills, buy now!!!",
-      "See you at the meeting tomorrow.",
-      "Free money, click here",
-      "Patch attached.",
-    ];
-    const features = mails.map((mail) => extractFeatures(new TextEncoder().encode(mail)));
-    const calibration = await file("calibration.json", { inputs: features.map((each) => [...featuresToFloat(each)]) });
-    const onnx = join(PACKAGE_ROOT, "bench", "models", "spam-classifier.onnx");
-    const imported = await anchorproof("model", "import", onnx, "--calibration", calibration, "--out", "m");
-    expect(imported.err).toBe("");
-    expect(imported.out).toMatch(/model {4}0x[0-9a-f]{64}/);
-    const again = await anchorproof("model", "import", onnx, "--calibration", calibration, "--out", "m2");
-    expect(again.out.split("\n")[0]).toBe(imported.out.split("\n")[0]);
-
-    await file("input.json", { features: [...features[0]!] });
-    const proven = await anchorproof("prove", "inference", "--model", "m", "--input", "input.json", "--out", "mp");
-    expect(proven.err).toBe("");
-    const [proof, publics, vkey, statement] = await Promise.all(
-      ["proof", "public", "verification_key", "statement"].map((name) => json(`mp/${name}.json`)),
-    );
-    expect(publics.slice(0, 2)).toEqual([statement.output, statement.inputCommitment]);
-    expect(await snarkjs.groth16.verify(vkey, publics, proof)).toBe(true);
-    expect((await stat(join(directory, "mp", "opening.json"))).mode & 0o077).toBe(0);
-    const short = await file("short.json", { features: [1, 2, 3] });
-    expect((await anchorproof("prove", "inference", "--model", "m", "--input", short)).err).toMatch(
-      /^error INPUT_INVALID/,
-    );
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { atan, cos, erf, exp, expm1, log, log1p, pow, sigmoid, sin, tanh } from "../../src/model/mathematics.js";
-import { lcg } from "./fixtures.js";
+import { lcg } from "./graphs.js";
 
 /** Distance in units of the last place of `expected`. */
 function ulps(value: number, expected: number): number {

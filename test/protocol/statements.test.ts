@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isAnchorError } from "../../src/errors.js";
 import { type Hex, toHex } from "../../src/field/bytes.js";
+import { commitBatch } from "../../src/field/chain.js";
 import { R } from "../../src/field/scalar.js";
 import { encodeType, structFromJson, structToJson, type TypeTable, typedDigest } from "../../src/protocol/eip712.js";
 import { POV_TYPES } from "../../src/protocol/pov.js";
@@ -39,6 +40,9 @@ function arbitrary(types: TypeTable, name: string): fc.Arbitrary<Record<string, 
 const STRUCTS: [string, TypeTable][] = [
   ["DatasetStatement", STATEMENT_TYPES],
   ["InferenceStatement", STATEMENT_TYPES],
+  ["AdaptedInferenceStatement", STATEMENT_TYPES],
+  ["InferenceBatchStatement", STATEMENT_TYPES],
+  ["AdaptedInferenceBatchStatement", STATEMENT_TYPES],
   ["ModelStatement", STATEMENT_TYPES],
   ["Vote", VOTE_TYPES],
   ["Receipt", RECEIPT_TYPES],
@@ -153,6 +157,70 @@ describe("public signals", () => {
         expect.objectContaining({ code: "STATEMENT_INVALID" }),
       );
     }
+  });
+});
+
+describe("public signals of inferences", () => {
+  const inference = { task, modelDigest: digestOf("model") };
+  const single = { ...inference, output: 1n, inputCommitment: 2n };
+  const batch = { ...inference, outputs: [1n, 4n], inputCommitments: [2n, 5n] };
+  const of = (domain = DOMAINS.gate) => ({
+    InferenceStatement: publicSignals(domain, "InferenceStatement", single),
+    AdaptedInferenceStatement: publicSignals(domain, "AdaptedInferenceStatement", { ...single, adapterCommitment: 3n }),
+    InferenceBatchStatement: publicSignals(domain, "InferenceBatchStatement", batch),
+    AdaptedInferenceBatchStatement: publicSignals(domain, "AdaptedInferenceBatchStatement", {
+      ...batch,
+      adapterCommitment: 3n,
+    }),
+  });
+
+  it("have the adapter before the context, and one digest of each list of a batch", () => {
+    const signals = of();
+    const context = (type: Hex) => contextSignal(DOMAINS.gate, type, task);
+    const digests = [commitBatch([1n, 4n]), commitBatch([2n, 5n])];
+    expect(signals).toEqual({
+      InferenceStatement: [1n, 2n, context(CIRCUIT_TYPES.inference)],
+      AdaptedInferenceStatement: [1n, 2n, 3n, context(CIRCUIT_TYPES.adaptedInference)],
+      InferenceBatchStatement: [...digests, context(CIRCUIT_TYPES.inferenceBatch)],
+      AdaptedInferenceBatchStatement: [...digests, 3n, context(CIRCUIT_TYPES.adaptedInferenceBatch)],
+    });
+  });
+
+  it("never have the context of another family", () => {
+    const contexts = Object.values(of()).map((signals) => signals.at(-1));
+    expect(new Set(contexts).size).toBe(4);
+    expect(new Set(Object.values(CIRCUIT_TYPES)).size).toBe(5);
+  });
+
+  it("change with every entry of a batch, and its order", () => {
+    const signals = (outputs: bigint[], inputCommitments: bigint[]) =>
+      publicSignals(DOMAINS.gate, "InferenceBatchStatement", { ...batch, outputs, inputCommitments }).join();
+    const all = [
+      signals([1n, 4n], [2n, 5n]),
+      signals([4n, 1n], [2n, 5n]),
+      signals([1n, 4n], [5n, 2n]),
+      signals([1n, 4n, 0n], [2n, 5n, 0n]),
+    ];
+    expect(new Set(all).size).toBe(4);
+  });
+
+  it.each([
+    ["one inference", [1n], [2n]],
+    ["none", [], []],
+    ["more outputs than inputs", [1n, 2n], [3n]],
+    ["an output above r", [1n, R], [3n, 4n]],
+    ["more than 1,024", new Array<bigint>(1025).fill(1n), new Array<bigint>(1025).fill(1n)],
+  ])("refuse a batch of %s", (_, outputs, inputCommitments) => {
+    expect(() =>
+      publicSignals(DOMAINS.gate, "InferenceBatchStatement", { ...batch, outputs, inputCommitments }),
+    ).toThrow(expect.objectContaining({ code: "STATEMENT_INVALID" }));
+  });
+
+  it.each(["output", "inputCommitment", "adapterCommitment"])("refuse a %s above r", (field) => {
+    const statement = { ...single, adapterCommitment: 3n, [field]: R };
+    expect(() => publicSignals(DOMAINS.gate, "AdaptedInferenceStatement", statement)).toThrow(
+      expect.objectContaining({ code: "STATEMENT_INVALID" }),
+    );
   });
 });
 

@@ -16,6 +16,7 @@ import {
 } from "../../bundle/index.js";
 import { deployVerifier } from "../../chain/index.js";
 import { type CompiledCircuit, compileCircuit } from "../../circuit/compile.js";
+import type { CircuitRows } from "../../circuit/r1cs.js";
 import { type CircuitKey, developmentKey } from "../../circuit/setup.js";
 import {
   bytesRecord,
@@ -25,15 +26,16 @@ import {
   datasetChunkCircuit,
   SEED_BYTES,
 } from "../../dataset/index.js";
+import { AnchorError } from "../../errors.js";
 import { toHex } from "../../field/bytes.js";
 import { bigIntToBytes, randomScalar } from "../../field/scalar.js";
-import { inferenceWitnessInput } from "../../model/circuit.js";
-import { commitInput } from "../../model/commitment.js";
-import type { Mail } from "../../model/corpus.js";
-import { MAIL_CLASSES } from "../../model/corpus.js";
-import { importModel, type ModelDirectory, type ModelReport } from "../../model/directory.js";
-import { execute } from "../../model/execute.js";
-import { extractFeatures, featuresToFloat } from "../../model/features.js";
+import { MAIL_CLASSES, type Mail } from "../../model/corpus.js";
+import type { ModelCircuit, ModelDirectory } from "../../model/directory.js";
+import { extractFeatures, FEATURE_RANGE, featuresToFloat } from "../../model/features.js";
+import { inputOf } from "../../model/graph.js";
+import { importModel } from "../../model/import.js";
+import { createInference } from "../../model/inference.js";
+import type { ModelReport } from "../../model/report.js";
 import { PACKAGE_ROOT } from "../../paths.js";
 import { type PointOfView, povDigest } from "../../protocol/pov.js";
 import type { Certificate } from "../../protocol/quorum.js";
@@ -52,6 +54,8 @@ import {
 import type { ProveResult } from "../../prover/pool.js";
 import { blockTime, newTask, vote, type World } from "./world.js";
 
+/** The classifier says its class, and takes features as they are: 7 bits, none negative. */
+export const SPAM_OPTIONS = { output: "class", inputBits: 7 } as const;
 /** About how much of the corpus the creator commits to. */
 const DATASET_BYTES = 2_000_000;
 /** Mails that the quantiser looks at, and that agreement is measured on. */
@@ -64,10 +68,13 @@ export interface DatasetSubmission {
   povSignature: `0x${string}`;
 }
 
-export interface Prover {
-  circuit: CompiledCircuit;
+export interface Prover<C extends CircuitRows = CompiledCircuit> {
+  circuit: C;
   key: CircuitKey;
 }
+
+/** The model's, whose witness comes from the model itself. */
+export type ModelProver = Prover<ModelCircuit>;
 
 /** Step 1: the training mails, in their order, until there are 2 MB of them. */
 export async function submitDataset(world: World, mails: readonly Mail[]): Promise<DatasetSubmission> {
@@ -158,7 +165,7 @@ export function calibrationMails(train: readonly Mail[]): Mail[] {
   return train.filter((_, i) => i % step === 0).slice(0, CALIBRATION_MAILS);
 }
 
-/** Step 5: from the ONNX file to integers. */
+/** Step 5: from the ONNX file to integers and their circuit. */
 export async function quantiseModel(
   world: World,
   out: string,
@@ -168,24 +175,28 @@ export async function quantiseModel(
     inputs: chosen.map((mail) => featuresToFloat(extractFeatures(mail.body))),
     labels: chosen.map((mail) => MAIL_CLASSES.indexOf(mail.label)),
   });
-  return importModel({
+  const model = await importModel({
     onnx: new Uint8Array(await readFile(MODEL_FILE)),
     calibration: set(calibrationMails(mails.train)),
     evaluation: set(mails.test),
+    ...SPAM_OPTIONS,
     out,
     overwrite: true,
     signal: world.signal,
-    onProgress: ({ step, done, total }) => world.terminal.progress(step, done / total),
+    onProgress: ({ stage, done }) => world.terminal.progress(stage, done),
   });
+  // Whoever recomputes a commitment from a mail takes the range from here.
+  const { lo, bits } = inputOf(model.graph);
+  if (lo !== FEATURE_RANGE.lo || bits !== FEATURE_RANGE.bits) {
+    throw new AnchorError("INTERNAL", "the model does not take the features' integers");
+  }
+  return model;
 }
 
-/** Step 5: the model's circuit, with its weights as constants, and its key. */
-export async function prepareModelProver(world: World, model: ModelDirectory): Promise<Prover> {
-  world.terminal.busy("compiling the model's circuit");
-  const source = { name: "spam-classifier", source: model.circuit.source };
-  const circuit = await compileCircuit(source, { signal: world.signal });
+/** Step 5: the key of the model's circuit, which has the weights as constants. */
+export async function prepareModelProver(world: World, { circuit, descriptor }: ModelDirectory): Promise<ModelProver> {
   const key = await makeKey(world, circuit);
-  await register(world, "SpamClassifierVerifier", key, model.descriptor.modelDigest);
+  await register(world, "SpamClassifierVerifier", key, descriptor.modelDigest);
   return { circuit, key };
 }
 
@@ -193,7 +204,7 @@ export async function prepareModelProver(world: World, model: ModelDirectory): P
 export async function submitModel(
   world: World,
   model: ModelDirectory,
-  prover: Prover,
+  prover: ModelProver,
   sample: Mail,
   parent: Asset,
 ): Promise<ModelEvidence> {
@@ -228,24 +239,26 @@ export async function certifyModel(world: World, evidence: ModelEvidence): Promi
 export async function proveInference(
   world: World,
   model: ModelDirectory,
-  { circuit, key }: Prover,
+  { circuit, key }: ModelProver,
   question: { features: Uint8Array; salt: bigint; requester: World["user"]; payee: World["node"] },
 ): Promise<{ statement: InferenceStatement; proof: ProveResult["proof"]; result: ProveResult }> {
   const { features, salt, requester, payee } = question;
+  const inferences = [{ input: features, salt }];
+  const { output, inputCommitment } = createInference(model.graph).answer({ inferences });
+  const { modelDigest } = model.descriptor;
   const statement: InferenceStatement = {
     task: await newTask(world, key, requester, payee),
-    modelDigest: model.descriptor.modelDigest,
-    output: BigInt(execute(model.graph, features).classIndex),
-    inputCommitment: commitInput(features, salt),
+    modelDigest,
+    output,
+    inputCommitment,
   };
   const context = contextSignal(domains(world.trust).gate, CIRCUIT_TYPES.inference, statement.task);
   world.terminal.busy("proving");
-  const inputs = inferenceWitnessInput(model.graph, features, salt, context);
-  const result = await world.pool.prove(circuit, key, inputs, { signal: world.signal });
+  const result = await world.pool.prove(circuit, key, { inferences, context }, { signal: world.signal });
   return { statement, proof: result.proof, result };
 }
 
-function makeKey(world: World, circuit: CompiledCircuit): Promise<CircuitKey> {
+function makeKey(world: World, circuit: CircuitRows): Promise<CircuitKey> {
   return developmentKey(circuit, {
     signal: world.signal,
     onProgress: (done) => world.terminal.progress("making the development key", done),

@@ -18,7 +18,7 @@ import { toHex } from "../../field/bytes.js";
 import { bigIntToBytes, randomScalar } from "../../field/scalar.js";
 import { commitInput } from "../../model/commitment.js";
 import { loadCorpus, MAIL_CLASSES, type Mail, split } from "../../model/corpus.js";
-import { extractFeatures } from "../../model/features.js";
+import { extractFeatures, FEATURE_RANGE } from "../../model/features.js";
 import { type Receipt, receiptDigest } from "../../protocol/settlement.js";
 import { signDigest } from "../../protocol/signature.js";
 import { statementDigest } from "../../protocol/statements.js";
@@ -137,7 +137,7 @@ async function tell(world: World, { out, mail, terminal, signal }: DemoOptions, 
   );
   const { evaluation } = model.report;
   step.end("5 model", [
-    `spam classifier from ONNX, ${model.descriptor.multiplications} weights, as integers: right on ` +
+    `spam classifier from ONNX, ${model.descriptor.multiplications.constant} weights, as integers: right on ` +
       `${percent(evaluation.integerAccuracy!)} of ${evaluation.samples} held-out mails (float ${percent(evaluation.floatAccuracy!)})`,
     `model    ${model.descriptor.modelDigest}`,
     `circuit  ${modelProver.circuit.rows} rows, ${modelProver.circuit.circuitDigest}`,
@@ -204,7 +204,7 @@ function verifyAsClient(
   features: Uint8Array,
   salt: bigint,
 ): `0x${string}` {
-  if (statement.inputCommitment !== commitInput(features, salt)) {
+  if (statement.inputCommitment !== commitInput(FEATURE_RANGE, features, salt)) {
     throw new AnchorError("CLAIM_FAILED", "the answer is about another question");
   }
   return verifyStatement(domains(world.trust).gate, "InferenceStatement", statement, key.verifyingKey, proof)

@@ -42,7 +42,7 @@ import { CIRCUIT_TYPES, contextSignal, publicSignals, statementDigest } from "..
 import { keyDigest, type Proof, proofWords, type VerifyingKey, verifyGroth16 } from "../../verifier/groth16.js";
 import { lintVerifyingKey } from "../../verifier/lint.js";
 import { verifyStatement } from "../../verifier/statement.js";
-import { type DatasetSubmission, type Prover, proveChunk, proveInference } from "./anchoring.js";
+import { type DatasetSubmission, type ModelProver, type Prover, proveChunk, proveInference } from "./anchoring.js";
 import { blockTime, type World } from "./world.js";
 
 export interface Attempt {
@@ -82,7 +82,7 @@ export interface Evidence {
   submission: DatasetSubmission;
   datasetProver: Prover;
   model: ModelDirectory;
-  modelProver: Prover;
+  modelProver: ModelProver;
   question: Mail;
 }
 
@@ -472,8 +472,8 @@ function settlementAttempts(world: World, { bundle }: Evidence): Attempt[] {
 
 function keyAttempts(world: World, evidence: Evidence): Attempt[] {
   const { bundle, model, modelProver, question } = evidence;
-  let own: { prover: Prover; directory: string } | undefined;
-  const selfMade = async (): Promise<Prover> => {
+  let own: { prover: ModelProver; directory: string } | undefined;
+  const selfMade = async (): Promise<ModelProver> => {
     own ??= await makeOwnKey(modelProver);
     return own.prover;
   };
@@ -532,7 +532,7 @@ function keyAttempts(world: World, evidence: Evidence): Attempt[] {
 }
 
 /** The same circuit under a trapdoor of one's own. */
-async function makeOwnKey({ circuit }: Prover): Promise<{ prover: Prover; directory: string }> {
+async function makeOwnKey({ circuit }: ModelProver): Promise<{ prover: ModelProver; directory: string }> {
   const directory = await mkdtemp(join(tmpdir(), "anchorproof-"));
   const zkeyPath = join(directory, "own.zkey");
   const { verifyingKey } = await setupDevelopment(circuit.r1csPath, zkeyPath);

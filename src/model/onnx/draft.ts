@@ -8,7 +8,7 @@
  *
  * Every method takes ids of nodes or arrays of constants. Of constants alone it gives constants, computed by the same
  * rules as the executor's: so constants are folded through every operator that the reader knows. Movements of movements
- * are one movement, scalings of scalings one scaling. Nodes that nothing uses in the end are dropped (`finish.ts`), so
+ * are one movement. Nodes that nothing uses in the end are dropped (`finish.ts`), so
  * that patterns can be recognised late.
  *
  * @module
@@ -19,6 +19,7 @@ import { GRAPH_LIMITS } from "../graph.js";
 import { evaluate, inputsOf, lengthOf } from "../run.js";
 import { malformed, tooLarge } from "./errors.js";
 import { isIdentity } from "./layout.js";
+import { type Lean, MOST_CONSTANTS, MOST_INPUTS, type Part, readThrough } from "./through.js";
 
 /** `out[i] = scale[c] · in[i] + bias[c]`, lane i of N being of channel `floor(i · C / N)`. */
 export interface Affine {
@@ -43,14 +44,9 @@ export type DraftNode = FloatNode | Affine | Pointwise;
 /** An id, or constants. */
 export type Flat = number | Float64Array;
 
-type Arrange = Extract<FloatNode, { op: "arrange" }>;
 type Without<T> = T extends unknown ? Omit<T, "node" | "inputs"> : never;
 /** Nodes of one input, without what the draft adds. */
 type Unary = Without<Extract<FloatNode, { readonly inputs: readonly [number] }>>;
-
-/** Inputs of one `arrange`, and constants of one. */
-const MOST_INPUTS = 64;
-const MOST_CONSTANTS = 65_536;
 
 export class Draft {
   readonly nodes: DraftNode[] = [];
@@ -76,6 +72,9 @@ export class Draft {
    * allocate or compute without end.
    */
   spend(what: "values" | "indices" | "multiplications" | "constants", amount: number): void {
+    if (what === "indices" && amount > GRAPH_LIMITS.weights) {
+      throw tooLarge(`node ${this.at}: moves ${amount} values; the limit is ${GRAPH_LIMITS.weights}`);
+    }
     const limit = 2 * (what === "constants" ? GRAPH_LIMITS.weights : GRAPH_LIMITS[what]);
     if (!((this.#spent[what] += amount) <= limit)) {
       throw tooLarge(`node ${this.at}: the model needs more than ${limit} ${what}`);
@@ -88,57 +87,46 @@ export class Draft {
 
   /** `out[k] = concat(inputs)[index[k]]`, or `constants[-1 - index[k]]`. The caller has spent the indices. */
   arrange(inputs: readonly Flat[], index: Int32Array, constants: readonly number[] = []): Flat {
-    if (inputs.length === 1 && index.length === this.length(inputs[0]!) && isIdentity(index)) return inputs[0]!;
-    // Where each place of the concatenation is found: at a place of the inputs that stay, or among the constants.
-    const sources = new Sources(constants);
-    const place = new Int32Array(inputs.reduce<number>((sum, input) => sum + this.length(input), 0));
-    let at = 0;
-    for (const input of inputs) {
-      const inner = typeof input === "number" ? this.nodes[input]! : undefined;
-      if (typeof input !== "number") {
-        // Only what is used becomes a constant: a slice of a large table must not count as a whole.
-        const used = new Uint8Array(input.length);
-        for (const from of index) if (from >= at && from < at + input.length) used[from - at] = 1;
-        for (let i = 0; i < input.length; i++) place[at + i] = used[i] === 1 ? sources.constant(input[i]!) : 0;
-        at += input.length;
-      } else if (inner!.op === "arrange" && inner.inputs.length + sources.inputs.length <= MOST_INPUTS) {
-        at = sources.through(inner, this.lengths, place, at);
-      } else {
-        const offset = sources.input(input, this.lengths[input]!);
-        for (let i = 0; i < this.lengths[input]!; i++) place[at++] = offset + i;
-      }
+    const [first] = inputs;
+    if (inputs.length === 1 && index.length === this.length(first!) && isIdentity(index)) return first!;
+    if (inputs.every((input) => typeof input !== "number")) {
+      this.spend("constants", index.length);
+      return evaluate({ op: "arrange", node: this.at, inputs: [], index, constants }, inputs as Float64Array[]);
     }
-    const result = new Int32Array(index.length);
-    let computed = false;
-    for (let k = 0; k < index.length; k++) {
-      const from = index[k]!;
-      result[k] = from < 0 ? from : place[from]!;
-      computed ||= result[k]! >= 0;
+    const direct = (input: Flat): Part =>
+      typeof input === "number" ? { id: input, length: this.lengths[input]! } : { values: input };
+    const deep = (input: Flat): Part => {
+      const node = typeof input === "number" ? this.nodes[input] : undefined;
+      return node?.op === "arrange" ? { ...node, lengths: node.inputs.map((id) => this.lengths[id]!) } : direct(input);
+    };
+    let lean = readThrough(inputs.map(deep), index, constants);
+    if (lean.inputs.length > MOST_INPUTS) lean = readThrough(inputs.map(direct), index, constants);
+    if (lean.inputs.length === 0) {
+      this.spend("constants", index.length);
+      return lean.index.length === 0
+        ? new Float64Array()
+        : Float64Array.from(lean.index, (from) => lean.constants[-1 - from]!);
     }
-    if (!computed) {
-      this.spend("constants", result.length);
-      return Float64Array.from(result, (from) => sources.constants[-1 - from]!);
-    }
-    const lean = prune(sources.inputs, this.lengths, result, sources.constants);
     if (lean.constants.length > MOST_CONSTANTS) {
       throw tooLarge(`node ${this.at}: more than ${MOST_CONSTANTS} constants stand among computed values`);
     }
-    const only = lean.inputs.length === 1 ? lean.inputs[0]! : undefined;
-    if (only !== undefined && this.lengths[only] === lean.index.length && isIdentity(lean.index)) return only;
+    const [only] = lean.inputs;
+    if (lean.inputs.length === 1 && this.lengths[only!] === lean.index.length && isIdentity(lean.index)) return only!;
     if (lean.inputs.length > MOST_INPUTS) return this.#arrangeMany(lean);
     return this.push({ op: "arrange", node: this.at, ...lean });
   }
 
   /** More inputs than a node may have: whole inputs are joined first. */
-  #arrangeMany(lean: Pick<Arrange, "inputs" | "index" | "constants">): Flat {
+  #arrangeMany(lean: Lean): Flat {
     const joined: number[] = [];
     for (let start = 0; start < lean.inputs.length; start += MOST_INPUTS) {
       const inputs = lean.inputs.slice(start, start + MOST_INPUTS);
       const length = inputs.reduce((sum, id) => sum + this.lengths[id]!, 0);
       this.spend("indices", length);
-      const all = Int32Array.from({ length }, (_, k) => k);
-      joined.push(this.push({ op: "arrange", node: this.at, inputs, index: all, constants: [] }));
+      const index = Int32Array.from({ length }, (_, k) => k);
+      joined.push(this.push({ op: "arrange", node: this.at, inputs, index, constants: [] }));
     }
+    if (joined.length > MOST_INPUTS) throw tooLarge(`node ${this.at}: joins more than ${MOST_INPUTS ** 2} values`);
     return this.push({ op: "arrange", node: this.at, ...lean, inputs: joined });
   }
 
@@ -176,18 +164,6 @@ export class Draft {
       });
     }
     if (scale.every((s) => s === 1) && bias.every((b) => b === 0)) return input;
-    const before = this.nodes[input]!;
-    if (before.op === "affine") {
-      const common = commonMultiple(channels, before.scale.length);
-      this.spend("constants", 2 * common);
-      const outer = { scale: new Float64Array(common), bias: new Float64Array(common) };
-      for (let c = 0; c < common; c++) {
-        const s = at(scale, c, common);
-        outer.scale[c] = s * at(before.scale, c, common);
-        outer.bias[c] = s * at(before.bias, c, common) + at(bias, c, common);
-      }
-      return this.push({ op: "affine", node: joinLabels([before.node, this.at]), inputs: before.inputs, ...outer });
-    }
     this.spend("constants", 2 * channels);
     return this.push({
       op: "affine",
@@ -222,122 +198,29 @@ export class Draft {
   }
 }
 
-/** Collects the inputs and constants of an `arrange` that reads through others. */
-class Sources {
-  readonly inputs: number[] = [];
-  readonly constants: number[];
-  readonly #offsets = new Map<number, number>();
-  readonly #places = new Map<number, number>();
-  #total = 0;
-
-  constructor(constants: readonly number[]) {
-    this.constants = [...constants];
-    constants.forEach((value, j) => {
-      if (!this.#places.has(value)) this.#places.set(value, j);
-    });
-  }
-
-  /** The index of a constant, negative. */
-  constant(value: number): number {
-    let j = this.#places.get(value);
-    if (j === undefined) {
-      j = this.constants.length;
-      this.constants.push(value);
-      this.#places.set(value, j);
-    }
-    return -1 - j;
-  }
-
-  /** Where a node's values start. */
-  input(id: number, length: number): number {
-    let offset = this.#offsets.get(id);
-    if (offset === undefined) {
-      offset = this.#total;
-      this.#total += length;
-      this.#offsets.set(id, offset);
-      this.inputs.push(id);
-    }
-    return offset;
-  }
-
-  /** Writes where the values of an `arrange` are found, from `at` on; gives the place after them. */
-  through(inner: Arrange, lengths: readonly number[], place: Int32Array, at: number): number {
-    const starts: number[] = [];
-    const offsets: number[] = [];
-    let start = 0;
-    for (const id of inner.inputs) {
-      starts.push(start);
-      offsets.push(this.input(id, lengths[id]!));
-      start += lengths[id]!;
-    }
-    const constants = inner.constants.map((value) => this.constant(value));
-    let to = at;
-    for (const from of inner.index) {
-      if (from < 0) {
-        place[to++] = constants[-1 - from]!;
-        continue;
-      }
-      let input = 0;
-      while (input + 1 < starts.length && from >= starts[input + 1]!) input++;
-      place[to++] = from - starts[input]! + offsets[input]!;
-    }
-    return to;
-  }
-}
-
-/** Without the inputs and constants that no index points to. */
-export function prune(
-  inputs: readonly number[],
-  lengths: readonly number[],
-  index: Int32Array,
-  constants: readonly number[],
-): { inputs: number[]; index: Int32Array; constants: number[] } {
-  const total = inputs.reduce((sum, id) => sum + lengths[id]!, 0);
-  const used = new Uint8Array(total);
-  const usedConstants = new Uint8Array(constants.length);
-  for (const from of index) {
-    if (from < 0) usedConstants[-1 - from] = 1;
-    else used[from] = 1;
-  }
-  const shift: number[] = [];
-  const kept: number[] = [];
-  const bounds: number[] = [];
-  let start = 0;
-  let dropped = 0;
-  for (const id of inputs) {
-    const end = start + lengths[id]!;
-    if (used.indexOf(1, start) !== -1 && used.indexOf(1, start) < end) kept.push(id);
-    else dropped += lengths[id]!;
-    bounds.push(end);
-    shift.push(dropped);
-    start = end;
-  }
-  const places: number[] = [];
-  const keptConstants: number[] = [];
-  constants.forEach((value, j) => {
-    places.push(keptConstants.length);
-    if (usedConstants[j] === 1) keptConstants.push(value);
-  });
-  if (kept.length === inputs.length && keptConstants.length === constants.length) {
-    return { inputs: kept, index, constants: keptConstants };
-  }
-  const lean = index.map((from) => {
-    if (from < 0) return -1 - places[-1 - from]!;
-    if (dropped === 0) return from;
-    let input = 0;
-    while (from >= bounds[input]!) input++;
-    return from - shift[input]!;
-  });
-  return { inputs: kept, index: lean, constants: keptConstants };
-}
-
 export function draftInputs(node: DraftNode): readonly number[] {
   return node.op === "affine" || node.op === "pointwise" ? node.inputs : inputsOf(node);
 }
 
-/** `"a" (Conv) + "b" (Relu)`, each once. */
+const MOST_LABELS = 24;
+
+/** `"a" (Conv) + "b" (Relu)`, each once, and not without end. */
 export function joinLabels(labels: readonly string[]): string {
-  return [...new Set(labels.flatMap((each) => each.split(" + ")).filter((each) => each !== ""))].join(" + ");
+  const all = [...new Set(labels.flatMap((each) => each.split(" + ")).filter((each) => each !== ""))];
+  return all.length > MOST_LABELS ? [...all.slice(0, MOST_LABELS), "…"].join(" + ") : all.join(" + ");
+}
+
+/** `outer` of `inner`, as one. */
+export function composed(outer: Affine, inner: Affine): Affine {
+  const channels = commonMultiple(outer.scale.length, inner.scale.length);
+  const scale = new Float64Array(channels);
+  const bias = new Float64Array(channels);
+  for (let c = 0; c < channels; c++) {
+    const factor = at(outer.scale, c, channels);
+    scale[c] = factor * at(inner.scale, c, channels);
+    bias[c] = factor * at(inner.bias, c, channels) + at(outer.bias, c, channels);
+  }
+  return { op: "affine", node: joinLabels([inner.node, outer.node]), inputs: inner.inputs, scale, bias };
 }
 
 /** The entry for channel `c` of `channels`. */

@@ -13,14 +13,18 @@
 import type { FloatArrange, FloatLinear, FloatMap, FloatNode } from "../float.js";
 import { GRAPH_LIMITS } from "../graph.js";
 import { inputsOf } from "../run.js";
-import { type Affine, type Draft, type DraftNode, draftInputs, joinLabels, prune } from "./draft.js";
+import { type Affine, composed, type Draft, type DraftNode, draftInputs, joinLabels } from "./draft.js";
 import { malformed, tooLarge, unsupported } from "./errors.js";
 import { isIdentity } from "./layout.js";
+import { MOST_CONSTANTS, MOST_INPUTS, type Part, readThrough } from "./through.js";
 
 /** The float graph's nodes that `output` needs, the last of them giving it. Nodes below `fixed` always stay. */
 export function finish(draft: Draft, output: number, fixed: number): FloatNode[] {
-  const lengths = draft.lengths.slice();
-  const nodes = fuse(draft, output);
+  const { lengths } = draft;
+  const drafted = needed(draft.nodes, output);
+  // First of all scalings: what is part of a linear node is not part of a table after it.
+  foldScalings(drafted, lengths, output);
+  const nodes = fuse(drafted, output);
   foldScalings(nodes, lengths, output);
   const plain = nodes.map((node) => (node?.op === "affine" ? asLinear(node, lengths[node.inputs[0]]!) : node));
   const alias = compose(plain as (FloatNode | undefined)[], lengths);
@@ -33,8 +37,12 @@ export function finish(draft: Draft, output: number, fixed: number): FloatNode[]
   }
   if (result.length > GRAPH_LIMITS.nodes) throw tooLarge(`the model has more than ${GRAPH_LIMITS.nodes} nodes`);
   for (const node of result) checkFinite(node);
+  checkMasks(result);
   return result;
 }
+
+/** Steps of all tables together: values along one long chain would each take all before it. */
+const MOST_STEPS = 262_144;
 
 /** Where a value comes from, place by place. */
 interface Origin {
@@ -43,24 +51,41 @@ interface Origin {
   readonly table: boolean;
 }
 
-/** The nodes that are needed, tables made one; the others are left out. */
-function fuse(draft: Draft, output: number): (DraftNode | undefined)[] {
-  const { nodes } = draft;
+/** The nodes that `output` needs; in the place of others nothing. */
+function needed(nodes: readonly DraftNode[], output: number): (DraftNode | undefined)[] {
+  const result = new Array<DraftNode | undefined>(nodes.length).fill(undefined);
+  const open = [output];
+  for (let id = open.pop(); id !== undefined; id = open.pop()) {
+    if (result[id] !== undefined) continue;
+    result[id] = nodes[id]!;
+    open.push(...draftInputs(nodes[id]!));
+  }
+  nodes.forEach((node, id) => {
+    if (node.op === "input" || node.op === "adapter") result[id] = node;
+  });
+  return result;
+}
+
+/** Tables made one, and what then is needed. */
+function fuse(nodes: readonly (DraftNode | undefined)[], output: number): (DraftNode | undefined)[] {
   const origins: Origin[] = [];
   nodes.forEach((node, id) => {
-    origins.push(originOf(node, id, origins));
+    origins.push(node === undefined ? { root: id, table: false } : originOf(node, id, origins));
   });
   const result = new Array<DraftNode | undefined>(nodes.length).fill(undefined);
-  const needed = new Uint8Array(nodes.length);
-  needed[output] = 1;
+  const wanted = new Uint8Array(nodes.length);
+  wanted[output] = 1;
+  let steps = 0;
   for (let id = nodes.length - 1; id >= 0; id--) {
-    const node = nodes[id]!;
-    if (node.op === "input" || node.op === "adapter") result[id] = node;
-    if (needed[id] === 0) continue;
+    const node = nodes[id];
+    if (node?.op === "input" || node?.op === "adapter") result[id] = node;
+    if (wanted[id] === 0 || node === undefined) continue;
     const { root, table } = origins[id]!;
     if (table && root !== id) {
-      result[id] = tableOf(nodes, origins, id, root);
-      needed[root] = 1;
+      const order = between(nodes, id, root);
+      if ((steps += order.length) > MOST_STEPS) throw tooLarge(`node ${node.node}: tables of too many steps`);
+      result[id] = tableOf(nodes, order, id, root);
+      wanted[root] = 1;
       continue;
     }
     if (node.op === "pointwise") {
@@ -69,7 +94,7 @@ function fuse(draft: Draft, output: number): (DraftNode | undefined)[] {
       );
     }
     result[id] = node;
-    for (const input of draftInputs(node)) needed[input] = 1;
+    for (const input of draftInputs(node)) wanted[input] = 1;
   }
   return result;
 }
@@ -94,18 +119,25 @@ function originOf(node: DraftNode, id: number, origins: readonly Origin[]): Orig
   }
 }
 
-/** One `map` for all that lies between `root` and `id`. */
-function tableOf(nodes: readonly DraftNode[], origins: readonly Origin[], id: number, root: number): FloatMap {
-  const between = new Set<number>();
+/** The nodes on the way from `root` to `id`, in order, without the root. */
+function between(nodes: readonly (DraftNode | undefined)[], id: number, root: number): number[] {
+  const found = new Set<number>();
   const open = [id];
-  while (open.length > 0) {
-    const next = open.pop()!;
-    if (next === root || between.has(next)) continue;
-    between.add(next);
-    if (origins[next]!.root !== root) throw malformed(`node ${nodes[id]!.node}: a table of several values`);
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (next === root || found.has(next)) continue;
+    found.add(next);
     open.push(...draftInputs(nodes[next]!));
   }
-  const order = [...between].sort((a, b) => a - b);
+  return [...found].sort((a, b) => a - b);
+}
+
+/** One `map` for all of that. */
+function tableOf(
+  nodes: readonly (DraftNode | undefined)[],
+  order: readonly number[],
+  id: number,
+  root: number,
+): FloatMap {
   const node = joinLabels(order.map((each) => nodes[each]!.node));
   const only = nodes[id]!;
   if (order.length === 1 && only.op === "map") return { ...only, node };
@@ -166,6 +198,11 @@ function foldScalings(nodes: (DraftNode | undefined)[], lengths: readonly number
     const moved: Int32Array[] = [];
     let at = before;
     let source = nodes[at]!;
+    if (consumers[at] === 1 && source.op === "affine") {
+      nodes[id] = composed(node, source);
+      nodes[at] = undefined;
+      return;
+    }
     while (consumers[at] === 1 && source.op === "arrange" && isPermutation(source, lengths)) {
       moved.push(source.index);
       at = source.inputs[0]!;
@@ -245,18 +282,19 @@ function compose(nodes: (FloatNode | undefined)[], lengths: readonly number[]): 
   const alias = nodes.map((_, id) => id);
   nodes.forEach((node, id) => {
     if (node?.op !== "arrange") return;
-    let arrange: FloatArrange = { ...node, inputs: node.inputs.map((input) => alias[input]!) };
-    const [only] = arrange.inputs;
-    const before = nodes[only!];
-    if (arrange.inputs.length === 1 && before?.op === "arrange") {
-      const constants = [...before.constants, ...arrange.constants];
-      const shift = before.constants.length;
-      const index = arrange.index.map((from) => (from < 0 ? from - shift : before.index[from]!));
-      const lean = prune(before.inputs, lengths, index, constants);
-      if (lean.constants.length <= 65_536 && lean.inputs.length > 0) {
-        arrange = { ...arrange, ...lean, node: joinLabels([before.node, arrange.node]) };
-      }
-    }
+    const labels = [node.node];
+    const parts = node.inputs.map((input): Part => {
+      const source = alias[input]!;
+      const before = nodes[source]!;
+      if (before.op !== "arrange") return { id: source, length: lengths[source]! };
+      labels.unshift(before.node);
+      return { ...before, lengths: before.inputs.map((each) => lengths[each]!) };
+    });
+    const lean = readThrough(parts, node.index, node.constants);
+    const fits = lean.inputs.length <= MOST_INPUTS && lean.constants.length <= MOST_CONSTANTS;
+    const arrange: FloatArrange = fits
+      ? { op: "arrange", node: joinLabels(labels), ...lean }
+      : { ...node, inputs: node.inputs.map((input) => alias[input]!) };
     nodes[id] = arrange;
     const [source] = arrange.inputs;
     if (arrange.inputs.length === 1 && lengths[source!] === arrange.index.length && isIdentity(arrange.index)) {
@@ -304,4 +342,24 @@ function checkFinite(node: FloatNode): void {
               ? sound(node.values)
               : true;
   if (!finite) throw malformed(`node ${node.node}: a weight is infinite or not a number`);
+}
+
+/** The one infinity that has a meaning is a lane that softmax must not see. */
+function checkMasks(nodes: readonly FloatNode[]): void {
+  nodes.forEach((node, id) => {
+    for (const input of inputsOf(node)) {
+      const from = nodes[input]!;
+      if (from.op !== "arrange" || from.constants.every(Number.isFinite)) continue;
+      if (node.op === "softmax" && from.constants.every((value) => value < Infinity)) {
+        const open = from.index.map((at) => (at < 0 && from.constants[-1 - at] === -Infinity ? 0 : 1));
+        const runs = Array.from({ length: open.length / node.width }, (_, run) => run * node.width);
+        if (runs.every((start) => open.subarray(start, start + node.width).includes(1))) continue;
+        throw malformed(`node ${node.node}: a mask hides all of a row`);
+      }
+      throw malformed(`node ${from.node}: an infinite constant is used as a number`);
+    }
+    if (id === nodes.length - 1 && node.op === "arrange" && !node.constants.every(Number.isFinite)) {
+      throw malformed(`node ${node.node}: an infinite constant is used as a number`);
+    }
+  });
 }

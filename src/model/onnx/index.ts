@@ -32,21 +32,20 @@ import { product } from "./layout.js";
 import { Lowering } from "./lowering.js";
 import { operatorOf } from "./operators/index.js";
 import { Site } from "./site.js";
-import { dimension, FLOATS, INTEGERS, isConstant, type Operand, readTensor, type Type, typeName } from "./tensor.js";
+import { dimension, FLOATS, INTEGERS, isConstant, type Operand, readTensor, Type, typeName } from "./tensor.js";
 
 export interface ReadOnnxOptions {
   /** Make the matrices of LoRA pairs private weights (an `adapter` node) instead of constants. */
-  readonly adapter?: boolean;
+  readonly adapter?: boolean | undefined;
   /** Which output is the model's, where a file has several. */
-  readonly output?: string;
+  readonly output?: string | undefined;
   /** Take a first dimension above 1 as a plain one, instead of refusing it as a batch. */
-  readonly keepBatch?: boolean;
+  readonly keepBatch?: boolean | undefined;
 }
 
 /** Files above this are refused before they are decoded. */
 const MAX_FILE_BYTES = 128 * 1024 * 1024;
-/** Before 7, Gemm and Add had a `broadcast` attribute. */
-const OPSET_MIN = 7;
+const OPSET_MIN = 1;
 const OPSET_MAX = 25;
 /** Nodes of a file, inlined branches included. */
 const MAX_NODES = 65_536;
@@ -142,10 +141,6 @@ class Reader {
         `the model has ${inputs.length} inputs${names.length > 0 ? ` (${names.join(", ")})` : ""}; export it with exactly one, and the others as constants`,
       );
     }
-    const start = this.#defineInput(input, scope);
-    const parts = this.#options.adapter === true ? this.#defineAdapter(scope) : 0;
-    this.#run(graph, scope);
-
     const outputs = graph.output.map(({ name }) => name);
     const name = this.#options.output ?? outputs[0];
     if (this.#options.output === undefined && outputs.length !== 1) {
@@ -155,6 +150,9 @@ class Reader {
     if (name === undefined || !outputs.includes(name)) {
       throw new AnchorError("INPUT_INVALID", `the model has no output ${quote(name ?? "")}`);
     }
+    const start = this.#defineInput(input, scope);
+    const parts = this.#options.adapter === true ? this.#defineAdapter(scope) : 0;
+    this.#run(graph, scope, [name]);
     if (!scope.has(name)) throw malformed(`no node gives the output ${quote(name)}`);
     this.#draft.at = `${quote(name)} (output)`;
     const output = this.#lowering.plain(this.#operand(name, scope, `output ${quote(name)}`));
@@ -220,9 +218,11 @@ class Reader {
     return parts.length;
   }
 
-  #run(graph: GraphProto, scope: Scope): void {
+  /** Reads the nodes that the named values need; what else a file holds is not part of the model. */
+  #run(graph: GraphProto, scope: Scope, wanted: readonly string[]): void {
+    const needed = neededNodes(graph, wanted);
     graph.node.forEach((node, index) => {
-      this.#node(node, scope, label(node, index));
+      if (needed.has(node)) this.#node(node, scope, label(node, index));
     });
   }
 
@@ -272,8 +272,9 @@ class Reader {
     const inner = new Scope(scope);
     const graph = attribute.g;
     this.#defineTensors(graph, inner);
-    this.#run(graph, inner);
-    return graph.output.map(({ name }) => this.#operand(name, inner, where));
+    const names = graph.output.map(({ name }) => name);
+    this.#run(graph, inner, names);
+    return names.map((name) => this.#operand(name, inner, where));
   }
 
   #operand(name: string, scope: Scope, where: string): Operand {
@@ -285,6 +286,36 @@ class Reader {
     this.#draft.spend("constants", operand.values.length);
     scope.replace(name, { operand });
     return operand;
+  }
+}
+
+function neededNodes(graph: GraphProto, wanted: readonly string[]): Set<NodeProto> {
+  const makers = new Map<string, NodeProto>();
+  for (const node of graph.node) {
+    for (const name of node.output) {
+      if (name === "") continue;
+      if (makers.has(name)) throw malformed(`the name ${quote(name)} is given twice`);
+      makers.set(name, node);
+    }
+  }
+  const needed = new Set<NodeProto>();
+  const open = [...wanted];
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    const node = makers.get(name);
+    if (node === undefined || needed.has(node)) continue;
+    needed.add(node);
+    for (const used of namesIn(node)) open.push(used);
+  }
+  return needed;
+}
+
+/** What a node takes, its branches included: these see the values around them. */
+function* namesIn(node: NodeProto): Generator<string> {
+  yield* node.input;
+  for (const { g } of node.attribute) {
+    if (g === undefined) continue;
+    for (const inner of g.node) yield* namesIn(inner);
+    for (const { name } of g.output) yield name;
   }
 }
 
@@ -308,7 +339,7 @@ function inputOf(input: ValueInfoProto, keepBatch: boolean): { shape: number[]; 
   const tensor = input.type?.value;
   if (tensor?.case !== "tensorType") throw unsupported(`${where}: must be a tensor`);
   const type = tensor.value.elemType as Type;
-  if (!FLOATS.has(type) && !INTEGERS.has(type)) {
+  if (!FLOATS.has(type) && !INTEGERS.has(type) && type !== Type.BOOL) {
     throw unsupported(`${where}: must be of floats or integers, not ${typeName(type)}`);
   }
   if (tensor.value.shape === undefined) {

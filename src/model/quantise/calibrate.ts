@@ -19,8 +19,8 @@ const SCALE_CANDIDATES = 3;
 
 export interface InputOptions {
   readonly calibration: readonly ArrayLike<number>[];
-  readonly inputBits?: number;
-  readonly inputScaleLog2?: number;
+  readonly inputBits?: number | undefined;
+  readonly inputScaleLog2?: number | undefined;
 }
 
 /**

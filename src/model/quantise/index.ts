@@ -35,23 +35,23 @@ export interface QuantiseOptions {
   readonly calibration: readonly ArrayLike<number>[];
   /**
    * What the model gives: the index of its largest output, or its outputs as they are. Default: `class` where the
-   * model has more than one output.
+   * model ends in ArgMax; numbers alone do not say that they are scores of classes.
    */
-  readonly output?: "class" | "logits";
+  readonly output?: "class" | "logits" | undefined;
   /** Bits of weights, 4..12; a row of the circuit each for every activation. Default 8. */
-  readonly weightBits?: number;
+  readonly weightBits?: number | undefined;
   /**
    * Bits of what is rounded between layers, 4..12, signed; one less where nothing is negative. Tables take 8 of them
    * at most. Default 8. One more halves the rounding error; it costs a row for each activation after it.
    */
-  readonly activationBits?: number;
+  readonly activationBits?: number | undefined;
   /** Bits of an input, 1..16. Default: 7 or 8, as the calibration set needs. */
-  readonly inputBits?: number;
+  readonly inputBits?: number | undefined;
   /**
    * `log2` of the integer steps in one unit of the input. Default: the file's metadata (`INPUT_SCALE_KEY`); else 0 for
    * a calibration set of small integers; else the power of two with the least squared error on it.
    */
-  readonly inputScaleLog2?: number;
+  readonly inputScaleLog2?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** `done` and `total` count steps: samples to run, then nodes to lower. */
   readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined;
@@ -103,7 +103,7 @@ export async function quantise(model: FloatGraph, options: QuantiseOptions): Pro
     }
   }
   const outputs = model.outputShape.reduce((a, b) => a * b, 1);
-  const output = options.output ?? (outputs > 1 ? "class" : "logits");
+  const output = options.output ?? (model.nodes.at(-1)?.op === "argMax" ? "class" : "logits");
   if (output !== "class" && output !== "logits") {
     throw new AnchorError("INPUT_INVALID", "output must be class or logits");
   }
@@ -134,6 +134,12 @@ export async function quantise(model: FloatGraph, options: QuantiseOptions): Pro
     onNode: (done) => onProgress?.({ done: calibration.length + done, total }),
   });
   const last = lowered.values.at(-1)!;
+  if (last.id === 0) {
+    throw new AnchorError(
+      "MODEL_OP_UNSUPPORTED",
+      "the model gives its input back, scaled at most: nothing is computed",
+    );
+  }
   const { graph, ids } = lowered.builder.finish(last.id);
   proveBounds(graph);
   const correspondence: Correspondence[] = [];

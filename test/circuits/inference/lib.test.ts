@@ -21,14 +21,21 @@ describe("NonZero", () => {
 });
 
 describe("RangeCheck", () => {
-  it.each([1, 2, 7, 8])("of %i bits: exactly the values in range have a witness, and one each", async (bits) => {
-    const gadget = await Gadget.template("lib/range_check.circom", `RangeCheck(${bits})`);
+  it.each([
+    [0, 1],
+    [-1, 2],
+    [0, 7],
+    [-128, 8],
+    [1000, 3],
+  ])("from %i, %i bits: exactly the values in range have a witness, and one each", async (from, bits) => {
+    const gadget = await Gadget.template("lib/range_check.circom", `RangeCheck(${from}, ${bits})`);
     expect(gadget.rows).toBe(bits);
-    const base = await gadget.honest({ in: 0n });
+    const lo = BigInt(from);
+    const base = await gadget.honest({ in: lo });
     const limit = 1n << BigInt(bits);
     const random = fieldElements(2n);
     for (const value of [0n, 1n, limit / 2n, limit - 1n]) {
-      const honest = await gadget.honest({ in: value });
+      const honest = await gadget.honest({ in: lo + value });
       expect(gadget.looseWires(honest, random)).toEqual([]);
     }
     // Every assignment of the bits against every interesting value.
@@ -40,7 +47,7 @@ describe("RangeCheck", () => {
       let accepted = 0;
       for (let assignment = 0n; assignment < limit / 2n; assignment++) {
         const witness = gadget.with(base, [
-          [gadget.wire("in"), value],
+          [gadget.wire("in"), lo + value],
           ...wires.map((wire, i) => [wire, bit(assignment, i)] as const),
         ]);
         if (gadget.violation(witness) === -1) accepted++;
@@ -50,7 +57,7 @@ describe("RangeCheck", () => {
   });
 
   it("of 253 bits, the widest, has no alias: value plus modulus does not fit", async () => {
-    const gadget = await Gadget.template("lib/range_check.circom", "RangeCheck(253)");
+    const gadget = await Gadget.template("lib/range_check.circom", "RangeCheck(0, 253)");
     const wires = gadget.wiresLike(/^bits\[/);
     const decompose = (value: bigint) => wires.map((wire, i) => [wire, (value >> BigInt(i)) & 1n] as const);
     for (const value of [0n, 5n, (1n << 253n) - 1n]) {
@@ -63,7 +70,7 @@ describe("RangeCheck", () => {
 
   it("does not compile with more bits, or none", async () => {
     for (const bits of [0, 254]) {
-      await expect(Gadget.template("lib/range_check.circom", `RangeCheck(${bits})`)).rejects.toMatchObject({
+      await expect(Gadget.template("lib/range_check.circom", `RangeCheck(0, ${bits})`)).rejects.toMatchObject({
         code: "CIRCUIT_COMPILE",
       });
     }

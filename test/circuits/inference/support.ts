@@ -80,6 +80,23 @@ export class Gadget {
   }
 
   /**
+   * Carries the wrong way: of bits, the lowest first, takes 2 from each and gives 1 to the next, and the reverse. Their sum
+   * stays, also where a derived bit follows the last; so only the rows that make them bits stand in the way.
+   *
+   * @returns names of the bits for which no row is violated
+   */
+  looseCarries(witness: readonly bigint[], bits: readonly number[]): string[] {
+    const names = new Map([...this.#wires].map(([name, wire]) => [wire, name]));
+    return bits.flatMap((wire, i) =>
+      [2n, -2n].flatMap((change) => {
+        const changes: [number, bigint][] = [[wire, witness[wire]! + change]];
+        if (i + 1 < bits.length) changes.push([bits[i + 1]!, witness[bits[i + 1]!]! - change / 2n]);
+        return this.violation(this.with(witness, changes)) === -1 ? [`${names.get(wire)} + ${change}`] : [];
+      }),
+    );
+  }
+
+  /**
    * Changes every wire that is not an input, one at a time: plus one, negated, and to a random value.
    *
    * @returns names of the wires that could be changed without violating a row; a circuit with a unique witness has

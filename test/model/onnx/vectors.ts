@@ -4,12 +4,22 @@
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { type ModelProto, ModelProtoSchema, type TensorProto, TensorProtoSchema } from "onnx-buf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  GraphProtoSchema,
+  type ModelProto,
+  ModelProtoSchema,
+  type TensorProto,
+  TensorProto_DataType,
+  TensorProtoSchema,
+  TypeProtoSchema,
+} from "onnx-buf";
+import { AnchorError } from "../../../src/errors.js";
 import type { FloatGraph } from "../../../src/model/float.js";
 import { readOnnx } from "../../../src/model/onnx/index.js";
 import { readTensor } from "../../../src/model/onnx/tensor.js";
 import { createFloatExecutor } from "../../../src/model/run.js";
+import { op } from "./files.js";
 
 export const VECTORS = "/usr/share/libonnx-testdata/data";
 export const FAMILIES = ["node", "pytorch-operator", "pytorch-converted", "simple"] as const;
@@ -41,28 +51,79 @@ export function vectorNames(): string[] {
  * @throws what the reader throws for the first input.
  */
 export function runVector(name: string): Outcome {
-  const folder = join(VECTORS, name);
-  const model = fromBinary(ModelProtoSchema, readFileSync(join(folder, "model.onnx")));
-  const data = (kind: string, i: number) =>
-    fromBinary(TensorProtoSchema, readFileSync(join(folder, "test_data_set_0", `${kind}_${i}.pb`)));
-  const given = model.graph!.input.filter(
-    ({ name: input }) => !model.graph!.initializer.some((tensor) => tensor.name === input),
-  );
-  const tensors = given.length > 0 && [...given, ...model.graph!.output].every(({ type }) => type?.value.case === "tensorType");
-  if (!tensors) return { graph: readOnnx(toBinary(ModelProtoSchema, model), { keepBatch: true }), differences: [] };
-  const inputs = given.map((input, i): TensorProto => ({ ...data("input", i), name: input.name }));
+  const vector = load(name);
+  if ("bytes" in vector) return { graph: readOnnx(vector.bytes, { keepBatch: true }), differences: [] };
   let first: unknown;
-  for (let chosen = 0; chosen < inputs.length; chosen++) {
+  for (let chosen = 0; chosen < vector.inputs.length; chosen++) {
     try {
-      return run(model, inputs, chosen, (i) => data("output", i));
+      return run(vector, chosen);
     } catch (error) {
       first ??= error;
     }
   }
-  throw first;
+  throw first ?? new AnchorError("MODEL_OP_UNSUPPORTED", "a model without inputs");
 }
 
-function run(model: ModelProto, inputs: TensorProto[], chosen: number, output: (i: number) => TensorProto): Outcome {
+/** Runs one vector with every input known when the file is read; a new input adds zeros to the result. */
+export function foldVector(name: string): Outcome {
+  const vector = load(name);
+  if ("bytes" in vector) return { graph: readOnnx(vector.bytes, { keepBatch: true }), differences: [] };
+  const { model, inputs, output } = vector;
+  const graph = model.graph!;
+  const differences: number[] = [];
+  let first: FloatGraph | undefined;
+  graph.output.forEach(({ name: result }, i) => {
+    const scalar = create(TypeProtoSchema, {
+      value: { case: "tensorType", value: { elemType: TensorProto_DataType.FLOAT, shape: { dim: [] } } },
+    });
+    const added = create(GraphProtoSchema, {
+      node: [
+        ...graph.node,
+        op("Cast", [result], "folded float", { to: BigInt(TensorProto_DataType.FLOAT) }),
+        op("Add", ["folded float", "folded zero"], "folded"),
+      ],
+      input: [{ name: "folded zero", type: scalar }],
+      output: [{ name: "folded" }],
+      initializer: [...graph.initializer, ...inputs],
+    });
+    let read: FloatGraph;
+    try {
+      read = readOnnx(toBinary(ModelProtoSchema, { ...model, graph: added }));
+    } catch (error) {
+      if (i === 0) throw error;
+      return;
+    }
+    first ??= read;
+    differences.push(difference(createFloatExecutor(read)([0]).at(-1)!, output(i)));
+  });
+  return { graph: first!, differences };
+}
+
+interface Vector {
+  readonly model: ModelProto;
+  readonly inputs: readonly TensorProto[];
+  readonly output: (i: number) => Float64Array;
+}
+
+/** A vector, or its file alone where it takes or gives what is no tensor. */
+function load(name: string): Vector | { readonly bytes: Uint8Array } {
+  const folder = join(VECTORS, name);
+  const bytes = readFileSync(join(folder, "model.onnx"));
+  const model = fromBinary(ModelProtoSchema, bytes);
+  const graph = model.graph!;
+  const data = (kind: string, i: number) =>
+    fromBinary(TensorProtoSchema, readFileSync(join(folder, "test_data_set_0", `${kind}_${i}.pb`)));
+  const given = graph.input.filter((input) => !graph.initializer.some((tensor) => tensor.name === input.name));
+  const tensors = [...given, ...graph.output].every(({ type }) => type?.value.case === "tensorType");
+  if (!tensors) return { bytes };
+  return {
+    model,
+    inputs: given.map((input, i) => ({ ...data("input", i), name: input.name })),
+    output: (i) => readTensor(data("output", i), "the output").values,
+  };
+}
+
+function run({ model, inputs, output }: Vector, chosen: number): Outcome {
   const kept = inputs[chosen]!;
   const graph = {
     ...model.graph!,
@@ -83,15 +144,18 @@ function run(model: ModelProto, inputs: TensorProto[], chosen: number, output: (
       return;
     }
     first ??= read;
-    const ours = createFloatExecutor(read)(values).at(-1)!;
-    const expected = readTensor(output(i), "the output").values;
-    if (ours.length !== expected.length) throw new Error(`${ours.length} values instead of ${expected.length}`);
-    let worst = 0;
-    expected.forEach((value, k) => {
-      const difference = value === ours[k] ? 0 : Math.abs(value - ours[k]!) / (1 + Math.abs(value));
-      if (!(difference <= worst)) worst = difference;
-    });
-    differences.push(worst);
+    differences.push(difference(createFloatExecutor(read)(values).at(-1)!, output(i)));
   });
   return { graph: first!, differences };
+}
+
+/** The greatest, relative to 1 + |expected|. */
+function difference(ours: Float64Array, expected: Float64Array): number {
+  if (ours.length !== expected.length) throw new Error(`${ours.length} values instead of ${expected.length}`);
+  let worst = 0;
+  expected.forEach((value, k) => {
+    const each = value === ours[k] ? 0 : Math.abs(value - ours[k]!) / (1 + Math.abs(value));
+    if (!(each <= worst)) worst = each;
+  });
+  return worst;
 }

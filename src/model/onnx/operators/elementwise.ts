@@ -33,8 +33,8 @@ const functions: Record<string, (site: Site) => Scalar> = {
     return (x) => (x < 0 ? alpha * expm1(x) : x);
   },
   Selu: (site) => {
-    const alpha = site.float("alpha", 1.6732631921768188);
-    const gamma = site.float("gamma", 1.0507010221481323);
+    const alpha = site.float("alpha", site.version < 6 ? 1.6732 : 1.6732631921768188);
+    const gamma = site.float("gamma", site.version < 6 ? 1.0507 : 1.0507010221481323);
     return (x) => gamma * (x > 0 ? x : alpha * expm1(x));
   },
   Celu: (site) => {
@@ -103,7 +103,7 @@ export const elementwise: Record<string, Operator> = {
   HardSigmoid: (site, t) => t.clip(t.scaled(site.input(0), site.float("alpha", 0.2), site.float("beta", 0.5)), 0, 1),
   PRelu: (site, t) => {
     const x = site.input(0);
-    const slope = perChannel(site.input(1), x);
+    const slope = site.version < 7 ? perChannel(site.input(1), x) : site.input(1);
     if (isConstant(slope) && slope.values.every((value) => value === slope.values[0])) {
       const alpha = slope.values[0]!;
       return t.map(x, (value) => (value < 0 ? alpha * value : value));
@@ -128,11 +128,11 @@ export const elementwise: Record<string, Operator> = {
   BiasGelu: (site, t) => t.map(t.add(site.input(0), site.input(1)), gelu),
   FastGelu: (site, t) => t.map(site.has(1) ? t.add(site.input(0), site.input(1)) : site.input(0), geluTanh),
 
-  Add: (site, t) => arithmetic(site, t.add(site.input(0), site.input(1))),
-  Sub: (site, t) => arithmetic(site, t.sub(site.input(0), site.input(1))),
-  Mul: (site, t) => arithmetic(site, t.mul(site.input(0), site.input(1))),
+  Add: (site, t) => arithmetic(site, t.add(...pair(site, t))),
+  Sub: (site, t) => arithmetic(site, t.sub(...pair(site, t))),
+  Mul: (site, t) => arithmetic(site, t.mul(...pair(site, t))),
   Div: (site, t) => {
-    const [a, b] = [site.input(0), site.input(1)];
+    const [a, b] = pair(site, t);
     if (!INTEGERS.has(a.type)) return t.div(a, b);
     if (!isConstant(a) || !isConstant(b)) throw site.unsupported("divides integers; cast them to float first");
     if (b.values.includes(0)) throw site.malformed("divides by zero");
@@ -148,7 +148,7 @@ export const elementwise: Record<string, Operator> = {
     );
   },
   Pow: (site, t) => {
-    const [base, exponent] = [site.input(0), site.input(1)];
+    const [base, exponent] = pair(site, t);
     if (isConstant(base) && isConstant(exponent)) {
       const integers = INTEGERS.has(base.type);
       return t.fold(base, exponent, (x, y) => (integers ? roundHalfEven(pow(x, y)) : pow(x, y)));
@@ -173,18 +173,19 @@ export const elementwise: Record<string, Operator> = {
   Min: variadic((t, a, b) => t.minimum(a, b)),
   Mean: (site, t) => t.scaled(variadic((l, a, b) => l.add(a, b))(site, t) as Operand, 1 / site.count),
 
-  Equal: comparison((x, y) => x === y),
-  Greater: comparison((x, y) => x > y),
-  GreaterOrEqual: comparison((x, y) => x >= y),
-  Less: comparison((x, y) => x < y),
-  LessOrEqual: comparison((x, y) => x <= y),
-  And: comparison((x, y) => x !== 0 && y !== 0),
-  Or: comparison((x, y) => x !== 0 || y !== 0),
-  Xor: comparison((x, y) => (x !== 0) !== (y !== 0)),
+  Equal: comparison((difference) => difference === 0),
+  Greater: comparison((difference) => difference > 0),
+  GreaterOrEqual: comparison((difference) => difference >= 0),
+  Less: comparison((difference) => difference < 0),
+  LessOrEqual: comparison((difference) => difference <= 0),
+  And: (site, t) => t.mul(...pair(site, t)),
+  Or: (site, t) => t.map(t.add(...pair(site, t)), (sum) => (sum > 0 ? 1 : 0)),
+  Xor: comparison((difference) => difference !== 0),
   Where: (site, t) => {
     const [condition, a, b] = [site.input(0), site.input(1), site.input(2)];
     if (isConstant(condition)) return select(t, condition, a, b);
-    return t.pointwise([condition, a, b], (c, x, y) => (c !== 0 ? x! : y!), "chooses by a computed condition");
+    // As numbers, 0 and 1: what comes out is of the type of what is chosen from.
+    return t.add(b, t.mul({ ...condition, type: a.type }, t.sub(a, b)));
   },
 
   Cast: (site, t) => {
@@ -205,9 +206,14 @@ function variadic(join: (t: Lowering, a: Operand, b: Operand) => Operand): Opera
   };
 }
 
-function comparison(holds: (x: number, y: number) => boolean): Operator {
-  return (site, t) =>
-    t.pointwise([site.input(0), site.input(1)], (x, y) => (holds(x, y) ? 1 : 0), "compares computed values", Type.BOOL);
+/** Of constants or computed values: by their difference, which rounding leaves on its side of 0. */
+function comparison(holds: (difference: number) => boolean): Operator {
+  return (site, t) => {
+    const [a, b] = pair(site, t);
+    const compare = (difference: number) => (holds(difference) ? 1 : 0);
+    if (isConstant(a) && isConstant(b)) return t.fold(a, b, (x, y) => compare(x === y ? 0 : x - y), Type.BOOL);
+    return t.map(t.sub(a, b), compare, Type.BOOL);
+  };
 }
 
 /** Small integers wrap around in the file's meaning; sums here do not. */
@@ -217,12 +223,24 @@ function arithmetic(site: Site, result: Operand): Operand {
   throw site.unsupported(`computes with ${typeName(result.type)}, which wraps around; cast to float first`);
 }
 
-/** Old exporters give one slope a channel as a vector beside [N, C, …]. */
+/** Before operator set 7 a vector of slopes was one for each channel. */
 function perChannel(slope: Operand, x: Operand): Operand {
-  const channels = x.shape[1];
-  const fits =
-    slope.shape.length === 1 && x.shape.length > 2 && slope.shape[0] === channels && channels !== x.shape.at(-1);
-  return fits ? { ...slope, shape: [channels!, ...new Array<number>(x.shape.length - 2).fill(1)] } : slope;
+  if (slope.shape.length !== 1 || slope.shape[0] === 1) return slope;
+  return { ...slope, shape: [slope.shape[0]!, ...new Array<number>(Math.max(0, x.shape.length - 2)).fill(1)] };
+}
+
+/** Both operands of an operator of two; before operator set 7 the second could be aligned with an axis of the first. */
+function pair(site: Site, t: Lowering): [Operand, Operand] {
+  const [a, b] = [site.input(0), site.input(1)];
+  if (site.version >= 7 || !site.flag("broadcast", false)) return [a, b];
+  if (b.shape.length === 0) {
+    site.ignore("axis");
+    return [a, b];
+  }
+  const axis = site.axis(site.int("axis", a.shape.length - b.shape.length), a.shape.length);
+  const behind = a.shape.length - axis - b.shape.length;
+  if (behind < 0) throw site.malformed("its second input reaches beyond the first");
+  return [a, t.reshape(b, [...b.shape, ...new Array<number>(behind).fill(1)])];
 }
 
 function select(t: Lowering, condition: Constant, a: Operand, b: Operand): Operand {

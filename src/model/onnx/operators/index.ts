@@ -49,7 +49,6 @@ const ADVICE: Readonly<Record<string, string>> = {
   TopK: "end the model at the scores, or in ArgMax",
   NonMaxSuppression: "end the model at the scores",
   LpPool: "use MaxPool or AveragePool",
-  Einsum: "write it as Transpose, Reshape and MatMul",
   ZipMap: "export the scores as a tensor (skl2onnx: zipmap=False)",
 };
 

@@ -5,18 +5,23 @@ import { tooLarge } from "../errors.js";
 import { mappedIndex, product, range, type Shape, stridesOf } from "../layout.js";
 import type { Lowering } from "../lowering.js";
 import type { Operator, Site } from "../site.js";
-import { type Constant, isConstant, type Operand } from "../tensor.js";
+import { type Constant, isConstant, type Operand, Type } from "../tensor.js";
 import { resize } from "./resize.js";
 
 export const movement: Record<string, Operator> = {
   Identity: (site) => site.raw(0),
   Dropout: (site, t) => {
-    site.ignore("ratio", "seed", "is_test", "consumed_inputs");
+    site.ignore("ratio", "seed");
+    if (site.version < 7 && !site.flag("is_test", false)) {
+      throw site.unsupported("is in training mode; export the model for inference");
+    }
     if (site.has(2) && site.constant(2, "training_mode").values[0] !== 0) {
       throw site.unsupported("is in training mode; export the model for inference");
     }
     const x = site.raw(0);
-    return [x, t.scalar(1)];
+    if (site.outputs < 2) return x;
+    t.draft.spend("constants", product(x.shape));
+    return [x, { values: new Float64Array(product(x.shape)).fill(1), shape: x.shape, type: Type.BOOL }];
   },
   Reshape: (site, t) => {
     const x = site.raw(0);
@@ -73,7 +78,7 @@ export const movement: Record<string, Operator> = {
     const parts = range(site.count).map((i) => site.raw(i));
     const first = parts[0];
     if (first === undefined) throw site.malformed("has no input");
-    const axis = site.axis(site.int("axis", 0), first.shape.length);
+    const axis = site.axis(site.int("axis", site.version < 4 ? 1 : 0), first.shape.length);
     for (const part of parts) {
       if (
         part.shape.length !== first.shape.length ||
@@ -156,6 +161,15 @@ export const movement: Record<string, Operator> = {
     const flat = t.draft.unary(at.id, { op: "lookup", rows, width, entries: (value as Constant).values });
     const looked = t.of(flat, [product(at.shape), product(before), product(after)], data.type);
     return t.reshape(t.transpose(looked, [1, 0, 2]), shape);
+  },
+  Compress: (site, t) => {
+    const keep = site.constant(1, "the condition").values;
+    const whole = site.raw(0);
+    const flat = !site.defined("axis");
+    const x = flat ? t.reshape(whole, [product(whole.shape)]) : whole;
+    const axis = flat ? 0 : site.axis(site.int("axis", 0), x.shape.length);
+    const places = range(Math.min(keep.length, x.shape[axis]!)).filter((i) => keep[i] !== 0);
+    return slice(t, x, axis, places);
   },
   GatherElements: (site, t) => {
     const data = site.raw(0);

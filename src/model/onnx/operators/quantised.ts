@@ -143,18 +143,18 @@ function quantise(
   const grid = gridOf(site, scaleAt, zeroAt, x, axis);
   const [scale, zero] = shaped(grid, x);
   if (isConstant(x)) {
-    const steps = t.fold(x, scale, (value, step) => roundHalfEven(value / step));
+    // In float32, as the file means it: exporters choose scales that put the largest weight on a half.
+    const steps = t.fold(x, scale, (value, step) => roundHalfEven(Math.fround(value / step)));
     return t.fold(steps, zero, (step, offset) => Math.min(Math.max(step + offset, lo), hi), type);
   }
   if (grid.zeroPoint.some((offset) => offset < lo || offset > hi)) throw site.malformed("a zero point is out of range");
-  const id = t.draft.unary(x.id, {
-    op: "grid",
-    scale: t.channels(scale, x.shape),
-    zeroPoint: Int32Array.from(grid.zeroPoint.length > 1 ? t.channels(zero, x.shape) : grid.zeroPoint),
-    lo,
-    hi,
-  }) as number;
-  const result: Computed = { id, shape: x.shape, type, quantised: grid };
+  // Both for the same channels, though one of them may be the same for all.
+  const [scales, zeros] = [t.channels(scale, x.shape), t.channels(zero, x.shape)];
+  const channels = Math.max(scales.length, zeros.length);
+  const each = (values: Float64Array) =>
+    values.length === channels ? values : new Float64Array(channels).fill(values[0]!);
+  const id = t.draft.unary(x.id, { op: "grid", scale: each(scales), zeroPoint: Int32Array.from(each(zeros)), lo, hi });
+  const result: Computed = { id: id as number, shape: x.shape, type, quantised: grid };
   return result;
 }
 

@@ -50,6 +50,17 @@ export const reductions: Record<string, Operator> = {
   }),
   ArgMax: (site, t) => argMax(site, t, site.input(0)),
   ArgMin: (site, t) => argMax(site, t, t.scaled(site.input(0), -1)),
+  Hardmax: (site, t) => {
+    const x = site.input(0);
+    const { value, width, order } = t.runs(x, softmaxAxes(site, x));
+    if (width === 1) return t.scaled(x, 0, 1);
+    t.draft.spend("constants", width * width);
+    const entries = new Float64Array(width * width);
+    for (let i = 0; i < width; i++) entries[i * width + i] = 1;
+    const largest = t.draft.unary(t.flat(value), { op: "argMax", width });
+    const flat = t.draft.unary(largest, { op: "lookup", rows: width, width, entries });
+    return t.fromRuns(t.of(flat, value.shape, x.type), x.shape, order);
+  },
   CumSum: (site, t) => {
     const x = site.input(0);
     const axis = site.axis(site.number(1, "the axis"), x.shape.length);
@@ -73,7 +84,10 @@ export const reductions: Record<string, Operator> = {
   },
   BatchNormalization: (site, t) => {
     const x = site.input(0);
-    site.ignore("momentum", "is_test");
+    site.ignore("momentum");
+    if (site.version < 7 && !site.flag("is_test", false)) {
+      throw site.unsupported("is in training mode; export the model for inference");
+    }
     if (!site.flag("spatial", true)) throw site.unsupported("spatial = 0 is not supported");
     if (site.flag("training_mode", false)) {
       throw site.unsupported("is in training mode; export the model for inference");

@@ -105,6 +105,7 @@ function convolveTransposed(
   }
   const size = x.shape.slice(2);
   const kernel = checkKernel(site, weights.shape.slice(2), size.length);
+  site.ignore("kernel_shape");
   const strides = steps(site, "strides", size.length);
   const dilations = steps(site, "dilations", size.length);
   const extra = list(site, "output_padding", size.length, 0);

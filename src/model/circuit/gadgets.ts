@@ -1,0 +1,42 @@
+/**
+ * The gadget of each kind of node.
+ *
+ * @module
+ */
+
+import { AnchorError } from "../../errors.js";
+import type { GraphNode } from "../graph.js";
+import type { Gadget } from "./gadget.js";
+import { argMax } from "./gadgets/argmax.js";
+import { arrange } from "./gadgets/arrange.js";
+import { linear } from "./gadgets/linear.js";
+import { lookup } from "./gadgets/lookup.js";
+import { max } from "./gadgets/max.js";
+import { normalise } from "./gadgets/normalise.js";
+import { matMul, mul } from "./gadgets/products.js";
+import { requant } from "./gadgets/requant.js";
+import { share } from "./gadgets/share.js";
+import { table } from "./gadgets/table.js";
+
+/** Input and adapter are the statement's (statement.ts). */
+type InnerNode = Exclude<GraphNode, { op: "input" | "adapter" }>;
+
+const GADGETS: { readonly [Op in InnerNode["op"]]?: Gadget<Extract<InnerNode, { op: Op }>> } = {
+  argMax,
+  arrange,
+  linear,
+  requant,
+  table,
+  max,
+  mul,
+  matMul,
+  share,
+  normalise,
+  lookup,
+};
+
+export function gadgetOf(node: InnerNode): Gadget {
+  const gadget = GADGETS[node.op];
+  if (!gadget) throw new AnchorError("MODEL_OP_UNSUPPORTED", `there is no circuit of ${node.op} yet`);
+  return gadget as unknown as Gadget;
+}
