@@ -65,6 +65,8 @@ export interface Lowered {
   /** Of each planned node. */
   readonly values: readonly Value[];
   readonly adapter: Int16Array | undefined;
+  /** Of each part of the adapter. */
+  readonly adapterUnits: readonly number[];
   readonly points: readonly PointReport[];
 }
 
@@ -143,6 +145,7 @@ class Lowering {
   /** Largest real magnitude at the points of a family. */
   readonly #peaks = new Map<number, number>();
   #adapter: Int16Array | undefined;
+  readonly #adapterUnits: number[] = [];
 
   constructor(plan: Plan, input: InputNode, recordings: Recordings, options: LowerOptions) {
     this.#plan = plan;
@@ -173,7 +176,13 @@ class Lowering {
       this.#options.onNode?.(id + 1, nodes.length);
     }
     this.#values.push(await this.#sharing(this.#values.pop()!, () => 0));
-    return { builder: this.#builder, values: this.#values, adapter: this.#adapter, points: this.#points };
+    return {
+      builder: this.#builder,
+      values: this.#values,
+      adapter: this.#adapter,
+      adapterUnits: this.#adapterUnits,
+      points: this.#points,
+    };
   }
 
   /** What is known of units before any node is lowered. */
@@ -301,6 +310,7 @@ class Lowering {
         integers[i] = round(values[i]! / unit);
       }
       this.#units.settle(id, start, unit);
+      this.#adapterUnits.push(unit);
       start = end;
     }
     this.#adapter = Int16Array.from(integers);
