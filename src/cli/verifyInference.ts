@@ -104,6 +104,11 @@ The public signals are rebuilt from the statement; public.json is not read. Exit
   },
 };
 
+/** Unix seconds for people. A deadline is any uint256, and a date ends after some 275,000 years. */
+function timeText(seconds: bigint): string {
+  return seconds <= 8_640_000_000_000n ? new Date(Number(seconds) * 1000).toISOString() : `second ${seconds}`;
+}
+
 /** @throws UNANCHORED, KEY_UNKNOWN, USAGE, and what reading a trust file throws */
 async function readBelief(values: Values, graph: ModelGraph | undefined, digest: Hex): Promise<Belief> {
   const ownModel = graph === undefined ? undefined : modelDigest(graph);
@@ -173,12 +178,6 @@ function checkTask(values: Values, task: Task): void {
     if (!/^\d{1,77}$/.test(value)) throw new AnchorError("USAGE", `--${name} takes a decimal number`);
     expect(name, task[name].toString(), BigInt(value).toString());
   }
-}
-
-/** A time as people write it, as far as calendars go. */
-function timeText(seconds: bigint): string {
-  const time = new Date(Number(seconds) * 1000);
-  return Number.isNaN(time.getTime()) ? `${seconds} (Unix seconds)` : time.toISOString();
 }
 
 function listsOf({ statement }: NamedInference): { outputs: bigint[]; inputCommitments: bigint[] } {

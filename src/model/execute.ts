@@ -2,7 +2,7 @@
  * The reference executor: what a ZQ8 graph computes, bit for bit what the circuit constrains.
  *
  * Every value fits int32 for every input (`proveBounds`, which {@link createExecutor} runs first). Sums on the way are
- * exact as well: of int32 terms they are doubles below 2^53, or their result would not fit.
+ * exact as well, which is part of that proof.
  *
  * @module
  */

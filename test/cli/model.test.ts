@@ -109,6 +109,8 @@ describe("model import", () => {
     expect(first.out).toMatch(/^circuit {2}0x[0-9a-f]{64}$/m);
     expect(first.out).toMatch(/^samples {2}20; /m);
     expect(second.out).toMatch(/^samples {2}5; /m);
+    expect(first.out).toMatch(/^note {5}these samples also chose/m);
+    expect(second.out).not.toMatch(/^note/m);
     expect(logits.out).toMatch(/^ {9}on each of 60 numbers: .*to 8 bits$/m);
     expect(first.out).toMatch(/^took {5}read .*MB.*, quantise .*, evaluate .*, circuit .*MB\)$/m);
     expect(first.out).toMatch(/argMax +1 values in \[0, 2\]/);
@@ -154,6 +156,22 @@ describe("model evaluate and model info", () => {
     expect(evaluation).toMatchObject({ samples: 10, runtime: "anchorproof's float executor" });
     expect(evaluation.classAgreement).toBeGreaterThan(0.8);
     expect(evaluation.modelDigest).toBe((await json("mlp/circuit.json")).modelDigest);
+  });
+
+  it("take nothing from a report that is none", async () => {
+    const args = ["model", "evaluate", "mlp", "--onnx", "mlp.onnx", "--data", "set.json", "--limit", "1"];
+    const before = await json("mlp/report.json");
+    const { format, version } = before;
+    try {
+      await file("mlp/report.json", { format, version });
+      expect((await anchorproof(...args)).err).toBe("");
+      await file("mlp/report.json", { format, version, quantisation: { outputUnit: "1" } });
+      expect((await anchorproof(...args)).err).toMatch(/^error JSON_MALFORMED/);
+      await file("mlp/report.json", null);
+      expect((await anchorproof(...args)).err).toMatch(/^error FORMAT_UNSUPPORTED/);
+    } finally {
+      await file("mlp/report.json", before);
+    }
   });
 
   it("say what a model is, and that a circuit is not its own", async () => {
@@ -356,6 +374,17 @@ describe("verify inference", () => {
     } finally {
       await file(path, before);
     }
+  });
+
+  it("shows a deadline that no date holds", async () => {
+    const deadline = String(2n ** 255n);
+    const run = await anchorproof(
+      ...["prove", "inference", "--model", "mlp", "--input", "question.json", "--out", "late", "--deadline", deadline],
+    );
+    expect(run.err).toBe("");
+    const checked = await anchorproof("verify", "inference", "late", "--key", key, "--model", "mlp");
+    expect(checked.err).toBe("");
+    expect(checked.out).toContain(`until second ${deadline}`);
   });
 
   it("does not read the prover's own signals", async () => {

@@ -77,8 +77,14 @@ export interface LowerOptions {
 /** Units tried below the smallest that saturates nothing; of inputs of a table more, for their function may be flat. */
 const POINT_CANDIDATES = 3;
 const TABLE_CANDIDATES = 5;
+/** A table leaves room for this many times what it gave on the samples, where it could give still much more. */
+const TABLE_HEADROOM = 2;
+/** A function that can give more than this many times that has a pole. */
+const TABLE_POLE = 4;
 /** Largest integer of what only wide takers take. */
 const WIDE_MAX = 2 ** (WIDE_BITS - 1) - 1;
+/** The same for values that are too wide as they are: the range that is only proven may be out of all proportion. */
+const SHIFT_HEADROOM = 2;
 /** Largest integer of a table that is the model's output. */
 const OUTPUT_MAX = 32_767;
 /** Bits of a multiplier that brings two units together. */
@@ -426,12 +432,14 @@ class Lowering {
     const { inner, positions, bias } = node;
     const rows = bias.length;
     const peaks = new Map<number, number>(); // of classes
+    const offsets = new Map<number, number>(); // largest biases of classes
     const sizes = new Map<number, number>(); // of classes, in rows
     const classes = new Int32Array(rows);
     for (let row = 0; row < rows; row++) {
       const own = this.#units.classOf(id, row * positions);
       classes[row] = own;
       peaks.set(own, Math.max(peaks.get(own) ?? 0, peakOf(real, row * inner, inner)));
+      offsets.set(own, Math.max(offsets.get(own) ?? 0, Math.abs(bias[row]!)));
       sizes.set(own, (sizes.get(own) ?? 0) + 1);
     }
     const chosen = new Map<number, number>();
@@ -467,7 +475,7 @@ class Lowering {
       }
       if (unit === 0 && peak === 0) {
         // A constant: what follows sets the unit, or anything will do.
-        const size = Math.abs(bias[row]!);
+        const size = offsets.get(own)!;
         unit = base !== 0 ? this.#capped(own, base) : size === 0 ? 0 : size / NARROW_MAX;
       } else if (unit === 0) {
         const whole = real.subarray(row * inner, (row + 1) * inner);
@@ -791,20 +799,42 @@ class Lowering {
     const { min, max } = this.#builder.bounds[input.id]!;
 
     const units = new Float64Array(length);
-    const peaks = new Map<number, number>();
-    const seen = new Map<number, Set<number>>();
-    for (let i = 0; i < length; i++) {
-      const own = this.#units.classOf(id, i);
-      const unit = input.units[i]!;
-      if (!seen.has(own)) seen.set(own, new Set());
-      if (seen.get(own)!.has(unit)) continue;
-      seen.get(own)!.add(unit);
-      let peak = peaks.get(own) ?? 0;
-      for (let x = min[i]!; x <= max[i]!; x++) {
-        const size = Math.abs(node.apply(x * unit));
-        if (Number.isFinite(size)) peak = Math.max(peak, size);
+    // What it can give, and what it gives on the samples.
+    const possible = new Map<number, number>();
+    const typical = new Map<number, number>();
+    const known = new Map<string, number>();
+    const sizeAt = (x: number, unit: number) => {
+      const key = `${x} ${unit}`;
+      let size = known.get(key);
+      if (size === undefined) {
+        size = Math.abs(node.apply(x * unit));
+        if (!Number.isFinite(size)) size = 0;
+        known.set(key, size);
       }
+      return size;
+    };
+    const grow = (peaks: Map<number, number>, i: number, first: number, last: number) => {
+      const own = this.#units.classOf(id, i);
+      let peak = peaks.get(own) ?? 0;
+      for (let x = first; x <= last; x++) peak = Math.max(peak, sizeAt(x, input.units[i]!));
       peaks.set(own, peak);
+    };
+    const covered = new Set<string>();
+    for (let i = 0; i < length; i++) {
+      const key = `${this.#units.classOf(id, i)} ${input.units[i]} ${min[i]} ${max[i]}`;
+      if (!covered.has(key)) grow(possible, i, min[i]!, max[i]!);
+      covered.add(key);
+    }
+    for (let sample = 0; sample < this.#builder.sampleCount; sample++) {
+      this.#builder.valueOf(input.id, sample).forEach((x, i) => {
+        grow(typical, i, x, x);
+      });
+    }
+    // Of a function with a pole, such as 1 / x, what it gives beside the pole would leave nothing for the rest.
+    const peaks = new Map<number, number>();
+    for (const [own, most] of possible) {
+      const usual = TABLE_HEADROOM * (typical.get(own) ?? 0);
+      peaks.set(own, most > TABLE_POLE * usual && usual > 0 ? usual : most);
     }
     for (let i = 0; i < length; i++) {
       let unit = this.#units.unitOf(id, i);
@@ -817,17 +847,43 @@ class Lowering {
       }
       units[i] = unit;
     }
-    const run = runLength(length, (i, j) => units[i] === units[j] && input.units[i] === input.units[j]);
+    // Lanes with the same table together, where they are not: moving them is free, and tables are not.
+    const lanes = new Map<string, number[]>();
+    for (let i = 0; i < length; i++) {
+      const key = `${input.units[i]} ${units[i]}`;
+      const same = lanes.get(key);
+      if (same === undefined) lanes.set(key, [i]);
+      else same.push(i);
+    }
+    const sorted = [...lanes.values()].flat();
+    const runOf = (order: (k: number) => number) =>
+      runLength(length, (i, j) => {
+        const [a, b] = [order(i), order(j)];
+        return units[a] === units[b] && input.units[a] === input.units[b];
+      });
+    const plain = runOf((k) => k);
+    const together = runOf((k) => sorted[k]!);
+    const order = together > plain ? Int32Array.from(sorted) : Int32Array.from(sorted.keys());
+    const run = Math.max(plain, together);
     const tables = new Int32Array((length / run) * size);
     for (let c = 0; c < length / run; c++) {
-      const [taken, given] = [input.units[c * run]!, units[c * run]!];
+      const first = order[c * run]!;
+      const [taken, given] = [input.units[first]!, units[first]!];
+      const room = given === 0 ? 0 : Math.ceil((peaks.get(this.#units.classOf(id, first)) ?? 0) / given);
+      const limit = Math.min(ENTRY_MAX, Math.max(most, room));
       for (let x = 0; x < size; x++) {
         const real = node.apply((lo + x) * taken);
         const integer = given === 0 ? 0 : round((Number.isNaN(real) ? 0 : real) / given);
-        tables[c * size + x] = Math.max(-ENTRY_MAX, Math.min(ENTRY_MAX, integer));
+        tables[c * size + x] = Math.max(-limit, Math.min(limit, integer));
       }
     }
-    return { id: await this.#builder.push({ op: "table", inputs: [input.id], lo, bits, tables }), units };
+    const moved = await this.#builder.arrange([input.id], order, []);
+    const own = await this.#builder.push({ op: "table", inputs: [moved], lo, bits, tables });
+    const back = new Int32Array(length);
+    order.forEach((from, k) => {
+      back[from] = k;
+    });
+    return { id: await this.#builder.arrange([own], back, []), units };
   }
 
   /** Largest integer of a value that a table gives: more where nobody pays for it. */
@@ -1156,17 +1212,28 @@ class Lowering {
     return { id: await this.#clamped(id, shifts, -(2 ** kept), 2 ** kept - 1), units };
   }
 
-  /** A value rounded to the given bits, by one shift for all elements with the same key. */
+  /**
+   * A value rounded to the given bits, by one shift for all elements with the same key: far enough for a multiple of
+   * what was seen on the samples. What is proven can be far above that; it saturates.
+   */
   async #shifted(value: Value, bits: number, key: (element: number) => number = () => 0): Promise<Value> {
     const half = 2 ** (bits - 1);
     const { min, max } = this.#builder.bounds[value.id]!;
+    const seen = new Float64Array(value.units.length);
+    for (let sample = 0; sample < this.#builder.sampleCount; sample++) {
+      this.#builder.valueOf(value.id, sample).forEach((integer, i) => {
+        seen[i] = Math.max(seen[i]!, SHIFT_HEADROOM * Math.abs(integer));
+      });
+    }
     const needed = new Map<number, number>();
     value.units.forEach((_, i) => {
       let shift = needed.get(key(i)) ?? 0;
-      while (Math.max(max[i]! / half, -min[i]! / half) > 2 ** shift) shift++;
+      const most = Math.min(seen[i]!, Math.max(max[i]!, -min[i]!));
+      while (most / half > 2 ** shift) shift++;
       needed.set(key(i), shift);
     });
-    if ([...needed.values()].every((shift) => shift === 0)) return value;
+    const { hull } = this.#builder.bounds[value.id]!;
+    if ([...needed.values()].every((shift) => shift === 0) && hull.min >= -half && hull.max < half) return value;
     const shifts = Uint8Array.from(value.units, (_, i) => needed.get(key(i))!);
     const id = await this.#clamped(value.id, shifts, -half, half - 1);
     return { id, units: value.units.map((unit, i) => unit * powerOfTwo(shifts[i]!)) };

@@ -13,6 +13,7 @@ import {
 } from "../../../src/model/quantise/index.js";
 import { createFloatExecutor } from "../../../src/model/run.js";
 import { code } from "../../support/errors.js";
+import { lcg } from "../graphs.js";
 import { buildFloats, FLOAT_STEPS, type FloatPlan, floatInputs } from "./floats.js";
 
 /** 2 → 3 ReLU → 2. */
@@ -92,7 +93,7 @@ async function outputError(plan: FloatPlan, options: Partial<QuantiseOptions> = 
 
 describe("quantise", () => {
   it("gives this graph for this model, every time", async () => {
-    const { graph, report, correspondence } = await quantise(tiny(), { calibration: TINY_INPUTS });
+    const { graph, report, correspondence } = await quantise(tiny(), { calibration: TINY_INPUTS, output: "class" });
     expect({ graph, report, correspondence }).toMatchInlineSnapshot(`
       {
         "correspondence": [
@@ -229,7 +230,8 @@ describe("quantise", () => {
         },
       }
     `);
-    const again = await quantise(tiny(), { calibration: TINY_INPUTS.map((row) => Float64Array.from(row)) });
+    const calibration = TINY_INPUTS.map((row) => Float64Array.from(row));
+    const again = await quantise(tiny(), { calibration, output: "class" });
     expect(modelDigest(again.graph)).toBe(modelDigest(graph));
   });
 
@@ -308,6 +310,76 @@ describe("quantise", () => {
     const { output } = createExecutor(graph)([10, 20]);
     const logits = dequantiseOutput(output, report.outputUnit);
     expect(Array.from(logits, (logit) => Math.round(logit * 100) / 100)).toEqual([3.5, 1.75]);
+  });
+
+  it("keeps what is constant, although nothing else is there", async () => {
+    const model = graphOf(2, 3, [dense(0, 2, [0, 0, 0, 0, 0, 0], [0, 7, -3.5])]);
+    const { graph, report } = await quantise(model, { calibration: TINY_INPUTS, output: "logits" });
+    const logits = dequantiseOutput(createExecutor(graph)([1, 0]).output, report.outputUnit);
+    expect(Array.from(logits, (logit) => Math.round(logit * 10) / 10)).toEqual([0, 7, -3.5]);
+  });
+
+  it("keeps the resolution of a function with a pole", async () => {
+    // 1 / x, of x from 0.5 to 1; beside 0 it is beyond all measure.
+    const model = graphOf(1, 1, [
+      { op: "map", node: "reciprocal", inputs: [0], apply: (x) => 1 / x },
+      dense(1, 1, [1], [0]),
+    ]);
+    const calibration = Array.from({ length: 65 }, (_, i) => [0.5 + i / 128]);
+    const { graph, report } = await quantise(model, { calibration, output: "logits" });
+    const run = createExecutor(graph);
+    for (const [x] of calibration) {
+      const [y] = dequantiseOutput(run(quantiseInput(graph, [x!])).output, report.outputUnit);
+      expect(Math.abs(y! - 1 / x!)).toBeLessThan(0.03);
+    }
+  });
+
+  it("gives all positions of a channel one unit, and one table", async () => {
+    const [channels, positions] = [2, 6];
+    const length = channels * positions;
+    const below = lcg(5);
+    const model = graphOf(positions, length, [
+      {
+        op: "linear",
+        node: "conv",
+        inputs: [0],
+        groups: 1,
+        positions,
+        inner: 1,
+        outputs: channels,
+        weights: Float64Array.of(1, -0.3),
+        bias: new Float64Array(channels),
+      },
+      // Channels last, as other frameworks have them.
+      {
+        op: "arrange",
+        node: "transpose",
+        inputs: [1],
+        index: Int32Array.from({ length }, (_, k) => (k % channels) * positions + Math.floor(k / channels)),
+        constants: [],
+      },
+      { op: "map", node: "leaky", inputs: [2], apply: (x) => (x < 0 ? 0.2 * x : x) },
+      dense(
+        3,
+        length,
+        Array.from({ length: 2 * length }, () => below(256) / 128 - 1),
+        [0, 0],
+      ),
+    ]);
+    // Positions of very different sizes, on a few samples: no reason to trust any of them.
+    const calibration = Array.from({ length: 4 }, () =>
+      Array.from({ length: positions }, (_, p) => (below(256) / 128 - 1) / 2 ** p),
+    );
+    const { graph } = await quantise(model, { calibration, output: "logits" });
+    const tables = graph.nodes.filter((node) => node.op === "table");
+    expect(tables.map(({ tables: entries, bits }) => entries.length / 2 ** bits)).toEqual([channels]);
+  });
+
+  it("refuses a model that computes nothing", async () => {
+    const model = graphOf(2, 2, []);
+    await expect(quantise(model, { calibration: TINY_INPUTS, output: "logits" })).rejects.toThrowError(
+      code("MODEL_OP_UNSUPPORTED"),
+    );
   });
 
   it("saturates where a clip does", async () => {
