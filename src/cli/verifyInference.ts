@@ -88,9 +88,7 @@ The public signals are rebuilt from the statement; public.json is not read. Exit
     }
     if ("adapterCommitment" in statement) terminal.line(`adapter behind commitment ${statement.adapterCommitment}`);
     const { task } = statement;
-    terminal.line(
-      `task   ${task.taskId}, nonce ${task.nonce}, until ${timeText(task.deadline)}`,
-    );
+    terminal.line(`task   ${task.taskId}, nonce ${task.nonce}, until ${timeText(task.deadline)}`);
     terminal.line(`       asked by ${task.requester}, done by ${task.payee}`);
 
     const opening = optional(values, "opening");
