@@ -150,13 +150,17 @@ export function benchModel(size: number): ModelGraph {
   const room = 2 ** size - 4;
   // As many layers as keep the wide ones below some hundred values.
   const wideLayers = Math.min(16, Math.max(1, 2 ** (size - 12)));
-  let [fits, tooWide] = [1, Math.ceil(room / wideLayers / 15)];
-  while (tooWide - fits > 1) {
-    const width = (fits + tooWide) >> 1;
-    if (describeCircuit(modelOf(width, wideLayers)).rows <= room) fits = width;
-    else tooWide = width;
+  const rowsOf = (width: number) => describeCircuit(modelOf(width, wideLayers)).rows;
+  // Rows grow nearly in proportion to the width: few models need to be looked at, of which the large ones take seconds.
+  let [width, slope, rows] = [1, rowsOf(2) - rowsOf(1), rowsOf(1)];
+  for (let step = 0; step < 4; step++) {
+    const next = Math.max(1, width + Math.floor((room - rows) / slope));
+    if (next === width) break;
+    const there = rowsOf(next);
+    [width, slope, rows] = [next, Math.max(1, (there - rows) / (next - width)), there];
   }
-  return modelOf(fits, wideLayers);
+  while (width > 1 && rows > room) rows = rowsOf(--width);
+  return modelOf(width, wideLayers);
 }
 
 const NARROW = 16;

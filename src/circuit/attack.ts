@@ -24,7 +24,10 @@ export interface Mutation {
 }
 
 export interface AttackOptions {
-  /** Wires that attacks begin with; all that are no inputs unless told. */
+  /**
+   * Wires that attacks begin with. Unless told, single changes are made to all that are no inputs, and joint ones begin at
+   * outputs and hints: at what the rows do not define by what was known before.
+   */
   wires?: readonly number[] | undefined;
   /** Where random values come from. */
   random?: (() => bigint) | undefined;
@@ -49,13 +52,17 @@ export interface SecondWitness {
 
 const STEPS = 20_000;
 const CHOICES = 64;
-/** Ways out of one row that are tried. */
+/** Values that one wire is changed to. */
+const MUTATIONS = 32;
+/** Ways out of one row that are tried, by single wires. */
 const WAYS = 24;
+/** Bits of a row of which two are changed at once. */
+const PAIRED_BITS = 64;
 const YIELD_MS = 25;
 
 /**
- * Changes every wire that is not an input, one at a time: plus and minus one, negated, zero, one, random, and the other
- * root of a row that is quadratic in it.
+ * Changes every wire that is not an input, one at a time: plus and minus one, negated, zero, one, random, the other root
+ * of a row that is quadratic in it, and what makes a factor of a row 0.
  *
  * @returns changes that violate no row; a circuit with a unique witness has none
  * @throws WITNESS_INVALID when the witness itself violates a row
@@ -94,7 +101,7 @@ export async function findSecondWitness(
 ): Promise<SecondWitness | undefined> {
   requireHonest(r1cs, witness);
   const solver = new Solver(r1cs, witness, options.steps ?? STEPS, options.choices ?? CHOICES);
-  const wires = options.wires ?? attackable(r1cs);
+  const wires = options.wires ?? solver.hints;
   const pause = pauses(options, wires.length);
   const attempt = (from: Mutation[]): SecondWitness | undefined => {
     const found = solver.attack(from);
@@ -142,10 +149,16 @@ function mutationsOf(
 ): Set<bigint> {
   const honest = witness[wire]!;
   const values = new Set([honest + 1n, honest - 1n, -honest, 0n, 1n, random()].map((value) => FIELD.mod(value)));
+  const { a, b, c } = r1cs;
   for (const row of rows) {
-    const { square, slope } = asPolynomial(r1cs, witness, row, wire);
+    if (values.size > MUTATIONS) break;
+    const [fa, fb, fc] = [a, b, c].map((matrix) => split(matrix, witness, row, wire)) as [Part, Part, Part];
+    const square = (fa.slope * fb.slope) % R;
+    const slope = fa.slope * fb.rest + fa.rest * fb.slope - fc.slope;
     if (square !== 0n) values.add(FIELD.mod(-slope * FIELD.inverse(square) - honest));
-    if (values.size > 16) break;
+    for (const factor of [fa, fb]) {
+      if (factor.slope !== 0n) values.add(FIELD.mod(-factor.rest * FIELD.inverse(factor.slope)));
+    }
   }
   values.delete(honest);
   return values;
@@ -182,7 +195,18 @@ function split({ start, wire, coefficient }: SparseMatrix, values: readonly bigi
   return { slope: slope % R, rest: rest % R };
 }
 
-/** Bits of a form whose coefficients are a unit times powers of two, lowest first: `places[i]` has 2^exponents[i]. */
+interface Slope {
+  wire: number;
+  /** Its coefficients in A, B and C. */
+  inA: bigint;
+  inB: bigint;
+  inC: bigint;
+  /** Of A·B − C as a polynomial in what the wire changes by. */
+  square: bigint;
+  slope: bigint;
+}
+
+/** Bits of a form whose coefficients are a unit times powers of two, lowest first: `wires[i]` stands for 2^exponents[i]. */
 interface Digits {
   unit: bigint;
   wires: number[];
@@ -193,7 +217,10 @@ class Solver {
   readonly #r1cs: R1cs;
   readonly #honest: readonly bigint[];
   readonly #rows: number[][];
-  readonly #isInput: Uint8Array;
+  /** Wires that every second witness differs in, one of them at least; and outputs, which are what it is about. */
+  readonly hints: readonly number[];
+  /** Inputs, and what rows compute from them alone. */
+  readonly #isFixed: Uint8Array;
   readonly #isBit: Uint8Array;
   /** When a wire is computed in making witnesses; a row is solved again after all wires before its last. */
   readonly #rank: Int32Array;
@@ -217,14 +244,14 @@ class Solver {
     this.#rows = rowsOfWires(r1cs);
     this.#maxSteps = steps;
     this.#maxChoices = choices;
-    this.#isInput = new Uint8Array(r1cs.wires);
-    this.#isInput[0] = 1;
-    for (const wire of inputWires(r1cs)) this.#isInput[wire] = 1;
     this.#isBit = new Uint8Array(r1cs.wires);
     for (const [wire, { lo, hi }] of new System(r1cs).ranges) {
       if (wire < r1cs.wires && lo === 0n && hi === 1n) this.#isBit[wire] = 1;
     }
-    const order = orderOfComputation(r1cs, this.#rows, this.#isInput, this.#isBit);
+    const order = orderOfComputation(r1cs, this.#rows, this.#isBit);
+    this.#isFixed = order.isFixed;
+    const outputs = Array.from({ length: r1cs.publicOutputs }, (_, i) => i + 1).filter((wire) => !order.isFixed[wire]);
+    this.hints = [...new Set([...outputs, ...order.hints])];
     this.#rank = order.rank;
     this.#defines = order.defines;
     this.#priority = order.priority;
@@ -234,9 +261,13 @@ class Solver {
     return this.#rows[wire]!;
   }
 
-  /** Other bits that give a form of a row the same value, modulo the field's order. */
+  /**
+   * Other bits that give a form of a row the same value, modulo the field's order; or, where it is a factor of a product
+   * that is 0, the value 0.
+   */
   *otherDigits(row: number): Iterable<Mutation[]> {
     const { a, b, c } = this.#r1cs;
+    const isZero = dot(c, this.#honest, row) === 0n;
     for (const matrix of [a, b, c]) {
       const digits = this.#digitsOf(matrix, row);
       if (!digits) continue;
@@ -244,8 +275,14 @@ class Solver {
       digits.wires.forEach((wire, i) => {
         value += this.#honest[wire]! << BigInt(digits.exponents[i]!);
       });
-      for (const times of [1n, -1n, 2n, -2n]) {
-        const bits = digitsOf(value + times * R, digits);
+      const wholes = [value + R, value - R];
+      const factor = matrix === c ? 0n : dot(matrix, this.#honest, row);
+      if (isZero && factor !== 0n) {
+        const zero = FIELD.mod(value - factor * FIELD.inverse(digits.unit));
+        wholes.push(zero, zero + R);
+      }
+      for (const whole of wholes) {
+        const bits = digitsOf(whole, digits);
         if (bits) yield bits.filter(({ wire, value: bit }) => this.#honest[wire] !== bit);
       }
     }
@@ -334,30 +371,70 @@ class Solver {
         if (bits) yield bits;
       }
     }
-    const wires = new Set<number>();
-    for (const matrix of [a, b, c]) {
-      for (let i = matrix.start[row]!; i < matrix.start[row + 1]!; i++) wires.add(matrix.wire[i]!);
-    }
-    const open = [...wires].filter((wire) => !this.#isInput[wire] && !this.#decided.has(wire));
-    for (const wire of open.sort((v, w) => this.#rank[w]! - this.#rank[v]!)) {
-      for (const value of this.#valuesFor(row, wire)) {
-        if (value === this.#values[wire] || (this.#isBit[wire] && value > 1n)) continue;
+    const open = this.#slopesOf(row, va, vb);
+    const excess = FIELD.mod(va * vb - vc);
+    for (const { wire, ...own } of open) {
+      for (const value of this.#valuesFor(wire, own, [va, vb, vc], excess)) {
         yield [{ wire, value }];
         if (++ways >= WAYS) return;
       }
     }
+    // Two bits, as when marks move.
+    const flips = new Map<bigint, number>();
+    for (const { wire, square, slope } of open.filter((each) => this.#isBit[each.wire]).slice(0, PAIRED_BITS)) {
+      if (square !== 0n) continue;
+      const now = this.#values[wire]!;
+      const change = FIELD.mod(slope * (1n - 2n * now));
+      const other = flips.get(FIELD.mod(-excess - change));
+      flips.set(change, wire);
+      if (other === undefined) continue;
+      yield [
+        { wire, value: 1n - now },
+        { wire: other, value: 1n - this.#values[other]! },
+      ];
+    }
   }
 
-  #valuesFor(row: number, wire: number): bigint[] {
-    const { square, slope, rest } = asPolynomial(this.#r1cs, this.#values, row, wire);
-    if (square === 0n) return slope === 0n ? [] : [FIELD.mod(-rest * FIELD.inverse(slope))];
-    // Where C is 0, the roots of A and of B.
+  /** Of each wire of a row that may change, what A·B − C does as it changes; those computed last first. */
+  #slopesOf(row: number, va: bigint, vb: bigint): Slope[] {
     const { a, b, c } = this.#r1cs;
-    if (split(c, this.#values, row, wire).slope !== 0n || dot(c, this.#values, row) !== 0n) return [];
-    return [a, b].flatMap((matrix) => {
-      const part = split(matrix, this.#values, row, wire);
-      return part.slope === 0n ? [] : [FIELD.mod(-part.rest * FIELD.inverse(part.slope))];
-    });
+    const slopes = new Map<number, [a: bigint, b: bigint, c: bigint]>();
+    for (const [index, { start, wire, coefficient }] of [a, b, c].entries()) {
+      for (let i = start[row]!; i < start[row + 1]!; i++) {
+        if (this.#isFixed[wire[i]!] || this.#decided.has(wire[i]!)) continue;
+        let own = slopes.get(wire[i]!);
+        if (!own) slopes.set(wire[i]!, (own = [0n, 0n, 0n]));
+        own[index] = FIELD.mod(own[index]! + coefficient[i]!);
+      }
+    }
+    return [...slopes]
+      .map(([wire, [inA, inB, inC]]) => ({
+        wire,
+        inA,
+        inB,
+        inC,
+        square: (inA * inB) % R,
+        slope: FIELD.mod(inA * vb + inB * va - inC),
+      }))
+      .sort((v, w) => this.#rank[w.wire]! - this.#rank[v.wire]!);
+  }
+
+  /** Other values of a wire for which a row holds: of `excess + slope · d + square · d²`, the roots that are easily told. */
+  #valuesFor(
+    wire: number,
+    { inA, inB, inC, square, slope }: Omit<Slope, "wire">,
+    [va, vb, vc]: readonly [bigint, bigint, bigint],
+    excess: bigint,
+  ): bigint[] {
+    const now = this.#values[wire]!;
+    if (this.#isBit[wire]) {
+      const d = 1n - 2n * now;
+      return (excess + slope * d + square) % R === 0n ? [1n - now] : [];
+    }
+    if (square === 0n) return slope === 0n ? [] : [FIELD.mod(now - excess * FIELD.inverse(slope))];
+    // Where C is 0, the roots of A and of B.
+    if (inC !== 0n || vc !== 0n) return [];
+    return [FIELD.mod(now - va * FIELD.inverse(inA)), FIELD.mod(now - vb * FIELD.inverse(inB))];
   }
 
   #digitsOf(matrix: SparseMatrix, row: number): Digits | undefined {
@@ -373,8 +450,8 @@ class Solver {
   #findDigits({ start, wire, coefficient }: SparseMatrix, row: number): Digits | undefined {
     const bits: { wire: number; coefficient: bigint }[] = [];
     for (let i = start[row]!; i < start[row + 1]!; i++) {
-      if (this.#isBit[wire[i]!] && !this.#isInput[wire[i]!])
-        bits.push({ wire: wire[i]!, coefficient: coefficient[i]! });
+      if (!this.#isBit[wire[i]!] || this.#isFixed[wire[i]!] || coefficient[i]! % R === 0n) continue;
+      bits.push({ wire: wire[i]!, coefficient: coefficient[i]! });
     }
     if (bits.length < 2) return undefined;
     let best: Digits | undefined;
@@ -421,17 +498,22 @@ function dot({ start, wire, coefficient }: SparseMatrix, values: readonly bigint
 
 /**
  * An order in which wires can be computed from the inputs: each from a row in which all others are known, and where there
- * is none, a hint. Bits are hints before others are, and outputs last.
+ * is none, a hint. Bits are hints before others are, and outputs last. A wire that a row gives only where a factor is not
+ * 0 counts as a hint as well.
  */
-function orderOfComputation(r1cs: R1cs, rows: readonly number[][], isInput: Uint8Array, isBit: Uint8Array) {
+function orderOfComputation(r1cs: R1cs, rows: readonly number[][], isBit: Uint8Array) {
   const { a, b, c, constraints, wires } = r1cs;
   const reluctance = (wire: number) => (isBit[wire] ? 0 : wire <= r1cs.publicOutputs ? 2 : 1);
-  const hints = Array.from({ length: wires }, (_, wire) => wire).sort((v, w) => reluctance(v) - reluctance(w) || v - w);
+  const candidates = Array.from({ length: wires }, (_, wire) => wire).sort(
+    (v, w) => reluctance(v) - reluctance(w) || v - w,
+  );
   const rank = new Int32Array(wires);
   const defines = new Int32Array(constraints).fill(-1);
   const unknown = new Int32Array(constraints);
   const sum = new Int32Array(constraints);
-  const known = Uint8Array.from(isInput);
+  const known = new Uint8Array(wires);
+  known[0] = 1;
+  for (const wire of inputWires(r1cs)) known[wire] = 1;
   rows.forEach((list, wire) => {
     if (known[wire]) return;
     for (const row of list) {
@@ -440,6 +522,8 @@ function orderOfComputation(r1cs: R1cs, rows: readonly number[][], isInput: Uint
     }
   });
   const ready: number[] = [];
+  /** Rows that would give a wire by a division. */
+  const divisions: number[] = [];
   for (let row = 0; row < constraints; row++) if (unknown[row] === 1) ready.push(row);
   let next = 0;
   const learn = (wire: number) => {
@@ -454,22 +538,49 @@ function orderOfComputation(r1cs: R1cs, rows: readonly number[][], isInput: Uint
     for (let i = start[row]!; i < start[row + 1]!; i++) if (wire[i] === own) return true;
     return false;
   };
-  let [hint, at] = [0, 0];
-  for (;;) {
+  /** Whether a form is a constant that is not 0. */
+  const isConstant = ({ start, wire, coefficient }: SparseMatrix, row: number) => {
+    let value = 0n;
+    for (let i = start[row]!; i < start[row + 1]!; i++) {
+      if (wire[i] !== 0) return false;
+      value += coefficient[i]!;
+    }
+    return value % R !== 0n;
+  };
+  const hints: number[] = [];
+  let isFixed: Uint8Array | undefined;
+  for (let [at, division, hint] = [0, 0, 0]; ; ) {
     const row = ready[at++];
-    if (row === undefined) {
-      at = ready.length;
-      while (hint < wires && known[hints[hint]!]) hint++;
-      if (hint === wires) break;
-      learn(hints[hint]!);
+    if (row !== undefined) {
+      if (unknown[row] !== 1) continue;
+      const wire = sum[row]!;
+      const [inA, inB] = [mentions(a, row, wire), mentions(b, row, wire)];
+      // A row that is quadratic in a wire, such as a bit's, defines nothing.
+      if (inA && inB) continue;
+      if ((inA && !isConstant(b, row)) || (inB && !isConstant(a, row))) {
+        divisions.push(row);
+        continue;
+      }
+      defines[row] = wire;
+      learn(wire);
       continue;
     }
-    if (unknown[row] !== 1) continue;
-    const wire = sum[row]!;
-    // A row that is quadratic in it, such as a bit's, defines nothing.
-    if (mentions(a, row, wire) && mentions(b, row, wire)) continue;
-    defines[row] = wire;
-    learn(wire);
+    at = ready.length;
+    // All that follows from the inputs alone.
+    isFixed ??= known.slice();
+    const divided = divisions[division++];
+    if (divided !== undefined) {
+      if (unknown[divided] !== 1) continue;
+      defines[divided] = sum[divided]!;
+      hints.push(sum[divided]!);
+      learn(sum[divided]!);
+      continue;
+    }
+    division = divisions.length;
+    while (hint < wires && known[candidates[hint]!]) hint++;
+    if (hint === wires) break;
+    hints.push(candidates[hint]!);
+    learn(candidates[hint]!);
   }
   const priority = new Int32Array(constraints);
   for (const matrix of [a, b, c]) {
@@ -479,7 +590,7 @@ function orderOfComputation(r1cs: R1cs, rows: readonly number[][], isInput: Uint
       }
     }
   }
-  return { rank, defines, priority };
+  return { rank, defines, priority, hints, isFixed };
 }
 
 /** Rows by priority, the lowest first, each once. */

@@ -106,6 +106,9 @@ report.html (operators, proven bounds, rows, agreement with the float model, tim
     terminal.line(`circuit  ${circuit.circuitDigest}`);
     terminal.line(`         ${circuit.rows} rows${numbers.batch > 1 ? ` for ${numbers.batch} inferences` : ""}`);
     printEvaluation(terminal, report.evaluation);
+    if (report.evaluation.set === "calibration") {
+      terminal.line("note     these samples also chose the integers' scales: compare on others with --evaluation");
+    }
     const took = stages.map(({ stage, ms, peakBytes }) => `${stage} ${seconds(ms)} (${megabytes(peakBytes)})`);
     terminal.line(`took     ${took.join(", ")}`);
     if (adapter !== undefined) {
@@ -158,7 +161,7 @@ The float model is run by onnxruntime-node where it is installed.
     const float = await openFloatRuntime(onnx, readOnnx(onnx, { output }), { output, own: values["own"] === true });
     try {
       const evaluation = await evaluateModel(float, model.graph, set, {
-        outputScale: report?.quantisation.outputUnit,
+        outputScale: report?.quantisation?.outputUnit,
         adapter: adapter?.weights,
         signal,
         onProgress: ({ done, total }) => terminal.progress("evaluating", done / total),

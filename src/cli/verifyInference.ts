@@ -88,9 +88,7 @@ The public signals are rebuilt from the statement; public.json is not read. Exit
     }
     if ("adapterCommitment" in statement) terminal.line(`adapter behind commitment ${statement.adapterCommitment}`);
     const { task } = statement;
-    terminal.line(
-      `task   ${task.taskId}, nonce ${task.nonce}, until ${new Date(Number(task.deadline) * 1000).toISOString()}`,
-    );
+    terminal.line(`task   ${task.taskId}, nonce ${task.nonce}, until ${timeText(task.deadline)}`);
     terminal.line(`       asked by ${task.requester}, done by ${task.payee}`);
 
     const opening = optional(values, "opening");
@@ -105,6 +103,11 @@ The public signals are rebuilt from the statement; public.json is not read. Exit
     }
   },
 };
+
+/** Unix seconds for people. A deadline is any uint256, and a date ends after some 275,000 years. */
+function timeText(seconds: bigint): string {
+  return seconds <= 8_640_000_000_000n ? new Date(Number(seconds) * 1000).toISOString() : `second ${seconds}`;
+}
 
 /** @throws UNANCHORED, KEY_UNKNOWN, USAGE, and what reading a trust file throws */
 async function readBelief(values: Values, graph: ModelGraph | undefined, digest: Hex): Promise<Belief> {

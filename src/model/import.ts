@@ -168,9 +168,14 @@ export async function readReport(directory: string): Promise<ModelReport | undef
     const code = error instanceof SyntaxError ? "JSON_MALFORMED" : "FILE_UNREADABLE";
     throw toAnchorError(error, code, `cannot read ${path}`);
   }
-  const { format, version } = (value ?? {}) as Partial<ModelReport>;
+  const { format, version, quantisation } = (value ?? {}) as Partial<ModelReport>;
   if (format !== "anchorproof/model-report" || version !== 2) {
     throw new AnchorError("FORMAT_UNSUPPORTED", `${path} is no report of this version: import the model again`);
+  }
+  // All that is used of it again.
+  const unit: unknown = quantisation?.outputUnit;
+  if (unit !== undefined && !(typeof unit === "number" && Number.isFinite(unit) && unit > 0)) {
+    throw new AnchorError("JSON_MALFORMED", `${path}: quantisation.outputUnit must be a positive number`);
   }
   return value as ModelReport;
 }

@@ -1,6 +1,6 @@
 /** Constraint systems made by hand, over any prime, and the truth about them by enumeration. */
 import type { R1cs, SparseMatrix } from "../../src/circuit/r1cs.js";
-import { R } from "../../src/field/scalar.js";
+import { invert, R } from "../../src/field/scalar.js";
 
 /** Coefficients by wire; 0 is the constant. */
 export type Linear = readonly (readonly [wire: number, coefficient: number | bigint])[];
@@ -22,26 +22,51 @@ export function sum(a: Linear, b: Linear, k: number | bigint = 1): Linear {
   return [...a, ...b.map(([wire, value]) => [wire, BigInt(value) * BigInt(k)] as const)];
 }
 
-/** Rows under construction. Inputs come first, then everything else. */
+/**
+ * Rows under construction, with an honest witness where it is given. Inputs come first, then everything else.
+ */
 export class Rows {
   readonly p: bigint;
   readonly inputs: number;
-  wires: number;
   readonly rows: Row[] = [];
+  readonly witness: bigint[];
 
-  constructor(inputs: number, p = R) {
+  /** @param inputs how many there are, or their values */
+  constructor(inputs: number | readonly bigint[], p = R) {
     this.p = p;
-    this.inputs = inputs;
-    this.wires = 1 + inputs;
+    this.witness = [
+      1n,
+      ...(typeof inputs === "number" ? new Array<bigint>(inputs).fill(0n) : inputs.map((value) => this.mod(value))),
+    ];
+    this.inputs = this.witness.length - 1;
   }
 
-  wire(): number {
-    return this.wires++;
+  get wires(): number {
+    return this.witness.length;
+  }
+
+  mod(value: bigint): bigint {
+    return ((value % this.p) + this.p) % this.p;
+  }
+
+  wire(value = 0n): number {
+    return this.witness.push(this.mod(value)) - 1;
+  }
+
+  value(a: Linear): bigint {
+    return this.mod(a.reduce((total, [wire, k]) => total + this.witness[wire]! * BigInt(k), 0n));
   }
 
   /** `a · b = c`. */
   product(a: Linear, b: Linear, c: Linear = []): void {
     this.rows.push([a, b, c]);
+  }
+
+  /** A wire that is a product. */
+  times(a: Linear, b: Linear): number {
+    const wire = this.wire(this.value(a) * this.value(b));
+    this.product(a, b, form(wire));
+    return wire;
   }
 
   /** `a = 0`, as circom writes it. */
@@ -54,15 +79,16 @@ export class Rows {
     this.product(a, sum(a, ONE, -BigInt(value)));
   }
 
-  bit(): number {
-    const wire = this.wire();
+  bit(value = 0n): number {
+    const wire = this.wire(value);
     this.either([[wire, 1]]);
     return wire;
   }
 
   /** Splits a form into bits, the highest being what the others leave. */
   range(a: Linear, bits: number): number[] {
-    const wires = Array.from({ length: bits - 1 }, () => this.bit());
+    const value = this.value(a);
+    const wires = Array.from({ length: bits - 1 }, (_, i) => this.bit((value >> BigInt(i)) & 1n));
     const rest = wires.reduce((left, wire, i) => sum(left, [[wire, -(2n ** BigInt(i))]]), a);
     this.either(rest, 2n ** BigInt(bits - 1));
     return wires;
@@ -70,7 +96,9 @@ export class Rows {
 
   /** `d = 0`, with the inverse that is 0 for d = 0. */
   isZero(d: Linear): { equal: number; inverse: number } {
-    const [equal, inverse] = [this.wire(), this.wire()];
+    const value = this.value(d);
+    const equal = this.wire(value === 0n ? 1n : 0n);
+    const inverse = this.wire(value === 0n || this.p !== R ? 0n : invert(value));
     this.product(d, [[inverse, 1]], [...ONE, [equal, -1]]);
     this.product(d, [[equal, 1]]);
     this.product([[equal, 1]], [[inverse, 1]]);

@@ -65,6 +65,7 @@ describe("help", () => {
       "prove circuit",
       "verify inference",
       "verify",
+      "circuit check",
       "setup circuit",
       "setup ptau import",
       "setup ptau list",

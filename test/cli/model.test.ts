@@ -1,24 +1,51 @@
 /** From an ONNX file to a proof, and what a verifier of it does, as users meet it. */
-import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { parseArgs } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { trustToJson } from "../../src/bundle/index.js";
-import { PACKAGE_ROOT } from "../../src/paths.js";
+import type { Values } from "../../src/cli/command.js";
+import { modelEvaluateCommand, modelImportCommand, modelInfoCommand } from "../../src/cli/model.js";
+import { proveInferenceCommand } from "../../src/cli/prove.js";
+import { Terminal } from "../../src/cli/terminal.js";
+import { verifyInferenceCommand } from "../../src/cli/verifyInference.js";
+import { toAnchorError } from "../../src/errors.js";
 import { TRUST } from "../bundle/fixture.js";
 import { snarkjs, stopSnarkjs } from "../circuit/vendor.js";
 import { int, node, onnx, tensor } from "../model/fixtures.js";
 
+const home = process.cwd();
 let directory: string;
 
-function anchorproof(...args: string[]): Promise<{ status: number; out: string; err: string }> {
-  return new Promise((resolve) => {
-    const options = { cwd: directory, env: { ...process.env, ANCHORPROOF_DEBUG: "" }, maxBuffer: 1 << 26 };
-    execFile(process.execPath, [join(PACKAGE_ROOT, "dist", "cli", "main.js"), ...args], options, (error, out, err) => {
-      resolve({ status: error ? Number(error.code) : 0, out, err });
+const COMMANDS = [
+  modelImportCommand,
+  modelEvaluateCommand,
+  modelInfoCommand,
+  proveInferenceCommand,
+  verifyInferenceCommand,
+];
+
+/** As `main` runs a command, without a process for each. */
+async function anchorproof(...args: string[]): Promise<{ status: number; out: string; err: string }> {
+  const command = COMMANDS.find(({ name }) => name === args.slice(0, 2).join(" "))!;
+  const shown = new PassThrough();
+  const result = { status: 0, err: "" };
+  try {
+    const { values, positionals } = parseArgs({
+      args: args.slice(2),
+      options: command.options,
+      allowPositionals: true,
+      strict: true,
     });
-  });
+    const { signal } = new AbortController();
+    await command.run({ values: values as Values, positionals, terminal: new Terminal(shown), signal });
+  } catch (error) {
+    const { code, message } = toAnchorError(error, "INTERNAL", "failed");
+    Object.assign(result, { status: 1, err: `error ${code}: ${message.replaceAll("\n", " ")}\n` });
+  }
+  return { ...result, out: String(shown.read() ?? "") };
 }
 
 async function file(name: string, content: unknown): Promise<string> {
@@ -54,6 +81,7 @@ const labels = inputs.map((_, i) => i % 3);
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "anchorproof-cli-model-"));
+  process.chdir(directory);
   await file("mlp.onnx", MLP);
   await file("set.json", { inputs, labels });
   const imported = await anchorproof(
@@ -63,6 +91,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  process.chdir(home);
   await rm(directory, { recursive: true, force: true });
   await stopSnarkjs();
 });
@@ -80,6 +109,8 @@ describe("model import", () => {
     expect(first.out).toMatch(/^circuit {2}0x[0-9a-f]{64}$/m);
     expect(first.out).toMatch(/^samples {2}20; /m);
     expect(second.out).toMatch(/^samples {2}5; /m);
+    expect(first.out).toMatch(/^note {5}these samples also chose/m);
+    expect(second.out).not.toMatch(/^note/m);
     expect(logits.out).toMatch(/^ {9}on each of 60 numbers: .*to 8 bits$/m);
     expect(first.out).toMatch(/^took {5}read .*MB.*, quantise .*, evaluate .*, circuit .*MB\)$/m);
     expect(first.out).toMatch(/argMax +1 values in \[0, 2\]/);
@@ -125,6 +156,22 @@ describe("model evaluate and model info", () => {
     expect(evaluation).toMatchObject({ samples: 10, runtime: "anchorproof's float executor" });
     expect(evaluation.classAgreement).toBeGreaterThan(0.8);
     expect(evaluation.modelDigest).toBe((await json("mlp/circuit.json")).modelDigest);
+  });
+
+  it("take nothing from a report that is none", async () => {
+    const args = ["model", "evaluate", "mlp", "--onnx", "mlp.onnx", "--data", "set.json", "--limit", "1"];
+    const before = await json("mlp/report.json");
+    const { format, version } = before;
+    try {
+      await file("mlp/report.json", { format, version });
+      expect((await anchorproof(...args)).err).toBe("");
+      await file("mlp/report.json", { format, version, quantisation: { outputUnit: "1" } });
+      expect((await anchorproof(...args)).err).toMatch(/^error JSON_MALFORMED/);
+      await file("mlp/report.json", null);
+      expect((await anchorproof(...args)).err).toMatch(/^error FORMAT_UNSUPPORTED/);
+    } finally {
+      await file("mlp/report.json", before);
+    }
   });
 
   it("say what a model is, and that a circuit is not its own", async () => {
@@ -222,6 +269,8 @@ describe("verify inference", () => {
     const run = await anchorproof(
       ...["prove", "inference", "--model", "mlp", "--input", "question.json", "--out", "asked"],
       ...["--requester", requester, "--nonce", "7", "--contract", TRUST.contracts.gate],
+      // Later than any calendar.
+      ...["--deadline", String(2n ** 200n)],
     );
     expect(run.err).toBe("");
     const statement = await json("asked/statement.json");
@@ -297,7 +346,7 @@ describe("verify inference", () => {
     expect(run.status).toBe(1);
   });
 
-  it.each<[string, string, (value: Record<string, never>) => unknown, string]>([
+  it.each<[string, string, (value: Record<string, unknown>) => unknown, string]>([
     ["another output", "statement", (s) => ({ ...s, output: s["output"] === "0" ? "1" : "0" }), "PROOF_INVALID"],
     ["another commitment", "statement", (s) => ({ ...s, inputCommitment: "5" }), "PROOF_INVALID"],
     ["another model", "statement", (s) => ({ ...s, modelDigest: `0x${"00".repeat(32)}` }), "CLAIM_FAILED"],
@@ -325,6 +374,17 @@ describe("verify inference", () => {
     } finally {
       await file(path, before);
     }
+  });
+
+  it("shows a deadline that no date holds", async () => {
+    const deadline = String(2n ** 255n);
+    const run = await anchorproof(
+      ...["prove", "inference", "--model", "mlp", "--input", "question.json", "--out", "late", "--deadline", deadline],
+    );
+    expect(run.err).toBe("");
+    const checked = await anchorproof("verify", "inference", "late", "--key", key, "--model", "mlp");
+    expect(checked.err).toBe("");
+    expect(checked.out).toContain(`until second ${deadline}`);
   });
 
   it("does not read the prover's own signals", async () => {
@@ -370,5 +430,89 @@ describe("a batch", () => {
     expect(swapped.err).toMatch(/^error CLAIM_FAILED/);
     const one = await anchorproof("prove", "inference", "--model", "two", "--input", "question.json", "--out", "one");
     expect(one.err).toMatch(/^error INPUT_INVALID/);
+  });
+});
+
+describe("a private adapter", () => {
+  it("stays private: its commitment is public, and the same in every proof", async () => {
+    const lora = onnx({
+      shape: [1, 4],
+      nodes: [
+        node("MatMul", ["x", "w"], "base"),
+        node("MatMul", ["x", "lora_A"], "low"),
+        node("MatMul", ["low", "lora_B"], "update"),
+        node("Add", ["base", "update"], "y"),
+      ],
+      tensors: [
+        tensor("w", [4, 3], numbers(12, 5)),
+        tensor("lora_A", [4, 1], numbers(4, 6)),
+        tensor("lora_B", [1, 3], numbers(3, 7)),
+      ],
+    });
+    await file("lora.onnx", lora);
+    const args = ["model", "import", "lora.onnx", "--calibration", "set.json", "--output", "logits"];
+    const imported = await anchorproof(...args, "--adapter", "--out", "lora");
+    expect(imported.err).toBe("");
+    expect(imported.out).toMatch(/^adapter {2}7 private weights/m);
+    expect((await stat(join(directory, "lora", "adapter.json"))).mode & 0o777).toBe(0o600);
+    // Nothing that is published has them.
+    const { weights } = await json("lora/adapter.json");
+    for (const name of ["model.json", "report.json", "circuit.json"]) {
+      expect(await readFile(join(directory, "lora", name), "utf8")).not.toContain(weights.join(","));
+    }
+
+    const commitments: string[] = [];
+    for (const out of ["l1", "l2"]) {
+      const run = await anchorproof("prove", "inference", "--model", "lora", "--input", "question.json", "--out", out);
+      expect(run.err).toBe("");
+      commitments.push((await json(`${out}/statement.json`)).adapterCommitment);
+    }
+    expect(commitments[1]).toBe(commitments[0]);
+    const { keyDigest } = (await json("l1/statement.json")).task;
+    const verify = () =>
+      anchorproof(
+        ...["verify", "inference", "l1", "--key", keyDigest, "--model", "lora", "--opening", "l1/opening.json"],
+      );
+    const checked = await verify();
+    expect(checked.err).toBe("");
+    expect(checked.out).toContain(`adapter behind commitment ${commitments[0]}`);
+    expect(checked.out).toMatch(/^note {3}the model was not run/m);
+
+    const adapter = await json("lora/adapter.json");
+    await file("other-adapter.json", { ...adapter, weights: adapter.weights.map((weight: number) => -weight) });
+    const other = await anchorproof(
+      ...["prove", "inference", "--model", "lora", "--input", "question.json", "--out", "l3"],
+      ...["--adapter", "other-adapter.json"],
+    );
+    expect(other.err).toBe("");
+    const statement = await json("l3/statement.json");
+    expect(statement.adapterCommitment).not.toBe(commitments[0]);
+    await file("l1/statement.json", {
+      ...(await json("l1/statement.json")),
+      adapterCommitment: statement.adapterCommitment,
+    });
+    expect((await verify()).err).toMatch(/^error PROOF_INVALID/);
+
+    const evaluated = await anchorproof("model", "evaluate", "lora", "--onnx", "lora.onnx", "--data", "set.json");
+    expect(evaluated.out).toMatch(/^agrees {3}on the class/m);
+    await rm(join(directory, "lora", "adapter.json"));
+    const without = await anchorproof(
+      "prove",
+      "inference",
+      "--model",
+      "lora",
+      "--input",
+      "question.json",
+      "--out",
+      "l4",
+    );
+    expect(without.err).toMatch(/^error FILE_NOT_FOUND/);
+    const plain = await anchorproof(...args, "--out", "merged");
+    expect(plain.out).not.toMatch(/adapter/);
+    const surplus = await anchorproof(
+      ...["prove", "inference", "--model", "mlp", "--input", "question.json", "--out", "l5"],
+      ...["--adapter", "other-adapter.json"],
+    );
+    expect(surplus.err).toMatch(/^error INPUT_INVALID: the model has no adapter/);
   });
 });

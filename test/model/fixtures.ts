@@ -13,23 +13,13 @@ type TensorInit = MessageInitShape<typeof TensorProtoSchema>;
 type NodeInit = MessageInitShape<typeof NodeProtoSchema>;
 type AttributeInit = MessageInitShape<typeof AttributeProtoSchema>;
 
-export const SPAM_ONNX = new URL("../../bench/models/spam-classifier.onnx", import.meta.url);
-
 export function tensor(name: string, dims: number[], values: number[]): TensorInit {
   const rawData = new Uint8Array(new Float32Array(values).buffer);
   return { name, dims: dims.map(BigInt), dataType: TensorProto_DataType.FLOAT, rawData };
 }
 
-export function shapeTensor(name: string, values: number[]): TensorInit {
-  return { name, dims: [BigInt(values.length)], dataType: TensorProto_DataType.INT64, int64Data: values.map(BigInt) };
-}
-
 export function int(name: string, value: number): AttributeInit {
   return { name, type: AttributeProto_AttributeType.INT, i: BigInt(value) };
-}
-
-export function float(name: string, value: number): AttributeInit {
-  return { name, type: AttributeProto_AttributeType.FLOAT, f: value };
 }
 
 export function node(opType: string, input: string[], output: string, attribute: AttributeInit[] = []): NodeInit {

@@ -62,9 +62,7 @@ export function chooseInput(model: FloatGraph, options: InputOptions): InputNode
   const size = signed ? Math.max(most, (-least * hi) / (hi + 1)) : most;
   let finest = 64;
   while (finest > -64 && Math.floor(size * powerOfTwo(finest) + 0.5) > hi) finest--;
-  let best = formOf(finest);
-  let bestError = Number.POSITIVE_INFINITY;
-  for (let scaleLog2 = finest; scaleLog2 < finest + SCALE_CANDIDATES && scaleLog2 <= 64; scaleLog2++) {
+  const errorOf = (scaleLog2: number) => {
     const form = formOf(scaleLog2);
     const unit = powerOfTwo(-scaleLog2);
     let error = 0;
@@ -74,12 +72,17 @@ export function chooseInput(model: FloatGraph, options: InputOptions): InputNode
         error += lost * lost;
       }
     }
-    if (error < bestError) {
-      best = form;
-      bestError = error;
-    }
+    return error;
+  };
+  let best = finest;
+  let bestError = errorOf(finest);
+  for (let finer = finest + 1; finer < finest + SCALE_CANDIDATES && finer <= 64; finer++) {
+    const error = errorOf(finer);
+    if (error < bestError) [best, bestError] = [finer, error];
   }
-  return best;
+  // What is exact in fewer bits needs no more.
+  while (bestError === 0 && best > -64 && errorOf(best - 1) === 0) best--;
+  return formOf(best);
 }
 
 /** `clamp(floor(x · 2^scaleLog2 + 1/2), lo, lo + 2^bits - 1)` */

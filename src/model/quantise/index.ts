@@ -32,7 +32,7 @@ export interface QuantiseOptions {
   readonly calibration: readonly ArrayLike<number>[];
   /**
    * What the model gives: the index of its largest output, or its outputs as they are. Default: `class` where the
-   * model has more than one output.
+   * model ends in ArgMax; numbers alone do not say that they are scores of classes.
    */
   readonly output?: "class" | "logits" | undefined;
   /** Bits of weights, 4..12; a row of the circuit each for every activation. Default 8. */
@@ -94,7 +94,7 @@ export async function quantise(model: FloatGraph, options: QuantiseOptions): Pro
   }
   const input = chooseInput(model, options);
   const outputs = model.outputShape.reduce((a, b) => a * b, 1);
-  const output = options.output ?? (outputs > 1 ? "class" : "logits");
+  const output = options.output ?? (model.nodes.at(-1)?.op === "argMax" ? "class" : "logits");
   if (output !== "class" && output !== "logits") {
     throw new AnchorError("INPUT_INVALID", "output must be class or logits");
   }
@@ -113,6 +113,12 @@ export async function quantise(model: FloatGraph, options: QuantiseOptions): Pro
     onNode: (done) => onProgress?.({ done: calibration.length + done, total }),
   });
   const last = lowered.values.at(-1)!;
+  if (last.id === 0) {
+    throw new AnchorError(
+      "MODEL_OP_UNSUPPORTED",
+      "the model gives its input back, scaled at most: nothing is computed",
+    );
+  }
   const { graph, ids } = lowered.builder.finish(last.id);
   proveBounds(graph);
   const correspondence: Correspondence[] = [];

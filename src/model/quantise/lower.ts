@@ -77,24 +77,36 @@ export interface LowerOptions {
 /** Units tried below the smallest that saturates nothing; of inputs of a table more, for their function may be flat. */
 const POINT_CANDIDATES = 3;
 const TABLE_CANDIDATES = 5;
+/** A table leaves room for this many times what it gave on the samples, where it could give still much more. */
+const TABLE_HEADROOM = 2;
+/** A function that can give more than this many times that has a pole. */
+const TABLE_POLE = 4;
 /** Largest integer of what only wide takers take. */
 const WIDE_MAX = 2 ** (WIDE_BITS - 1) - 1;
+/** The same for values that are too wide as they are: the range that is only proven may be out of all proportion. */
+const SHIFT_HEADROOM = 2;
 /** Largest integer of a table that is the model's output. */
 const OUTPUT_MAX = 32_767;
 /** Bits of a multiplier that brings two units together. */
 const MULTIPLIER_BITS = 8;
 /** Largest bias, where the unit is free: 16 bits more than a weight of 8. */
 const BIAS_MAX = 2 ** 24;
+/** What a clip's limit may be off by. */
+const LIMIT_TOLERANCE = 1.02;
+/** A unit may be too fine for a point by this. */
+const SATURATION = 2;
+/** Weights may be wider than they should by this, rather than that two units must be brought together. */
+const COARSENESS = 16;
 /** Extra bits for the sake of a bias, where weights are small integers. */
 const SMALL_EXTRA_BITS = 3;
-/** Inputs of more bits are fine enough for a bias as they are. */
-const FINE_BITS = 10;
+/** Larger inputs are fine enough for a bias as they are. */
+const FINE = 511;
+/** Bits of a weight that may be missing, rather than that a point comes after it. */
+const SPARE_BITS = 2;
 /** Largest exponential of a softmax. */
 const EXP_MAX = 4095;
 /** `exp` of a difference beyond this rounds to 0 against {@link EXP_MAX}: `ln(2 · 4095)`, rounded up. */
 const EXP_REACH = 9.1;
-/** A softmax logit below this is a mask, not a number. */
-const MASKED = -9999;
 /** Bits of the inverse root of a normalisation, where it is smallest. */
 const ROOT_BITS = 8;
 
@@ -121,7 +133,9 @@ class Lowering {
   /** Classes that points give, of each class that they take. */
   readonly #narrow = new Map<number, Map<number, { id: number; element: number }>>();
   /** Number of rows of linear nodes in a family. */
-  readonly #rows = new Map<number, number>();
+  readonly #rows: ReadonlyMap<number, number>;
+  /** What points give to a class: a point, and its elements. */
+  readonly #members = new Map<number, Map<number, number[]>>();
   /** Largest real magnitude at the points of a family. */
   readonly #peaks = new Map<number, number>();
   #adapter: Int16Array | undefined;
@@ -132,6 +146,7 @@ class Lowering {
     this.#recordings = recordings;
     this.#options = options;
     this.#units = new Units(plan);
+    this.#rows = this.#units.countRows(plan.nodes);
     this.#builder = new Builder(recordings.samples.length, options.signal);
     this.#survey();
   }
@@ -153,6 +168,7 @@ class Lowering {
       this.#builder.keep(this.#values.filter((_, value) => last[value]! > id).map((value) => value.id));
       this.#options.onNode?.(id + 1, nodes.length);
     }
+    this.#values.push(await this.#sharing(this.#values.pop()!, () => 0));
     return { builder: this.#builder, values: this.#values, adapter: this.#adapter, points: this.#points };
   }
 
@@ -167,12 +183,6 @@ class Lowering {
         const lanes = lengths[id]! / node.scale.length;
         for (let i = 0; i < lengths[id]!; i++) this.#units.settle(id, i, node.scale[Math.floor(i / lanes)]!);
       }
-      if (node.op === "linear") {
-        for (let row = 0; row < node.bias.length; row++) {
-          const family = this.#units.familyOf(id, row * node.positions);
-          this.#rows.set(family, (this.#rows.get(family) ?? 0) + 1);
-        }
-      }
       const point = points.get(id);
       if (point === undefined) return;
       const from = inputsOf(node)[0]!;
@@ -183,6 +193,10 @@ class Lowering {
         const given = this.#units.classOf(id, i);
         if (!this.#narrow.has(taken)) this.#narrow.set(taken, new Map());
         this.#narrow.get(taken)!.set(given, { id, element: i });
+        if (!this.#members.has(given)) this.#members.set(given, new Map());
+        const members = this.#members.get(given)!;
+        if (!members.has(id)) members.set(id, []);
+        members.get(id)!.push(i);
         const family = this.#units.familyOf(id, i);
         const peak = Math.max(Math.min(max[i]!, limits.max), -Math.max(min[i]!, limits.min)) / limitOf(point);
         this.#peaks.set(family, Math.max(this.#peaks.get(family) ?? 0, peak));
@@ -219,10 +233,10 @@ class Lowering {
       case "arrange":
         return this.#lowerArrange(id, node, inputs);
       case "linear":
-        return this.#fitting(inputs, ([x]) => this.#lowerLinear(id, node, x!));
+        return this.#fitting(node, inputs, ([x], last) => this.#lowerLinear(id, node, x!, last));
       case "clip":
       case "grid":
-        return this.#lowerPoint(id, node, inputs[0]!);
+        return this.#fitting(node, inputs, ([x]) => this.#lowerPoint(id, node, x!));
       case "map":
         return this.#lowerMap(id, node, inputs[0]!);
       case "max": {
@@ -234,16 +248,20 @@ class Lowering {
         return { id: own, units };
       }
       case "add":
-        return this.#fitting(inputs, ([a, b]) => this.#lowerAdd(id, a!, b!));
+        return this.#lowerAdd(id, inputs[0]!, inputs[1]!).catch(async (error) => {
+          if (!isAnchorError(error, "MODEL_UNBOUNDED")) throw error;
+          const [a, b] = await this.#levelled(inputs[0]!, inputs[1]!);
+          return this.#lowerAdd(id, a, b);
+        });
       case "mul":
-        return this.#fitting(inputs, async ([a, b]) => ({
+        return this.#fitting(node, inputs, async ([a, b]) => ({
           id: await this.#builder.push({ op: "mul", inputs: [a!.id, b!.id] }),
           units: a!.units.map((unit, i) => unit * b!.units[i]!),
         }));
       case "matMul":
-        return this.#fitting(inputs, ([a, b]) => this.#lowerMatMul(node, a!, b!));
+        return this.#fitting(node, inputs, ([a, b]) => this.#lowerMatMul(node, a!, b!));
       case "softmax":
-        return this.#fitting(inputs, ([x]) => this.#lowerSoftmax(node, x!));
+        return this.#fitting(node, inputs, ([x]) => this.#lowerSoftmax(node, x!));
       case "normalise":
         return this.#lowerNormalise(id, node, inputs[0]!);
       case "lookup":
@@ -323,7 +341,7 @@ class Lowering {
     return { id: node, units };
   }
 
-  async #lowerLinear(id: number, node: FloatLinear, before: Value): Promise<Value> {
+  async #lowerLinear(id: number, node: FloatLinear, before: Value, last: boolean): Promise<Value> {
     const { groups, positions, inner, outputs, bias } = node;
     const input = await this.#sharing(before, (i) => Math.floor(i / (positions * inner)) * inner + (i % inner));
     const terms = new Float64Array(groups * inner);
@@ -340,12 +358,14 @@ class Lowering {
       const group = Math.floor(row / outputs) * inner;
       for (let k = 0; k < inner; k++) real[row * inner + k] = node.weights[row * inner + k]! * terms[group + k]!;
     }
-    const { min, max, bits } = this.#builder.bounds[input.id]!;
+    const { min, max, hull } = this.#builder.bounds[input.id]!;
+    const largestInput = Math.max(hull.max, -hull.min);
     // Room for what takes the accumulator as it is; a point or the output takes any.
     const room = this.#plan.consumers[id]!.every((taker) => this.#plan.points.has(taker)) ? 2 ** 31 - 1 : 2 ** 29;
     for (let most = 2 ** this.#options.weightBits; ; most /= 2) {
-      if (most < 4) throw unbounded(`a bias or a sum is too large against the weights to fit ${ACCUMULATOR_BITS} bits`);
-      const units = this.#rowUnits(id, node, real, most, bits > FINE_BITS);
+      if (most < (last ? 4 : 2 ** (this.#options.weightBits - 2)))
+        throw unbounded(`a bias or a sum is too large against the weights to fit ${ACCUMULATOR_BITS} bits`);
+      const { units, shifts } = this.#rowUnits(id, node, real, most, largestInput);
       const weights = Int16Array.from(real, (value, i) => {
         const unit = units[Math.floor(i / inner)]!;
         return unit === 0 ? 0 : round(value / unit);
@@ -364,12 +384,17 @@ class Lowering {
       };
       if (extent(linear, min, max) > room) continue;
       for (let row = 0; row < rows; row++) {
-        if (units[row] !== 0) this.#units.settle(id, row * positions, units[row]!);
+        if (units[row] !== 0) this.#units.settle(id, row * positions, units[row]! * powerOfTwo(shifts[row]!));
       }
       const values = await this.#corrected(id, linear, units);
       const own = await this.#builder.push(linear, values);
-      const all = Float64Array.from({ length: rows * positions }, (_, i) => units[Math.floor(i / positions)]!);
-      return { id: own, units: all };
+      const all = Float64Array.from({ length: rows * positions }, (_, i) => {
+        const row = Math.floor(i / positions);
+        return units[row]! * powerOfTwo(shifts[row]!);
+      });
+      if (shifts.every((shift) => shift === 0)) return { id: own, units: all };
+      const each = Uint8Array.from(all, (_, i) => shifts[Math.floor(i / positions)]!);
+      return { id: await this.#clamped(own, each, -32_768, 32_767), units: all };
     }
   }
 
@@ -392,22 +417,35 @@ class Lowering {
     return { id: input.id, units };
   }
 
-  /** The unit of each row of a linear node, whose weights then lie within `most`. */
-  #rowUnits(id: number, node: FloatLinear, real: Float64Array, most: number, fine: boolean): Float64Array {
+  /**
+   * The unit of each row of a linear node, whose weights then lie within `most`. Where the row shares a unit that is
+   * too coarse for its weights, its own is finer by a shift that comes after it; where one is too fine, the row keeps
+   * its own, and what takes both brings them together.
+   */
+  #rowUnits(
+    id: number,
+    node: FloatLinear,
+    real: Float64Array,
+    most: number,
+    largestInput: number,
+  ): { units: Float64Array; shifts: Uint8Array } {
     const { inner, positions, bias } = node;
     const rows = bias.length;
     const peaks = new Map<number, number>(); // of classes
+    const offsets = new Map<number, number>(); // largest biases of classes
     const sizes = new Map<number, number>(); // of classes, in rows
     const classes = new Int32Array(rows);
     for (let row = 0; row < rows; row++) {
       const own = this.#units.classOf(id, row * positions);
       classes[row] = own;
       peaks.set(own, Math.max(peaks.get(own) ?? 0, peakOf(real, row * inner, inner)));
+      offsets.set(own, Math.max(offsets.get(own) ?? 0, Math.abs(bias[row]!)));
       sizes.set(own, (sizes.get(own) ?? 0) + 1);
     }
     const chosen = new Map<number, number>();
     const bases = new Map<number, number>();
     const units = new Float64Array(rows);
+    const shifts = new Uint8Array(rows);
     for (let row = 0; row < rows; row++) {
       const own = classes[row]!;
       const known = chosen.get(own);
@@ -421,15 +459,31 @@ class Lowering {
       const alone = this.#rows.get(family) === 1;
       let base = this.#units.baseOf(id, element) || (bases.get(family) ?? 0);
       let unit = this.#units.unitOf(id, element);
+      if (unit !== 0 && peak !== 0) {
+        const own = real.subarray(row * inner, (row + 1) * inner);
+        const exact = bias[row] === 0 && own.every((value) => Math.abs(value / unit - round(value / unit)) < 1e-6);
+        const ratio = peakOf(real, row * inner, inner) / unit;
+        const shift = exact || ratio === 0 ? 0 : Math.max(0, floorLog2((most - 1) / ratio) ?? 0);
+        const size = (own.reduce((sum, value) => sum + Math.abs(value), 0) / unit) * largestInput;
+        if (ratio > most * COARSENESS || (shift > SPARE_BITS && size > 32_767)) {
+          unit = 0;
+        } else {
+          shifts[row] = shift > SPARE_BITS ? shift : 0;
+          units[row] = unit * powerOfTwo(-shifts[row]!);
+          continue;
+        }
+      }
       if (unit === 0 && peak === 0) {
         // A constant: what follows sets the unit, or anything will do.
-        const size = Math.abs(bias[row]!);
+        const size = offsets.get(own)!;
         unit = base !== 0 ? this.#capped(own, base) : size === 0 ? 0 : size / NARROW_MAX;
       } else if (unit === 0) {
         const whole = real.subarray(row * inner, (row + 1) * inner);
         const small = sizes.get(own) === 1 ? smallScale(whole) : undefined;
-        const extra = bias[row] === 0 || fine ? 1 : powerOfTwo(SMALL_EXTRA_BITS);
-        const exact = small === undefined ? 0 : 1 / (small * extra);
+        let exact = small === undefined ? 0 : 1 / small;
+        if (bias[row] !== 0 && largestInput <= FINE) exact *= powerOfTwo(-SMALL_EXTRA_BITS);
+        // What a point gives should be of all its bits, for the weights that take it are rounded against others.
+        while (exact > (this.#peaks.get(family) ?? exact) && peak / exact <= most / 4) exact /= 2;
         if (base === 0 && exact !== 0) {
           unit = exact;
         } else if (base !== 0 && exact !== 0 && exactLog2(exact / base) !== undefined) {
@@ -454,7 +508,7 @@ class Lowering {
       chosen.set(own, unit);
       units[row] = unit;
     }
-    return units;
+    return { units, shifts };
   }
 
   /** A unit by which points can still reach their own, where those are set: theirs is never finer. */
@@ -513,11 +567,19 @@ class Lowering {
         if (!classes.has(own)) classes.set(own, []);
         classes.get(own)!.push(i);
       }
-      for (const elements of classes.values()) {
+      for (const [own, elements] of classes) {
         const [first] = elements;
         let unit = this.#units.unitOf(id, first!);
-        if (unit === 0) {
-          unit = this.#chooseUnit(id, node, before, elements);
+        // Where the class has a unit that these elements would saturate all over, what takes both brings them together.
+        const reach = this.#reachOf(new Map([[id, elements]]));
+        if (unit === 0 || reach > SATURATION * unit) {
+          const all = unit === 0 ? this.#members.get(own)! : new Map([[id, elements]]);
+          const coarsest = elements.reduce((most, i) => Math.max(most, before.units[i]!), 0);
+          unit = this.#chooseUnit(id, first!, coarsest, all);
+          // A limit of a clip that is reached must be an end of the range: if need be, by a multiplier.
+          const end = node.max / limitOf(this.#plan.points.get(id)!);
+          const reached = elements.some((i) => this.#recording(node.inputs[0]).max[i]! > LIMIT_TOLERANCE * node.max);
+          if (node.min === 0 && reached && Math.abs(unit / end - 1) > LIMIT_TOLERANCE - 1) unit = end;
           this.#units.settle(id, first!, unit);
         }
         for (const i of elements) units[i] = unit;
@@ -551,66 +613,84 @@ class Lowering {
     const free = node.min === 0 || node.max === 0;
     if (Number.isFinite(node.min) && !free) {
       lo = Math.max(ends.min, -32_768);
-      hi = Math.min(lo + 255, Number.isFinite(node.max) ? ends.max : lo + 255);
+      hi = Number.isFinite(node.max) ? Math.min(ends.max, 32_767) : lo + 255;
     } else if (Number.isFinite(node.max) && !free) {
       hi = Math.min(ends.max, 32_767);
       lo = hi - 255;
-    } else if (node.min === 0 && Number.isFinite(node.max) && this.#oneUnit(units)) {
-      hi = Math.min(hi, Math.max(1, ends.max));
     }
     return { lo, hi: Math.max(lo + 1, hi) };
   }
 
-  #oneUnit(units: Float64Array): boolean {
-    const unit = largest(units);
-    return units.every((each) => each === 0 || each === unit);
+  /** The unit at which points saturate nothing of what the calibration set gives them. */
+  #reachOf(members: ReadonlyMap<number, readonly number[]>): number {
+    let reach = 0;
+    for (const [id, elements] of members) {
+      const { lo, bits } = this.#plan.points.get(id)!;
+      const node = this.#plan.nodes[id] as FloatClip | FloatGrid;
+      const limits = node.op === "clip" ? node : { min: -Infinity, max: Infinity };
+      const { min, max } = this.#recording(node.inputs[0]);
+      const hi = lo + 2 ** bits - 1;
+      for (const i of elements) {
+        let most = Math.min(max[i]!, limits.max);
+        // A silent channel may still fire on other inputs; its negative side is the only hint at its size.
+        if (limits.min === 0 && max[i]! <= 0) most = Math.min(-min[i]!, limits.max);
+        if (hi > 0 && most > 0) reach = Math.max(reach, most / hi);
+        if (lo < 0) reach = Math.max(reach, Math.max(min[i]!, limits.min) / lo);
+      }
+    }
+    return reach;
   }
 
-  /** The unit of a class with the least squared error at a point; powers of two times the family's base. */
-  #chooseUnit(id: number, node: FloatClip, before: Value, elements: readonly number[]): number {
-    const point = this.#plan.points.get(id)!;
-    const { min, max, values } = this.#recording(node.inputs[0]);
-    const length = this.#plan.lengths[id]!;
-    let coarsest = 0;
-    let [least, most] = [0, 0];
-    for (const i of elements) {
-      coarsest = Math.max(coarsest, before.units[i]!);
-      least = Math.min(least, Math.max(min[i]!, node.min));
-      most = Math.max(most, Math.min(max[i]!, node.max));
-      // A silent channel may still fire on other inputs; its negative side is the only hint at its size.
-      if (node.min === 0 && max[i]! <= 0) most = Math.max(most, Math.min(-min[i]!, node.max));
-    }
-    const base = this.#units.baseOf(id, elements[0]!) || coarsest;
-    const hi = point.lo + 2 ** point.bits - 1;
-    const size = Math.max(hi > 0 ? most / hi : 0, point.lo < 0 ? least / point.lo : 0);
-    // The smallest power that reaches as far as the data do, and is not finer than what is given.
+  /**
+   * The unit of a class with the least squared error at its points: a power of two times the family's base, and not
+   * finer than what is given.
+   */
+  #chooseUnit(id: number, element: number, coarsest: number, members: ReadonlyMap<number, readonly number[]>): number {
+    const base = this.#units.baseOf(id, element) || coarsest;
+    const reach = this.#reachOf(members);
     const finest = ceilLog2(coarsest / base);
-    let safe = Math.max(finest, size > 0 ? ceilLog2(size / base) : finest);
-    if (!Number.isFinite(safe)) safe = finest;
-    const taker = this.#plan.consumers[id]!.map((each) => this.#plan.nodes[each]!);
-    const maps = taker.length > 0 && taker.every(({ op }) => op === "map") ? (taker as FloatMap[]) : [];
-    const apply = maps.length > 0 ? (x: number) => maps[0]!.apply(x) : (x: number) => x;
-    const candidates = maps.length > 0 ? TABLE_CANDIDATES : POINT_CANDIDATES;
+    const safe = Math.max(finest, reach > 0 && Number.isFinite(reach) ? ceilLog2(reach / base) : finest);
+    const tables = [...members.keys()].every((each) => this.#mapsOf(each).length > 0);
+    const candidates = tables ? TABLE_CANDIDATES : POINT_CANDIDATES;
     let best = safe;
     let bestError = Number.POSITIVE_INFINITY;
     for (let power = safe; power >= finest && power > safe - candidates; power--) {
       const unit = base * powerOfTwo(power);
       let error = 0;
-      for (let start = 0; start < values.length; start += length) {
-        for (const i of elements) {
-          const real = values[start + i]!;
-          const target = real < node.min ? node.min : Math.min(real, node.max);
-          const integer = Math.min(hi, Math.max(point.lo, Math.floor(real / unit + 0.5)));
-          const lost = apply(target) - apply(integer * unit);
-          error += lost * lost;
-        }
-      }
+      for (const [each, elements] of members) error += this.#errorAt(each, elements, unit);
       if (error < bestError) {
         best = power;
         bestError = error;
       }
     }
     return base * powerOfTwo(best);
+  }
+
+  /** Squared error of a point's elements on the calibration set; of the function that they go into, where it is one. */
+  #errorAt(id: number, elements: readonly number[], unit: number): number {
+    const node = this.#plan.nodes[id] as FloatClip | FloatGrid;
+    if (node.op === "grid") return 0; // it has its own unit
+    const { values } = this.#recording(node.inputs[0]);
+    const length = this.#plan.lengths[id]!;
+    const { lo, hi } = this.#rangeOf(id, node, Float64Array.of(unit));
+    const [map] = this.#mapsOf(id);
+    let error = 0;
+    for (let start = 0; start < values.length; start += length) {
+      for (const i of elements) {
+        const real = values[start + i]!;
+        const target = Math.max(node.min, Math.min(node.max, real));
+        const kept = Math.min(hi, Math.max(lo, Math.floor(real / unit + 0.5))) * unit;
+        const lost = map === undefined ? target - kept : map.apply(target) - map.apply(kept);
+        error += lost * lost;
+      }
+    }
+    return error;
+  }
+
+  /** The tables that a point is for, if it is for nothing else. */
+  #mapsOf(id: number): readonly FloatMap[] {
+    const takers = this.#plan.consumers[id]!.map((each) => this.#plan.nodes[each]!);
+    return takers.every((node): node is FloatMap => node.op === "map") ? takers : [];
   }
 
   /**
@@ -639,7 +719,9 @@ class Lowering {
       if (multipliers[i]! > WEIGHT_MAX) throw unbounded("its unit is too coarse for what takes it");
     }
     if (plain) return { id: before.id, shifts };
-    // Elements without a unit do as their neighbours do.
+    if (this.#builder.bounds[before.id]!.bits + MULTIPLIER_BITS >= ACCUMULATOR_BITS) {
+      return this.#aligned(await this.#shifted(before, 16, (i) => i), units);
+    }
     const id = await this.#diagonal(before.id, multipliers);
     return { id, shifts };
   }
@@ -717,20 +799,42 @@ class Lowering {
     const { min, max } = this.#builder.bounds[input.id]!;
 
     const units = new Float64Array(length);
-    const peaks = new Map<number, number>();
-    const seen = new Map<number, Set<number>>();
-    for (let i = 0; i < length; i++) {
-      const own = this.#units.classOf(id, i);
-      const unit = input.units[i]!;
-      if (!seen.has(own)) seen.set(own, new Set());
-      if (seen.get(own)!.has(unit)) continue;
-      seen.get(own)!.add(unit);
-      let peak = peaks.get(own) ?? 0;
-      for (let x = min[i]!; x <= max[i]!; x++) {
-        const size = Math.abs(node.apply(x * unit));
-        if (Number.isFinite(size)) peak = Math.max(peak, size);
+    // What it can give, and what it gives on the samples.
+    const possible = new Map<number, number>();
+    const typical = new Map<number, number>();
+    const known = new Map<string, number>();
+    const sizeAt = (x: number, unit: number) => {
+      const key = `${x} ${unit}`;
+      let size = known.get(key);
+      if (size === undefined) {
+        size = Math.abs(node.apply(x * unit));
+        if (!Number.isFinite(size)) size = 0;
+        known.set(key, size);
       }
+      return size;
+    };
+    const grow = (peaks: Map<number, number>, i: number, first: number, last: number) => {
+      const own = this.#units.classOf(id, i);
+      let peak = peaks.get(own) ?? 0;
+      for (let x = first; x <= last; x++) peak = Math.max(peak, sizeAt(x, input.units[i]!));
       peaks.set(own, peak);
+    };
+    const covered = new Set<string>();
+    for (let i = 0; i < length; i++) {
+      const key = `${this.#units.classOf(id, i)} ${input.units[i]} ${min[i]} ${max[i]}`;
+      if (!covered.has(key)) grow(possible, i, min[i]!, max[i]!);
+      covered.add(key);
+    }
+    for (let sample = 0; sample < this.#builder.sampleCount; sample++) {
+      this.#builder.valueOf(input.id, sample).forEach((x, i) => {
+        grow(typical, i, x, x);
+      });
+    }
+    // Of a function with a pole, such as 1 / x, what it gives beside the pole would leave nothing for the rest.
+    const peaks = new Map<number, number>();
+    for (const [own, most] of possible) {
+      const usual = TABLE_HEADROOM * (typical.get(own) ?? 0);
+      peaks.set(own, most > TABLE_POLE * usual && usual > 0 ? usual : most);
     }
     for (let i = 0; i < length; i++) {
       let unit = this.#units.unitOf(id, i);
@@ -743,17 +847,43 @@ class Lowering {
       }
       units[i] = unit;
     }
-    const run = runLength(length, (i, j) => units[i] === units[j] && input.units[i] === input.units[j]);
+    // Lanes with the same table together, where they are not: moving them is free, and tables are not.
+    const lanes = new Map<string, number[]>();
+    for (let i = 0; i < length; i++) {
+      const key = `${input.units[i]} ${units[i]}`;
+      const same = lanes.get(key);
+      if (same === undefined) lanes.set(key, [i]);
+      else same.push(i);
+    }
+    const sorted = [...lanes.values()].flat();
+    const runOf = (order: (k: number) => number) =>
+      runLength(length, (i, j) => {
+        const [a, b] = [order(i), order(j)];
+        return units[a] === units[b] && input.units[a] === input.units[b];
+      });
+    const plain = runOf((k) => k);
+    const together = runOf((k) => sorted[k]!);
+    const order = together > plain ? Int32Array.from(sorted) : Int32Array.from(sorted.keys());
+    const run = Math.max(plain, together);
     const tables = new Int32Array((length / run) * size);
     for (let c = 0; c < length / run; c++) {
-      const [taken, given] = [input.units[c * run]!, units[c * run]!];
+      const first = order[c * run]!;
+      const [taken, given] = [input.units[first]!, units[first]!];
+      const room = given === 0 ? 0 : Math.ceil((peaks.get(this.#units.classOf(id, first)) ?? 0) / given);
+      const limit = Math.min(ENTRY_MAX, Math.max(most, room));
       for (let x = 0; x < size; x++) {
         const real = node.apply((lo + x) * taken);
         const integer = given === 0 ? 0 : round((Number.isNaN(real) ? 0 : real) / given);
-        tables[c * size + x] = Math.max(-ENTRY_MAX, Math.min(ENTRY_MAX, integer));
+        tables[c * size + x] = Math.max(-limit, Math.min(limit, integer));
       }
     }
-    return { id: await this.#builder.push({ op: "table", inputs: [input.id], lo, bits, tables }), units };
+    const moved = await this.#builder.arrange([input.id], order, []);
+    const own = await this.#builder.push({ op: "table", inputs: [moved], lo, bits, tables });
+    const back = new Int32Array(length);
+    order.forEach((from, k) => {
+      back[from] = k;
+    });
+    return { id: await this.#builder.arrange([own], back, []), units };
   }
 
   /** Largest integer of a value that a table gives: more where nobody pays for it. */
@@ -818,6 +948,24 @@ class Lowering {
       bias: new Int32Array(groups),
     });
     return { id: own, units };
+  }
+
+  /** Operands rounded to 16 bits of one unit an element: for a sum that does not fit otherwise. */
+  async #levelled(a: Value, b: Value): Promise<[Value, Value]> {
+    const [left, right] = [this.#builder.bounds[a.id]!, this.#builder.bounds[b.id]!];
+    const size = ({ min, max }: typeof left, i: number) => Math.max(max[i]!, -min[i]!);
+    const units = a.units.map((unit, i) => {
+      const most = Math.max(size(left, i) * unit, size(right, i) * b.units[i]!);
+      return unit === 0 && b.units[i] === 0
+        ? 0
+        : Math.max(most / (2 ** 15 - 1), Math.min(unit || Infinity, b.units[i] || Infinity));
+    });
+    const level = async (value: Value): Promise<Value> => {
+      const { id, shifts } = await this.#aligned(value, units);
+      const own = await this.#clamped(id, shifts, -32_768, 32_767);
+      return { id: own, units: units.map((unit, i) => (value.units[i] === 0 ? 0 : unit)) };
+    };
+    return [await level(a), await level(b)];
   }
 
   /** Splits multipliers that are too large for a weight; what is left over is for the caller. */
@@ -917,7 +1065,7 @@ class Lowering {
     const masked = new Uint8Array(this.#plan.lengths[source]!);
     if (node.op === "arrange") {
       node.index.forEach((from, i) => {
-        if (from < 0 && node.constants[-1 - from]! <= MASKED) masked[i] = 1;
+        if (from < 0 && node.constants[-1 - from] === Number.NEGATIVE_INFINITY) masked[i] = 1;
       });
     }
     for (let start = 0; start < masked.length; start += width) {
@@ -1020,52 +1168,98 @@ class Lowering {
   }
 
   /**
-   * A value whose elements with the same key have one unit. Where the plan could not arrange for that, they are rounded
-   * to the coarsest of theirs.
+   * A value whose elements with the same key have one unit. Where the plan could not arrange for that, the finer are
+   * rounded and the coarser multiplied, to integers of not many more bits than there were.
    */
   async #sharing(value: Value, key: (element: number) => number): Promise<Value> {
-    const wanted = new Map<number, number>();
-    let holds = true;
+    const groups = new Map<number, { finest: number; coarsest: number; size: number }>();
+    const { min, max, bits } = this.#builder.bounds[value.id]!;
     value.units.forEach((unit, i) => {
       if (unit === 0) return;
-      const known = wanted.get(key(i));
-      if (known !== undefined && known !== unit) holds = false;
-      wanted.set(key(i), Math.max(known ?? 0, unit));
+      const size = Math.max(max[i]!, -min[i]!) * unit;
+      const group = groups.get(key(i));
+      if (group === undefined) {
+        groups.set(key(i), { finest: unit, coarsest: unit, size });
+      } else {
+        group.finest = Math.min(group.finest, unit);
+        group.coarsest = Math.max(group.coarsest, unit);
+        group.size = Math.max(group.size, size);
+      }
     });
-    if (holds) return value;
-    const { hull } = this.#builder.bounds[value.id]!;
-    const narrow = Math.max(hull.max, -hull.min) > NARROW_MAX + 1 ? await this.#shifted(value, 16) : value;
-    const coarser = narrow === value ? 1 : largest(narrow.units) / largest(value.units);
-    const units = value.units.map((unit, i) => (unit === 0 ? 0 : (wanted.get(key(i)) ?? 0) * coarser));
-    const { id, shifts } = await this.#aligned(narrow, units);
-    return { id: await this.#clamped(id, shifts, -32_768, 32_767), units };
-  }
-
-  /** A value rounded to the given bits, by one shift for all elements. */
-  async #shifted(value: Value, bits: number): Promise<Value> {
-    const { hull } = this.#builder.bounds[value.id]!;
-    const half = 2 ** (bits - 1);
-    let shift = 0;
-    while (Math.max(hull.max / half, -hull.min / half) > 2 ** shift) shift++;
-    if (shift === 0) return value;
-    const shifts = new Uint8Array(value.units.length).fill(shift);
-    const id = await this.#clamped(value.id, shifts, -half, half - 1);
-    return { id, units: value.units.map((unit) => unit * powerOfTwo(shift)) };
-  }
-
-  /** Lowers as it is, or else from inputs of fewer bits. */
-  async #fitting(inputs: readonly Value[], make: (inputs: readonly Value[]) => Promise<Value>): Promise<Value> {
-    for (const bits of [16, 12]) {
-      try {
-        return await make(inputs);
-      } catch (error) {
-        if (!isAnchorError(error, "MODEL_UNBOUNDED")) throw error;
-        const narrower = await Promise.all(inputs.map((input) => this.#shifted(input, bits)));
-        if (narrower.every((value, i) => value === inputs[i])) throw error;
-        inputs = narrower;
+    if ([...groups.values()].every(({ finest, coarsest }) => finest === coarsest)) return value;
+    // Accumulators are multiplied up where there is room.
+    const exact = value.units.every(
+      (unit, i) => unit === 0 || exactLog2(unit / groups.get(key(i))!.finest) !== undefined,
+    );
+    const most = [...groups.values()].reduce((peak, { finest, size }) => Math.max(peak, size / finest), 0);
+    const spare = Math.min(MULTIPLIER_BITS, 29 - ceilLog2(most));
+    if (bits > 9 && (exact ? spare >= 0 : spare >= MULTIPLIER_BITS / 2)) {
+      const fraction = exact ? 1 : powerOfTwo(-spare);
+      const units = value.units.map((unit, i) => (unit === 0 ? 0 : groups.get(key(i))!.finest * fraction));
+      const multipliers = Int32Array.from(units, (unit, i) => (unit === 0 ? 1 : round(value.units[i]! / unit)));
+      if (multipliers.every((each) => each <= WEIGHT_MAX)) {
+        return { id: await this.#diagonal(value.id, multipliers), units };
       }
     }
-    return make(inputs);
+    const kept = bits <= 9 ? 9 : 15;
+    const units = value.units.map((unit, i) => {
+      if (unit === 0) return 0;
+      const { finest, coarsest, size } = groups.get(key(i))!;
+      const fitting = size / (2 ** kept - 1);
+      return Math.max(fitting, Math.min(coarsest, Math.max(finest, fitting)));
+    });
+    const { id, shifts } = await this.#aligned(value, units);
+    return { id: await this.#clamped(id, shifts, -(2 ** kept), 2 ** kept - 1), units };
+  }
+
+  /**
+   * A value rounded to the given bits, by one shift for all elements with the same key: far enough for a multiple of
+   * what was seen on the samples. What is proven can be far above that; it saturates.
+   */
+  async #shifted(value: Value, bits: number, key: (element: number) => number = () => 0): Promise<Value> {
+    const half = 2 ** (bits - 1);
+    const { min, max } = this.#builder.bounds[value.id]!;
+    const seen = new Float64Array(value.units.length);
+    for (let sample = 0; sample < this.#builder.sampleCount; sample++) {
+      this.#builder.valueOf(value.id, sample).forEach((integer, i) => {
+        seen[i] = Math.max(seen[i]!, SHIFT_HEADROOM * Math.abs(integer));
+      });
+    }
+    const needed = new Map<number, number>();
+    value.units.forEach((_, i) => {
+      let shift = needed.get(key(i)) ?? 0;
+      const most = Math.min(seen[i]!, Math.max(max[i]!, -min[i]!));
+      while (most / half > 2 ** shift) shift++;
+      needed.set(key(i), shift);
+    });
+    const { hull } = this.#builder.bounds[value.id]!;
+    if ([...needed.values()].every((shift) => shift === 0) && hull.min >= -half && hull.max < half) return value;
+    const shifts = Uint8Array.from(value.units, (_, i) => needed.get(key(i))!);
+    const id = await this.#clamped(value.id, shifts, -half, half - 1);
+    return { id, units: value.units.map((unit, i) => unit * powerOfTwo(shifts[i]!)) };
+  }
+
+  /** Lowers as it is, or else from inputs of fewer bits; the last time with whatever precision there is. */
+  async #fitting(
+    node: FloatNode,
+    inputs: readonly Value[],
+    make: (inputs: readonly Value[], last: boolean) => Promise<Value>,
+  ): Promise<Value> {
+    let taken = inputs;
+    for (const bits of [16, 12]) {
+      try {
+        return await make(taken, false);
+      } catch (error) {
+        if (!isAnchorError(error, "MODEL_UNBOUNDED")) throw error;
+        const sources = inputsOf(node);
+        const narrower: Value[] = [];
+        for (const [i, input] of taken.entries()) {
+          narrower.push(await this.#shifted(input, bits, (element) => this.#units.classOf(sources[i]!, element)));
+        }
+        taken = narrower;
+      }
+    }
+    return make(taken, true);
   }
 }
 

@@ -9,9 +9,10 @@
  * @module
  */
 
-import type { FloatClip, FloatLinear, FloatNode } from "../float.js";
+import type { FloatClip, FloatNode } from "../float.js";
 import { inputsOf } from "../run.js";
 import type { Traced } from "./simplify.js";
+import { Units } from "./units.js";
 
 /** What a point's integers may be. */
 export interface Point {
@@ -46,6 +47,7 @@ export interface PlanOptions {
 export function plan(simplified: Traced, { inputBits }: PlanOptions): Plan {
   const graph = ownArranges(simplified);
   const consumers = consumersOf(graph.nodes);
+  const factors = growths(graph, consumers);
   const magnitudes: number[] = [];
   /** Value, and for each of its points the nodes that take the point and not the value. */
   const inserted = new Map<number, { point: Point; takers: Set<number> }>();
@@ -56,7 +58,7 @@ export function plan(simplified: Traced, { inputBits }: PlanOptions): Plan {
 
   graph.nodes.forEach((node, id) => {
     const taken = inputsOf(node).map((source) => magnitudeFor(source, id));
-    magnitudes.push(magnitudeOf(node, taken, inputBits));
+    magnitudes.push(magnitudeOf(node, taken, inputBits, factors[id]!));
     if (node.op === "arrange") return; // decided where its sources were
     const magnitude = magnitudes[id]!;
     const refusing: number[] = [];
@@ -64,7 +66,9 @@ export function plan(simplified: Traced, { inputBits }: PlanOptions): Plan {
     let bits = 0;
     for (const taker of takersOf(graph.nodes, consumers, id)) {
       const { final, through } = taker;
-      const wants = final === undefined ? undefined : refusal(graph, final, magnitude, graph.lengths[id]!);
+      const mixed = inputsOf(graph.nodes[through]!).length > 1 && graph.nodes[through]!.op === "arrange";
+      const wants =
+        final === undefined ? undefined : refusal(graph, final, magnitude, graph.lengths[id]!, mixed, factors[final]!);
       if (wants === undefined) {
         willing.push(through);
       } else {
@@ -95,7 +99,14 @@ function takersOf(
 }
 
 /** The point that a node asks for where it does not take integers of this magnitude. */
-function refusal(graph: Traced, taker: number, magnitude: number, length: number): Point | undefined {
+function refusal(
+  graph: Traced,
+  taker: number,
+  magnitude: number,
+  length: number,
+  mixed: boolean,
+  growth: number,
+): Point | undefined {
   const node = graph.nodes[taker]!;
   const rounding = length * (bitsOf(magnitude) + 5);
   switch (node.op) {
@@ -108,7 +119,9 @@ function refusal(graph: Traced, taker: number, magnitude: number, length: number
       return magnitude > limitOf(WIDE) ? WIDE : undefined;
     case "linear": {
       if (magnitude <= limitOf(NARROW)) return undefined;
-      if (magnitude * growth(node) > ACCUMULATOR_MAX) return NARROW;
+      if (magnitude * growth > ACCUMULATOR_MAX) return NARROW;
+      // Beside what is much coarser, the weights of an accumulator would be nothing.
+      if (mixed && magnitude > 1024) return NARROW;
       const extra = graph.lengths[taker]! * (bitsOf(magnitude) - NARROW.bits);
       return extra > rounding ? NARROW : undefined;
     }
@@ -128,7 +141,7 @@ function refusal(graph: Traced, taker: number, magnitude: number, length: number
   }
 }
 
-function magnitudeOf(node: FloatNode, taken: readonly number[], inputBits: number): number {
+function magnitudeOf(node: FloatNode, taken: readonly number[], inputBits: number, growth: number): number {
   const most = taken.reduce((a, b) => Math.max(a, b), 0);
   switch (node.op) {
     case "input":
@@ -136,7 +149,7 @@ function magnitudeOf(node: FloatNode, taken: readonly number[], inputBits: numbe
     case "adapter":
       return NARROW_MAX;
     case "linear":
-      return most * growth(node);
+      return most * growth;
     case "clip":
     case "grid":
       return limitOf(pointOf(node));
@@ -160,22 +173,30 @@ function magnitudeOf(node: FloatNode, taken: readonly number[], inputBits: numbe
   }
 }
 
-/** How much larger a linear node's integers can be than what it takes. */
-function growth({ inner, weights, bias }: FloatLinear): number {
-  let most = 0;
-  for (let row = 0; row < bias.length; row++) {
-    let peak = 0;
-    let sum = 0;
-    for (let k = row * inner; k < (row + 1) * inner; k++) {
-      const size = Math.abs(weights[k]!);
-      peak = Math.max(peak, size);
-      sum += size;
+/** How much larger the integers of each linear node can be than what it takes; 1 for others. */
+function growths(graph: Traced, consumers: readonly (readonly number[])[]): number[] {
+  const points = new Map<number, Point>();
+  graph.nodes.forEach((node, id) => {
+    if (node.op === "clip" || node.op === "grid") points.set(id, pointOf(node));
+  });
+  // Points that are still to come only make more units free.
+  const units = new Units({ ...graph, points, consumers });
+  const rows = units.countRows(graph.nodes);
+  return graph.nodes.map((node, id) => {
+    if (node.op !== "linear") return 1;
+    const { inner, positions, weights, bias } = node;
+    let most = 1;
+    for (let row = 0; row < bias.length; row++) {
+      const own = weights.subarray(row * inner, (row + 1) * inner);
+      const peak = own.reduce((largest, weight) => Math.max(largest, Math.abs(weight)), 0);
+      if (peak === 0) continue;
+      // A scale of a channel is a whole number where the unit after it is free to be anything.
+      const free = inner > 1 || weights[row] === weights[0] || rows.get(units.familyOf(id, row * positions)) === 1;
+      const scale = (free ? smallScale(own) : undefined) ?? TYPICAL_WEIGHT / peak;
+      most = Math.max(most, own.reduce((sum, weight) => sum + Math.abs(weight), 0) * scale);
     }
-    if (peak === 0) continue;
-    const scale = smallScale(weights.subarray(row * inner, (row + 1) * inner)) ?? TYPICAL_WEIGHT / peak;
-    most = Math.max(most, sum * scale);
-  }
-  return Math.max(1, most);
+    return most;
+  });
 }
 
 /** Largest factor that {@link smallScale} may give the largest weight. */
@@ -267,16 +288,24 @@ function withPoints(graph: Traced, inserted: ReadonlyMap<number, { point: Point;
     nodes.push(inputs.length === 0 ? node : ({ ...node, inputs } as FloatNode));
     origin.push(graph.origin[id]);
     lengths.push(graph.lengths[id]!);
+    // An adapter is node 1, whatever becomes of the input.
+    if (id === 0 && graph.nodes[1]?.op === "adapter") return;
+    if (node.op === "adapter") addPoint(0);
+    addPoint(id);
+  });
+  return { nodes, origin, lengths, points, consumers: consumersOf(nodes) };
+
+  function addPoint(id: number): void {
     const own = inserted.get(id);
     if (own === undefined) return;
-    const clip: FloatClip = { op: "clip", node: node.node, inputs: [ids[id]!], min: -Infinity, max: Infinity };
+    const { node } = graph.nodes[id]!;
+    const clip: FloatClip = { op: "clip", node, inputs: [ids[id]!], min: -Infinity, max: Infinity };
     points.set(nodes.length, own.point);
     pointIds.set(id, nodes.length);
     nodes.push(clip);
     origin.push(undefined);
     lengths.push(graph.lengths[id]!);
-  });
-  return { nodes, origin, lengths, points, consumers: consumersOf(nodes) };
+  }
 }
 
 function consumersOf(nodes: readonly FloatNode[]): number[][] {

@@ -39,6 +39,8 @@ const TYPICAL_BITS = 24;
 const ARRANGE_INPUTS = 64;
 /** Weights of a pool that are kept apart for the sake of the scales that they take in. */
 const SEPARATE_WEIGHTS = 65_536;
+/** A logit that is moved by this is masked: `exp` of it is nothing. */
+const MASKED = -9999;
 const ROUNDS = 64;
 
 export interface SimplifyOptions {
@@ -62,6 +64,7 @@ export function simplify(graph: FloatGraph, { classOnly }: SimplifyOptions): Tra
   const passes = [
     editor.arranges,
     editor.padding,
+    editor.masks,
     editor.elementwise,
     editor.affineForwards,
     editor.affineBackwards,
@@ -131,26 +134,28 @@ class Editor {
   arranges(vertex: Vertex): boolean {
     for (const [i, input] of vertex.inputs.entries()) {
       if (isArrange(input) && isIdentity(input)) {
-        vertex.inputs[i] = input.inputs[0]!;
+        vertex.inputs[i] = sourceOf(input);
         return true;
       }
     }
     if (!isArrange(vertex)) return false;
     if (vertex === this.#output && isIdentity(vertex)) {
-      this.#output = vertex.inputs[0]!;
+      this.#output = sourceOf(vertex);
       return true;
     }
     const sources = vertex.inputs.flatMap((input) => (isArrange(input) ? input.inputs : [input]));
     const merges = vertex.inputs.some(isArrange) && new Set(sources).size <= ARRANGE_INPUTS;
     const used = usedInputs(vertex);
+    const { index, constants } = vertex.node;
+    const filled = new Set(index.filter((from) => from < 0)).size === constants.length;
     const lean = used.size === vertex.inputs.length && new Set(vertex.inputs).size === vertex.inputs.length;
-    if (!merges && (lean || vertex.inputs.length === 1)) return false;
+    if (!merges && filled && (lean || vertex.inputs.length === 1)) return false;
 
     const origins: (Vertex | number)[] = []; // a source, or a constant
     const elements = new Int32Array(vertex.length);
     const locate = locator(vertex);
     for (let k = 0; k < vertex.length; k++) {
-      let [source, element] = locate(vertex.node.index[k]!);
+      let [source, element] = locate(index[k]!);
       if (merges && typeof source !== "number" && isArrange(source)) {
         [source, element] = locator(source)(source.node.index[element]!);
       }
@@ -182,6 +187,35 @@ class Editor {
     }
     if (next.every((from, k) => from === index[k])) return false;
     vertex.inputs = [{ ...arrange, node: { ...arrange.node, index: next }, origin: undefined }];
+    return true;
+  }
+
+  /** What a constant mask takes out of a softmax is written as such: the constant -Infinity in its input. */
+  masks(vertex: Vertex): boolean {
+    if (vertex.node.op !== "softmax") return false;
+    const below = vertex.inputs[0]!;
+    const origins: (Vertex | number)[] = [];
+    const elements = new Int32Array(below.length);
+    const locate = isArrange(below) ? locator(below) : undefined;
+    const masked = new Map<Vertex, Vertex>();
+    for (let i = 0; i < below.length; i++) {
+      const [source, element] = locate === undefined ? [below, i] : locate((below as Arrange).node.index[i]!);
+      origins.push(source);
+      elements[i] = element;
+      if (typeof source === "number") continue;
+      const affine = affineOf(source);
+      if (affine === undefined || affine(element)[1] > MASKED) continue;
+      origins[i] = Number.NEGATIVE_INFINITY;
+      if (!masked.has(source)) masked.set(source, unmasked(source as Linear));
+    }
+    if (masked.size === 0) return false;
+    const arrange = arrangement(
+      vertex.node.node,
+      origins.map((origin) => (typeof origin === "number" ? origin : (masked.get(origin) ?? origin))),
+      elements,
+      below,
+    );
+    vertex.inputs = [{ ...arrange, length: below.length, origin: undefined }];
     return true;
   }
 
@@ -461,6 +495,13 @@ function isIdentity(vertex: Arrange): boolean {
   );
 }
 
+/** What an identity repeats; it stands for the same value from now on. */
+function sourceOf(identity: Arrange): Vertex {
+  const source = identity.inputs[0]!;
+  source.origin ??= identity.origin;
+  return source;
+}
+
 /** Turns an entry of an arrange's index into a source and its element, or a constant. */
 function locator({ inputs, node }: Arrange): (from: number) => [Vertex | number, number] {
   const starts: number[] = [];
@@ -608,6 +649,12 @@ function foldInto(
     node: folded,
     input: { node: { ...arrange.node, index, constants: list }, inputs, length, origin: undefined },
   };
+}
+
+/** A scale and shift without the shifts that only say that an element is not wanted. */
+function unmasked(vertex: Linear): Linear {
+  const bias = vertex.node.bias.map((value) => (value <= MASKED ? 0 : value));
+  return { ...vertex, node: { ...vertex.node, bias }, origin: undefined };
 }
 
 /** A linear node of one output with a copy of its weights for each position, unless that makes too many. */

@@ -68,6 +68,19 @@ export class Units {
     return find(this.#families, this.#at(id, element));
   }
 
+  /** Number of rows of linear nodes in each family. */
+  countRows(nodes: readonly FloatNode[]): Map<number, number> {
+    const rows = new Map<number, number>();
+    nodes.forEach((node, id) => {
+      if (node.op !== "linear") return;
+      for (let row = 0; row < node.bias.length; row++) {
+        const family = this.familyOf(id, row * node.positions);
+        rows.set(family, (rows.get(family) ?? 0) + 1);
+      }
+    });
+    return rows;
+  }
+
   /** 0 while it is open. */
   unitOf(id: number, element: number): number {
     return this.#units.get(this.classOf(id, element)) ?? 0;
@@ -155,6 +168,11 @@ export class Units {
         if (Number.isFinite(node.min) ? node.min !== 0 : Number.isFinite(node.max) && node.max !== 0) {
           this.#share(id, range(0, length));
         }
+        this.#follow(id, node.inputs, length);
+        return;
+      case "map":
+      case "add":
+        this.#follow(id, node.inputs, length);
         return;
       case "max":
         this.#shareRuns(from, taken, node.window);
@@ -175,6 +193,20 @@ export class Units {
         this.#share(id, range(0, length));
         return;
       default:
+    }
+  }
+
+  /**
+   * What comes from one class is one class: all positions of a channel. Units of their own for positions would save a
+   * bit here and there, and be chosen on a few numbers each; and every one would need a table of its own.
+   */
+  #follow(id: number, inputs: readonly number[], length: number): void {
+    const first = new Map<string, number>();
+    for (let i = 0; i < length; i++) {
+      const key = inputs.map((input) => this.classOf(input, i)).join(" ");
+      const other = first.get(key);
+      if (other === undefined) first.set(key, i);
+      else this.#unite(this.#classes, this.#at(id, other), this.#at(id, i));
     }
   }
 
