@@ -20,6 +20,7 @@ import { AnchorError } from "../../errors.js";
 import { proveBounds } from "../bounds.js";
 import type { FloatGraph, FloatGrid } from "../float.js";
 import { inputOf, inputSize, type ModelGraph } from "../graph.js";
+import { hideAdapter } from "./adapter.js";
 import { chooseInput, integerOf, record } from "./calibrate.js";
 import { lower, type PointReport } from "./lower.js";
 import { plan } from "./plan.js";
@@ -95,22 +96,26 @@ export interface Quantised {
  * @throws AnchorError `INPUT_INVALID` for a bad calibration set or option, `MODEL_UNBOUNDED` naming the node whose
  *   integers do not fit, `MODEL_OP_UNSUPPORTED`, `INPUT_TOO_LARGE` above the graph's limits, `ABORTED`.
  */
-export async function quantise(model: FloatGraph, options: QuantiseOptions): Promise<Quantised> {
+export async function quantise(file: FloatGraph, options: QuantiseOptions): Promise<Quantised> {
   const { calibration, signal, onProgress, weightBits = 8, activationBits = 8 } = options;
   for (const [name, bits] of Object.entries({ weightBits, activationBits })) {
     if (!Number.isInteger(bits) || bits < 4 || bits > 12) {
       throw new AnchorError("INPUT_INVALID", `${name} must be an integer in 4..12`);
     }
   }
-  const outputs = model.outputShape.reduce((a, b) => a * b, 1);
-  const output = options.output ?? (model.nodes.at(-1)?.op === "argMax" ? "class" : "logits");
+  const outputs = file.outputShape.reduce((a, b) => a * b, 1);
+  const output = options.output ?? (file.nodes.at(-1)?.op === "argMax" ? "class" : "logits");
   if (output !== "class" && output !== "logits") {
     throw new AnchorError("INPUT_INVALID", "output must be class or logits");
   }
-  if (output === "class" && outputs === 1 && model.nodes.at(-1)?.op !== "argMax") {
+  if (output === "class" && outputs === 1 && file.nodes.at(-1)?.op !== "argMax") {
     throw new AnchorError("INPUT_INVALID", "the model has one output and so no classes; ask for its logits");
   }
   const classOnly = output === "class";
+  // From here to the end the adapter is a stand-in: the graph is public, and depends on nothing of the real one but the
+  // power of two that bounds each part.
+  const hidden = hideAdapter(file);
+  const model = hidden?.model ?? file;
   let simplified = simplify(model, { classOnly });
   const found = inputGrid(simplified);
   const grid = found !== undefined && covers(found, calibration) ? found : undefined;
@@ -151,7 +156,7 @@ export async function quantise(model: FloatGraph, options: QuantiseOptions): Pro
   });
   return {
     graph,
-    ...(lowered.adapter === undefined ? {} : { adapter: lowered.adapter }),
+    ...(hidden === undefined ? {} : { adapter: hidden.integers }),
     report: {
       calibrationSamples: calibration.length,
       usedSamples: recordings.samples.length,

@@ -64,7 +64,6 @@ export interface Lowered {
   readonly builder: Builder;
   /** Of each planned node. */
   readonly values: readonly Value[];
-  readonly adapter: Int16Array | undefined;
   readonly points: readonly PointReport[];
 }
 
@@ -140,7 +139,6 @@ class Lowering {
   readonly #members = new Map<number, Map<number, number[]>>();
   /** Largest real magnitude at the points of a family. */
   readonly #peaks = new Map<number, number>();
-  #adapter: Int16Array | undefined;
 
   constructor(plan: Plan, input: InputNode, recordings: Recordings, options: LowerOptions) {
     this.#plan = plan;
@@ -171,7 +169,7 @@ class Lowering {
       this.#options.onNode?.(id + 1, nodes.length);
     }
     this.#values.push(await this.#sharing(this.#values.pop()!, () => 0));
-    return { builder: this.#builder, values: this.#values, adapter: this.#adapter, points: this.#points };
+    return { builder: this.#builder, values: this.#values, points: this.#points };
   }
 
   /** What is known of units before any node is lowered. */
@@ -284,7 +282,7 @@ class Lowering {
     return { id, units: new Float64Array(this.#plan.lengths[0]!).fill(powerOfTwo(-this.#input.scaleLog2)) };
   }
 
-  /** Int8 by parts: a unit each, or what all that shares with it has agreed on. */
+  /** Int8 by parts, a unit each; of the stand-in, see adapter.ts. */
   #lowerAdapter(id: number, { parts, values, alpha }: FloatAdapter): Value {
     const units = new Float64Array(values.length);
     const integers = new Int32Array(values.length);
@@ -301,7 +299,6 @@ class Lowering {
       this.#units.settle(id, start, unit);
       start = end;
     }
-    this.#adapter = Int16Array.from(integers);
     const node: GraphNode = { op: "adapter", parts, lo: -128, bits: 8, alpha };
     const samples = this.#recordings.samples.map(() => integers);
     return { id: this.#builder.start(node, samples), units };
