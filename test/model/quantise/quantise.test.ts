@@ -85,10 +85,15 @@ function errorsOf(model: FloatGraph, { graph, adapter, correspondence }: Quantis
   return sums.map(({ lost, size }) => Math.sqrt(lost / (size || 1)));
 }
 
-async function outputError(plan: FloatPlan, options: Partial<QuantiseOptions> = {}): Promise<number> {
+/** On inputs that were not calibrated on, unless the plan's seed is given as `seed`. */
+async function outputError(
+  plan: FloatPlan,
+  options: Partial<QuantiseOptions> = {},
+  seed = plan.seed + 1,
+): Promise<number> {
   const model = buildFloats(plan);
   const quantised = await quantise(model, { calibration: floatInputs(plan, 48), output: "logits", ...options });
-  return errorsOf(model, quantised, floatInputs({ ...plan, seed: plan.seed + 1 }, 24)).at(-1)!;
+  return errorsOf(model, quantised, floatInputs({ ...plan, seed }, 24)).at(-1)!;
 }
 
 describe("quantise", () => {
@@ -284,6 +289,16 @@ describe("quantise", () => {
     );
   });
 
+  it("more bits of activations come nearer", async () => {
+    const plan: FloatPlan = { seed: 5, steps: ["convolution", "relu", "dense", "relu"] };
+    const errors = [];
+    for (const bits of [5, 7, 9, 11]) {
+      errors.push(await outputError(plan, { activationBits: bits, weightBits: 11, inputBits: 12 }, plan.seed));
+    }
+    expect(errors).toEqual([...errors].sort((a, b) => b - a));
+    expect(errors[0]! / errors.at(-1)!).toBeGreaterThan(20);
+  });
+
   it("more bits of weights and inputs come nearer", async () => {
     const plan: FloatPlan = { seed: 5, steps: ["dense"] };
     const errors = [];
@@ -395,6 +410,49 @@ describe("quantise", () => {
       const logits = dequantiseOutput(run(quantiseInput(graph, [x!])).output, report.outputUnit);
       expect(Math.abs(logits[0]! - Math.min(0.5, x!))).toBeLessThan(0.006);
       expect(Math.abs(logits[1]! - Math.min(0.5, Math.max(0, 1 - 2 * x!)))).toBeLessThan(0.006);
+    }
+  });
+
+  it("agrees with the grids of a quantised file", async () => {
+    // Two dense layers as a QDQ file has them: int8 weights by channel, uint8 activations, the second with a zero point.
+    const below = lcg(17);
+    const int8 = (count: number, scale: number) => Array.from({ length: count }, () => (below(255) - 127) * scale);
+    const grid = (from: number, scale: number, zero: number): FloatNode => ({
+      op: "grid",
+      node: `q${from}`,
+      inputs: [from],
+      scale: Float64Array.of(scale),
+      zeroPoint: Int32Array.of(zero),
+      lo: 0,
+      hi: 255,
+    });
+    const model = graphOf(16, 8, [
+      grid(0, 2 ** -8, 0),
+      dense(1, 16, int8(24 * 16, 0.0071), int8(24, 0.003)),
+      relu(2),
+      grid(3, 0.0173, 0),
+      dense(4, 24, int8(8 * 24, 0.0037), int8(8, 0.011)),
+      grid(5, 0.0613, 121),
+    ]);
+    const calibration = Array.from({ length: 100 }, () => Array.from({ length: 16 }, () => below(256) / 256));
+    const quantised = await quantise(model, { calibration, output: "logits" });
+    expect(inputOf(quantised.graph)).toMatchObject({ lo: 0, bits: 8, scaleLog2: 8 });
+    expect(quantised.report.outputUnit).toBe(0.0613);
+    const [float, integer] = [createFloatExecutor(model), createExecutor(quantised.graph)];
+    for (const node of [4, 6]) {
+      const { value, unit } = quantised.correspondence.findLast((each) => each.float === node)!;
+      let [same, count] = [0, 0];
+      for (const input of calibration) {
+        const real = float(input)[node]!;
+        const given = integer(quantiseInput(quantised.graph, input)).values[value]!;
+        real.forEach((x, i) => {
+          const off = Math.abs(x / unit[i]! - given[i]!);
+          expect(off).toBeLessThan(1.01);
+          if (off < 0.01) same++;
+          count++;
+        });
+      }
+      expect(same / count).toBeGreaterThan(0.97);
     }
   });
 
@@ -520,6 +578,7 @@ describe("quantise", () => {
   it.each<[string, Partial<QuantiseOptions>]>([
     ["weightBits", { weightBits: 3 }],
     ["weightBits", { weightBits: 8.5 }],
+    ["activationBits", { activationBits: 13 }],
     ["inputBits", { inputBits: 0 }],
     ["inputBits", { inputBits: 17 }],
     ["inputScaleLog2", { inputScaleLog2: 65 }],
