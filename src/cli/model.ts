@@ -31,6 +31,8 @@ export const modelImportCommand: Command = {
   --output-name NAME     which output is the model's, where the file has several
   --batch K              make one proof of K inferences [1]
   --weight-bits N        4 to 12 [8]
+  --activation-bits N    4 to 12, of what is rounded between layers: one more halves the rounding error, for a row an
+                         activation [8]
   --input-bits N         1 to 16 [7 or 8, as the calibration set needs]
   --adapter              keep the matrices of LoRA pairs private, behind a commitment [they are part of the model]
   --out DIR              where to write [out/model]
@@ -51,6 +53,7 @@ report.html (operators, proven bounds, rows, agreement with the float model, tim
     "output-name": { type: "string" },
     batch: { type: "string" },
     "weight-bits": { type: "string" },
+    "activation-bits": { type: "string" },
     "input-bits": { type: "string" },
     adapter: { type: "boolean" },
     out: { type: "string" },
@@ -76,6 +79,7 @@ report.html (operators, proven bounds, rows, agreement with the float model, tim
     const numbers = {
       batch: integer(values, "batch", 1, MAX_BATCH, 1),
       weightBits: bits("weight-bits"),
+      activationBits: bits("activation-bits"),
       inputBits: bits("input-bits"),
     };
     const onnx = new Uint8Array(await readBytes(file));
