@@ -30,8 +30,8 @@ export const modelImportCommand: Command = {
                          ends in ArgMax, else logits]
   --output-name NAME     which output is the model's, where the file has several
   --batch K              make one proof of K inferences [1]
-  --weight-bits N        [8]
-  --input-bits N         [8]
+  --weight-bits N        4 to 12 [8]
+  --input-bits N         1 to 16 [7 or 8, as the calibration set needs]
   --adapter              keep the matrices of LoRA pairs private, behind a commitment [they are part of the model]
   --out DIR              where to write [out/model]
   --force                replace DIR when it is a model directory

@@ -18,14 +18,18 @@
 
 import { AnchorError } from "../../errors.js";
 import { proveBounds } from "../bounds.js";
-import type { FloatGraph } from "../float.js";
+import type { FloatGraph, FloatGrid } from "../float.js";
 import { inputOf, inputSize, type ModelGraph } from "../graph.js";
+import { hideAdapter } from "./adapter.js";
 import { chooseInput, integerOf, record } from "./calibrate.js";
 import { lower, type PointReport } from "./lower.js";
 import { plan } from "./plan.js";
-import { simplify } from "./simplify.js";
+import { inputGrid, simplify } from "./simplify.js";
 
 export type { PointReport } from "./lower.js";
+
+/** Inputs of more bits than this are rounded to the file's grid, where it has one that they are not on already. */
+const GRID_BITS = 9;
 
 export interface QuantiseOptions {
   /** Typical inputs of the float model, each of its input size. At least one. */
@@ -37,6 +41,11 @@ export interface QuantiseOptions {
   readonly output?: "class" | "logits" | undefined;
   /** Bits of weights, 4..12; a row of the circuit each for every activation. Default 8. */
   readonly weightBits?: number | undefined;
+  /**
+   * Bits of what is rounded between layers, 4..12, signed; one less where nothing is negative. Tables take 8 of them
+   * at most. Default 8. One more halves the rounding error; it costs a row for each activation after it.
+   */
+  readonly activationBits?: number | undefined;
   /** Bits of an input, 1..16. Default: 7 or 8, as the calibration set needs. */
   readonly inputBits?: number | undefined;
   /**
@@ -87,21 +96,38 @@ export interface Quantised {
  * @throws AnchorError `INPUT_INVALID` for a bad calibration set or option, `MODEL_UNBOUNDED` naming the node whose
  *   integers do not fit, `MODEL_OP_UNSUPPORTED`, `INPUT_TOO_LARGE` above the graph's limits, `ABORTED`.
  */
-export async function quantise(model: FloatGraph, options: QuantiseOptions): Promise<Quantised> {
-  const { calibration, signal, onProgress, weightBits = 8 } = options;
-  if (!Number.isInteger(weightBits) || weightBits < 4 || weightBits > 12) {
-    throw new AnchorError("INPUT_INVALID", "weightBits must be an integer in 4..12");
+export async function quantise(file: FloatGraph, options: QuantiseOptions): Promise<Quantised> {
+  const { calibration, signal, onProgress, weightBits = 8, activationBits = 8 } = options;
+  for (const [name, bits] of Object.entries({ weightBits, activationBits })) {
+    if (!Number.isInteger(bits) || bits < 4 || bits > 12) {
+      throw new AnchorError("INPUT_INVALID", `${name} must be an integer in 4..12`);
+    }
   }
-  const input = chooseInput(model, options);
-  const outputs = model.outputShape.reduce((a, b) => a * b, 1);
-  const output = options.output ?? (model.nodes.at(-1)?.op === "argMax" ? "class" : "logits");
+  const outputs = file.outputShape.reduce((a, b) => a * b, 1);
+  const output = options.output ?? (file.nodes.at(-1)?.op === "argMax" ? "class" : "logits");
   if (output !== "class" && output !== "logits") {
     throw new AnchorError("INPUT_INVALID", "output must be class or logits");
   }
-  if (output === "class" && outputs === 1 && model.nodes.at(-1)?.op !== "argMax") {
+  if (output === "class" && outputs === 1 && file.nodes.at(-1)?.op !== "argMax") {
     throw new AnchorError("INPUT_INVALID", "the model has one output and so no classes; ask for its logits");
   }
-  const planned = plan(simplify(model, { classOnly: output === "class" }), { inputBits: input.bits });
+  const classOnly = output === "class";
+  // From here to the end the adapter is a stand-in: the graph is public, and depends on nothing of the real one but the
+  // power of two that bounds each part.
+  const hidden = hideAdapter(file);
+  const model = hidden?.model ?? file;
+  let simplified = simplify(model, { classOnly });
+  const found = inputGrid(simplified);
+  const grid = found !== undefined && covers(found, calibration) ? found : undefined;
+  const input = chooseInput(model, options, grid);
+  // A grid of the file's own on the input: the same integers, or else as many that are as good.
+  if (grid !== undefined && input.bits <= GRID_BITS) {
+    simplified = simplify(model, { classOnly, withoutInputGrid: true });
+  }
+  const planned = plan(simplified, {
+    inputBits: input.bits,
+    activationBits,
+  });
   const total = calibration.length + planned.nodes.length;
   const recordings = await record(planned, calibration, {
     signal,
@@ -130,7 +156,7 @@ export async function quantise(model: FloatGraph, options: QuantiseOptions): Pro
   });
   return {
     graph,
-    ...(lowered.adapter === undefined ? {} : { adapter: lowered.adapter }),
+    ...(hidden === undefined ? {} : { adapter: hidden.integers }),
     report: {
       calibrationSamples: calibration.length,
       usedSamples: recordings.samples.length,
@@ -167,6 +193,18 @@ export function quantiseInput(graph: ModelGraph, input: ArrayLike<number>): Int3
 /** Output integers as the real numbers that they stand for; `unit` is the report's `outputUnit`. */
 export function dequantiseOutput(output: ArrayLike<number>, unit: number): Float64Array {
   return Float64Array.from({ length: output.length }, (_, i) => output[i]! * unit);
+}
+
+/** A grid that cuts off more than half a step of what the calibration set has does more than round. */
+function covers({ scale, zeroPoint, lo, hi }: FloatGrid, calibration: readonly ArrayLike<number>[]): boolean {
+  const [least, most] = [lo - zeroPoint[0]! - 0.5, hi - zeroPoint[0]! + 0.5];
+  const step = scale[0]!;
+  return (
+    Array.isArray(calibration) &&
+    calibration.every((sample: ArrayLike<number> | undefined) =>
+      Array.from(sample ?? []).every((x) => x / step >= least && x / step <= most),
+    )
+  );
 }
 
 function countSaturated(graph: ModelGraph, calibration: readonly ArrayLike<number>[]): number {

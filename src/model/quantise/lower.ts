@@ -38,7 +38,7 @@ import { Builder } from "./builder.js";
 import { integerOf, lastUses, type Recording, type Recordings } from "./calibrate.js";
 import { ceilLog2, exactLog2, floorLog2, powerOfTwo, round, runLength } from "./numbers.js";
 import { NARROW_MAX, type Plan, type Point, smallScale, WIDE_BITS } from "./plan.js";
-import { Units } from "./units.js";
+import { goesToGrid, Units } from "./units.js";
 
 /** A float value as integers. */
 export interface Value {
@@ -64,7 +64,6 @@ export interface Lowered {
   readonly builder: Builder;
   /** Of each planned node. */
   readonly values: readonly Value[];
-  readonly adapter: Int16Array | undefined;
   readonly points: readonly PointReport[];
 }
 
@@ -89,6 +88,8 @@ const SHIFT_HEADROOM = 2;
 const OUTPUT_MAX = 32_767;
 /** Bits of a multiplier that brings two units together. */
 const MULTIPLIER_BITS = 8;
+/** Bits of weights before a grid of the file. */
+const GRID_WEIGHT_BITS = 12;
 /** Largest bias, where the unit is free: 16 bits more than a weight of 8. */
 const BIAS_MAX = 2 ** 24;
 /** What a clip's limit may be off by. */
@@ -138,7 +139,6 @@ class Lowering {
   readonly #members = new Map<number, Map<number, number[]>>();
   /** Largest real magnitude at the points of a family. */
   readonly #peaks = new Map<number, number>();
-  #adapter: Int16Array | undefined;
 
   constructor(plan: Plan, input: InputNode, recordings: Recordings, options: LowerOptions) {
     this.#plan = plan;
@@ -169,7 +169,7 @@ class Lowering {
       this.#options.onNode?.(id + 1, nodes.length);
     }
     this.#values.push(await this.#sharing(this.#values.pop()!, () => 0));
-    return { builder: this.#builder, values: this.#values, adapter: this.#adapter, points: this.#points };
+    return { builder: this.#builder, values: this.#values, points: this.#points };
   }
 
   /** What is known of units before any node is lowered. */
@@ -177,7 +177,7 @@ class Lowering {
     const { nodes, lengths, points } = this.#plan;
     nodes.forEach((node, id) => {
       if (node.op === "input") this.#units.settle(id, 0, powerOfTwo(-this.#input.scaleLog2));
-      if (node.op === "softmax") this.#units.settle(id, 0, 1 / shareScale(node));
+      if (node.op === "softmax") this.#units.settle(id, 0, 1 / this.#shareScale(id, node));
       if (node.op === "argMax") this.#units.settle(id, 0, 1);
       if (node.op === "grid") {
         const lanes = lengths[id]! / node.scale.length;
@@ -261,7 +261,7 @@ class Lowering {
       case "matMul":
         return this.#fitting(node, inputs, ([a, b]) => this.#lowerMatMul(node, a!, b!));
       case "softmax":
-        return this.#fitting(node, inputs, ([x]) => this.#lowerSoftmax(node, x!));
+        return this.#fitting(node, inputs, ([x]) => this.#lowerSoftmax(id, node, x!));
       case "normalise":
         return this.#lowerNormalise(id, node, inputs[0]!);
       case "lookup":
@@ -282,7 +282,7 @@ class Lowering {
     return { id, units: new Float64Array(this.#plan.lengths[0]!).fill(powerOfTwo(-this.#input.scaleLog2)) };
   }
 
-  /** Int8 by parts: a unit each, or what all that shares with it has agreed on. */
+  /** Int8 by parts, a unit each; of the stand-in, see adapter.ts. */
   #lowerAdapter(id: number, { parts, values, alpha }: FloatAdapter): Value {
     const units = new Float64Array(values.length);
     const integers = new Int32Array(values.length);
@@ -299,7 +299,6 @@ class Lowering {
       this.#units.settle(id, start, unit);
       start = end;
     }
-    this.#adapter = Int16Array.from(integers);
     const node: GraphNode = { op: "adapter", parts, lo: -128, bits: 8, alpha };
     const samples = this.#recordings.samples.map(() => integers);
     return { id: this.#builder.start(node, samples), units };
@@ -362,7 +361,8 @@ class Lowering {
     const largestInput = Math.max(hull.max, -hull.min);
     // Room for what takes the accumulator as it is; a point or the output takes any.
     const room = this.#plan.consumers[id]!.every((taker) => this.#plan.points.has(taker)) ? 2 ** 31 - 1 : 2 ** 29;
-    for (let most = 2 ** this.#options.weightBits; ; most /= 2) {
+    const wanted = Math.max(this.#options.weightBits, goesToGrid(this.#plan, id) ? GRID_WEIGHT_BITS : 0);
+    for (let most = 2 ** wanted; ; most /= 2) {
       if (most < (last ? 4 : 2 ** (this.#options.weightBits - 2)))
         throw unbounded(`a bias or a sum is too large against the weights to fit ${ACCUMULATOR_BITS} bits`);
       const { units, shifts } = this.#rowUnits(id, node, real, most, largestInput);
@@ -836,8 +836,10 @@ class Lowering {
       const usual = TABLE_HEADROOM * (typical.get(own) ?? 0);
       peaks.set(own, most > TABLE_POLE * usual && usual > 0 ? usual : most);
     }
+    const [taker] = this.#plan.consumers[id]!.map((each) => this.#plan.nodes[each]!);
+    const onGrid = goesToGrid(this.#plan, id) && taker?.op === "grid" && taker.scale.length === 1;
     for (let i = 0; i < length; i++) {
-      let unit = this.#units.unitOf(id, i);
+      let unit = onGrid ? taker.scale[0]! : this.#units.unitOf(id, i);
       if (unit === 0) {
         const peak = peaks.get(this.#units.classOf(id, i))!;
         const base = this.#units.baseOf(id, i);
@@ -916,7 +918,9 @@ class Lowering {
       const key = `${x} ${y} ${this.#units.classOf(id, i)}`;
       let sum = agreed.get(key);
       if (sum === undefined) {
-        sum = commonUnit(x, y, this.#units.unitOf(id, i));
+        sum = goesToGrid(this.#plan, id)
+          ? gridUnit(x, y, this.#units.baseOf(id, i))
+          : commonUnit(x, y, this.#units.unitOf(id, i));
         agreed.set(key, sum);
         this.#units.settle(id, i, sum.unit);
       }
@@ -998,7 +1002,7 @@ class Lowering {
    * The largest of a row, what each is below it, and a table of exponentials of that. The difference is of
    * accumulators, exact, and then rounded to eight bits that reach as far as an exponential is more than nothing.
    */
-  async #lowerSoftmax(node: FloatSoftmax, before: Value): Promise<Value> {
+  async #lowerSoftmax(id: number, node: FloatSoftmax, before: Value): Promise<Value> {
     const { width } = node;
     const input = await this.#sharing(before, (i) => Math.floor(i / width));
     const length = input.units.length;
@@ -1054,9 +1058,17 @@ class Lowering {
       const index = Int32Array.from({ length }, (_, i) => (masked[i] === 1 ? -1 : i));
       powers = await this.#builder.arrange([powers], index, [0]);
     }
-    const scale = shareScale(node);
-    const id = await this.#builder.push({ op: "share", inputs: [powers], width, scale });
-    return { id, units: new Float64Array(length).fill(1 / scale) };
+    const scale = this.#shareScale(id, node);
+    const own = await this.#builder.push({ op: "share", inputs: [powers], width, scale });
+    return { id: own, units: new Float64Array(length).fill(1 / scale) };
+  }
+
+  /** Fine enough that an equal share of a row is 16 steps, and much finer than a grid of the file or the output. */
+  #shareScale(id: number, { width }: FloatSoftmax): number {
+    const exact = goesToGrid(this.#plan, id) || id === this.#plan.nodes.length - 1;
+    let scale = exact ? 4096 : 256;
+    while (scale < 16 * width && scale < 32_768) scale *= 2;
+    return scale - 1;
   }
 
   /** Logits that a constant mask takes out of every row's softmax. */
@@ -1283,15 +1295,16 @@ function commonUnit(x: number, y: number, agreed: number): { unit: number; m: nu
   return x < y ? { unit: fine / best, m: best, n: other } : { unit: fine / best, m: other, n: best };
 }
 
-function close(integer: number, real: number): boolean {
-  return Math.abs(integer / real - 1) <= 2 ** -MULTIPLIER_BITS;
+/** A sum that goes to a grid of the file: its unit is the grid's by a power of two, and the multipliers are wide. */
+function gridUnit(x: number, y: number, base: number): { unit: number; m: number; n: number } {
+  if (base === 0) return commonUnit(x, y, 0);
+  const unit = base * powerOfTwo((floorLog2(Math.max(x, y) / base) ?? 0) - GRID_WEIGHT_BITS);
+  const [m, n] = [round(x / unit), round(y / unit)];
+  return m >= 1 && n >= 1 ? { unit, m, n } : commonUnit(x, y, 0);
 }
 
-/** Fine enough that an equal share of a row is 16 steps. */
-function shareScale({ width }: FloatSoftmax): number {
-  let scale = 256;
-  while (scale < 16 * width && scale < 32_768) scale *= 2;
-  return scale - 1;
+function close(integer: number, real: number): boolean {
+  return Math.abs(integer / real - 1) <= 2 ** -MULTIPLIER_BITS;
 }
 
 function limitOf({ lo, bits }: Point): number {

@@ -57,7 +57,8 @@ export class Units {
       }
     });
     // After all others: whether what a row takes is of one family depends on them.
-    for (const [id, node] of plan.nodes.entries()) if (node.op === "linear") this.#passOn(id, node);
+    for (const [id, node] of plan.nodes.entries())
+      if (node.op === "linear" && !goesToGrid(plan, id)) this.#passOn(id, node);
   }
 
   classOf(id: number, element: number): number {
@@ -275,6 +276,17 @@ export function hasOwnWeights(plan: Plan, id: number): boolean {
     default:
       return false;
   }
+}
+
+/** A grid of the file says what this becomes, to the last bit. */
+export function goesToGrid(plan: Plan, id: number): boolean {
+  return (
+    plan.consumers[id]!.length > 0 &&
+    plan.consumers[id]!.every((taker) => {
+      const { op } = plan.nodes[taker]!;
+      return op === "grid" || ((op === "arrange" || op === "max") && goesToGrid(plan, taker));
+    })
+  );
 }
 
 function isOnGrid(plan: Plan, id: number): boolean {

@@ -85,10 +85,15 @@ function errorsOf(model: FloatGraph, { graph, adapter, correspondence }: Quantis
   return sums.map(({ lost, size }) => Math.sqrt(lost / (size || 1)));
 }
 
-async function outputError(plan: FloatPlan, options: Partial<QuantiseOptions> = {}): Promise<number> {
+/** On inputs that were not calibrated on, unless the plan's seed is given as `seed`. */
+async function outputError(
+  plan: FloatPlan,
+  options: Partial<QuantiseOptions> = {},
+  seed = plan.seed + 1,
+): Promise<number> {
   const model = buildFloats(plan);
   const quantised = await quantise(model, { calibration: floatInputs(plan, 48), output: "logits", ...options });
-  return errorsOf(model, quantised, floatInputs({ ...plan, seed: plan.seed + 1 }, 24)).at(-1)!;
+  return errorsOf(model, quantised, floatInputs({ ...plan, seed }, 24)).at(-1)!;
 }
 
 describe("quantise", () => {
@@ -248,7 +253,7 @@ describe("quantise", () => {
     }
     expect(digests).toMatchInlineSnapshot(`
       {
-        "adapted": "0x391d3bff0a6a1797e4f98d1200b90fd92e3da304f482c78628337fae71022a7c",
+        "adapted": "0xa98812799848f3898b0d47dba4a509534b9b8fd8cc943074456712d765b22df2",
         "convolution": "0xb80585f8232aafa092a148edb85853e81f7902b22aa7ccdd7e6954d5c0b83afb",
         "transformer": "0xe68d779db3a4c4d66ea9ac7a4c1947274c73a1edbef3b6e33d1c7d8c8b9a95da",
       }
@@ -258,7 +263,8 @@ describe("quantise", () => {
   it.each(FLOAT_STEPS)("integers times their units are the floats, up to rounding: %s", async (step) => {
     for (const seed of [1, 2]) {
       for (const more of [{}, { signed: true }, { tokens: 9 }, { adapter: true }]) {
-        expect(await outputError({ seed, steps: [step], ...more })).toBeLessThan(0.06);
+        // Private weights are as large as anything here, and calibration does not see them.
+        expect(await outputError({ seed, steps: [step], ...more })).toBeLessThan("adapter" in more ? 0.15 : 0.06);
       }
     }
   });
@@ -277,11 +283,21 @@ describe("quantise", () => {
           { requiredKeys: ["seed", "steps"] },
         ),
         async (plan) => {
-          expect(await outputError(plan)).toBeLessThan(0.3);
+          expect(await outputError(plan)).toBeLessThan(plan.adapter ? 0.6 : 0.3);
         },
       ),
       { numRuns: 40 },
     );
+  });
+
+  it("more bits of activations come nearer", async () => {
+    const plan: FloatPlan = { seed: 5, steps: ["convolution", "relu", "dense", "relu"] };
+    const errors = [];
+    for (const bits of [5, 7, 9, 11]) {
+      errors.push(await outputError(plan, { activationBits: bits, weightBits: 11, inputBits: 12 }, plan.seed));
+    }
+    expect(errors).toEqual([...errors].sort((a, b) => b - a));
+    expect(errors[0]! / errors.at(-1)!).toBeGreaterThan(20);
   });
 
   it("more bits of weights and inputs come nearer", async () => {
@@ -398,6 +414,49 @@ describe("quantise", () => {
     }
   });
 
+  it("agrees with the grids of a quantised file", async () => {
+    // Two dense layers as a QDQ file has them: int8 weights by channel, uint8 activations, the second with a zero point.
+    const below = lcg(17);
+    const int8 = (count: number, scale: number) => Array.from({ length: count }, () => (below(255) - 127) * scale);
+    const grid = (from: number, scale: number, zero: number): FloatNode => ({
+      op: "grid",
+      node: `q${from}`,
+      inputs: [from],
+      scale: Float64Array.of(scale),
+      zeroPoint: Int32Array.of(zero),
+      lo: 0,
+      hi: 255,
+    });
+    const model = graphOf(16, 8, [
+      grid(0, 2 ** -8, 0),
+      dense(1, 16, int8(24 * 16, 0.0071), int8(24, 0.003)),
+      relu(2),
+      grid(3, 0.0173, 0),
+      dense(4, 24, int8(8 * 24, 0.0037), int8(8, 0.011)),
+      grid(5, 0.0613, 121),
+    ]);
+    const calibration = Array.from({ length: 100 }, () => Array.from({ length: 16 }, () => below(256) / 256));
+    const quantised = await quantise(model, { calibration, output: "logits" });
+    expect(inputOf(quantised.graph)).toMatchObject({ lo: 0, bits: 8, scaleLog2: 8 });
+    expect(quantised.report.outputUnit).toBe(0.0613);
+    const [float, integer] = [createFloatExecutor(model), createExecutor(quantised.graph)];
+    for (const node of [4, 6]) {
+      const { value, unit } = quantised.correspondence.findLast((each) => each.float === node)!;
+      let [same, count] = [0, 0];
+      for (const input of calibration) {
+        const real = float(input)[node]!;
+        const given = integer(quantiseInput(quantised.graph, input)).values[value]!;
+        real.forEach((x, i) => {
+          const off = Math.abs(x / unit[i]! - given[i]!);
+          expect(off).toBeLessThan(1.01);
+          if (off < 0.01) same++;
+          count++;
+        });
+      }
+      expect(same / count).toBeGreaterThan(0.97);
+    }
+  });
+
   it("gives nothing to what a constant mask takes out of a softmax", async () => {
     const model = graphOf(3, 3, [
       { ...dense(0, 1, [4, 4, 4], [0, -1e9, 0]), groups: 3, outputs: 1 } as FloatNode,
@@ -440,11 +499,26 @@ describe("quantise", () => {
       [0, 8],
       [8, 16],
     ] as const) {
+      // The unit is the least power of two by which all fit.
       const peak = Math.max(...Array.from(node.values.subarray(start, end), Math.abs));
+      const unit = 2 ** Math.ceil(Math.log2(peak / 127));
       expect(Array.from(adapter!.subarray(start, end))).toEqual(
-        Array.from(node.values.subarray(start, end), (value) => Math.round((value / peak) * 127) + 0),
+        Array.from(node.values.subarray(start, end), (value) => Math.round(value / unit) + 0),
       );
     }
+
+    // Of the weights the graph tells their order of magnitude and nothing else: all adapters of a kind have one base.
+    const withWeights = (change: (value: number, i: number) => number) => ({
+      ...model,
+      nodes: model.nodes.map((each) => (each === node ? { ...node, values: node.values.map(change) } : each)),
+    });
+    const options = { calibration: floatInputs(plan, 16), output: "logits" } as const;
+    const digestOf = async (change: (value: number, i: number) => number) =>
+      modelDigest((await quantise(withWeights(change), options)).graph);
+    const digest = modelDigest(graph);
+    expect(await digestOf((value) => -value)).toBe(digest);
+    expect(await digestOf((_, i) => node.values[i < 8 ? 7 - i : 23 - i]!)).toBe(digest);
+    expect(await digestOf((value) => 2 * value)).not.toBe(digest);
   });
 
   it("says which integers stand for which floats", async () => {
@@ -520,6 +594,7 @@ describe("quantise", () => {
   it.each<[string, Partial<QuantiseOptions>]>([
     ["weightBits", { weightBits: 3 }],
     ["weightBits", { weightBits: 8.5 }],
+    ["activationBits", { activationBits: 13 }],
     ["inputBits", { inputBits: 0 }],
     ["inputBits", { inputBits: 17 }],
     ["inputScaleLog2", { inputScaleLog2: 65 }],
