@@ -147,15 +147,16 @@ const SHAPES: [name: string, make: (c: Chooser) => Rows, runs: number][] = [
       const marks = Array.from({ length: 2 + c.int(3) }, () => rows.wire());
       const bits = c.once(2);
       for (const [i, mark] of marks.entries()) {
-        if (bits) rows.either([[mark, 1]]);
+        if (bits) rows.either([[mark, 1]], c.once(10) ? 2 : 1);
         else rows.product(form(1, { plus: -(c.once(8) ? 0 : i) }), form([mark, c.pick([1, 2])]));
       }
       const total = marks.map((mark) => [mark, c.once(8) ? 2 : 1] as const);
-      rows.zero([...total, [0, -1]]);
-      if (bits) rows.zero([...marks.map((mark, i) => [mark, c.once(8) ? 1 : i] as const), [1, -1]]);
+      rows.zero([...total, [0, c.pick([-1, -1, -1, -2, 0])]]);
+      const number = (i: number) => (c.once(8) ? 1 : c.pick([i, i, c.int(5)]));
+      if (bits) rows.zero([...marks.map((mark, i) => [mark, number(i)] as const), [1, -1]]);
       return rows;
     },
-    900,
+    1200,
   ],
   [
     "the largest of some values",
@@ -232,13 +233,28 @@ const SHAPES: [name: string, make: (c: Chooser) => Rows, runs: number][] = [
     60,
   ],
   [
+    "quotients whose remainders are bits",
+    (c) => {
+      const rows = new Rows(2, c.pick([23n, 29n, 31n]));
+      const [n, s] = [1, 2];
+      const q = rows.wire();
+      rows.range(form(q), c.pick([1, 2]));
+      const bits = [rows.bit(), rows.bit()];
+      const weighted = (): Linear => bits.map((bit, i) => [bit, c.once(10) ? 1 : 2 ** i] as const);
+      rows.product(form(q), form(s), sum(form(n), weighted(), -1));
+      rows.range(sum(form(s, { plus: c.pick([-1, -1, -1, 0, -2]) }), weighted(), -1), 2);
+      return rows;
+    },
+    150,
+  ],
+  [
     "roots",
     (c) => {
       const rows = new Rows(1, c.pick([23n, 31n, 61n]));
       const root = rows.wire();
       const square = rows.wire();
       rows.product(form(root), form(root), form(square));
-      if (!c.once(6)) rows.range(form(root), c.pick([1, 2, 2]));
+      if (!c.once(6)) rows.range(form(root, { plus: c.pick([0, 0, 0, 1, 2, 3]) }), c.pick([1, 2, 2]));
       if (c.once(2)) rows.zero(form(square, [1, -1]));
       else {
         if (!c.once(5)) rows.range(form(1, [square, -1]), c.pick([2, 3]));
@@ -644,6 +660,16 @@ describe("the report", () => {
     rows.zero(form(bound, free, [1, -1], [free, -1]));
     rows.product(form([free, 1], [free, -1], { plus: 2 }), form([bound, 1]), form([1, 2]));
     expect((await checkDeterminism(rows.r1cs())).left.map(({ wires }) => wires)).toEqual([[free]]);
+  });
+
+  it("does not run in circles", async () => {
+    const rows = new Rows([5n]);
+    const [p, q, m] = [rows.wire(), rows.wire(), rows.wire()];
+    rows.product(form(q), form(m, { plus: 1 }), form(p));
+    rows.product(form(p), form(m, { plus: 2 }), form(q));
+    rows.product(form(p), form(q));
+    rows.product(form(m), form(m, [1, -1]), form(m));
+    expect((await checkDeterminism(rows.r1cs())).left.map(({ wires }) => wires)).toEqual([[p, q, m]]);
   });
 
   it("is stopped, and shows how far it is", async () => {
