@@ -23,6 +23,7 @@ import { inputOf, inputSize, type ModelGraph } from "../graph.js";
 import { hideAdapter } from "./adapter.js";
 import { chooseInput, integerOf, record } from "./calibrate.js";
 import { lower, type PointReport } from "./lower.js";
+import { powerOfTwo } from "./numbers.js";
 import { plan } from "./plan.js";
 import { inputGrid, simplify } from "./simplify.js";
 
@@ -64,6 +65,11 @@ export interface QuantiseReport {
   readonly usedSamples: number;
   /** Calibration values that the input's range saturates. */
   readonly saturatedInputs: number;
+  /**
+   * Numbers of the input that move over the calibration set, and by less than {@link COARSE_STEPS} of its integers: one
+   * scale for all cannot do justice to features of different sizes.
+   */
+  readonly coarseInputs: number;
   /** Real value of 1 of the output. */
   readonly outputUnit: number;
   /** Every place where the model rounds, in order. */
@@ -161,6 +167,7 @@ export async function quantise(file: FloatGraph, options: QuantiseOptions): Prom
       calibrationSamples: calibration.length,
       usedSamples: recordings.samples.length,
       saturatedInputs: countSaturated(graph, calibration),
+      coarseInputs: countCoarse(graph, calibration),
       outputUnit: last.units.reduce((a, b) => Math.max(a, b), 0) || 1,
       points: lowered.points,
     },
@@ -205,6 +212,26 @@ function covers({ scale, zeroPoint, lo, hi }: FloatGrid, calibration: readonly A
       Array.from(sample ?? []).every((x) => x / step >= least && x / step <= most),
     )
   );
+}
+
+/** Values that an input takes on fewer integers than these are hardly told apart. */
+const COARSE_STEPS = 4;
+
+function countCoarse(graph: ModelGraph, calibration: readonly ArrayLike<number>[]): number {
+  const step = powerOfTwo(-inputOf(graph).scaleLog2);
+  let count = 0;
+  for (let i = 0; i < inputSize(graph); i++) {
+    let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    let whole = true; // steps of 1 are as fine as integers can be told apart
+    for (const sample of calibration) {
+      const value = sample[i]!;
+      least = Math.min(least, value);
+      most = Math.max(most, value);
+      whole &&= Number.isInteger(value);
+    }
+    if (most > least && most - least < COARSE_STEPS * step && !(whole && step <= 1)) count++;
+  }
+  return count;
 }
 
 function countSaturated(graph: ModelGraph, calibration: readonly ArrayLike<number>[]): number {

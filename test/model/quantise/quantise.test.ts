@@ -219,6 +219,7 @@ describe("quantise", () => {
         },
         "report": {
           "calibrationSamples": 6,
+          "coarseInputs": 0,
           "outputUnit": 1,
           "points": [
             {
@@ -566,6 +567,26 @@ describe("quantise", () => {
     it("counts what it saturates", async () => {
       const { report } = await quantise(tiny(), { calibration: TINY_INPUTS, inputScaleLog2: 8 });
       expect(report.saturatedInputs).toBe(4); // 256 is one too many
+    });
+
+    it("counts the numbers that its one scale is too coarse for", async () => {
+      const coarse = async (calibration: number[][], inputBits?: number) =>
+        (await quantise(tiny(), { calibration, inputBits })).report.coarseInputs;
+      const sizes = [
+        [0.001, 900],
+        [0.003, 20],
+        [0.002, 455.5],
+      ];
+      expect(await coarse(sizes)).toBe(1);
+      expect(await coarse(sizes.map(([small, large]) => [1000 * small!, large!]))).toBe(1);
+      expect(await coarse(sizes.map(([small, large]) => [1000 * small!, large! / 100]))).toBe(0);
+      expect(await coarse(sizes.map(([_, large]) => [1, large!]))).toBe(0); // it does not move
+      expect(
+        await coarse([
+          [0, 255],
+          [1, 0],
+        ]),
+      ).toBe(0); // a flag
     });
 
     it("takes tokens as indices", async () => {
