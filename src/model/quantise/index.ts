@@ -19,11 +19,11 @@
 import { AnchorError } from "../../errors.js";
 import { proveBounds } from "../bounds.js";
 import type { FloatGraph, FloatGrid } from "../float.js";
-import { inputOf, inputSize, type ModelGraph } from "../graph.js";
+import { adapterOf, adapterSize, inputOf, inputSize, type ModelGraph } from "../graph.js";
 import { hideAdapter } from "./adapter.js";
 import { chooseInput, integerOf, record } from "./calibrate.js";
 import { lower, type PointReport } from "./lower.js";
-import { powerOfTwo } from "./numbers.js";
+import { powerOfTwo, round } from "./numbers.js";
 import { plan } from "./plan.js";
 import { inputGrid, simplify } from "./simplify.js";
 
@@ -72,6 +72,8 @@ export interface QuantiseReport {
   readonly coarseInputs: number;
   /** Real value of 1 of the output. */
   readonly outputUnit: number;
+  /** Real value of 1 of a private weight, of each part of the adapter: for {@link quantiseAdapter}. */
+  readonly adapterUnits: readonly number[];
   /** Every place where the model rounds, in order. */
   readonly points: readonly PointReport[];
 }
@@ -169,6 +171,7 @@ export async function quantise(file: FloatGraph, options: QuantiseOptions): Prom
       saturatedInputs: countSaturated(graph, calibration),
       coarseInputs: countCoarse(graph, calibration),
       outputUnit: last.units.reduce((a, b) => Math.max(a, b), 0) || 1,
+      adapterUnits: lowered.adapterUnits,
       points: lowered.points,
     },
     correspondence,
@@ -195,6 +198,39 @@ export function quantiseInput(graph: ModelGraph, input: ArrayLike<number>): Int3
     }
     return integerOf(node, value);
   });
+}
+
+/**
+ * Another adapter's weights as the private integers of a graph, so that both share its circuit and key. The graph was
+ * calibrated with the adapter that it was quantised with: measure the other one on it before it is relied on.
+ *
+ * @throws AnchorError `INPUT_INVALID` when the graph has no adapter, or the numbers of weights or units are not its own,
+ *   or a weight is not finite or not in the range of its part.
+ */
+export function quantiseAdapter(graph: ModelGraph, weights: ArrayLike<number>, units: readonly number[]): Int16Array {
+  const node = adapterOf(graph);
+  if (node === undefined) throw new AnchorError("INPUT_INVALID", "the model has no adapter");
+  const size = adapterSize(graph);
+  if (weights.length !== size || units.length !== node.parts.length) {
+    throw new AnchorError("INPUT_INVALID", `the adapter has ${size} weights in ${node.parts.length} parts`, {
+      details: { weights: size, parts: node.parts.length },
+    });
+  }
+  const result = new Int16Array(size);
+  let at = 0;
+  for (const [part, { name, shape }] of node.parts.entries()) {
+    const end = at + shape.reduce((a, b) => a * b, 1);
+    for (; at < end; at++) {
+      const integer = round(weights[at]! / units[part]!);
+      if (!(integer >= node.lo && integer < node.lo + 2 ** node.bits)) {
+        throw new AnchorError("INPUT_INVALID", `${name}: weight ${at} is out of the range of the model's adapter`, {
+          details: { index: at },
+        });
+      }
+      result[at] = integer;
+    }
+  }
+  return result;
 }
 
 /** Output integers as the real numbers that they stand for; `unit` is the report's `outputUnit`. */

@@ -64,6 +64,8 @@ export interface Lowered {
   readonly builder: Builder;
   /** Of each planned node. */
   readonly values: readonly Value[];
+  /** Of each part of the adapter. */
+  readonly adapterUnits: readonly number[];
   readonly points: readonly PointReport[];
 }
 
@@ -133,12 +135,15 @@ class Lowering {
   readonly #points: PointReport[] = [];
   /** Classes that points give, of each class that they take. */
   readonly #narrow = new Map<number, Map<number, { id: number; element: number }>>();
+  /** Of points before tables, while they are lowered. */
+  readonly #targets = new Map<number, Float32Array>();
   /** Number of rows of linear nodes in a family. */
   readonly #rows: ReadonlyMap<number, number>;
   /** What points give to a class: a point, and its elements. */
   readonly #members = new Map<number, Map<number, number[]>>();
   /** Largest real magnitude at the points of a family. */
   readonly #peaks = new Map<number, number>();
+  readonly #adapterUnits: number[] = [];
 
   constructor(plan: Plan, input: InputNode, recordings: Recordings, options: LowerOptions) {
     this.#plan = plan;
@@ -169,7 +174,12 @@ class Lowering {
       this.#options.onNode?.(id + 1, nodes.length);
     }
     this.#values.push(await this.#sharing(this.#values.pop()!, () => 0));
-    return { builder: this.#builder, values: this.#values, points: this.#points };
+    return {
+      builder: this.#builder,
+      values: this.#values,
+      adapterUnits: this.#adapterUnits,
+      points: this.#points,
+    };
   }
 
   /** What is known of units before any node is lowered. */
@@ -297,6 +307,7 @@ class Lowering {
         integers[i] = round(values[i]! / unit);
       }
       this.#units.settle(id, start, unit);
+      this.#adapterUnits.push(unit);
       start = end;
     }
     const node: GraphNode = { op: "adapter", parts, lo: -128, bits: 8, alpha };
@@ -589,6 +600,7 @@ class Lowering {
     const scaled = await this.#aligned(before, units);
     const own = await this.#clamped(scaled.id, scaled.shifts, lo, hi);
     this.#report(node, own, lo, hi);
+    this.#targets.delete(id);
     // What can only be 0 has no unit: its weights onward vanish, and leave the units there to the others.
     const { min, max } = this.#builder.bounds[own]!;
     return { id: own, units: units.map((unit, i) => (min[i] === 0 && max[i] === 0 ? 0 : unit)) };
@@ -674,17 +686,33 @@ class Lowering {
     const length = this.#plan.lengths[id]!;
     const { lo, hi } = this.#rangeOf(id, node, Float64Array.of(unit));
     const [map] = this.#mapsOf(id);
+    const targets = map === undefined ? undefined : this.#targetsOf(id, map, values);
+    const kept = Float64Array.from({ length: map === undefined ? 0 : hi - lo + 1 }, (_, x) =>
+      map!.apply((lo + x) * unit),
+    );
     let error = 0;
     for (let start = 0; start < values.length; start += length) {
       for (const i of elements) {
         const real = values[start + i]!;
-        const target = Math.max(node.min, Math.min(node.max, real));
-        const kept = Math.min(hi, Math.max(lo, Math.floor(real / unit + 0.5))) * unit;
-        const lost = map === undefined ? target - kept : map.apply(target) - map.apply(kept);
+        const integer = Math.min(hi, Math.max(lo, Math.floor(real / unit + 0.5)));
+        const lost =
+          targets === undefined
+            ? Math.max(node.min, Math.min(node.max, real)) - integer * unit
+            : targets[start + i]! - kept[integer - lo]!;
         error += lost * lost;
       }
     }
     return error;
+  }
+
+  /** What a table should give on the samples. */
+  #targetsOf(id: number, map: FloatMap, values: Float32Array): Float32Array {
+    let targets = this.#targets.get(id);
+    if (targets === undefined) {
+      targets = values.map((value) => map.apply(value));
+      this.#targets.set(id, targets);
+    }
+    return targets;
   }
 
   /** The tables that a point is for, if it is for nothing else. */

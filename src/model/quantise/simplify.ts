@@ -12,6 +12,7 @@
 
 import type { FloatArrange, FloatClip, FloatGraph, FloatGrid, FloatLinear, FloatNode } from "../float.js";
 import { evaluate, inputsOf, lengthOf, roundHalfEven } from "../run.js";
+import { prune } from "./prune.js";
 
 /** A float graph whose nodes know which value of the graph before they stand for. */
 export interface Traced {
@@ -58,7 +59,14 @@ export function inputGrid({ nodes }: Traced): FloatGrid | undefined {
 }
 
 /** The graph must be well formed: lengths fit, nodes refer to nodes before them. */
-export function simplify(graph: FloatGraph, { classOnly, withoutInputGrid = false }: SimplifyOptions): Traced {
+export function simplify(graph: FloatGraph, options: SimplifyOptions): Traced {
+  const once = rewrite({ nodes: graph.nodes, origin: graph.nodes.map((_, id) => id) }, options);
+  const pruned = prune(once);
+  return pruned === once ? once : rewrite(pruned, options);
+}
+
+function rewrite(graph: Pick<Traced, "nodes" | "origin">, options: SimplifyOptions): Traced {
+  const { classOnly, withoutInputGrid = false } = options;
   const vertices: Vertex[] = [];
   graph.nodes.forEach((node, id) => {
     const inputs = inputsOf(node).map((from) => vertices[from]!);
@@ -66,7 +74,7 @@ export function simplify(graph: FloatGraph, { classOnly, withoutInputGrid = fals
       node,
       inputs.map((input) => input.length),
     );
-    vertices.push({ node, inputs, length, origin: id });
+    vertices.push({ node, inputs, length, origin: graph.origin[id] });
   });
   const editor = new Editor(vertices.at(-1)!, vertices[0]!);
   if (classOnly) editor.classify();

@@ -9,6 +9,7 @@ import {
   type Quantised,
   type QuantiseOptions,
   quantise,
+  quantiseAdapter,
   quantiseInput,
 } from "../../../src/model/quantise/index.js";
 import { createFloatExecutor } from "../../../src/model/run.js";
@@ -218,6 +219,7 @@ describe("quantise", () => {
           ],
         },
         "report": {
+          "adapterUnits": [],
           "calibrationSamples": 6,
           "coarseInputs": 0,
           "outputUnit": 1,
@@ -520,6 +522,35 @@ describe("quantise", () => {
     expect(await digestOf((value) => -value)).toBe(digest);
     expect(await digestOf((_, i) => node.values[i < 8 ? 7 - i : 23 - i]!)).toBe(digest);
     expect(await digestOf((value) => 2 * value)).not.toBe(digest);
+  });
+
+  it("takes another adapter's weights for the same graph", async () => {
+    const plan: FloatPlan = { seed: 11, steps: ["dense"], adapter: true };
+    const model = buildFloats(plan);
+    const { graph, adapter, report } = await quantise(model, { calibration: floatInputs(plan, 16), output: "logits" });
+    const node = model.nodes[1]!;
+    if (node.op !== "adapter") throw new Error("node 1 of the plan is its adapter");
+    expect(report.adapterUnits).toHaveLength(2);
+    expect(quantiseAdapter(graph, node.values, report.adapterUnits)).toEqual(adapter);
+    const halved = node.values.map((value) => value / 2);
+    const private_ = quantiseAdapter(graph, halved, report.adapterUnits);
+    const other = { ...model, nodes: model.nodes.map((each, id) => (id === 1 ? { ...node, values: halved } : each)) };
+    for (const input of floatInputs(plan, 8)) {
+      const real = createFloatExecutor(other)(input).at(-1)!;
+      const { output } = createExecutor(graph)(quantiseInput(graph, input), private_);
+      const size = Math.sqrt(real.reduce((sum, x) => sum + x * x, 0) / real.length);
+      dequantiseOutput(output, report.outputUnit).forEach((x, i) => {
+        expect(Math.abs(x - real[i]!)).toBeLessThan(0.2 * size);
+      });
+    }
+    for (const [weights, units] of [
+      [halved.subarray(1), report.adapterUnits],
+      [halved, [1]],
+      [node.values.map((value) => 2 * value), report.adapterUnits],
+      [node.values.map(() => Number.NaN), report.adapterUnits],
+    ] as const) {
+      expect(() => quantiseAdapter(graph, weights, units)).toThrowError(code("INPUT_INVALID"));
+    }
   });
 
   it("says which integers stand for which floats", async () => {
