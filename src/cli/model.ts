@@ -16,6 +16,10 @@ const megabytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MB`;
 const SETS_HELP = `JSON {"inputs": [[…], …], "labels": [0, …]}, NumPy's .npy, or IDX (MNIST's), also gzipped; inputs as the ONNX
                          model takes them`;
 
+/** From here on proving is no matter of seconds; the bytes are what keys of such circuits have. */
+const LARGE_ROWS = 4_000_000;
+const KEY_BYTES_PER_ROW = 640;
+
 export const modelImportCommand: Command = {
   name: "model import",
   summary: "quantise an ONNX model to integers, and write its circuit",
@@ -30,8 +34,10 @@ export const modelImportCommand: Command = {
                          ends in ArgMax, else logits]
   --output-name NAME     which output is the model's, where the file has several
   --batch K              make one proof of K inferences [1]
-  --weight-bits N        [8]
-  --input-bits N         [8]
+  --weight-bits N        4 to 12 [8]
+  --activation-bits N    4 to 12, of what is rounded between layers: one more halves the rounding error, for a row an
+                         activation [8]
+  --input-bits N         1 to 16 [7 or 8, as the calibration set needs]
   --adapter              keep the matrices of LoRA pairs private, behind a commitment [they are part of the model]
   --out DIR              where to write [out/model]
   --force                replace DIR when it is a model directory
@@ -51,6 +57,7 @@ report.html (operators, proven bounds, rows, agreement with the float model, tim
     "output-name": { type: "string" },
     batch: { type: "string" },
     "weight-bits": { type: "string" },
+    "activation-bits": { type: "string" },
     "input-bits": { type: "string" },
     adapter: { type: "boolean" },
     out: { type: "string" },
@@ -76,6 +83,7 @@ report.html (operators, proven bounds, rows, agreement with the float model, tim
     const numbers = {
       batch: integer(values, "batch", 1, MAX_BATCH, 1),
       weightBits: bits("weight-bits"),
+      activationBits: bits("activation-bits"),
       inputBits: bits("input-bits"),
     };
     const onnx = new Uint8Array(await readBytes(file));
@@ -105,6 +113,16 @@ report.html (operators, proven bounds, rows, agreement with the float model, tim
     }
     terminal.line(`circuit  ${circuit.circuitDigest}`);
     terminal.line(`         ${circuit.rows} rows${numbers.batch > 1 ? ` for ${numbers.batch} inferences` : ""}`);
+    if (circuit.rows > LARGE_ROWS) {
+      const gigabytes = (circuit.rows * KEY_BYTES_PER_ROW) / 1e9;
+      terminal.line(`note     a key for so many rows takes about ${gigabytes.toFixed(1)} GB, and a proof minutes`);
+    }
+    const { coarseInputs } = report.quantisation;
+    if (coarseInputs > 0) {
+      terminal.line(
+        `note     ${coarseInputs} of the input's numbers move by less than four of its integers: bring them to one size before the model, or give --input-bits 16`,
+      );
+    }
     printEvaluation(terminal, report.evaluation);
     if (report.evaluation.set === "calibration") {
       terminal.line("note     these samples also chose the integers' scales: compare on others with --evaluation");

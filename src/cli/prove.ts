@@ -69,10 +69,11 @@ salt: private unless told). \`verify inference\` checks them.
       const bound = contextSignal(domain, INFERENCE_STATEMENTS[named.name], task);
       const result = await pool.prove(circuit, key, { inferences: questions, adapter, context: bound }, { signal });
       const { publicSignals } = verifyStatement(domain, named.name, named.statement, key.verifyingKey, result.proof);
-      await writeProof(out, { ...result, publicSignals }, key.verifyingKeyJson);
-      await writeWhole(join(out, "statement.json"), pretty(statementToJson(named.name, named.statement)));
+      // First: a proof whose opening is lost shows nothing to anybody.
       const mode = values["public-input"] === true ? 0o644 : 0o600;
       await writeWhole(join(out, "opening.json"), `${JSON.stringify(openingToJson(questions))}\n`, mode);
+      await writeProof(out, { ...result, publicSignals }, key.verifyingKeyJson);
+      await writeWhole(join(out, "statement.json"), pretty(statementToJson(named.name, named.statement)));
       if (saturated > 0) terminal.line(`note   ${saturated} numbers of the input are outside of the model's range`);
       for (const [i, value] of answer.values.entries()) {
         terminal.line(`output ${outputText(value)}${circuit.batch > 1 ? ` for input ${i}` : ""}`);

@@ -180,12 +180,6 @@ function checkTask(values: Values, task: Task): void {
   }
 }
 
-/** A time as people write it, as far as calendars go. */
-function timeText(seconds: bigint): string {
-  const time = new Date(Number(seconds) * 1000);
-  return Number.isNaN(time.getTime()) ? `${seconds} (Unix seconds)` : time.toISOString();
-}
-
 function listsOf({ statement }: NamedInference): { outputs: bigint[]; inputCommitments: bigint[] } {
   if ("outputs" in statement) return statement;
   return { outputs: [statement.output], inputCommitments: [statement.inputCommitment] };

@@ -161,7 +161,10 @@ export function evaluate(
       const result = new Int32Array(first.length * width);
       first.forEach((row, i) => {
         if (row < 0 || row >= rows) {
-          throw new AnchorError("INPUT_INVALID", `index ${row} is outside the ${rows} rows of the embedding`);
+          // Not which it is: messages reach logs, and inputs are private.
+          throw new AnchorError("INPUT_INVALID", `index ${i} is outside the ${rows} rows of the embedding`, {
+            details: { index: i },
+          });
         }
         for (let j = 0; j < width; j++) result[i * width + j] = entries[row * width + j]!;
       });

@@ -32,6 +32,7 @@ export interface ImportModelOptions {
   /** Inferences of one proof; 1 unless told. */
   readonly batch?: number | undefined;
   readonly weightBits?: number | undefined;
+  readonly activationBits?: number | undefined;
   readonly inputBits?: number | undefined;
   /** `log2` of the integer steps in one unit of the input; of the file, or chosen on the calibration set, unless told. */
   readonly inputScaleLog2?: number | undefined;
@@ -92,6 +93,7 @@ export async function importModel(
       calibration: calibration.inputs,
       output,
       weightBits: options.weightBits,
+      activationBits: options.activationBits,
       inputBits: options.inputBits,
       inputScaleLog2: options.inputScaleLog2,
       signal,

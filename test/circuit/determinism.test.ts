@@ -6,7 +6,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { findSecondWitness, singleMutations } from "../../src/circuit/attack.js";
 import { checkDeterminism } from "../../src/circuit/determinism.js";
+import { Propagation } from "../../src/circuit/propagation.js";
 import { checkWitness } from "../../src/circuit/r1cs.js";
+import { System } from "../../src/circuit/system.js";
 import { invert, R } from "../../src/field/scalar.js";
 import { code } from "./support.js";
 import { enumerate, form, type Linear, ONE, Rows, sum } from "./systems.js";
@@ -78,6 +80,37 @@ const SHAPES: [name: string, make: (c: Chooser) => Rows, runs: number][] = [
     1500,
   ],
   [
+    "sums that may wrap around",
+    (c) => {
+      const rows = new Rows(1, c.pick([5n, 7n, 11n, 13n]));
+      const digits = Array.from({ length: 1 + c.int(3) }, () => {
+        const wire = rows.wire();
+        rows.either([[wire, 1]], c.pick([1, 1, 2, 3]));
+        return wire;
+      });
+      const mixed = () => {
+        const terms = digits.filter(() => !c.once(3)).map((wire) => [wire, c.int(9) - 4] as const);
+        return [...terms, ...(c.once(3) ? [[1, c.pick([1, 2])] as const] : []), [0, c.int(25) - 12] as const];
+      };
+      for (let i = c.int(2); i >= 0; i--) {
+        const wire = rows.wire();
+        // One range from each of several rows.
+        for (let row = c.int(2); row >= 0; row--) rows.zero([...mixed(), [wire, c.pick([1, 1, 2])]]);
+        digits.push(wire);
+      }
+      if (c.once(3)) rows.product(mixed(), mixed(), mixed());
+      if (c.once(2)) {
+        const wire = rows.wire();
+        const factor = () => form(c.pick(digits), { plus: c.int(5) - 2 });
+        rows.product(factor(), factor(), form([wire, c.pick([1, 1, -1, 2])]));
+        digits.push(wire);
+      }
+      if (!c.once(3)) rows.zero(mixed());
+      return rows;
+    },
+    1500,
+  ],
+  [
     "zero or not",
     (c) => {
       const rows = new Rows(2, c.pick([3n, 5n, 7n]));
@@ -91,21 +124,39 @@ const SHAPES: [name: string, make: (c: Chooser) => Rows, runs: number][] = [
     600,
   ],
   [
+    "differences that may be zero",
+    (c) => {
+      const rows = new Rows(2, c.pick([5n, 7n, 11n]));
+      const hints = Array.from({ length: 1 + c.int(2) }, () => (c.once(2) ? rows.bit() : rows.wire()));
+      const hint = () => form([c.pick(hints), c.pick([1, 1, -1, 2])], { plus: c.int(3) - 1 });
+      for (let i = c.int(2); i >= 0; i--) rows.product(form(1, [2, -1]), c.once(3) ? sum(hint(), hint()) : hint());
+      for (let i = c.int(2); i >= 0; i--) {
+        const difference = c.once(3)
+          ? form([1, c.int(3) - 1], [2, c.int(3) - 1])
+          : form([1, c.pick([1, -1, 2])], [2, c.pick([1, -1, -2])]);
+        rows.range(sum(difference, hint()), c.pick([1, 1, 2]));
+      }
+      return rows;
+    },
+    1500,
+  ],
+  [
     "selectors and marks",
     (c) => {
       const rows = new Rows(1, c.pick([5n, 7n, 11n]));
       const marks = Array.from({ length: 2 + c.int(3) }, () => rows.wire());
       const bits = c.once(2);
       for (const [i, mark] of marks.entries()) {
-        if (bits) rows.either([[mark, 1]]);
+        if (bits) rows.either([[mark, 1]], c.once(10) ? 2 : 1);
         else rows.product(form(1, { plus: -(c.once(8) ? 0 : i) }), form([mark, c.pick([1, 2])]));
       }
       const total = marks.map((mark) => [mark, c.once(8) ? 2 : 1] as const);
-      rows.zero([...total, [0, -1]]);
-      if (bits) rows.zero([...marks.map((mark, i) => [mark, c.once(8) ? 1 : i] as const), [1, -1]]);
+      rows.zero([...total, [0, c.pick([-1, -1, -1, -2, 0])]]);
+      const number = (i: number) => (c.once(8) ? 1 : c.pick([i, i, c.int(5)]));
+      if (bits) rows.zero([...marks.map((mark, i) => [mark, number(i)] as const), [1, -1]]);
       return rows;
     },
-    900,
+    1200,
   ],
   [
     "the largest of some values",
@@ -182,13 +233,28 @@ const SHAPES: [name: string, make: (c: Chooser) => Rows, runs: number][] = [
     60,
   ],
   [
+    "quotients whose remainders are bits",
+    (c) => {
+      const rows = new Rows(2, c.pick([23n, 29n, 31n]));
+      const [n, s] = [1, 2];
+      const q = rows.wire();
+      rows.range(form(q), c.pick([1, 2]));
+      const bits = [rows.bit(), rows.bit()];
+      const weighted = (): Linear => bits.map((bit, i) => [bit, c.once(10) ? 1 : 2 ** i] as const);
+      rows.product(form(q), form(s), sum(form(n), weighted(), -1));
+      rows.range(sum(form(s, { plus: c.pick([-1, -1, -1, 0, -2]) }), weighted(), -1), 2);
+      return rows;
+    },
+    150,
+  ],
+  [
     "roots",
     (c) => {
       const rows = new Rows(1, c.pick([23n, 31n, 61n]));
       const root = rows.wire();
       const square = rows.wire();
       rows.product(form(root), form(root), form(square));
-      if (!c.once(6)) rows.range(form(root), c.pick([1, 2, 2]));
+      if (!c.once(6)) rows.range(form(root, { plus: c.pick([0, 0, 0, 1, 2, 3]) }), c.pick([1, 2, 2]));
       if (c.once(2)) rows.zero(form(square, [1, -1]));
       else {
         if (!c.once(5)) rows.range(form(1, [square, -1]), c.pick([2, 3]));
@@ -465,6 +531,36 @@ describe("over BN254's field", () => {
   });
 });
 
+describe("ranges", () => {
+  const wire = 1;
+  const state = () => new Propagation(new System(new Rows(1, 7n).r1cs(), 7n), []);
+
+  it("are of the same integers only where none of them differ by the order", () => {
+    // 1 is in the first, and as 8 in the second.
+    const apart = state();
+    apart.restrict(wire, { lo: 0n, hi: 5n, step: 1n });
+    apart.restrict(wire, { lo: 5n, hi: 8n, step: 1n });
+    expect(apart.contains(wire, 1n)).toBe(true);
+    const together = state();
+    together.restrict(wire, { lo: 0n, hi: 5n, step: 1n });
+    together.restrict(wire, { lo: 2n, hi: 6n, step: 2n });
+    expect(together.ranges[wire]).toEqual({ lo: 2n, hi: 4n, step: 2n });
+    expect([0n, 1n, 2n, 3n, 4n, 5n, 6n].filter((value) => together.contains(wire, value))).toEqual([2n, 4n]);
+  });
+
+  it("that hold everything say nothing, and empty ones neither", () => {
+    const one = state();
+    one.restrict(wire, { lo: -3n, hi: 4n, step: 1n });
+    expect(one.ranges[wire]).toBeUndefined();
+    one.restrict(wire, { lo: 1n, hi: 2n, step: 1n });
+    one.restrict(wire, { lo: 4n, hi: 5n, step: 1n });
+    expect(one.ranges[wire]).toEqual({ lo: 1n, hi: 2n, step: 1n });
+    expect(one.isNonZero(wire, 0n)).toBe(true);
+    expect(one.isNonZero(wire, -2n)).toBe(false);
+    expect(one.isNonZero(wire, 5n)).toBe(false); // 2 + 5 is the order
+  });
+});
+
 describe("the report", () => {
   /** Two groups that are not determined, one of them with the output; an input that nothing mentions; a lone wire. */
   function twoGroups() {
@@ -564,6 +660,16 @@ describe("the report", () => {
     rows.zero(form(bound, free, [1, -1], [free, -1]));
     rows.product(form([free, 1], [free, -1], { plus: 2 }), form([bound, 1]), form([1, 2]));
     expect((await checkDeterminism(rows.r1cs())).left.map(({ wires }) => wires)).toEqual([[free]]);
+  });
+
+  it("does not run in circles", async () => {
+    const rows = new Rows([5n]);
+    const [p, q, m] = [rows.wire(), rows.wire(), rows.wire()];
+    rows.product(form(q), form(m, { plus: 1 }), form(p));
+    rows.product(form(p), form(m, { plus: 2 }), form(q));
+    rows.product(form(p), form(q));
+    rows.product(form(m), form(m, [1, -1]), form(m));
+    expect((await checkDeterminism(rows.r1cs())).left.map(({ wires }) => wires)).toEqual([[p, q, m]]);
   });
 
   it("is stopped, and shows how far it is", async () => {

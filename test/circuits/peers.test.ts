@@ -67,11 +67,10 @@ describe("a remainder that is checked by an assertion only (dense and pooling la
     expect(found.left).toHaveLength(1);
     expect(found.left[0]).toMatchObject({ outputs: [gadget.wire("out")], rows: [0] });
     // One less, with the divisor more as the remainder; or anything at all.
-    const { wire } = gadget;
     for (const out of [11n, 0n, 10n ** 70n]) {
       const witness = gadget.with(honest, [
-        [wire.call(gadget, "out"), out],
-        [wire.call(gadget, "rest"), 123n - 10n * out],
+        [gadget.wire("out"), out],
+        [gadget.wire("rest"), 123n - 10n * out],
       ]);
       expect(gadget.violation(witness)).toBe(-1);
     }
@@ -101,20 +100,20 @@ template Division() {
     signal input by;
     signal output out <-- in \\ by;
     signal rest <-- in % by;
-    RangeCheck(6)(in);
-    RangeCheck(4)(by);
-    RangeCheck(6)(out);
+    RangeCheck(0, 6)(in);
+    RangeCheck(0, 4)(by);
+    RangeCheck(0, 6)(out);
     out * by === in - rest;
     ${lower}
     ${upper}
 }`,
         "Division()",
       );
-    const [lower, upper] = ["RangeCheck(4)(rest);", "RangeCheck(4)(by - 1 - rest);"];
+    const [lower, upper] = ["RangeCheck(0, 4)(rest);", "RangeCheck(0, 4)(by - 1 - rest);"];
     await forged(await Gadget.compile("no-upper-end", division(lower, "")), { in: 50n, by: 6n });
     await forged(await Gadget.compile("no-lower-end", division("", upper)), { in: 50n, by: 6n });
     // Nor without a range of the quotient: fractions are field elements too.
-    const free = division(lower, upper).replace("RangeCheck(6)(out);", "");
+    const free = division(lower, upper).replace("RangeCheck(0, 6)(out);", "");
     await forged(await Gadget.compile("no-range-of-quotient", free), { in: 50n, by: 6n });
     await holds(await Gadget.compile("both-ends", division(lower, upper)), [{ in: 50n, by: 6n }]);
   });
@@ -188,7 +187,7 @@ template Folded(ROWS, INNER, POINT) {
       `Folded(3, 2, ${point})`,
     );
   const inputs = { a: [3n, 1n, 4n, 1n, 5n, 9n], b: [7n, 2n] };
-  const lanes = (bits: number) => `for (var i = 0; i < ROWS; i++) RangeCheck(${bits})(out[i]);`;
+  const lanes = (bits: number) => `for (var i = 0; i < ROWS; i++) RangeCheck(0, ${bits})(out[i]);`;
 
   it("proves one number of several: what one lane loses, another one makes up for", async () => {
     const gadget = await Gadget.compile("folded", folded(2));
@@ -242,7 +241,7 @@ template Division(BY) {
     signal input in;
     signal output out <-- in \\ BY;
     signal rest <-- in % BY;
-    RangeCheck(16)(out);
+    RangeCheck(0, 16)(out);
     out * BY + rest === in;
     ${range}
     signal less <== Less(8)(rest, BY);
@@ -268,7 +267,7 @@ template Division(BY) {
       { a: -100n, b: 27n },
       { a: 5n, b: 5n },
     ]);
-    const argMax = await Gadget.template("inference/argmax.circom", "ArgMax(3, 8)");
+    const argMax = await Gadget.template("inference/argmax_run.circom", "ArgMaxRun(3, 8)");
     await holds(argMax, [{ in: [3n, -7n, 100n] }, { in: [5n, 5n, 5n] }]);
   });
 });

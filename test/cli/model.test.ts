@@ -98,22 +98,22 @@ afterAll(async () => {
 
 describe("model import", () => {
   it("says what it made, the same every time, and of another output another model", async () => {
-    const args = ["model", "import", "mlp.onnx", "--calibration", "set.json", "--limit", "20"];
+    const args = ["model", "import", "mlp.onnx", "--calibration", "set.json", "--limit", "20", "--output", "class"];
     const first = await anchorproof(...args, "--out", "a");
     const second = await anchorproof(...args, "--out", "b", "--evaluation", "set.json", "--evaluation-limit", "5");
-    const logits = await anchorproof(...args, "--out", "c", "--output", "logits", "--input-bits", "6");
+    const classes = await anchorproof(...args, "--out", "c", "--output", "class", "--input-bits", "6");
     const digest = (run: { out: string }) => /^model {4}(0x[0-9a-f]{64})$/m.exec(run.out)?.[1];
     expect(digest(first)).toBeDefined();
     expect(digest(second)).toBe(digest(first));
-    expect(digest(logits)).not.toBe(digest(first));
+    expect(digest(classes)).not.toBe(digest(first));
     expect(first.out).toMatch(/^circuit {2}0x[0-9a-f]{64}$/m);
     expect(first.out).toMatch(/^samples {2}20; /m);
     expect(second.out).toMatch(/^samples {2}5; /m);
     expect(first.out).toMatch(/^note {5}these samples also chose/m);
     expect(second.out).not.toMatch(/^note/m);
-    expect(logits.out).toMatch(/^ {9}on each of 60 numbers: .*to 8 bits$/m);
+    expect(first.out).toMatch(/^ {9}on each of 60 numbers: .*to 8 bits$/m);
     expect(first.out).toMatch(/^took {5}read .*MB.*, quantise .*, evaluate .*, circuit .*MB\)$/m);
-    expect(first.out).toMatch(/argMax +1 values in \[0, 2\]/);
+    expect(classes.out).toMatch(/argMax +1 values in \[0, 2\]/);
     const report = await json("b/report.json");
     expect(report.evaluation).toMatchObject({ samples: 5, set: "evaluation" });
     expect(

@@ -20,9 +20,10 @@ import { AnchorError } from "../../errors.js";
 import { proveBounds } from "../bounds.js";
 import type { FloatGraph, FloatGrid } from "../float.js";
 import { adapterOf, adapterSize, inputOf, inputSize, type ModelGraph } from "../graph.js";
+import { hideAdapter } from "./adapter.js";
 import { chooseInput, integerOf, record } from "./calibrate.js";
 import { lower, type PointReport } from "./lower.js";
-import { round } from "./numbers.js";
+import { powerOfTwo, round } from "./numbers.js";
 import { plan } from "./plan.js";
 import { inputGrid, simplify } from "./simplify.js";
 
@@ -64,6 +65,11 @@ export interface QuantiseReport {
   readonly usedSamples: number;
   /** Calibration values that the input's range saturates. */
   readonly saturatedInputs: number;
+  /**
+   * Numbers of the input that move over the calibration set, and by less than {@link COARSE_STEPS} of its integers: one
+   * scale for all cannot do justice to features of different sizes.
+   */
+  readonly coarseInputs: number;
   /** Real value of 1 of the output. */
   readonly outputUnit: number;
   /** Real value of 1 of a private weight, of each part of the adapter: for {@link quantiseAdapter}. */
@@ -98,22 +104,26 @@ export interface Quantised {
  * @throws AnchorError `INPUT_INVALID` for a bad calibration set or option, `MODEL_UNBOUNDED` naming the node whose
  *   integers do not fit, `MODEL_OP_UNSUPPORTED`, `INPUT_TOO_LARGE` above the graph's limits, `ABORTED`.
  */
-export async function quantise(model: FloatGraph, options: QuantiseOptions): Promise<Quantised> {
+export async function quantise(file: FloatGraph, options: QuantiseOptions): Promise<Quantised> {
   const { calibration, signal, onProgress, weightBits = 8, activationBits = 8 } = options;
   for (const [name, bits] of Object.entries({ weightBits, activationBits })) {
     if (!Number.isInteger(bits) || bits < 4 || bits > 12) {
       throw new AnchorError("INPUT_INVALID", `${name} must be an integer in 4..12`);
     }
   }
-  const outputs = model.outputShape.reduce((a, b) => a * b, 1);
-  const output = options.output ?? (model.nodes.at(-1)?.op === "argMax" ? "class" : "logits");
+  const outputs = file.outputShape.reduce((a, b) => a * b, 1);
+  const output = options.output ?? (file.nodes.at(-1)?.op === "argMax" ? "class" : "logits");
   if (output !== "class" && output !== "logits") {
     throw new AnchorError("INPUT_INVALID", "output must be class or logits");
   }
-  if (output === "class" && outputs === 1 && model.nodes.at(-1)?.op !== "argMax") {
+  if (output === "class" && outputs === 1 && file.nodes.at(-1)?.op !== "argMax") {
     throw new AnchorError("INPUT_INVALID", "the model has one output and so no classes; ask for its logits");
   }
   const classOnly = output === "class";
+  // From here to the end the adapter is a stand-in: the graph is public, and depends on nothing of the real one but the
+  // power of two that bounds each part.
+  const hidden = hideAdapter(file);
+  const model = hidden?.model ?? file;
   let simplified = simplify(model, { classOnly });
   const found = inputGrid(simplified);
   const grid = found !== undefined && covers(found, calibration) ? found : undefined;
@@ -154,11 +164,12 @@ export async function quantise(model: FloatGraph, options: QuantiseOptions): Pro
   });
   return {
     graph,
-    ...(lowered.adapter === undefined ? {} : { adapter: lowered.adapter }),
+    ...(hidden === undefined ? {} : { adapter: hidden.integers }),
     report: {
       calibrationSamples: calibration.length,
       usedSamples: recordings.samples.length,
       saturatedInputs: countSaturated(graph, calibration),
+      coarseInputs: countCoarse(graph, calibration),
       outputUnit: last.units.reduce((a, b) => Math.max(a, b), 0) || 1,
       adapterUnits: lowered.adapterUnits,
       points: lowered.points,
@@ -237,6 +248,26 @@ function covers({ scale, zeroPoint, lo, hi }: FloatGrid, calibration: readonly A
       Array.from(sample ?? []).every((x) => x / step >= least && x / step <= most),
     )
   );
+}
+
+/** Values that an input takes on fewer integers than these are hardly told apart. */
+const COARSE_STEPS = 4;
+
+function countCoarse(graph: ModelGraph, calibration: readonly ArrayLike<number>[]): number {
+  const step = powerOfTwo(-inputOf(graph).scaleLog2);
+  let count = 0;
+  for (let i = 0; i < inputSize(graph); i++) {
+    let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    let whole = true; // steps of 1 are as fine as integers can be told apart
+    for (const sample of calibration) {
+      const value = sample[i]!;
+      least = Math.min(least, value);
+      most = Math.max(most, value);
+      whole &&= Number.isInteger(value);
+    }
+    if (most > least && most - least < COARSE_STEPS * step && !(whole && step <= 1)) count++;
+  }
+  return count;
 }
 
 function countSaturated(graph: ModelGraph, calibration: readonly ArrayLike<number>[]): number {

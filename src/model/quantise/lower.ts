@@ -64,7 +64,6 @@ export interface Lowered {
   readonly builder: Builder;
   /** Of each planned node. */
   readonly values: readonly Value[];
-  readonly adapter: Int16Array | undefined;
   /** Of each part of the adapter. */
   readonly adapterUnits: readonly number[];
   readonly points: readonly PointReport[];
@@ -144,7 +143,6 @@ class Lowering {
   readonly #members = new Map<number, Map<number, number[]>>();
   /** Largest real magnitude at the points of a family. */
   readonly #peaks = new Map<number, number>();
-  #adapter: Int16Array | undefined;
   readonly #adapterUnits: number[] = [];
 
   constructor(plan: Plan, input: InputNode, recordings: Recordings, options: LowerOptions) {
@@ -179,7 +177,6 @@ class Lowering {
     return {
       builder: this.#builder,
       values: this.#values,
-      adapter: this.#adapter,
       adapterUnits: this.#adapterUnits,
       points: this.#points,
     };
@@ -295,7 +292,7 @@ class Lowering {
     return { id, units: new Float64Array(this.#plan.lengths[0]!).fill(powerOfTwo(-this.#input.scaleLog2)) };
   }
 
-  /** Int8 by parts: a unit each, or what all that shares with it has agreed on. */
+  /** Int8 by parts, a unit each; of the stand-in, see adapter.ts. */
   #lowerAdapter(id: number, { parts, values, alpha }: FloatAdapter): Value {
     const units = new Float64Array(values.length);
     const integers = new Int32Array(values.length);
@@ -313,7 +310,6 @@ class Lowering {
       this.#adapterUnits.push(unit);
       start = end;
     }
-    this.#adapter = Int16Array.from(integers);
     const node: GraphNode = { op: "adapter", parts, lo: -128, bits: 8, alpha };
     const samples = this.#recordings.samples.map(() => integers);
     return { id: this.#builder.start(node, samples), units };

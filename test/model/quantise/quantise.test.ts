@@ -221,6 +221,7 @@ describe("quantise", () => {
         "report": {
           "adapterUnits": [],
           "calibrationSamples": 6,
+          "coarseInputs": 0,
           "outputUnit": 1,
           "points": [
             {
@@ -255,7 +256,7 @@ describe("quantise", () => {
     }
     expect(digests).toMatchInlineSnapshot(`
       {
-        "adapted": "0x391d3bff0a6a1797e4f98d1200b90fd92e3da304f482c78628337fae71022a7c",
+        "adapted": "0xa98812799848f3898b0d47dba4a509534b9b8fd8cc943074456712d765b22df2",
         "convolution": "0xb80585f8232aafa092a148edb85853e81f7902b22aa7ccdd7e6954d5c0b83afb",
         "transformer": "0xe68d779db3a4c4d66ea9ac7a4c1947274c73a1edbef3b6e33d1c7d8c8b9a95da",
       }
@@ -265,7 +266,8 @@ describe("quantise", () => {
   it.each(FLOAT_STEPS)("integers times their units are the floats, up to rounding: %s", async (step) => {
     for (const seed of [1, 2]) {
       for (const more of [{}, { signed: true }, { tokens: 9 }, { adapter: true }]) {
-        expect(await outputError({ seed, steps: [step], ...more })).toBeLessThan(0.06);
+        // Private weights are as large as anything here, and calibration does not see them.
+        expect(await outputError({ seed, steps: [step], ...more })).toBeLessThan("adapter" in more ? 0.15 : 0.06);
       }
     }
   });
@@ -284,7 +286,7 @@ describe("quantise", () => {
           { requiredKeys: ["seed", "steps"] },
         ),
         async (plan) => {
-          expect(await outputError(plan)).toBeLessThan(0.3);
+          expect(await outputError(plan)).toBeLessThan(plan.adapter ? 0.6 : 0.3);
         },
       ),
       { numRuns: 40 },
@@ -536,11 +538,26 @@ describe("quantise", () => {
       [0, 8],
       [8, 16],
     ] as const) {
+      // The unit is the least power of two by which all fit.
       const peak = Math.max(...Array.from(node.values.subarray(start, end), Math.abs));
+      const unit = 2 ** Math.ceil(Math.log2(peak / 127));
       expect(Array.from(adapter!.subarray(start, end))).toEqual(
-        Array.from(node.values.subarray(start, end), (value) => Math.round((value / peak) * 127) + 0),
+        Array.from(node.values.subarray(start, end), (value) => Math.round(value / unit) + 0),
       );
     }
+
+    // Of the weights the graph tells their order of magnitude and nothing else: all adapters of a kind have one base.
+    const withWeights = (change: (value: number, i: number) => number) => ({
+      ...model,
+      nodes: model.nodes.map((each) => (each === node ? { ...node, values: node.values.map(change) } : each)),
+    });
+    const options = { calibration: floatInputs(plan, 16), output: "logits" } as const;
+    const digestOf = async (change: (value: number, i: number) => number) =>
+      modelDigest((await quantise(withWeights(change), options)).graph);
+    const digest = modelDigest(graph);
+    expect(await digestOf((value) => -value)).toBe(digest);
+    expect(await digestOf((_, i) => node.values[i < 8 ? 7 - i : 23 - i]!)).toBe(digest);
+    expect(await digestOf((value) => 2 * value)).not.toBe(digest);
   });
 
   it("takes another adapter's weights for the same graph", async () => {
@@ -617,6 +634,26 @@ describe("quantise", () => {
     it("counts what it saturates", async () => {
       const { report } = await quantise(tiny(), { calibration: TINY_INPUTS, inputScaleLog2: 8 });
       expect(report.saturatedInputs).toBe(4); // 256 is one too many
+    });
+
+    it("counts the numbers that its one scale is too coarse for", async () => {
+      const coarse = async (calibration: number[][], inputBits?: number) =>
+        (await quantise(tiny(), { calibration, inputBits })).report.coarseInputs;
+      const sizes = [
+        [0.001, 900],
+        [0.003, 20],
+        [0.002, 455.5],
+      ];
+      expect(await coarse(sizes)).toBe(1);
+      expect(await coarse(sizes.map(([small, large]) => [1000 * small!, large!]))).toBe(1);
+      expect(await coarse(sizes.map(([small, large]) => [1000 * small!, large! / 100]))).toBe(0);
+      expect(await coarse(sizes.map(([_, large]) => [1, large!]))).toBe(0); // it does not move
+      expect(
+        await coarse([
+          [0, 255],
+          [1, 0],
+        ]),
+      ).toBe(0); // a flag
     });
 
     it("takes tokens as indices", async () => {
