@@ -130,7 +130,7 @@ export async function quantise(file: FloatGraph, options: QuantiseOptions): Prom
   const input = chooseInput(model, options, grid);
   // A grid of the file's own on the input: the same integers, or else as many that are as good.
   if (grid !== undefined && input.bits <= GRID_BITS) {
-    simplified = simplify(model, { classOnly, withoutInputGrid: true });
+    simplified = simplify(model, { classOnly, withoutInputGrid: grid });
   }
   const planned = plan(simplified, {
     inputBits: input.bits,

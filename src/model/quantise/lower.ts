@@ -78,6 +78,8 @@ export interface LowerOptions {
 /** Units tried below the smallest that saturates nothing; of inputs of a table more, for their function may be flat. */
 const POINT_CANDIDATES = 3;
 const TABLE_CANDIDATES = 5;
+/** Wide points reach this many times further than what they were calibrated on. */
+const WIDE_HEADROOM = 4;
 /** A table leaves room for this many times what it gave on the samples, where it could give still much more. */
 const TABLE_HEADROOM = 2;
 /** A function that can give more than this many times that has a pole. */
@@ -92,6 +94,8 @@ const OUTPUT_MAX = 32_767;
 const MULTIPLIER_BITS = 8;
 /** Bits of weights before a grid of the file. */
 const GRID_WEIGHT_BITS = 12;
+/** Ends of what a clip with limits of its own gives: two requantisations can have any two ends within these. */
+const POINT_MAX = 16_383;
 /** Largest bias, where the unit is free: 16 bits more than a weight of 8. */
 const BIAS_MAX = 2 ** 24;
 /** What a clip's limit may be off by. */
@@ -492,6 +496,7 @@ class Lowering {
         // A constant: what follows sets the unit, or anything will do.
         const size = offsets.get(own)!;
         unit = base !== 0 ? this.#capped(own, base) : size === 0 ? 0 : size / NARROW_MAX;
+        if (unit !== 0) while (size / unit > COARSENESS * BIAS_MAX) unit *= 2;
       } else if (unit === 0) {
         const whole = real.subarray(row * inner, (row + 1) * inner);
         const small = sizes.get(own) === 1 ? smallScale(whole) : undefined;
@@ -514,7 +519,7 @@ class Lowering {
         // Weights that are nothing beside their bias may vanish.
         while (offsets.get(own)! / unit > BIAS_MAX) unit *= 2;
         const capped = this.#capped(own, unit);
-        if (peak / capped <= widest) unit = capped;
+        if (peak / capped <= widest && offsets.get(own)! / capped <= COARSENESS * BIAS_MAX) unit = capped;
       }
       if (unit !== 0) {
         if (base === 0) base = unit;
@@ -626,14 +631,14 @@ class Lowering {
     let { lo, hi } = { lo: point.lo, hi: point.lo + 2 ** point.bits - 1 };
     const unit = largest(units);
     if (unit === 0) return { lo, hi };
-    const ends = { min: round(node.min / unit), max: round(node.max / unit) };
-    const free = node.min === 0 || node.max === 0;
-    if (Number.isFinite(node.min) && !free) {
-      lo = Math.max(ends.min, -32_768);
-      hi = Number.isFinite(node.max) ? Math.min(ends.max, 32_767) : lo + 255;
-    } else if (Number.isFinite(node.max) && !free) {
-      hi = Math.min(ends.max, 32_767);
-      lo = hi - 255;
+    const end = (real: number) => Math.max(-POINT_MAX, Math.min(POINT_MAX, round(real / unit)));
+    const span = 2 ** point.bits - 1;
+    if (Number.isFinite(node.min) && node.min !== 0 && node.max !== 0) {
+      lo = end(node.min);
+      hi = Number.isFinite(node.max) ? end(node.max) : lo + span;
+    } else if (Number.isFinite(node.max) && node.min !== 0 && node.max !== 0) {
+      hi = end(node.max);
+      lo = hi - span;
     }
     return { lo, hi: Math.max(lo + 1, hi) };
   }
@@ -666,8 +671,13 @@ class Lowering {
     const base = this.#units.baseOf(id, element) || coarsest;
     const reach = this.#reachOf(members);
     const finest = ceilLog2(coarsest / base);
-    const safe = Math.max(finest, reach > 0 && Number.isFinite(reach) ? ceilLog2(reach / base) : finest);
-    const tables = [...members.keys()].every((each) => this.#mapsOf(each).length > 0);
+    // Wide points have bits to spare for what calibration did not see; others may saturate what is rare.
+    const ids = [...members.keys()];
+    const wide = ids.every((each) => this.#plan.points.get(each)!.bits >= WIDE_BITS);
+    const reached = wide ? WIDE_HEADROOM * reach : reach;
+    const safe = Math.max(finest, reach > 0 && Number.isFinite(reach) ? ceilLog2(reached / base) : finest);
+    if (wide) return base * powerOfTwo(safe);
+    const tables = ids.every((each) => this.#mapsOf(each).length > 0);
     const candidates = tables ? TABLE_CANDIDATES : POINT_CANDIDATES;
     let best = safe;
     let bestError = Number.POSITIVE_INFINITY;
@@ -753,7 +763,7 @@ class Lowering {
     }
     if (plain) return { id: before.id, shifts };
     if (this.#builder.bounds[before.id]!.bits + MULTIPLIER_BITS >= ACCUMULATOR_BITS) {
-      return this.#aligned(await this.#shifted(before, 16, (i) => i), units);
+      return this.#aligned(await this.#shifted(before, 16, (i) => i, true), units);
     }
     const id = await this.#diagonal(before.id, multipliers);
     return { id, shifts };
@@ -1262,9 +1272,14 @@ class Lowering {
 
   /**
    * A value rounded to the given bits, by one shift for all elements with the same key: far enough for a multiple of
-   * what was seen on the samples. What is proven can be far above that; it saturates.
+   * what was seen on the samples. What is proven can be far above that; it saturates, unless it is asked for.
    */
-  async #shifted(value: Value, bits: number, key: (element: number) => number = () => 0): Promise<Value> {
+  async #shifted(
+    value: Value,
+    bits: number,
+    key: (element: number) => number = () => 0,
+    proven = false,
+  ): Promise<Value> {
     const half = 2 ** (bits - 1);
     const { min, max } = this.#builder.bounds[value.id]!;
     const seen = new Float64Array(value.units.length);
@@ -1276,7 +1291,8 @@ class Lowering {
     const needed = new Map<number, number>();
     value.units.forEach((_, i) => {
       let shift = needed.get(key(i)) ?? 0;
-      const most = Math.min(seen[i]!, Math.max(max[i]!, -min[i]!));
+      const bound = Math.max(max[i]!, -min[i]!);
+      const most = proven ? bound : Math.min(seen[i]!, bound);
       while (most / half > 2 ** shift) shift++;
       needed.set(key(i), shift);
     });

@@ -94,6 +94,7 @@ export function plan(simplified: Traced, options: PlanOptions): Plan {
               length: graph.lengths[id]!,
               results: graph.lengths[final]!,
               mixed: graph.nodes[through]!.op === "arrange" && inputsOf(graph.nodes[through]!).length > 1,
+              secret: inputsOf(graph.nodes[final]!).some((input) => isPrivate(graph.nodes, input)),
               growth: factors[final]!,
               forms,
             });
@@ -135,19 +136,28 @@ function takersOf(
   );
 }
 
+/** Weights of an adapter, wherever they were moved. */
+function isPrivate(nodes: readonly FloatNode[], id: number): boolean {
+  const node = nodes[id]!;
+  return node.op === "adapter" || (node.op === "arrange" && node.inputs.some((input) => isPrivate(nodes, input)));
+}
+
 /** The point that a node asks for where it does not take integers like these. */
 function refusal(
   node: FloatNode,
-  given: Size & { length: number; results: number; mixed: boolean; growth: number; forms: Forms },
+  given: Size & { length: number; results: number; mixed: boolean; secret: boolean; growth: number; forms: Forms },
 ): Point | undefined {
-  const { magnitude, span, length, results, mixed, growth, forms } = given;
+  const { magnitude, span, length, results, mixed, secret, growth, forms } = given;
   const { narrow, table } = forms;
   const rounding = length * (bitsOf(magnitude) + 5);
   switch (node.op) {
     case "map":
       return span > 2 ** table.bits ? table : undefined;
     case "mul":
+      return magnitude > 8 * limitOf(narrow) ? narrow : undefined;
     case "matMul":
+      // Beside private weights, which calibration has only a stand-in for, there must be room to spare.
+      if (secret) return magnitude > limitOf(WIDE) ? WIDE : undefined;
       return magnitude > 8 * limitOf(narrow) ? narrow : undefined;
     case "normalise":
       return magnitude > limitOf(WIDE) ? WIDE : undefined;

@@ -47,8 +47,8 @@ const ROUNDS = 64;
 export interface SimplifyOptions {
   /** The index of the largest output is wanted, not the outputs. */
   readonly classOnly: boolean;
-  /** The integers of the input are on its grid already, or as near as they can be. */
-  readonly withoutInputGrid?: boolean;
+  /** The input's grid, where its integers are on it already, or as near as they can be. */
+  readonly withoutInputGrid?: FloatGrid;
 }
 
 /** The grid that everything takes the input from, if there is one. */
@@ -66,7 +66,7 @@ export function simplify(graph: FloatGraph, options: SimplifyOptions): Traced {
 }
 
 function rewrite(graph: Pick<Traced, "nodes" | "origin">, options: SimplifyOptions): Traced {
-  const { classOnly, withoutInputGrid = false } = options;
+  const { classOnly, withoutInputGrid } = options;
   const vertices: Vertex[] = [];
   graph.nodes.forEach((node, id) => {
     const inputs = inputsOf(node).map((from) => vertices[from]!);
@@ -76,10 +76,10 @@ function rewrite(graph: Pick<Traced, "nodes" | "origin">, options: SimplifyOptio
     );
     vertices.push({ node, inputs, length, origin: graph.origin[id] });
   });
-  const editor = new Editor(vertices.at(-1)!, vertices[0]!);
+  const editor = new Editor(vertices.at(-1)!, vertices[0]!, withoutInputGrid);
   if (classOnly) editor.classify();
   const passes = [
-    ...(withoutInputGrid ? [editor.inputGrid] : []),
+    editor.inputGrid,
     editor.arranges,
     editor.padding,
     editor.masks,
@@ -101,12 +101,14 @@ function rewrite(graph: Pick<Traced, "nodes" | "origin">, options: SimplifyOptio
 class Editor {
   #output: Vertex;
   readonly #input: Vertex;
+  readonly #inputGrid: FloatGrid | undefined;
   #order: Vertex[] = [];
   #consumers = new Map<Vertex, Vertex[]>();
 
-  constructor(output: Vertex, input: Vertex) {
+  constructor(output: Vertex, input: Vertex, inputGrid: FloatGrid | undefined) {
     this.#output = output;
     this.#input = input;
+    this.#inputGrid = inputGrid;
   }
 
   /** Applies a pass to each vertex, in order of evaluation, until it changes nothing. */
@@ -150,7 +152,9 @@ class Editor {
 
   /** Takes the input itself for what is its grid alone. */
   inputGrid(vertex: Vertex): boolean {
-    const at = vertex.inputs.findIndex(({ node, inputs }) => node.op === "grid" && inputs[0] === this.#input);
+    const grid = this.#inputGrid;
+    if (grid === undefined) return false;
+    const at = vertex.inputs.findIndex(({ node, inputs }) => inputs[0] === this.#input && sameFunction(node, grid));
     if (at === -1) return false;
     vertex.inputs[at] = this.#input;
     return true;

@@ -256,7 +256,7 @@ describe("quantise", () => {
     }
     expect(digests).toMatchInlineSnapshot(`
       {
-        "adapted": "0xa98812799848f3898b0d47dba4a509534b9b8fd8cc943074456712d765b22df2",
+        "adapted": "0x2fe8d9a5539dc0f5536324435e4fbc48c2a577f56d332a7b5603358a5373dbc7",
         "convolution": "0xb80585f8232aafa092a148edb85853e81f7902b22aa7ccdd7e6954d5c0b83afb",
         "transformer": "0xe68d779db3a4c4d66ea9ac7a4c1947274c73a1edbef3b6e33d1c7d8c8b9a95da",
       }
