@@ -82,6 +82,8 @@ export class Hypothesis {
   /** Linear rows that say what a wire is; they say nothing more. */
   readonly #definitions = new Set<number>();
   readonly #rows = new Set<number>();
+  /** Products that define nothing. */
+  readonly #products = new Set<number>();
   readonly #scale: number;
   #budget: number;
 
@@ -120,6 +122,7 @@ export class Hypothesis {
       }
       for (const row of this.#state.productsOf(queue[next]!)) {
         const { x, cx, y, cy, z, m, cz } = this.#state.system.products[row]!;
+        if (z < 0 || this.#state.unique[z]) this.#products.add(row);
         if (z < 0 || this.#state.unique[z] || this.#known.has(z)) continue;
         const [a, b] = [this.polynomialOf(x), this.polynomialOf(y)];
         if (!a || !b) continue;
@@ -150,6 +153,14 @@ export class Hypothesis {
     for (const [wire, polynomial] of this.#known) {
       const range = this.#state.ranges[wire];
       if (range) push(polynomial, range);
+    }
+    for (const row of this.#products) {
+      const { x, cx, y, cy, z, m, cz } = this.#state.system.products[row]!;
+      const [a, b, c] = [this.polynomialOf(x), this.polynomialOf(y), z < 0 ? [Form.zero] : this.polynomialOf(z)];
+      const product = a && b && c && multiply(plus(a, cx, this.#field), plus(b, cy, this.#field), this.#field);
+      if (!product || product.length > 3) continue;
+      const rest = plus(combine(scale(product, m, this.#field), c, -1n, this.#field), z < 0 ? -cz : cz, this.#field);
+      push(rest, { lo: 0n, hi: 0n, step: 0n });
     }
     for (const row of this.#rows) {
       if (this.#budget <= 0) break;
@@ -218,6 +229,8 @@ export class Hypothesis {
  * quotient whose remainder is ranged on both sides (U = s·q), and with the root of a number (U = v·q²). κ is unique, and 1
  * in either, or what unique bits of the two ranges add to it.
  *
+ * Where U(q) itself is unique, as where c − U(q) has one value only, nothing is needed but that U grows.
+ *
  * As integers: |U(q) − U(q')| and the ranges of both facts are below p, so equations of field elements are such of
  * integers. U(q') − U(q) = f₁ − f₁' and U(q+1) − U(q) = f₁ + f₂ + κ, hence f₁' + f₂ + κ ≤ 0 for q < q', which the lower
  * ends of the ranges forbid.
@@ -228,7 +241,18 @@ export function isBracketed(state: Propagation, wire: number): boolean {
   const q = state.ranges[wire];
   if (!q) return false;
   const facts = new Hypothesis(state, wire).facts();
+  /** Whether U(q) is known, and grows with q. */
+  const isKnown = ({ polynomial, range }: Fact, sign: bigint) => {
+    if (range.lo !== range.hi || degree(polynomial) === 0) return false;
+    const [u1, u2] = [1, 2].map((i) => (polynomial[i] ?? Form.zero).times(sign, field)) as [Form, Form];
+    const [r1, r2] = [rangeOf(state, u1), rangeOf(state, u2)];
+    if (!r1 || !r2 || r1.lo < 0n || r2.lo < 0n || r1.lo + r2.lo === 0n || (u2.terms.size > 0 && q.lo < 0n))
+      return false;
+    const end = most(q.lo < 0n ? -q.lo : q.lo, q.hi);
+    return 2n * (r1.hi * end + r2.hi * end * end) < p;
+  };
   for (const one of facts) {
+    if (isKnown(one, 1n) || isKnown(one, -1n)) return true;
     for (const other of facts) {
       const pair = matched(one, other, field);
       if (!pair) continue;
