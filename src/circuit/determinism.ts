@@ -13,7 +13,15 @@
  * @module
  */
 import { AnchorError, throwIfAborted } from "../errors.js";
-import { alternativesOf, isBracketed, isExtreme, solutionsOf, unknownsBehind } from "./hypothesis.js";
+import {
+  alternativesOf,
+  type Form,
+  hullOf,
+  isBracketed,
+  isExtreme,
+  solutionsOf,
+  unknownsBehind,
+} from "./hypothesis.js";
 import { areDistinguished, marksOf } from "./oneHot.js";
 import { Propagation, type Rule } from "./propagation.js";
 import type { R1cs } from "./r1cs.js";
@@ -171,7 +179,8 @@ function* deduce(state: Propagation): Generator<void> {
     for (let row = 0; row < products.length; row++) {
       const found = unknownOfProduct(state, row, tried);
       if (!found) continue;
-      for (const [wire, rule] of found) if (state.determine(wire, rule)) news = true;
+      if (state.determine(found.wire, found.rule)) news = true;
+      if (found.range) state.restrict(found.wire, found.range);
       yield* state.run();
     }
     yield;
@@ -179,25 +188,33 @@ function* deduce(state: Propagation): Generator<void> {
 }
 
 /** Rules that take one unknown as known. */
-function unknownOfProduct(state: Propagation, row: number, tried: Set<number>): [number, Rule][] | undefined {
+function unknownOfProduct(
+  state: Propagation,
+  row: number,
+  tried: Set<number>,
+): { wire: number; rule: Rule; range?: Range | undefined } | undefined {
   const { x, y, z, cz } = state.system.products[row]!;
   const open = [x, y].filter((wire) => !state.unique[wire]);
   if (open.length === 0) return undefined;
+  const largest = (wire: number, solutions: readonly Form[]) =>
+    isExtreme(state, wire, solutions) ? { wire, rule: "largest" as const, range: hullOf(state, solutions) } : undefined;
   if (z < 0 && cz === 0n) {
     const found = solutionsOf(state, row);
-    if (found && isExtreme(state, found.wire, found.solutions)) return [[found.wire, "largest"]];
+    const extreme = found && largest(found.wire, found.solutions);
+    if (extreme) return extreme;
     for (const wire of open.flatMap((each) => unknownsBehind(state, each))) {
       if (tried.has(wire)) continue;
       tried.add(wire);
       const alternatives = alternativesOf(state, wire);
-      if (alternatives && isExtreme(state, wire, alternatives)) return [[wire, "largest"]];
+      const extreme = alternatives && largest(wire, alternatives);
+      if (extreme) return extreme;
     }
   }
   for (const wire of new Set(open)) {
     const other = wire === x ? y : x;
     // A multiple or the square of what is asked for; other products come from one of these.
     if (wire !== other && !state.unique[other]) continue;
-    if (state.ranges[wire] && isBracketed(state, wire)) return [[wire, "bracket"]];
+    if (state.ranges[wire] && isBracketed(state, wire)) return { wire, rule: "bracket" };
   }
   return undefined;
 }
