@@ -261,7 +261,7 @@ class Lowering {
         return this.#lowerAdd(id, inputs[0]!, inputs[1]!).catch(async (error) => {
           if (!isAnchorError(error, "MODEL_UNBOUNDED")) throw error;
           const [a, b] = await this.#levelled(inputs[0]!, inputs[1]!);
-          return this.#lowerAdd(id, a, b);
+          return this.#lowerAdd(id, a, b, true);
         });
       case "mul":
         return this.#fitting(node, inputs, async ([a, b]) => ({
@@ -333,8 +333,9 @@ class Lowering {
       if (real !== 0 && Number.isFinite(real)) {
         if (this.#units.unitOf(id, k) === 0) this.#units.settle(id, k, Math.abs(real) / NARROW_MAX);
         units[k] = this.#units.unitOf(id, k);
+        // Where it does not fit beside its neighbours, what takes both brings them together.
+        if (Math.abs(real) / units[k]! > BIAS_MAX) units[k] = Math.abs(real) / NARROW_MAX;
         integer = round(real / units[k]!);
-        if (Math.abs(integer) > 2 ** 30) throw unbounded(`the constant ${real} does not fit beside its neighbours`);
       }
       let place = places.get(integer);
       if (place === undefined) {
@@ -457,6 +458,7 @@ class Lowering {
     const bases = new Map<number, number>();
     const units = new Float64Array(rows);
     const shifts = new Uint8Array(rows);
+    const widest = Math.min(WEIGHT_MAX, most * COARSENESS);
     for (let row = 0; row < rows; row++) {
       const own = classes[row]!;
       const known = chosen.get(own);
@@ -474,9 +476,11 @@ class Lowering {
         const own = real.subarray(row * inner, (row + 1) * inner);
         const exact = bias[row] === 0 && own.every((value) => Math.abs(value / unit - round(value / unit)) < 1e-6);
         const ratio = peakOf(real, row * inner, inner) / unit;
-        const shift = exact || ratio === 0 ? 0 : Math.max(0, floorLog2((most - 1) / ratio) ?? 0);
+        const finer =
+          bias[row] === 0 ? Number.POSITIVE_INFINITY : (COARSENESS * BIAS_MAX * unit) / Math.abs(bias[row]!);
+        const shift = exact || ratio === 0 ? 0 : Math.max(0, floorLog2(Math.min((most - 1) / ratio, finer)) ?? 0);
         const size = (own.reduce((sum, value) => sum + Math.abs(value), 0) / unit) * largestInput;
-        if (ratio > most * COARSENESS || (shift > SPARE_BITS && size > 32_767)) {
+        if (ratio > widest || finer < 1 || (shift > SPARE_BITS && size > 32_767)) {
           unit = 0;
         } else {
           shifts[row] = shift > SPARE_BITS ? shift : 0;
@@ -508,8 +512,9 @@ class Lowering {
           if (alone && base === peak / (most / 2 - 1)) unit = base;
         }
         // Weights that are nothing beside their bias may vanish.
-        while (Math.abs(bias[row]!) / unit > BIAS_MAX) unit *= 2;
-        unit = this.#capped(own, unit);
+        while (offsets.get(own)! / unit > BIAS_MAX) unit *= 2;
+        const capped = this.#capped(own, unit);
+        if (peak / capped <= widest) unit = capped;
       }
       if (unit !== 0) {
         if (base === 0) base = unit;
@@ -743,8 +748,8 @@ class Lowering {
       const power = floorLog2(ratio) ?? 0;
       const shift = Math.max(0, exact !== undefined ? 0 : power + MULTIPLIER_BITS);
       shifts[i] = Math.min(shift, GRAPH_LIMITS.shift);
-      multipliers[i] = round(powerOfTwo(shift) / ratio);
-      if (multipliers[i]! > WEIGHT_MAX) throw unbounded("its unit is too coarse for what takes it");
+      // What is multiplied by so much leaves every point's range, or is 0.
+      multipliers[i] = Math.min(WEIGHT_MAX, round(powerOfTwo(shift) / ratio));
     }
     if (plain) return { id: before.id, shifts };
     if (this.#builder.bounds[before.id]!.bits + MULTIPLIER_BITS >= ACCUMULATOR_BITS) {
@@ -931,26 +936,28 @@ class Lowering {
     });
   }
 
-  async #lowerAdd(id: number, a: Value, b: Value): Promise<Value> {
+  async #lowerAdd(id: number, a: Value, b: Value, level = false): Promise<Value> {
     const length = this.#plan.lengths[id]!;
     const units = new Float64Array(length);
     const left = new Int32Array(length).fill(1);
     const right = new Int32Array(length).fill(1);
     const agreed = new Map<string, { unit: number; m: number; n: number }>();
+    const open = new Map<number, number>(); // units of classes that have none yet
     for (let i = 0; i < length; i++) {
       const [x, y] = [a.units[i]!, b.units[i]!];
       if (x === 0 || y === 0) {
         units[i] = x || y;
         continue;
       }
-      const key = `${x} ${y} ${this.#units.classOf(id, i)}`;
+      const own = this.#units.classOf(id, i);
+      const key = `${x} ${y} ${own}`;
       let sum = agreed.get(key);
       if (sum === undefined) {
-        sum = goesToGrid(this.#plan, id)
-          ? gridUnit(x, y, this.#units.baseOf(id, i))
-          : commonUnit(x, y, this.#units.unitOf(id, i));
+        if (level) sum = { unit: x, m: 1, n: 1 };
+        else if (goesToGrid(this.#plan, id)) sum = gridUnit(x, y, this.#units.baseOf(id, i));
+        else sum = commonUnit(x, y, this.#units.unitOf(id, i) || (open.get(own) ?? 0));
         agreed.set(key, sum);
-        this.#units.settle(id, i, sum.unit);
+        if (!open.has(own)) open.set(own, sum.unit);
       }
       units[i] = sum.unit;
       left[i] = sum.m;
@@ -979,6 +986,7 @@ class Lowering {
       }),
       bias: new Int32Array(groups),
     });
+    for (let i = 0; i < length; i++) this.#units.settle(id, i, units[i]!);
     return { id: own, units };
   }
 

@@ -293,6 +293,42 @@ describe("quantise", () => {
     );
   });
 
+  it("compiles whatever is well formed: weights out of all proportion, few samples, few bits", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          seed: fc.nat(),
+          steps: fc.array(fc.constantFrom(...FLOAT_STEPS.filter((step) => step !== "grid")), {
+            minLength: 2,
+            maxLength: 8,
+          }),
+          adapter: fc.boolean(),
+          signed: fc.boolean(),
+        }),
+        fc.record({
+          weights: fc.constantFrom(1e-7, 1, 1e6),
+          bias: fc.constantFrom(1, 1e4),
+          samples: fc.constantFrom(1, 8),
+          weightBits: fc.integer({ min: 4, max: 12 }),
+          activationBits: fc.integer({ min: 4, max: 12 }),
+          inputBits: fc.integer({ min: 1, max: 16 }),
+        }),
+        async (plan, { weights, bias, samples, ...bits }) => {
+          const model = buildFloats({ ...plan, steps: ["dense", ...plan.steps] });
+          const scaled = model.nodes.map((node) =>
+            node.op !== "linear"
+              ? node
+              : { ...node, weights: node.weights.map((w) => w * weights), bias: node.bias.map((b) => b * bias) },
+          );
+          const calibration = floatInputs(plan, samples);
+          const { graph, adapter } = await quantise({ ...model, nodes: scaled }, { calibration, ...bits });
+          createExecutor(graph)(quantiseInput(graph, calibration[0]!), adapter);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
   it("more bits of activations come nearer", async () => {
     const plan: FloatPlan = { seed: 5, steps: ["convolution", "relu", "dense", "relu"] };
     const errors = [];
