@@ -98,7 +98,7 @@ afterAll(async () => {
 
 describe("model import", () => {
   it("says what it made, the same every time, and of another output another model", async () => {
-    const args = ["model", "import", "mlp.onnx", "--calibration", "set.json", "--limit", "20", "--output", "class"];
+    const args = ["model", "import", "mlp.onnx", "--calibration", "set.json", "--limit", "20"];
     const first = await anchorproof(...args, "--out", "a");
     const second = await anchorproof(...args, "--out", "b", "--evaluation", "set.json", "--evaluation-limit", "5");
     const classes = await anchorproof(...args, "--out", "c", "--output", "class", "--input-bits", "6");
