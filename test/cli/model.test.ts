@@ -158,6 +158,13 @@ describe("model evaluate and model info", () => {
     expect(evaluation.modelDigest).toBe((await json("mlp/circuit.json")).modelDigest);
   });
 
+  it("note another ONNX file than the model's", async () => {
+    const evaluate = (file: string) => anchorproof("model", "evaluate", "mlp", "--onnx", file, "--data", "set.json");
+    expect((await evaluate("mlp.onnx")).out).not.toMatch(/^note/m);
+    await file("other.onnx", Buffer.concat([MLP, Buffer.from([0x1a, 0x00])])); // an empty domain after all else
+    expect((await evaluate("other.onnx")).out).toMatch(/^note {5}other\.onnx is another file than/m);
+  });
+
   it("take nothing from a report that is none", async () => {
     const args = ["model", "evaluate", "mlp", "--onnx", "mlp.onnx", "--data", "set.json", "--limit", "1"];
     const before = await json("mlp/report.json");
@@ -385,6 +392,17 @@ describe("verify inference", () => {
     const checked = await anchorproof("verify", "inference", "late", "--key", key, "--model", "mlp");
     expect(checked.err).toBe("");
     expect(checked.out).toContain(`until second ${deadline}`);
+    expect(checked.out).not.toContain("the deadline has passed");
+  });
+
+  it("notes a deadline that has passed", async () => {
+    const run = await anchorproof(
+      ...["prove", "inference", "--model", "mlp", "--input", "question.json", "--out", "past", "--deadline", "1"],
+    );
+    expect(run.err).toBe("");
+    const checked = await anchorproof("verify", "inference", "past", "--key", key, "--model", "mlp");
+    expect(checked.status).toBe(0);
+    expect(checked.out).toMatch(/^note {3}the deadline has passed/m);
   });
 
   it("does not read the prover's own signals", async () => {
