@@ -23,6 +23,8 @@ const SETS_HELP = `JSON {"inputs": [[…], …], "labels": [0, …]}, NumPy's .n
 /** From here on proving is no matter of seconds; the bytes are what keys of such circuits have. */
 const LARGE_ROWS = 4_000_000;
 const KEY_BYTES_PER_ROW = 640;
+/** Part of the input's numbers that may be too small for its scale without a note. */
+const COARSE_SHARE = 0.02;
 
 export const modelImportCommand: Command = {
   name: "model import",
@@ -126,7 +128,8 @@ report.html (operators, proven bounds, rows, agreement with the float model, tim
       terminal.line(`note     a key for so many rows takes about ${gigabytes.toFixed(1)} GB, and a proof minutes`);
     }
     const { coarseInputs } = report.quantisation;
-    if (coarseInputs > 0) {
+    // A few nearly constant pixels at an image's edge are no reason.
+    if (coarseInputs > COARSE_SHARE * report.model.input.shape.reduce((a, b) => a * b, 1)) {
       terminal.line(
         `note     ${coarseInputs} of the input's numbers move by less than four of its integers: bring them to one size before the model, or give --input-bits 16`,
       );
