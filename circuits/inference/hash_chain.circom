@@ -2,11 +2,17 @@ pragma circom 2.2.3;
 
 include "../lib/poseidon16.circom";
 
+// The capacity under which COUNT integers of LO..LO+2^BITS-1 are hashed for one purpose, which is an eight-byte TAG. Without
+// a range, LO is -2^15 and BITS is 0. src/model/commitment.ts is the twin.
+function chainCapacity(TAG, COUNT, LO, BITS) {
+    return TAG + COUNT * (1 << 64) + (LO + (1 << 15)) * (1 << 96) + BITS * (1 << 112);
+}
+
 // A digest of COUNT field elements: from `start`, every Poseidon call absorbs what came out of the one before and the next
-// fifteen elements (zeros after the last), all under one capacity. src/model/commitment.ts is the twin.
+// fifteen elements (zeros after the last), all under one capacity.
 //
-// Not enforced: what the capacity means. The writer of the circuit puts a tag and every length into it, so that zeros
-// after the last element are safe. With a random start it hides what it digests, with 0 it does not.
+// Not enforced: what the capacity means. The caller puts a tag and every length into it, so that zeros after the last element
+// are safe. With a random start it hides what it digests, with 0 it does not.
 template HashChain(CAPACITY, COUNT) {
     signal input start;
     signal input in[COUNT];

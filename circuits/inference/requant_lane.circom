@@ -34,7 +34,7 @@ function widthOf(least, most) {
 // (src/model/bounds.ts), wherever that leaves something out: a copy, a constant, and saturation on one side.
 template RequantLane(MIN, MAX, SHIFT, LO, BITS) {
     assert(SHIFT >= 0 && SHIFT <= 40 && BITS >= 1 && BITS <= 16); // on parameters, when the circuit is compiled
-    assert(MIN <= MAX && MIN >= -(1 << 31) && MAX < 1 << 31); // on parameters as well
+    assert(MIN <= MAX && MIN >= -(1 << 31) && MAX < 1 << 31 && LO >= -(1 << 15) && LO < 1 << 15); // on parameters as well
     signal input in;
     signal output out;
 

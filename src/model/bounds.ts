@@ -6,8 +6,9 @@
  * extreme terms, and every other node confines what it gives by constraints of its own. Private weights count with
  * their whole range, never with the values at hand.
  *
- * Doubles are exact here: bounds of values fit 32 bits, or the analysis fails. A sum on the way may leave 2^53 only
- * where its terms, which all have the sign of the sum, have left 32 bits long before.
+ * Doubles are exact here: bounds of values fit 32 bits, or the analysis fails. Sums on the way are exact as well, in any
+ * order: one whose terms together may leave the safe integers counts as endless, even where others would make up for
+ * them. The executor's sums of the same terms are exact for the same reason.
  *
  * @module
  */
@@ -183,6 +184,12 @@ function boundsOf(
       const result = emptyLanes(before.min.length);
       for (let i = 0; i < before.min.length; i++) {
         const base = Math.floor(i / lanes) * size - lo;
+        // Most lanes are like the one before.
+        if (i % lanes > 0 && before.min[i] === before.min[i - 1] && before.max[i] === before.max[i - 1]) {
+          result.min[i] = result.min[i - 1]!;
+          result.max[i] = result.max[i - 1]!;
+          continue;
+        }
         let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
         for (let x = before.min[i]!; x <= before.max[i]!; x++) {
           min = Math.min(min, tables[base + x]!);
@@ -257,16 +264,16 @@ function linearLanes(node: LinearNode, { min, max }: ValueBounds): Lanes {
         const from = (g * positions + p) * inner;
         let least = bias[g * outputs + o]!;
         let most = least;
+        let size = Math.abs(least);
         for (let k = 0; k < inner; k++) {
           const weight = weights[row + k]!;
           const low = weight * min[from + k]!;
           const high = weight * max[from + k]!;
           least += weight < 0 ? high : low;
           most += weight < 0 ? low : high;
+          size += Math.max(Math.abs(low), Math.abs(high));
         }
-        const lane = (g * outputs + o) * positions + p;
-        lanes.min[lane] = least;
-        lanes.max[lane] = most;
+        setSum(lanes, (g * outputs + o) * positions + p, least, most, size);
       }
     }
   }
@@ -281,19 +288,27 @@ function matMulLanes(node: MatMulNode, a: ValueBounds, b: ValueBounds): Lanes {
       for (let n = 0; n < cols; n++) {
         let least = 0;
         let most = 0;
+        let size = 0;
         for (let k = 0; k < inner; k++) {
           const i = (g * rows + m) * inner + k;
           const j = (g * cols + n) * inner + k;
           const { min, max } = productOf(a.min[i]!, a.max[i]!, b.min[j]!, b.max[j]!);
           least += min;
           most += max;
+          size += Math.max(Math.abs(min), Math.abs(max));
         }
-        lanes.min[(g * rows + m) * cols + n] = least;
-        lanes.max[(g * rows + m) * cols + n] = most;
+        setSum(lanes, (g * rows + m) * cols + n, least, most, size);
       }
     }
   }
   return lanes;
+}
+
+/** @param size sum of what the terms may be without their signs: rounded where it is no safe integer, but not to one */
+function setSum(lanes: Lanes, lane: number, least: number, most: number, size: number): void {
+  const exact = size <= Number.MAX_SAFE_INTEGER;
+  lanes.min[lane] = exact ? least : Number.NEGATIVE_INFINITY;
+  lanes.max[lane] = exact ? most : Number.POSITIVE_INFINITY;
 }
 
 function shareLanes(node: ShareNode, id: number, before: ValueBounds): { lanes: Lanes; sum: Interval } {

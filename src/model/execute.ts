@@ -2,7 +2,7 @@
  * The reference executor: what a ZQ8 graph computes, bit for bit what the circuit constrains.
  *
  * Every value fits int32 for every input (`proveBounds`, which {@link createExecutor} runs first). Sums on the way are
- * exact as well: of int32 terms they are doubles below 2^53, or their result would not fit.
+ * exact as well, which is part of that proof.
  *
  * @module
  */
@@ -161,7 +161,10 @@ export function evaluate(
       const result = new Int32Array(first.length * width);
       first.forEach((row, i) => {
         if (row < 0 || row >= rows) {
-          throw new AnchorError("INPUT_INVALID", `index ${row} is outside the ${rows} rows of the embedding`);
+          // Not which it is: messages reach logs, and inputs are private.
+          throw new AnchorError("INPUT_INVALID", `index ${i} is outside the ${rows} rows of the embedding`, {
+            details: { index: i },
+          });
         }
         for (let j = 0; j < width; j++) result[i * width + j] = entries[row * width + j]!;
       });

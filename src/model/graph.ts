@@ -30,7 +30,7 @@ export const GRAPH_LIMITS = {
   values: 33_554_432,
   /** Entries of all index maps together. */
   indices: 33_554_432,
-  /** Multiplications by constants, and by private values, of the whole graph. */
+  /** Multiplications by constants (an embedding's entries too, each by its index's mark), and by private values. */
   multiplications: 268_435_456,
   /** Weights, table entries and embedding rows together. */
   weights: 16_777_216,
@@ -453,7 +453,10 @@ function checkNodes(list: readonly unknown[], decode: Decode): GraphNode[] {
     }
     if (checked.op === "matMul") used.multiplications += length * checked.inner;
     if (checked.op === "table") used.weights += checked.tables.length;
-    if (checked.op === "lookup") used.weights += checked.entries.length;
+    if (checked.op === "lookup") {
+      used.weights += checked.entries.length;
+      used.multiplications += checked.rows * length;
+    }
     for (const [what, amount] of Object.entries(used)) {
       const limit = GRAPH_LIMITS[what as keyof typeof used];
       if (amount > limit) tooLarge(`the model has more than ${limit} ${what}`);

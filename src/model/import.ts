@@ -32,6 +32,7 @@ export interface ImportModelOptions {
   /** Inferences of one proof; 1 unless told. */
   readonly batch?: number | undefined;
   readonly weightBits?: number | undefined;
+  readonly activationBits?: number | undefined;
   readonly inputBits?: number | undefined;
   /** `log2` of the integer steps in one unit of the input; of the file, or chosen on the calibration set, unless told. */
   readonly inputScaleLog2?: number | undefined;
@@ -92,6 +93,7 @@ export async function importModel(
       calibration: calibration.inputs,
       output,
       weightBits: options.weightBits,
+      activationBits: options.activationBits,
       inputBits: options.inputBits,
       inputScaleLog2: options.inputScaleLog2,
       signal,
@@ -168,9 +170,14 @@ export async function readReport(directory: string): Promise<ModelReport | undef
     const code = error instanceof SyntaxError ? "JSON_MALFORMED" : "FILE_UNREADABLE";
     throw toAnchorError(error, code, `cannot read ${path}`);
   }
-  const { format, version } = (value ?? {}) as Partial<ModelReport>;
+  const { format, version, quantisation } = (value ?? {}) as Partial<ModelReport>;
   if (format !== "anchorproof/model-report" || version !== 2) {
     throw new AnchorError("FORMAT_UNSUPPORTED", `${path} is no report of this version: import the model again`);
+  }
+  // All that is used of it again.
+  const unit: unknown = quantisation?.outputUnit;
+  if (unit !== undefined && !(typeof unit === "number" && Number.isFinite(unit) && unit > 0)) {
+    throw new AnchorError("JSON_MALFORMED", `${path}: quantisation.outputUnit must be a positive number`);
   }
   return value as ModelReport;
 }

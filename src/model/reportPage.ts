@@ -108,7 +108,7 @@ function headFacts({ source, model, circuit }: ModelReport): [string, string][] 
 }
 
 function cards({ model, circuit, evaluation }: ModelReport): [string, string][] {
-  const { floatAccuracy, integerAccuracy, classAgreement, elements, samples } = evaluation;
+  const { floatAccuracy, integerAccuracy, classAgreement, elements, samples, set } = evaluation;
   const { constant, private: own } = model.multiplications;
   const widest = model.nodes.reduce((most, { bits }) => Math.max(most, bits), 0);
   const full = circuit.rows / 2 ** circuit.domainLog2;
@@ -118,7 +118,7 @@ function cards({ model, circuit, evaluation }: ModelReport): [string, string][] 
       ? [
           [
             formatShare(integerAccuracy),
-            `right on ${counted(samples, "sample")}, float ${formatShare(floatAccuracy)} (${points(integerAccuracy - floatAccuracy)})`,
+            `right on ${counted(samples, `${set} sample`)}, float ${formatShare(floatAccuracy)} (${points(integerAccuracy - floatAccuracy)})`,
           ] as [string, string],
         ]
       : []),
@@ -200,7 +200,9 @@ function accuracyTable({ evaluation }: ModelReport): string {
   return table(
     [{ name: "measure", text: true }, { name: "value" }],
     shares.flatMap(([name, value]) => (value === undefined ? [] : [[name, formatShare(value)]])),
-    `On ${counted(samples, "sample")} of the ${set} set; floats by ${runtime}.`,
+    `On ${counted(samples, "sample")} of the ${set} set${
+      set === "calibration" ? ", which also chose the integers' scales" : ""
+    }; floats by ${runtime}.`,
   );
 }
 

@@ -464,6 +464,7 @@ export class ProverPool {
       // The thread may have died by now.
       else if (thread.job === job) {
         thread.post({ source, key: zkey, payload: job.payload, control: job.control });
+        job.payload.fill(0); // copied when posted, and never posted twice
         job.posted = true;
       }
     } catch (error) {

@@ -1,7 +1,8 @@
 /**
  * Worker thread of the pool: one whole job at a time, from inputs to a verified proof. The witness exists in this thread's
- * memory only. The generator's memory and the bytes for the prover are overwritten when they have served.
- * What a killed thread leaves, what snarkjs copies for itself, and the inputs as JavaScript values are freed as they are.
+ * memory only. The generator's memory, the bytes for the prover and those of the inputs are overwritten when they have
+ * served. What a killed thread leaves, what snarkjs copies for itself, and the inputs as JavaScript values are freed as
+ * they are.
  *
  * The thread blocks while it waits for cores and while the native core proves: what it is told then, it is told
  * through the job's {@link Control} words.
@@ -48,6 +49,8 @@ port.on("message", async (job: WorkerJob | null) => {
   } catch (error) {
     // Classes do not survive the thread boundary; codes do.
     reply = { type: "failed", error: toAnchorError(error, "PROVE_FAILED", "the proof could not be made").toJSON() };
+  } finally {
+    job.payload.fill(0); // now: typed arrays among the inputs are views of it
   }
   port.postMessage(reply);
 });

@@ -48,7 +48,7 @@ describe("compileCircuit", () => {
   it("takes includes from the circuits folder, and theirs from where they stand", async () => {
     const source = program(
       "    signal input in;\n    signal input small;\n    NonZero()(in);\n    RangeCheck(0, 4)(small);",
-      'include "inference/argmax.circom";\ninclude "lib/nonzero.circom";\n',
+      'include "inference/packed_integers.circom";\ninclude "lib/nonzero.circom";\n',
     );
     expect((await compile(source)).rows).toBe(5);
     // A path may go up, as long as it stays inside.

@@ -101,17 +101,19 @@ describe("model import", () => {
     const args = ["model", "import", "mlp.onnx", "--calibration", "set.json", "--limit", "20"];
     const first = await anchorproof(...args, "--out", "a");
     const second = await anchorproof(...args, "--out", "b", "--evaluation", "set.json", "--evaluation-limit", "5");
-    const logits = await anchorproof(...args, "--out", "c", "--output", "logits", "--input-bits", "6");
+    const classes = await anchorproof(...args, "--out", "c", "--output", "class", "--input-bits", "6");
     const digest = (run: { out: string }) => /^model {4}(0x[0-9a-f]{64})$/m.exec(run.out)?.[1];
     expect(digest(first)).toBeDefined();
     expect(digest(second)).toBe(digest(first));
-    expect(digest(logits)).not.toBe(digest(first));
+    expect(digest(classes)).not.toBe(digest(first));
     expect(first.out).toMatch(/^circuit {2}0x[0-9a-f]{64}$/m);
     expect(first.out).toMatch(/^samples {2}20; /m);
     expect(second.out).toMatch(/^samples {2}5; /m);
-    expect(logits.out).toMatch(/^ {9}on each of 60 numbers: .*to 8 bits$/m);
+    expect(first.out).toMatch(/^note {5}these samples also chose/m);
+    expect(second.out).not.toMatch(/^note/m);
+    expect(first.out).toMatch(/^ {9}on each of 60 numbers: .*to 8 bits$/m);
     expect(first.out).toMatch(/^took {5}read .*MB.*, quantise .*, evaluate .*, circuit .*MB\)$/m);
-    expect(first.out).toMatch(/argMax +1 values in \[0, 2\]/);
+    expect(classes.out).toMatch(/argMax +1 values in \[0, 2\]/);
     const report = await json("b/report.json");
     expect(report.evaluation).toMatchObject({ samples: 5, set: "evaluation" });
     expect(
@@ -154,6 +156,29 @@ describe("model evaluate and model info", () => {
     expect(evaluation).toMatchObject({ samples: 10, runtime: "anchorproof's float executor" });
     expect(evaluation.classAgreement).toBeGreaterThan(0.8);
     expect(evaluation.modelDigest).toBe((await json("mlp/circuit.json")).modelDigest);
+  });
+
+  it("note another ONNX file than the model's", async () => {
+    const evaluate = (file: string) => anchorproof("model", "evaluate", "mlp", "--onnx", file, "--data", "set.json");
+    expect((await evaluate("mlp.onnx")).out).not.toMatch(/^note/m);
+    await file("other.onnx", Buffer.concat([MLP, Buffer.from([0x1a, 0x00])])); // an empty domain after all else
+    expect((await evaluate("other.onnx")).out).toMatch(/^note {5}other\.onnx is another file than/m);
+  });
+
+  it("take nothing from a report that is none", async () => {
+    const args = ["model", "evaluate", "mlp", "--onnx", "mlp.onnx", "--data", "set.json", "--limit", "1"];
+    const before = await json("mlp/report.json");
+    const { format, version } = before;
+    try {
+      await file("mlp/report.json", { format, version });
+      expect((await anchorproof(...args)).err).toBe("");
+      await file("mlp/report.json", { format, version, quantisation: { outputUnit: "1" } });
+      expect((await anchorproof(...args)).err).toMatch(/^error JSON_MALFORMED/);
+      await file("mlp/report.json", null);
+      expect((await anchorproof(...args)).err).toMatch(/^error FORMAT_UNSUPPORTED/);
+    } finally {
+      await file("mlp/report.json", before);
+    }
   });
 
   it("say what a model is, and that a circuit is not its own", async () => {
@@ -207,7 +232,7 @@ describe("prove inference", () => {
     expect((await stat(join(directory, "exact", "opening.json"))).mode & 0o044).toBe(0o044);
     await file("far.json", { input: [[1000], [-1000], [0], [0]] });
     const far = await anchorproof("prove", "inference", "--model", "mlp", "--input", "far.json", "--out", "far");
-    expect(far.out).toMatch(/^note {3}2 numbers/m);
+    expect(far.out).toMatch(/^note {3}of the input's numbers, 2 outside of \[-1, 0\.9921875\] became the nearest/m);
   });
 
   it.each<[string, unknown]>([
@@ -251,6 +276,8 @@ describe("verify inference", () => {
     const run = await anchorproof(
       ...["prove", "inference", "--model", "mlp", "--input", "question.json", "--out", "asked"],
       ...["--requester", requester, "--nonce", "7", "--contract", TRUST.contracts.gate],
+      // Later than any calendar.
+      ...["--deadline", String(2n ** 200n)],
     );
     expect(run.err).toBe("");
     const statement = await json("asked/statement.json");
@@ -354,6 +381,28 @@ describe("verify inference", () => {
     } finally {
       await file(path, before);
     }
+  });
+
+  it("shows a deadline that no date holds", async () => {
+    const deadline = String(2n ** 255n);
+    const run = await anchorproof(
+      ...["prove", "inference", "--model", "mlp", "--input", "question.json", "--out", "late", "--deadline", deadline],
+    );
+    expect(run.err).toBe("");
+    const checked = await anchorproof("verify", "inference", "late", "--key", key, "--model", "mlp");
+    expect(checked.err).toBe("");
+    expect(checked.out).toContain(`until second ${deadline}`);
+    expect(checked.out).not.toContain("the deadline has passed");
+  });
+
+  it("notes a deadline that has passed", async () => {
+    const run = await anchorproof(
+      ...["prove", "inference", "--model", "mlp", "--input", "question.json", "--out", "past", "--deadline", "1"],
+    );
+    expect(run.err).toBe("");
+    const checked = await anchorproof("verify", "inference", "past", "--key", key, "--model", "mlp");
+    expect(checked.status).toBe(0);
+    expect(checked.out).toMatch(/^note {3}the deadline has passed/m);
   });
 
   it("does not read the prover's own signals", async () => {

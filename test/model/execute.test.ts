@@ -208,6 +208,45 @@ describe("proveBounds", () => {
     expect(() => proveBounds(linear(32_767, room + 1))).toThrow(code("MODEL_UNBOUNDED"));
   });
 
+  it("refuses sums whose terms leave the safe integers, although others make up for them", () => {
+    // As doubles, 2^57 and x make 2^57: both models would give a constant where the circuit's rows give x.
+    const most = 2 ** 31 - 1;
+    const input: GraphNode = { op: "input", shape: [1], lo: 0, bits: 2, scaleLog2: 0 };
+    const cancelling = (terms: number): ModelGraph => ({
+      nodes: [
+        input,
+        {
+          op: "arrange",
+          inputs: [0],
+          index: Int32Array.from({ length: 2 * terms + 1 }, (_, i) => (i === terms ? 0 : -1)),
+          constants: [most],
+        },
+        {
+          op: "linear",
+          inputs: [1],
+          groups: 1,
+          positions: 1,
+          inner: 2 * terms + 1,
+          outputs: 1,
+          weights: Int16Array.from({ length: 2 * terms + 1 }, (_, i) => Math.sign(terms - i) * 32_767 + +(i === terms)),
+          bias: Int32Array.of(0),
+        },
+      ],
+    });
+    expect(proveBounds(cancelling(60))[2]!.hull).toEqual({ min: 0, max: 3 });
+    expect([0, 1, 2, 3].map((x) => execute(cancelling(60), [x]).output[0])).toEqual([0, 1, 2, 3]);
+    expect(() => proveBounds(cancelling(65))).toThrow(code("MODEL_UNBOUNDED"));
+    const product: ModelGraph = {
+      nodes: [
+        input,
+        { op: "arrange", inputs: [0], index: Int32Array.of(-1, 0, -1), constants: [most] },
+        { op: "arrange", inputs: [0], index: Int32Array.of(-1, -2, -3), constants: [most, 1, -most] },
+        { op: "matMul", inputs: [1, 2], groups: 1, rows: 1, inner: 3, cols: 1 },
+      ],
+    };
+    expect(() => proveBounds(product)).toThrow(code("MODEL_UNBOUNDED"));
+  });
+
   it("counts private weights with their whole range", () => {
     const graph = buildGraph({ seed: 1, steps: [], adapter: 1, input: { size: 1, lo: 0, bits: 7 } });
     const product = graph.nodes.findIndex(({ op }) => op === "matMul");

@@ -161,6 +161,10 @@ describe("checkGraph", () => {
     const wide = GRAPH_LIMITS.width;
     expect(() => checkGraph(changed(0, "shape", [wide, 2]))).toThrow(code("INPUT_TOO_LARGE"));
     expect(() => checkGraph(changed(0, "shape", Array(8).fill(wide)))).toThrow(code("INPUT_TOO_LARGE"));
+    // Few bytes, but a product for each index, row and column.
+    const lookup = { op: "lookup", inputs: [0], rows: 65_536, width: 1, entries: new Int16Array(65_536) };
+    const indices = { op: "input", shape: [8192], lo: 0, bits: 16, scaleLog2: 0 };
+    expect(() => checkGraph({ nodes: [indices, lookup] })).toThrow(code("INPUT_TOO_LARGE"));
     expect(() => checkGraph(changed(3, "index", { length: 2 ** 40, BYTES_PER_ELEMENT: 4 }))).toThrow(
       code("MODEL_MALFORMED"),
     );

@@ -10,7 +10,7 @@ import { open, rename, rm } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import { binFile, littleEndian, uint32 } from "../../circuit/binfile.js";
 import { describeR1cs, type R1csHeader } from "../../circuit/r1cs.js";
-import { throwIfAborted, toAnchorError } from "../../errors.js";
+import { AnchorError, throwIfAborted, toAnchorError } from "../../errors.js";
 import { concat } from "../../field/bytes.js";
 import { R } from "../../field/scalar.js";
 import type { ModelGraph } from "../graph.js";
@@ -146,6 +146,8 @@ async function produce(
     await setImmediate(); // a node at a time: what else runs here gets its turn
     throwIfAborted(signal);
   }
+  // The head is written already.
+  if (writer.rows !== circuit.rows) throw new AnchorError("INTERNAL", "the circuit has other rows than were counted");
   writer.end();
   append(labelHead(circuit));
   for (let from = 0; from < circuit.wires; from += LABELS) {

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { AnchorError } from "../../errors.js";
 import type { GraphNode } from "../graph.js";
 import type { Gadget } from "./gadget.js";
 import { argMax } from "./gadgets/argmax.js";
@@ -21,8 +20,7 @@ import { table } from "./gadgets/table.js";
 /** Input and adapter are the statement's (statement.ts). */
 type InnerNode = Exclude<GraphNode, { op: "input" | "adapter" }>;
 
-const GADGETS: { readonly [Op in InnerNode["op"]]?: Gadget<Extract<InnerNode, { op: Op }>> } = {
-  argMax,
+const GADGETS: { readonly [Op in InnerNode["op"]]: Gadget<Extract<InnerNode, { op: Op }>> } = {
   arrange,
   linear,
   requant,
@@ -33,10 +31,9 @@ const GADGETS: { readonly [Op in InnerNode["op"]]?: Gadget<Extract<InnerNode, { 
   share,
   normalise,
   lookup,
+  argMax,
 };
 
 export function gadgetOf(node: InnerNode): Gadget {
-  const gadget = GADGETS[node.op];
-  if (!gadget) throw new AnchorError("MODEL_OP_UNSUPPORTED", `there is no circuit of ${node.op} yet`);
-  return gadget as unknown as Gadget;
+  return GADGETS[node.op] as unknown as Gadget;
 }

@@ -235,7 +235,7 @@ const WORD = 2 ** 32;
 const wide = new BigUint64Array(4);
 const wideWords = new Uint32Array(wide.buffer);
 
-/** A field element as eight words, lowest first, over zeros. Typed arrays are little-endian, as the format is. */
+/** A field element as eight words, lowest first, over zeros. Typed arrays are taken to be little-endian, as the format is. */
 export function writeScalar(words: Uint32Array, at: number, value: number | bigint): void {
   if (typeof value === "number") {
     if (value >= 0) {

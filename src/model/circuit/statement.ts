@@ -48,6 +48,9 @@ import { gadgetOf } from "./gadgets.js";
 import type { WireMap } from "./rows.js";
 import { Counter, type Lanes, ONE, type Synthesis } from "./synthesis.js";
 
+/** Rows, and wires, of a circuit: no key of BN254 has more rows, whose roots of unity end there. */
+export const MAX_ROWS = 2 ** 28;
+
 export interface CircuitOptions {
   /** Inferences in one proof; 1 unless told. */
   readonly batch?: number;
@@ -106,7 +109,7 @@ export interface Assignment {
  * Proves the bounds and counts.
  *
  * @throws AnchorError `MODEL_MALFORMED`, `MODEL_UNBOUNDED`, `INPUT_INVALID` for a batch that is no number from 1 to
- *   {@link MAX_BATCH}.
+ *   {@link MAX_BATCH}, `INPUT_TOO_LARGE` above {@link MAX_ROWS}.
  */
 export function prepareCircuit(graph: ModelGraph, { batch = 1 }: CircuitOptions = {}): Circuit {
   if (!Number.isInteger(batch) || batch < 1 || batch > MAX_BATCH) {
@@ -132,6 +135,7 @@ export function prepareCircuit(graph: ModelGraph, { batch = 1 }: CircuitOptions 
   };
   const counter = new Counter();
   const counts = new Map<string, { part: string; node?: number; rows: number }>();
+  const shared = { rows: 0, wires: 0 };
   let before = 0;
   const steps = synthesise(counter, draft);
   for (;;) {
@@ -143,6 +147,16 @@ export function prepareCircuit(graph: ModelGraph, { batch = 1 }: CircuitOptions 
       return { ...draft, wires, rows: counter.rows, parts: [...counts.values()], map };
     }
     const { part, node } = step.value;
+    if (part === "context" || part === "adapter") [shared.rows, shared.wires] = [counter.rows, counter.wires];
+    // Now, and not at the end: a small file may ask for a circuit that no memory holds. The first inference tells all.
+    const times = part === "output" && !counts.has(part) ? batch : 1;
+    const most = Math.max(
+      shared.rows + times * (counter.rows - shared.rows),
+      shared.wires + times * (counter.wires - shared.wires),
+    );
+    if (most > MAX_ROWS) {
+      throw new AnchorError("INPUT_TOO_LARGE", `the circuit has more than ${MAX_ROWS} rows: no key is that large`);
+    }
     const count = counts.get(part) ?? { part, ...(node === undefined ? {} : { node }), rows: 0 };
     count.rows += counter.rows - before;
     counts.set(part, count);
@@ -248,15 +262,22 @@ export function* synthesise(
     s.alias(wire, "out");
     return wire;
   }
-  const capacity = chainCapacity(BATCH_TAG, batch);
-  s.enter("inputs");
-  hashChain(s, capacity, constant(0n), commitments, inputCommitment);
-  s.leave();
-  s.enter("outputs");
-  hashChain(s, capacity, constant(0n), outputs, outputWire);
-  s.leave();
+  batchDigest(s, "inputs", commitments, inputCommitment);
+  batchDigest(s, "outputs", outputs, outputWire);
   yield { part: "batch" };
   return undefined;
+}
+
+/** One signal for the K of a batch. */
+function batchDigest(s: Synthesis, name: string, signals: readonly Element[], out: number): void {
+  s.enter(name);
+  signals.forEach(({ wire }, k) => {
+    s.alias(wire, "in", k);
+  });
+  s.enter("chain");
+  hashChain(s, chainCapacity(BATCH_TAG, signals.length), constant(0n), signals, out);
+  s.leave();
+  s.leave();
 }
 
 /** Range checks, and elements of the integers less `lo`. */

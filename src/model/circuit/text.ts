@@ -11,16 +11,7 @@
 import type { CircuitInputs } from "../../circuit/witness.js";
 import { AnchorError } from "../../errors.js";
 import { R } from "../../field/scalar.js";
-import {
-  ADAPTER_TAG,
-  BATCH_TAG,
-  chainCapacity,
-  digestElements,
-  INPUT_TAG,
-  type IntegerRange,
-  OUTPUT_TAG,
-  packing,
-} from "../commitment.js";
+import { digestElements } from "../commitment.js";
 import { createExecutor } from "../execute.js";
 import { adapterOf, adapterSize, inputOf, inputSize, inputsOf, type ModelGraph, valueLengths } from "../graph.js";
 import type { Instance, Parameter } from "./gadget.js";
@@ -133,12 +124,6 @@ function write(circuit: Circuit): string {
   const size = inputSize(graph);
   const adapter = adapterOf(graph);
   const weights = adapterSize(graph);
-  const list = (...parameters: (number | bigint)[]) => parameters.join(", ");
-  const integers = (range: IntegerRange, count: number) => {
-    const { lane, perElement } = packing(range.bits);
-    return list(count, range.lo, range.bits, lane, perElement);
-  };
-
   const body = [
     `signal input in[${batch}][${size}];`,
     `signal input salt[${batch}];`,
@@ -153,8 +138,7 @@ function write(circuit: Circuit): string {
   ];
   if (adapter) {
     files.add("inference/committed_adapter.circom");
-    const capacity = chainCapacity(ADAPTER_TAG, weights, adapter);
-    const parameters = [integers(adapter, weights), list(...digestElements(digest), capacity)];
+    const parameters = [weights, adapter.lo, adapter.bits, ...digestElements(digest)];
     body.push(
       "",
       `component committedAdapter = CommittedAdapter(${parameters.join(", ")});`,
@@ -163,34 +147,30 @@ function write(circuit: Circuit): string {
       "adapterCommitment <== committedAdapter.commitment;",
     );
   }
-  const { count, min, lane, perElement } = output;
   body.push(
     "",
     `component committedInput[${batch}];`,
     `component model[${batch}];`,
     `component packed[${batch}];`,
     `for (var k = 0; k < ${batch}; k++) {`,
-    `    committedInput[k] = CommittedInput(${integers(input, size)}, ${chainCapacity(INPUT_TAG, size, input)});`,
+    `    committedInput[k] = CommittedInput(${size}, ${input.lo}, ${input.bits});`,
     "    committedInput[k].in <== in[k];",
     "    committedInput[k].salt <== salt[k];",
     "    model[k] = Model();",
     "    model[k].in <== in[k];",
     ...(adapter ? ["    model[k].adapter <== adapter;"] : []),
-    `    packed[k] = PackedOutput(${list(count, min, lane, perElement, chainCapacity(OUTPUT_TAG, count))});`,
+    `    packed[k] = PackedOutput(${output.count}, ${output.min}, ${output.lane});`,
     "    packed[k].in <== model[k].out;",
     "}",
   );
   if (batch === 1) {
     body.push("inputCommitment <== committedInput[0].commitment;", "out <== packed[0].out;");
   } else {
-    files.add("inference/hash_chain.circom");
-    const chain = `HashChain(${list(chainCapacity(BATCH_TAG, batch), batch)})`;
+    files.add("inference/batch_digest.circom");
     body.push(
       "",
-      `component inputs = ${chain};`,
-      `component outputs = ${chain};`,
-      "inputs.start <== 0;",
-      "outputs.start <== 0;",
+      `component inputs = BatchDigest(${batch});`,
+      `component outputs = BatchDigest(${batch});`,
       `for (var k = 0; k < ${batch}; k++) {`,
       "    inputs.in[k] <== committedInput[k].commitment;",
       "    outputs.in[k] <== packed[k].out;",

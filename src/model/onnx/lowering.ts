@@ -32,16 +32,28 @@ type Fact =
   | { readonly kind: "scores"; readonly of: Computed; readonly axes: readonly number[] }
   /** Less its mean, less its greatest value. */
   | { readonly kind: "centred" | "shifted"; readonly of: Computed; readonly axes: readonly number[] }
+  /** Times constants, of the same shape. */
+  | { readonly kind: "scaled"; readonly of: Computed; readonly by: Constant }
   | ({ readonly kind: "power" } & Power);
 
-/** Mean square of `of` (of it less its mean where centred) plus epsilon; its root; the inverse of that. */
+/** `count` times the mean square of `of` (of it less its mean where centred) plus epsilon; its root; the inverse of that. */
 interface Power {
   readonly of: Computed;
   readonly axes: readonly number[];
   readonly centred: boolean;
   readonly epsilon: number;
+  /** 1 for a mean, the number of terms for a sum. */
+  readonly count: number;
   readonly form: "square" | "root" | "inverse";
+  /** Expanded to the shape of `of` since. */
+  readonly wide?: boolean;
 }
+
+/**
+ * A least norm up to this only keeps a division by 0 away: `x / max(|x|, ε)` and `x / (|x| + ε)` are then taken for
+ * `x / √(|x|² + ε²)`, which differs where the norm is about ε, far below what any integer of the model stands for.
+ */
+const LEAST_NORM = 1e-5;
 
 /** Scores this low are out of an attention's sight: `exp` of them is 0 beside any other. */
 const MASKED = -1e4;
@@ -114,7 +126,12 @@ export class Lowering {
 
   expand(operand: Operand, shape: Shape): Operand {
     if (product(shape) === product(operand.shape)) return this.reshape(operand, shape);
-    return this.view(operand, shape, broadcastStrides(operand.shape, shape));
+    const result = this.view(operand, shape, broadcastStrides(operand.shape, shape));
+    const power = this.#power(operand);
+    if (power !== undefined && sameShape(shape, power.of.shape) && this.#spread(operand, power)) {
+      this.#know(result, { kind: "power", ...power, wide: true });
+    }
+    return result;
   }
 
   concat(operands: readonly Operand[], axis: number): Operand {
@@ -176,7 +193,9 @@ export class Lowering {
 
   clip(operand: Operand, min: number, max: number): Operand {
     if (min === -Infinity && max === Infinity) return operand;
-    return this.of(this.draft.unary(this.flat(operand), { op: "clip", min, max }), operand.shape, operand.type);
+    const result = this.of(this.draft.unary(this.flat(operand), { op: "clip", min, max }), operand.shape, operand.type);
+    if (max === Infinity) this.#knowLeast(result, operand, min);
+    return result;
   }
 
   /** `scale · x + bias`, both constants that broadcast with x. */
@@ -219,8 +238,10 @@ export class Lowering {
     if (isConstant(b)) {
       const sum = this.affine(a, this.scalar(1), b);
       const power = this.#power(a);
-      if (power?.form === "square" && b.values.length === 1) {
-        this.#know(sum, { kind: "power", ...power, epsilon: power.epsilon + b.values[0]! });
+      if (b.values.length === 1) {
+        if (power?.form === "square") {
+          this.#know(sum, { kind: "power", ...power, epsilon: power.epsilon + b.values[0]! / power.count });
+        } else this.#knowLeast(sum, a, b.values[0]!);
       }
       return sum;
     }
@@ -245,6 +266,7 @@ export class Lowering {
       power?.form === "square" &&
       !power.centred &&
       power.epsilon === 0 &&
+      power.count === 1 &&
       mean?.kind === "mean" &&
       sameShape(a.shape, b.shape) &&
       this.#same(power.of, mean.of) &&
@@ -258,7 +280,11 @@ export class Lowering {
   mul(a: Operand, b: Operand): Operand {
     if (isConstant(a) && isConstant(b)) return this.fold(a, b, (x, y) => x * y);
     if (isConstant(a)) return this.mul(b, a);
-    if (isConstant(b)) return this.affine(a, b, this.scalar(0));
+    if (isConstant(b)) {
+      const result = this.affine(a, b, this.scalar(0));
+      this.#knowScaled(result, a, b);
+      return result;
+    }
     const normalised = this.#normalised(a, b, "inverse") ?? this.#normalised(b, a, "inverse");
     if (normalised !== undefined) return normalised;
     const [x, y, shape] = this.#together(a, b);
@@ -270,7 +296,7 @@ export class Lowering {
   div(a: Operand, b: Operand): Operand {
     if (isConstant(a) && isConstant(b)) return this.fold(a, b, (x, y) => x / y);
     if (isConstant(b)) {
-      return this.affine(a, { ...b, type: Type.FLOAT, values: b.values.map((value) => 1 / value) }, this.scalar(0));
+      return this.mul(a, { ...b, type: Type.FLOAT, values: b.values.map((value) => 1 / value) });
     }
     if (isConstant(a)) return this.mul(this.reciprocal(b), a);
     const normalised = this.#normalised(a, b, "root") ?? this.#softmax(a, b);
@@ -602,7 +628,7 @@ export class Lowering {
   #power(operand: Operand): Power | undefined {
     const fact = this.#fact(operand);
     if (fact?.kind === "power") return fact;
-    if (fact?.kind !== "mean") return undefined;
+    if (fact?.kind !== "mean" && fact?.kind !== "sum") return undefined;
     const squared = this.#fact(fact.of);
     // Facts are of values, which may have been reshaped since.
     if (squared?.kind !== "square" || !sameShape(squared.of.shape, fact.of.shape)) return undefined;
@@ -610,20 +636,48 @@ export class Lowering {
     const inner = this.#fact(squared.of);
     const centred =
       inner?.kind === "centred" && String(inner.axes) === String(axes) && sameShape(inner.of.shape, squared.of.shape);
-    return { of: centred ? inner.of : squared.of, axes, centred, epsilon: 0, form: "square" };
+    const count = fact.kind === "mean" ? 1 : product(permuted(fact.of.shape, axes));
+    return { of: centred ? inner.of : squared.of, axes, centred, epsilon: 0, count, form: "square" };
   }
 
   #normalised(a: Operand, b: Operand, form: "root" | "inverse"): Operand | undefined {
     const power = this.#power(b);
-    if (power === undefined || power.form !== form || !this.#spread(b, power)) return undefined;
-    const fact = this.#fact(a);
+    if (power === undefined || power.form !== form) return undefined;
+    if (!this.#spread(b, power) && !(power.wide === true && sameShape(b.shape, power.of.shape))) return undefined;
+    // A gain may come before the division as well as after.
+    const outer = this.#fact(a);
+    const gain = outer?.kind === "scaled" && sameShape(outer.of.shape, a.shape) ? outer : undefined;
+    const x = gain?.of ?? a;
+    const fact = this.#fact(x);
     const fits = power.centred
       ? fact?.kind === "centred" &&
-        sameShape(a.shape, fact.of.shape) &&
+        sameShape(x.shape, fact.of.shape) &&
         this.#same(fact.of, power.of) &&
         String(fact.axes) === String(power.axes)
-      : this.#same(a, power.of);
-    return fits ? this.normalise(power.of, power.axes, power.epsilon, power.centred) : undefined;
+      : this.#same(x, power.of);
+    if (!fits) return undefined;
+    const whole = this.normalise(power.of, power.axes, power.epsilon, power.centred);
+    const unit = power.count === 1 ? whole : this.scaled(whole, 1 / Math.sqrt(power.count));
+    return gain === undefined ? unit : this.mul(unit, gain.by);
+  }
+
+  #knowScaled(result: Operand, of: Computed, by: Constant): void {
+    if (isConstant(result) || result.id === of.id || !sameShape(result.shape, of.shape)) return;
+    const factor = by.values[0]!;
+    const power = by.values.length === 1 && factor > 0 ? this.#power(of) : undefined;
+    if (power === undefined) {
+      this.#know(result, { kind: "scaled", of, by });
+      return;
+    }
+    const grown = { square: factor, root: factor * factor, inverse: 1 / (factor * factor) }[power.form];
+    this.#know(result, { kind: "power", ...power, count: power.count * grown });
+  }
+
+  /** A norm that is kept from 0 by this much. */
+  #knowLeast(result: Operand, of: Operand, least: number): void {
+    const power = this.#power(of);
+    if (power?.form !== "root" || power.epsilon !== 0 || !(least > 0 && least <= LEAST_NORM)) return;
+    this.#know(result, { kind: "power", ...power, epsilon: (least * least) / power.count });
   }
 
   /** `exp(x) / Σ exp(x)`, with or without the greatest value subtracted before. */

@@ -5,10 +5,10 @@
  */
 
 import { AnchorError, throwIfAborted } from "../../errors.js";
-import { type FloatGraph, type FloatInput, INPUT_SCALE_KEY } from "../float.js";
+import { type FloatGraph, type FloatGrid, type FloatInput, INPUT_SCALE_KEY } from "../float.js";
 import type { InputNode } from "../graph.js";
 import { evaluate, inputsOf } from "../run.js";
-import { nextTurn, powerOfTwo } from "./numbers.js";
+import { exactLog2, nextTurn, powerOfTwo } from "./numbers.js";
 import type { Plan } from "./plan.js";
 import type { Traced } from "./simplify.js";
 
@@ -24,11 +24,12 @@ export interface InputOptions {
 }
 
 /**
- * Chooses what integers stand for the inputs: integers as they are; otherwise the scale of least squared error.
+ * Chooses what integers stand for the inputs: those of the file's grid, where its step is a power of two; integers as
+ * they are; otherwise the scale of least squared error.
  *
  * @throws AnchorError `INPUT_INVALID` for a bad calibration set or option, `MODEL_MALFORMED` for bad metadata.
  */
-export function chooseInput(model: FloatGraph, options: InputOptions): InputNode {
+export function chooseInput(model: FloatGraph, options: InputOptions, grid?: FloatGrid): InputNode {
   const input = model.nodes[0] as FloatInput;
   const { calibration } = options;
   const { least, most, whole } = surveyInputs(input, calibration);
@@ -51,6 +52,14 @@ export function chooseInput(model: FloatGraph, options: InputOptions): InputNode
     return { op: "input", shape, lo: signed ? -(2 ** (few - 1)) : 0, bits: few, scaleLog2 };
   };
   if (given !== undefined) return formOf(given);
+  if (grid !== undefined && bits === undefined) {
+    const step = exactLog2(grid.scale[0]!);
+    const width = bitsUpTo(grid.hi - grid.lo);
+    const lo = grid.lo - grid.zeroPoint[0]!;
+    if (step !== undefined && Math.abs(step) <= 64 && 2 ** width === grid.hi - grid.lo + 1) {
+      return { op: "input", shape, lo, bits: width, scaleLog2: -step };
+    }
+  }
   if (least === 0 && most === 0) {
     throw new AnchorError("INPUT_INVALID", "the calibration set is all zero; give typical inputs");
   }

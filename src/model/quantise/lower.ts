@@ -38,7 +38,7 @@ import { Builder } from "./builder.js";
 import { integerOf, lastUses, type Recording, type Recordings } from "./calibrate.js";
 import { ceilLog2, exactLog2, floorLog2, powerOfTwo, round, runLength } from "./numbers.js";
 import { NARROW_MAX, type Plan, type Point, smallScale, WIDE_BITS } from "./plan.js";
-import { Units } from "./units.js";
+import { goesToGrid, Units } from "./units.js";
 
 /** A float value as integers. */
 export interface Value {
@@ -64,7 +64,8 @@ export interface Lowered {
   readonly builder: Builder;
   /** Of each planned node. */
   readonly values: readonly Value[];
-  readonly adapter: Int16Array | undefined;
+  /** Of each part of the adapter. */
+  readonly adapterUnits: readonly number[];
   readonly points: readonly PointReport[];
 }
 
@@ -77,12 +78,20 @@ export interface LowerOptions {
 /** Units tried below the smallest that saturates nothing; of inputs of a table more, for their function may be flat. */
 const POINT_CANDIDATES = 3;
 const TABLE_CANDIDATES = 5;
+/** A table leaves room for this many times what it gave on the samples, where it could give still much more. */
+const TABLE_HEADROOM = 2;
+/** A function that can give more than this many times that has a pole. */
+const TABLE_POLE = 4;
 /** Largest integer of what only wide takers take. */
 const WIDE_MAX = 2 ** (WIDE_BITS - 1) - 1;
+/** The same for values that are too wide as they are: the range that is only proven may be out of all proportion. */
+const SHIFT_HEADROOM = 2;
 /** Largest integer of a table that is the model's output. */
 const OUTPUT_MAX = 32_767;
 /** Bits of a multiplier that brings two units together. */
 const MULTIPLIER_BITS = 8;
+/** Bits of weights before a grid of the file. */
+const GRID_WEIGHT_BITS = 12;
 /** Largest bias, where the unit is free: 16 bits more than a weight of 8. */
 const BIAS_MAX = 2 ** 24;
 /** What a clip's limit may be off by. */
@@ -126,13 +135,15 @@ class Lowering {
   readonly #points: PointReport[] = [];
   /** Classes that points give, of each class that they take. */
   readonly #narrow = new Map<number, Map<number, { id: number; element: number }>>();
+  /** Of points before tables, while they are lowered. */
+  readonly #targets = new Map<number, Float32Array>();
   /** Number of rows of linear nodes in a family. */
-  readonly #rows = new Map<number, number>();
+  readonly #rows: ReadonlyMap<number, number>;
   /** What points give to a class: a point, and its elements. */
   readonly #members = new Map<number, Map<number, number[]>>();
   /** Largest real magnitude at the points of a family. */
   readonly #peaks = new Map<number, number>();
-  #adapter: Int16Array | undefined;
+  readonly #adapterUnits: number[] = [];
 
   constructor(plan: Plan, input: InputNode, recordings: Recordings, options: LowerOptions) {
     this.#plan = plan;
@@ -140,6 +151,7 @@ class Lowering {
     this.#recordings = recordings;
     this.#options = options;
     this.#units = new Units(plan);
+    this.#rows = this.#units.countRows(plan.nodes);
     this.#builder = new Builder(recordings.samples.length, options.signal);
     this.#survey();
   }
@@ -162,7 +174,12 @@ class Lowering {
       this.#options.onNode?.(id + 1, nodes.length);
     }
     this.#values.push(await this.#sharing(this.#values.pop()!, () => 0));
-    return { builder: this.#builder, values: this.#values, adapter: this.#adapter, points: this.#points };
+    return {
+      builder: this.#builder,
+      values: this.#values,
+      adapterUnits: this.#adapterUnits,
+      points: this.#points,
+    };
   }
 
   /** What is known of units before any node is lowered. */
@@ -170,17 +187,11 @@ class Lowering {
     const { nodes, lengths, points } = this.#plan;
     nodes.forEach((node, id) => {
       if (node.op === "input") this.#units.settle(id, 0, powerOfTwo(-this.#input.scaleLog2));
-      if (node.op === "softmax") this.#units.settle(id, 0, 1 / shareScale(node));
+      if (node.op === "softmax") this.#units.settle(id, 0, 1 / this.#shareScale(id, node));
       if (node.op === "argMax") this.#units.settle(id, 0, 1);
       if (node.op === "grid") {
         const lanes = lengths[id]! / node.scale.length;
         for (let i = 0; i < lengths[id]!; i++) this.#units.settle(id, i, node.scale[Math.floor(i / lanes)]!);
-      }
-      if (node.op === "linear") {
-        for (let row = 0; row < node.bias.length; row++) {
-          const family = this.#units.familyOf(id, row * node.positions);
-          this.#rows.set(family, (this.#rows.get(family) ?? 0) + 1);
-        }
       }
       const point = points.get(id);
       if (point === undefined) return;
@@ -250,7 +261,7 @@ class Lowering {
         return this.#lowerAdd(id, inputs[0]!, inputs[1]!).catch(async (error) => {
           if (!isAnchorError(error, "MODEL_UNBOUNDED")) throw error;
           const [a, b] = await this.#levelled(inputs[0]!, inputs[1]!);
-          return this.#lowerAdd(id, a, b);
+          return this.#lowerAdd(id, a, b, true);
         });
       case "mul":
         return this.#fitting(node, inputs, async ([a, b]) => ({
@@ -260,7 +271,7 @@ class Lowering {
       case "matMul":
         return this.#fitting(node, inputs, ([a, b]) => this.#lowerMatMul(node, a!, b!));
       case "softmax":
-        return this.#fitting(node, inputs, ([x]) => this.#lowerSoftmax(node, x!));
+        return this.#fitting(node, inputs, ([x]) => this.#lowerSoftmax(id, node, x!));
       case "normalise":
         return this.#lowerNormalise(id, node, inputs[0]!);
       case "lookup":
@@ -281,7 +292,7 @@ class Lowering {
     return { id, units: new Float64Array(this.#plan.lengths[0]!).fill(powerOfTwo(-this.#input.scaleLog2)) };
   }
 
-  /** Int8 by parts: a unit each, or what all that shares with it has agreed on. */
+  /** Int8 by parts, a unit each; of the stand-in, see adapter.ts. */
   #lowerAdapter(id: number, { parts, values, alpha }: FloatAdapter): Value {
     const units = new Float64Array(values.length);
     const integers = new Int32Array(values.length);
@@ -296,9 +307,9 @@ class Lowering {
         integers[i] = round(values[i]! / unit);
       }
       this.#units.settle(id, start, unit);
+      this.#adapterUnits.push(unit);
       start = end;
     }
-    this.#adapter = Int16Array.from(integers);
     const node: GraphNode = { op: "adapter", parts, lo: -128, bits: 8, alpha };
     const samples = this.#recordings.samples.map(() => integers);
     return { id: this.#builder.start(node, samples), units };
@@ -322,8 +333,9 @@ class Lowering {
       if (real !== 0 && Number.isFinite(real)) {
         if (this.#units.unitOf(id, k) === 0) this.#units.settle(id, k, Math.abs(real) / NARROW_MAX);
         units[k] = this.#units.unitOf(id, k);
+        // Where it does not fit beside its neighbours, what takes both brings them together.
+        if (Math.abs(real) / units[k]! > BIAS_MAX) units[k] = Math.abs(real) / NARROW_MAX;
         integer = round(real / units[k]!);
-        if (Math.abs(integer) > 2 ** 30) throw unbounded(`the constant ${real} does not fit beside its neighbours`);
       }
       let place = places.get(integer);
       if (place === undefined) {
@@ -361,7 +373,8 @@ class Lowering {
     const largestInput = Math.max(hull.max, -hull.min);
     // Room for what takes the accumulator as it is; a point or the output takes any.
     const room = this.#plan.consumers[id]!.every((taker) => this.#plan.points.has(taker)) ? 2 ** 31 - 1 : 2 ** 29;
-    for (let most = 2 ** this.#options.weightBits; ; most /= 2) {
+    const wanted = Math.max(this.#options.weightBits, goesToGrid(this.#plan, id) ? GRID_WEIGHT_BITS : 0);
+    for (let most = 2 ** wanted; ; most /= 2) {
       if (most < (last ? 4 : 2 ** (this.#options.weightBits - 2)))
         throw unbounded(`a bias or a sum is too large against the weights to fit ${ACCUMULATOR_BITS} bits`);
       const { units, shifts } = this.#rowUnits(id, node, real, most, largestInput);
@@ -431,18 +444,21 @@ class Lowering {
     const { inner, positions, bias } = node;
     const rows = bias.length;
     const peaks = new Map<number, number>(); // of classes
+    const offsets = new Map<number, number>(); // largest biases of classes
     const sizes = new Map<number, number>(); // of classes, in rows
     const classes = new Int32Array(rows);
     for (let row = 0; row < rows; row++) {
       const own = this.#units.classOf(id, row * positions);
       classes[row] = own;
       peaks.set(own, Math.max(peaks.get(own) ?? 0, peakOf(real, row * inner, inner)));
+      offsets.set(own, Math.max(offsets.get(own) ?? 0, Math.abs(bias[row]!)));
       sizes.set(own, (sizes.get(own) ?? 0) + 1);
     }
     const chosen = new Map<number, number>();
     const bases = new Map<number, number>();
     const units = new Float64Array(rows);
     const shifts = new Uint8Array(rows);
+    const widest = Math.min(WEIGHT_MAX, most * COARSENESS);
     for (let row = 0; row < rows; row++) {
       const own = classes[row]!;
       const known = chosen.get(own);
@@ -460,9 +476,11 @@ class Lowering {
         const own = real.subarray(row * inner, (row + 1) * inner);
         const exact = bias[row] === 0 && own.every((value) => Math.abs(value / unit - round(value / unit)) < 1e-6);
         const ratio = peakOf(real, row * inner, inner) / unit;
-        const shift = exact || ratio === 0 ? 0 : Math.max(0, floorLog2((most - 1) / ratio) ?? 0);
+        const finer =
+          bias[row] === 0 ? Number.POSITIVE_INFINITY : (COARSENESS * BIAS_MAX * unit) / Math.abs(bias[row]!);
+        const shift = exact || ratio === 0 ? 0 : Math.max(0, floorLog2(Math.min((most - 1) / ratio, finer)) ?? 0);
         const size = (own.reduce((sum, value) => sum + Math.abs(value), 0) / unit) * largestInput;
-        if (ratio > most * COARSENESS || (shift > SPARE_BITS && size > 32_767)) {
+        if (ratio > widest || finer < 1 || (shift > SPARE_BITS && size > 32_767)) {
           unit = 0;
         } else {
           shifts[row] = shift > SPARE_BITS ? shift : 0;
@@ -472,7 +490,7 @@ class Lowering {
       }
       if (unit === 0 && peak === 0) {
         // A constant: what follows sets the unit, or anything will do.
-        const size = Math.abs(bias[row]!);
+        const size = offsets.get(own)!;
         unit = base !== 0 ? this.#capped(own, base) : size === 0 ? 0 : size / NARROW_MAX;
       } else if (unit === 0) {
         const whole = real.subarray(row * inner, (row + 1) * inner);
@@ -494,8 +512,9 @@ class Lowering {
           if (alone && base === peak / (most / 2 - 1)) unit = base;
         }
         // Weights that are nothing beside their bias may vanish.
-        while (Math.abs(bias[row]!) / unit > BIAS_MAX) unit *= 2;
-        unit = this.#capped(own, unit);
+        while (offsets.get(own)! / unit > BIAS_MAX) unit *= 2;
+        const capped = this.#capped(own, unit);
+        if (peak / capped <= widest) unit = capped;
       }
       if (unit !== 0) {
         if (base === 0) base = unit;
@@ -586,6 +605,7 @@ class Lowering {
     const scaled = await this.#aligned(before, units);
     const own = await this.#clamped(scaled.id, scaled.shifts, lo, hi);
     this.#report(node, own, lo, hi);
+    this.#targets.delete(id);
     // What can only be 0 has no unit: its weights onward vanish, and leave the units there to the others.
     const { min, max } = this.#builder.bounds[own]!;
     return { id: own, units: units.map((unit, i) => (min[i] === 0 && max[i] === 0 ? 0 : unit)) };
@@ -671,17 +691,33 @@ class Lowering {
     const length = this.#plan.lengths[id]!;
     const { lo, hi } = this.#rangeOf(id, node, Float64Array.of(unit));
     const [map] = this.#mapsOf(id);
+    const targets = map === undefined ? undefined : this.#targetsOf(id, map, values);
+    const kept = Float64Array.from({ length: map === undefined ? 0 : hi - lo + 1 }, (_, x) =>
+      map!.apply((lo + x) * unit),
+    );
     let error = 0;
     for (let start = 0; start < values.length; start += length) {
       for (const i of elements) {
         const real = values[start + i]!;
-        const target = Math.max(node.min, Math.min(node.max, real));
-        const kept = Math.min(hi, Math.max(lo, Math.floor(real / unit + 0.5))) * unit;
-        const lost = map === undefined ? target - kept : map.apply(target) - map.apply(kept);
+        const integer = Math.min(hi, Math.max(lo, Math.floor(real / unit + 0.5)));
+        const lost =
+          targets === undefined
+            ? Math.max(node.min, Math.min(node.max, real)) - integer * unit
+            : targets[start + i]! - kept[integer - lo]!;
         error += lost * lost;
       }
     }
     return error;
+  }
+
+  /** What a table should give on the samples. */
+  #targetsOf(id: number, map: FloatMap, values: Float32Array): Float32Array {
+    let targets = this.#targets.get(id);
+    if (targets === undefined) {
+      targets = values.map((value) => map.apply(value));
+      this.#targets.set(id, targets);
+    }
+    return targets;
   }
 
   /** The tables that a point is for, if it is for nothing else. */
@@ -712,8 +748,8 @@ class Lowering {
       const power = floorLog2(ratio) ?? 0;
       const shift = Math.max(0, exact !== undefined ? 0 : power + MULTIPLIER_BITS);
       shifts[i] = Math.min(shift, GRAPH_LIMITS.shift);
-      multipliers[i] = round(powerOfTwo(shift) / ratio);
-      if (multipliers[i]! > WEIGHT_MAX) throw unbounded("its unit is too coarse for what takes it");
+      // What is multiplied by so much leaves every point's range, or is 0.
+      multipliers[i] = Math.min(WEIGHT_MAX, round(powerOfTwo(shift) / ratio));
     }
     if (plain) return { id: before.id, shifts };
     if (this.#builder.bounds[before.id]!.bits + MULTIPLIER_BITS >= ACCUMULATOR_BITS) {
@@ -796,23 +832,47 @@ class Lowering {
     const { min, max } = this.#builder.bounds[input.id]!;
 
     const units = new Float64Array(length);
-    const peaks = new Map<number, number>();
-    const seen = new Map<number, Set<number>>();
-    for (let i = 0; i < length; i++) {
-      const own = this.#units.classOf(id, i);
-      const unit = input.units[i]!;
-      if (!seen.has(own)) seen.set(own, new Set());
-      if (seen.get(own)!.has(unit)) continue;
-      seen.get(own)!.add(unit);
-      let peak = peaks.get(own) ?? 0;
-      for (let x = min[i]!; x <= max[i]!; x++) {
-        const size = Math.abs(node.apply(x * unit));
-        if (Number.isFinite(size)) peak = Math.max(peak, size);
+    // What it can give, and what it gives on the samples.
+    const possible = new Map<number, number>();
+    const typical = new Map<number, number>();
+    const known = new Map<string, number>();
+    const sizeAt = (x: number, unit: number) => {
+      const key = `${x} ${unit}`;
+      let size = known.get(key);
+      if (size === undefined) {
+        size = Math.abs(node.apply(x * unit));
+        if (!Number.isFinite(size)) size = 0;
+        known.set(key, size);
       }
+      return size;
+    };
+    const grow = (peaks: Map<number, number>, i: number, first: number, last: number) => {
+      const own = this.#units.classOf(id, i);
+      let peak = peaks.get(own) ?? 0;
+      for (let x = first; x <= last; x++) peak = Math.max(peak, sizeAt(x, input.units[i]!));
       peaks.set(own, peak);
-    }
+    };
+    const covered = new Set<string>();
     for (let i = 0; i < length; i++) {
-      let unit = this.#units.unitOf(id, i);
+      const key = `${this.#units.classOf(id, i)} ${input.units[i]} ${min[i]} ${max[i]}`;
+      if (!covered.has(key)) grow(possible, i, min[i]!, max[i]!);
+      covered.add(key);
+    }
+    for (let sample = 0; sample < this.#builder.sampleCount; sample++) {
+      this.#builder.valueOf(input.id, sample).forEach((x, i) => {
+        grow(typical, i, x, x);
+      });
+    }
+    // Of a function with a pole, such as 1 / x, what it gives beside the pole would leave nothing for the rest.
+    const peaks = new Map<number, number>();
+    for (const [own, most] of possible) {
+      const usual = TABLE_HEADROOM * (typical.get(own) ?? 0);
+      peaks.set(own, most > TABLE_POLE * usual && usual > 0 ? usual : most);
+    }
+    const [taker] = this.#plan.consumers[id]!.map((each) => this.#plan.nodes[each]!);
+    const onGrid = goesToGrid(this.#plan, id) && taker?.op === "grid" && taker.scale.length === 1;
+    for (let i = 0; i < length; i++) {
+      let unit = onGrid ? taker.scale[0]! : this.#units.unitOf(id, i);
       if (unit === 0) {
         const peak = peaks.get(this.#units.classOf(id, i))!;
         const base = this.#units.baseOf(id, i);
@@ -822,17 +882,43 @@ class Lowering {
       }
       units[i] = unit;
     }
-    const run = runLength(length, (i, j) => units[i] === units[j] && input.units[i] === input.units[j]);
+    // Lanes with the same table together, where they are not: moving them is free, and tables are not.
+    const lanes = new Map<string, number[]>();
+    for (let i = 0; i < length; i++) {
+      const key = `${input.units[i]} ${units[i]}`;
+      const same = lanes.get(key);
+      if (same === undefined) lanes.set(key, [i]);
+      else same.push(i);
+    }
+    const sorted = [...lanes.values()].flat();
+    const runOf = (order: (k: number) => number) =>
+      runLength(length, (i, j) => {
+        const [a, b] = [order(i), order(j)];
+        return units[a] === units[b] && input.units[a] === input.units[b];
+      });
+    const plain = runOf((k) => k);
+    const together = runOf((k) => sorted[k]!);
+    const order = together > plain ? Int32Array.from(sorted) : Int32Array.from(sorted.keys());
+    const run = Math.max(plain, together);
     const tables = new Int32Array((length / run) * size);
     for (let c = 0; c < length / run; c++) {
-      const [taken, given] = [input.units[c * run]!, units[c * run]!];
+      const first = order[c * run]!;
+      const [taken, given] = [input.units[first]!, units[first]!];
+      const room = given === 0 ? 0 : Math.ceil((peaks.get(this.#units.classOf(id, first)) ?? 0) / given);
+      const limit = Math.min(ENTRY_MAX, Math.max(most, room));
       for (let x = 0; x < size; x++) {
         const real = node.apply((lo + x) * taken);
         const integer = given === 0 ? 0 : round((Number.isNaN(real) ? 0 : real) / given);
-        tables[c * size + x] = Math.max(-ENTRY_MAX, Math.min(ENTRY_MAX, integer));
+        tables[c * size + x] = Math.max(-limit, Math.min(limit, integer));
       }
     }
-    return { id: await this.#builder.push({ op: "table", inputs: [input.id], lo, bits, tables }), units };
+    const moved = await this.#builder.arrange([input.id], order, []);
+    const own = await this.#builder.push({ op: "table", inputs: [moved], lo, bits, tables });
+    const back = new Int32Array(length);
+    order.forEach((from, k) => {
+      back[from] = k;
+    });
+    return { id: await this.#builder.arrange([own], back, []), units };
   }
 
   /** Largest integer of a value that a table gives: more where nobody pays for it. */
@@ -850,24 +936,28 @@ class Lowering {
     });
   }
 
-  async #lowerAdd(id: number, a: Value, b: Value): Promise<Value> {
+  async #lowerAdd(id: number, a: Value, b: Value, level = false): Promise<Value> {
     const length = this.#plan.lengths[id]!;
     const units = new Float64Array(length);
     const left = new Int32Array(length).fill(1);
     const right = new Int32Array(length).fill(1);
     const agreed = new Map<string, { unit: number; m: number; n: number }>();
+    const open = new Map<number, number>(); // units of classes that have none yet
     for (let i = 0; i < length; i++) {
       const [x, y] = [a.units[i]!, b.units[i]!];
       if (x === 0 || y === 0) {
         units[i] = x || y;
         continue;
       }
-      const key = `${x} ${y} ${this.#units.classOf(id, i)}`;
+      const own = this.#units.classOf(id, i);
+      const key = `${x} ${y} ${own}`;
       let sum = agreed.get(key);
       if (sum === undefined) {
-        sum = commonUnit(x, y, this.#units.unitOf(id, i));
+        if (level) sum = { unit: x, m: 1, n: 1 };
+        else if (goesToGrid(this.#plan, id)) sum = gridUnit(x, y, this.#units.baseOf(id, i));
+        else sum = commonUnit(x, y, this.#units.unitOf(id, i) || (open.get(own) ?? 0));
         agreed.set(key, sum);
-        this.#units.settle(id, i, sum.unit);
+        if (!open.has(own)) open.set(own, sum.unit);
       }
       units[i] = sum.unit;
       left[i] = sum.m;
@@ -896,6 +986,7 @@ class Lowering {
       }),
       bias: new Int32Array(groups),
     });
+    for (let i = 0; i < length; i++) this.#units.settle(id, i, units[i]!);
     return { id: own, units };
   }
 
@@ -947,7 +1038,7 @@ class Lowering {
    * The largest of a row, what each is below it, and a table of exponentials of that. The difference is of
    * accumulators, exact, and then rounded to eight bits that reach as far as an exponential is more than nothing.
    */
-  async #lowerSoftmax(node: FloatSoftmax, before: Value): Promise<Value> {
+  async #lowerSoftmax(id: number, node: FloatSoftmax, before: Value): Promise<Value> {
     const { width } = node;
     const input = await this.#sharing(before, (i) => Math.floor(i / width));
     const length = input.units.length;
@@ -1003,9 +1094,17 @@ class Lowering {
       const index = Int32Array.from({ length }, (_, i) => (masked[i] === 1 ? -1 : i));
       powers = await this.#builder.arrange([powers], index, [0]);
     }
-    const scale = shareScale(node);
-    const id = await this.#builder.push({ op: "share", inputs: [powers], width, scale });
-    return { id, units: new Float64Array(length).fill(1 / scale) };
+    const scale = this.#shareScale(id, node);
+    const own = await this.#builder.push({ op: "share", inputs: [powers], width, scale });
+    return { id: own, units: new Float64Array(length).fill(1 / scale) };
+  }
+
+  /** Fine enough that an equal share of a row is 16 steps, and much finer than a grid of the file or the output. */
+  #shareScale(id: number, { width }: FloatSoftmax): number {
+    const exact = goesToGrid(this.#plan, id) || id === this.#plan.nodes.length - 1;
+    let scale = exact ? 4096 : 256;
+    while (scale < 16 * width && scale < 32_768) scale *= 2;
+    return scale - 1;
   }
 
   /** Logits that a constant mask takes out of every row's softmax. */
@@ -1161,17 +1260,28 @@ class Lowering {
     return { id: await this.#clamped(id, shifts, -(2 ** kept), 2 ** kept - 1), units };
   }
 
-  /** A value rounded to the given bits, by one shift for all elements with the same key. */
+  /**
+   * A value rounded to the given bits, by one shift for all elements with the same key: far enough for a multiple of
+   * what was seen on the samples. What is proven can be far above that; it saturates.
+   */
   async #shifted(value: Value, bits: number, key: (element: number) => number = () => 0): Promise<Value> {
     const half = 2 ** (bits - 1);
     const { min, max } = this.#builder.bounds[value.id]!;
+    const seen = new Float64Array(value.units.length);
+    for (let sample = 0; sample < this.#builder.sampleCount; sample++) {
+      this.#builder.valueOf(value.id, sample).forEach((integer, i) => {
+        seen[i] = Math.max(seen[i]!, SHIFT_HEADROOM * Math.abs(integer));
+      });
+    }
     const needed = new Map<number, number>();
     value.units.forEach((_, i) => {
       let shift = needed.get(key(i)) ?? 0;
-      while (Math.max(max[i]! / half, -min[i]! / half) > 2 ** shift) shift++;
+      const most = Math.min(seen[i]!, Math.max(max[i]!, -min[i]!));
+      while (most / half > 2 ** shift) shift++;
       needed.set(key(i), shift);
     });
-    if ([...needed.values()].every((shift) => shift === 0)) return value;
+    const { hull } = this.#builder.bounds[value.id]!;
+    if ([...needed.values()].every((shift) => shift === 0) && hull.min >= -half && hull.max < half) return value;
     const shifts = Uint8Array.from(value.units, (_, i) => needed.get(key(i))!);
     const id = await this.#clamped(value.id, shifts, -half, half - 1);
     return { id, units: value.units.map((unit, i) => unit * powerOfTwo(shifts[i]!)) };
@@ -1221,15 +1331,16 @@ function commonUnit(x: number, y: number, agreed: number): { unit: number; m: nu
   return x < y ? { unit: fine / best, m: best, n: other } : { unit: fine / best, m: other, n: best };
 }
 
-function close(integer: number, real: number): boolean {
-  return Math.abs(integer / real - 1) <= 2 ** -MULTIPLIER_BITS;
+/** A sum that goes to a grid of the file: its unit is the grid's by a power of two, and the multipliers are wide. */
+function gridUnit(x: number, y: number, base: number): { unit: number; m: number; n: number } {
+  if (base === 0) return commonUnit(x, y, 0);
+  const unit = base * powerOfTwo((floorLog2(Math.max(x, y) / base) ?? 0) - GRID_WEIGHT_BITS);
+  const [m, n] = [round(x / unit), round(y / unit)];
+  return m >= 1 && n >= 1 ? { unit, m, n } : commonUnit(x, y, 0);
 }
 
-/** Fine enough that an equal share of a row is 16 steps. */
-function shareScale({ width }: FloatSoftmax): number {
-  let scale = 256;
-  while (scale < 16 * width && scale < 32_768) scale *= 2;
-  return scale - 1;
+function close(integer: number, real: number): boolean {
+  return Math.abs(integer / real - 1) <= 2 ** -MULTIPLIER_BITS;
 }
 
 function limitOf({ lo, bits }: Point): number {

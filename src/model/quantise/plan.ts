@@ -9,9 +9,10 @@
  * @module
  */
 
-import type { FloatClip, FloatLinear, FloatNode } from "../float.js";
+import type { FloatClip, FloatNode } from "../float.js";
 import { inputsOf } from "../run.js";
 import type { Traced } from "./simplify.js";
+import { Units } from "./units.js";
 
 /** What a point's integers may be. */
 export interface Point {
@@ -29,9 +30,8 @@ export interface Plan extends Traced {
 
 /** Integers of a value that only sums and normalisations take: wider ones cost them nothing. */
 export const WIDE_BITS = 12;
-const NARROW: Point = { lo: -128, bits: 8 };
 const WIDE: Point = { lo: -(2 ** (WIDE_BITS - 1)), bits: WIDE_BITS };
-const RELU: Point = { lo: 0, bits: 7 };
+const TABLE_BITS = 8;
 /** Largest integer of what a table or an embedding gives, by default. */
 export const NARROW_MAX = 127;
 /** Magnitudes above this may fail to be proven within int32. */
@@ -41,47 +41,87 @@ const TYPICAL_WEIGHT = 181;
 
 export interface PlanOptions {
   readonly inputBits: number;
+  /** Bits of signed activations; what cannot be negative has one less. */
+  readonly activationBits: number;
 }
 
-export function plan(simplified: Traced, { inputBits }: PlanOptions): Plan {
+/** Points that are put in, or stand for a clip. */
+interface Forms {
+  readonly narrow: Point;
+  readonly relu: Point;
+  /** What a table takes. */
+  readonly table: Point;
+}
+
+/** An estimate of a value's integers. */
+interface Size {
+  readonly magnitude: number;
+  /** Number of different integers. */
+  readonly span: number;
+}
+
+/** A point after a value, and the nodes that take the point and not the value. */
+interface Inserted {
+  readonly point: Point;
+  readonly takers: ReadonlySet<number>;
+}
+
+export function plan(simplified: Traced, options: PlanOptions): Plan {
   const graph = ownArranges(simplified);
   const consumers = consumersOf(graph.nodes);
-  const magnitudes: number[] = [];
-  /** Value, and for each of its points the nodes that take the point and not the value. */
-  const inserted = new Map<number, { point: Point; takers: Set<number> }>();
-  const magnitudeFor = (source: number, taker: number) => {
-    const own = inserted.get(source);
-    return own?.takers.has(taker) ? limitOf(own.point) : magnitudes[source]!;
-  };
+  const forms = formsOf(options.activationBits);
+  const factors = growths(graph, consumers, forms);
+  const sizes: Size[] = [];
+  const inserted = new Map<number, Inserted>();
 
   graph.nodes.forEach((node, id) => {
-    const taken = inputsOf(node).map((source) => magnitudeFor(source, id));
-    magnitudes.push(magnitudeOf(node, taken, inputBits));
+    const taken = inputsOf(node).map((source) => {
+      const own = inserted.get(source);
+      return own?.takers.has(id) ? sizeOfPoint(own.point) : sizes[source]!;
+    });
+    const size = sizeOf(node, taken, factors[id]!, forms, options);
+    sizes.push(size);
     if (node.op === "arrange") return; // decided where its sources were
-    const magnitude = magnitudes[id]!;
     const refusing: number[] = [];
     const willing: number[] = [];
-    let bits = 0;
-    for (const taker of takersOf(graph.nodes, consumers, id)) {
-      const { final, through } = taker;
-      const mixed = inputsOf(graph.nodes[through]!).length > 1 && graph.nodes[through]!.op === "arrange";
-      const wants = final === undefined ? undefined : refusal(graph, final, magnitude, graph.lengths[id]!, mixed);
+    let point: Point | undefined;
+    for (const { final, through } of takersOf(graph.nodes, consumers, id)) {
+      const wants =
+        final === undefined
+          ? undefined
+          : refusal(graph.nodes[final]!, {
+              ...size,
+              length: graph.lengths[id]!,
+              results: graph.lengths[final]!,
+              mixed: graph.nodes[through]!.op === "arrange" && inputsOf(graph.nodes[through]!).length > 1,
+              growth: factors[final]!,
+              forms,
+            });
       if (wants === undefined) {
         willing.push(through);
       } else {
         refusing.push(through);
-        bits = bits === 0 ? wants.bits : Math.min(bits, wants.bits);
+        if (point === undefined || wants.bits < point.bits) point = wants;
       }
     }
-    if (refusing.length === 0) return;
+    if (point === undefined) return;
     // A linear node that could take the accumulator takes the point instead, now that there is one: fewer bits.
     const also = willing.filter((through) => {
       const final = graph.nodes[through]!.op === "arrange" ? consumers[through]![0] : through;
       return final !== undefined && graph.nodes[final]!.op === "linear";
     });
-    inserted.set(id, { point: bits === WIDE.bits ? WIDE : NARROW, takers: new Set([...refusing, ...also]) });
+    inserted.set(id, { point, takers: new Set([...refusing, ...also]) });
   });
-  return withPoints(graph, inserted);
+  return withPoints(graph, inserted, forms);
+}
+
+function formsOf(activationBits: number): Forms {
+  const signed = (bits: number): Point => ({ lo: -(2 ** (bits - 1)), bits });
+  return {
+    narrow: signed(activationBits),
+    relu: { lo: 0, bits: activationBits - 1 },
+    table: signed(Math.min(activationBits, TABLE_BITS)),
+  };
 }
 
 /** Nodes that take a value in the end, and by which of its consumers: arranges only pass it on. */
@@ -95,32 +135,35 @@ function takersOf(
   );
 }
 
-/** The point that a node asks for where it does not take integers of this magnitude. */
-function refusal(graph: Traced, taker: number, magnitude: number, length: number, mixed: boolean): Point | undefined {
-  const node = graph.nodes[taker]!;
+/** The point that a node asks for where it does not take integers like these. */
+function refusal(
+  node: FloatNode,
+  given: Size & { length: number; results: number; mixed: boolean; growth: number; forms: Forms },
+): Point | undefined {
+  const { magnitude, span, length, results, mixed, growth, forms } = given;
+  const { narrow, table } = forms;
   const rounding = length * (bitsOf(magnitude) + 5);
   switch (node.op) {
     case "map":
-      return magnitude > 128 ? NARROW : undefined;
+      return span > 2 ** table.bits ? table : undefined;
     case "mul":
     case "matMul":
-      return magnitude > 1024 ? NARROW : undefined;
+      return magnitude > 8 * limitOf(narrow) ? narrow : undefined;
     case "normalise":
       return magnitude > limitOf(WIDE) ? WIDE : undefined;
     case "linear": {
-      if (magnitude <= limitOf(NARROW)) return undefined;
-      if (magnitude * growth(node) > ACCUMULATOR_MAX) return NARROW;
+      if (magnitude <= limitOf(narrow)) return undefined;
+      if (magnitude * growth > ACCUMULATOR_MAX) return narrow;
       // Beside what is much coarser, the weights of an accumulator would be nothing.
-      if (mixed && magnitude > 1024) return NARROW;
-      const extra = graph.lengths[taker]! * (bitsOf(magnitude) - NARROW.bits);
-      return extra > rounding ? NARROW : undefined;
+      if (mixed && magnitude > 8 * limitOf(narrow)) return narrow;
+      const extra = results * (bitsOf(magnitude) - narrow.bits);
+      return extra > rounding ? narrow : undefined;
     }
     case "max": {
-      if (magnitude <= limitOf(NARROW)) return undefined;
-      const results = graph.lengths[taker]!;
-      const early = rounding + results * node.window * NARROW.bits;
+      if (magnitude <= limitOf(narrow)) return undefined;
+      const early = rounding + results * node.window * narrow.bits;
       const late = results * (node.window * (bitsOf(magnitude) + 1) + bitsOf(magnitude) + 5);
-      return early < late ? NARROW : undefined;
+      return early < late ? narrow : undefined;
     }
     case "add":
     case "softmax":
@@ -131,57 +174,69 @@ function refusal(graph: Traced, taker: number, magnitude: number, length: number
   }
 }
 
-function magnitudeOf(node: FloatNode, taken: readonly number[], inputBits: number): number {
-  const most = taken.reduce((a, b) => Math.max(a, b), 0);
+function sizeOf(node: FloatNode, taken: readonly Size[], growth: number, forms: Forms, options: PlanOptions): Size {
+  const most = taken.reduce((a, b) => Math.max(a, b.magnitude), 0);
   switch (node.op) {
     case "input":
-      return 2 ** inputBits - 1;
-    case "adapter":
-      return NARROW_MAX;
+      return symmetric(2 ** options.inputBits - 1, 2 ** options.inputBits);
     case "linear":
-      return most * growth(node);
+      return symmetric(most * growth);
     case "clip":
     case "grid":
-      return limitOf(pointOf(node));
+      return sizeOfPoint(pointOf(node, forms));
+    case "adapter":
     case "map":
     case "lookup":
-      return NARROW_MAX;
+      return symmetric(NARROW_MAX);
     case "add":
-      return 2 * most;
+      return symmetric(2 * most);
     case "mul":
-      return taken[0]! * taken[1]!;
+      return symmetric(taken[0]!.magnitude * taken[1]!.magnitude);
     case "matMul":
-      return taken[0]! * taken[1]! * node.inner;
+      return symmetric(taken[0]!.magnitude * taken[1]!.magnitude * node.inner);
     case "softmax":
-      return 255;
+      return symmetric(255, 256);
     case "normalise":
-      return 2 ** 23;
+      return symmetric(2 ** 23);
     case "argMax":
-      return node.width;
+      return symmetric(node.width, node.width);
     default:
-      return most;
+      return { magnitude: most, span: taken.reduce((a, b) => Math.max(a, b.span), 0) };
   }
 }
 
-/** How much larger a linear node's integers can be than what it takes. */
-function growth({ inner, weights, bias }: FloatLinear): number {
-  // Scales of channels are whole numbers only if there is one: units may have to be the same after them.
-  const scales = inner === 1 && weights.some((weight) => weight !== weights[0]);
-  let most = 0;
-  for (let row = 0; row < bias.length; row++) {
-    let peak = 0;
-    let sum = 0;
-    for (let k = row * inner; k < (row + 1) * inner; k++) {
-      const size = Math.abs(weights[k]!);
-      peak = Math.max(peak, size);
-      sum += size;
+function symmetric(magnitude: number, span = 2 * magnitude + 1): Size {
+  return { magnitude, span };
+}
+
+function sizeOfPoint(point: Point): Size {
+  return { magnitude: limitOf(point), span: 2 ** point.bits };
+}
+
+/** How much larger the integers of each linear node can be than what it takes; 1 for others. */
+function growths(graph: Traced, consumers: readonly (readonly number[])[], forms: Forms): number[] {
+  const points = new Map<number, Point>();
+  graph.nodes.forEach((node, id) => {
+    if (node.op === "clip" || node.op === "grid") points.set(id, pointOf(node, forms));
+  });
+  // Points that are still to come only make more units free.
+  const units = new Units({ ...graph, points, consumers });
+  const rows = units.countRows(graph.nodes);
+  return graph.nodes.map((node, id) => {
+    if (node.op !== "linear") return 1;
+    const { inner, positions, weights, bias } = node;
+    let most = 1;
+    for (let row = 0; row < bias.length; row++) {
+      const own = weights.subarray(row * inner, (row + 1) * inner);
+      const peak = own.reduce((largest, weight) => Math.max(largest, Math.abs(weight)), 0);
+      if (peak === 0) continue;
+      // A scale of a channel is a whole number where the unit after it is free to be anything.
+      const free = inner > 1 || weights[row] === weights[0] || rows.get(units.familyOf(id, row * positions)) === 1;
+      const scale = (free ? smallScale(own) : undefined) ?? TYPICAL_WEIGHT / peak;
+      most = Math.max(most, own.reduce((sum, weight) => sum + Math.abs(weight), 0) * scale);
     }
-    if (peak === 0) continue;
-    const small = scales ? undefined : smallScale(weights.subarray(row * inner, (row + 1) * inner));
-    const scale = small ?? TYPICAL_WEIGHT / peak;
-    most = Math.max(most, sum * scale);
-  }
-  return Math.max(1, most);
+    return most;
+  });
 }
 
 /** Largest factor that {@link smallScale} may give the largest weight. */
@@ -216,11 +271,11 @@ function bitsOf(magnitude: number): number {
 }
 
 /** Range of the integers of a clip or grid of the model. Where a clip's limits are not 0, its unit decides (`lower.ts`). */
-function pointOf(node: FloatNode): Point {
+function pointOf(node: FloatNode, { narrow, relu }: Forms): Point {
   if (node.op === "clip") {
-    if (node.min === 0) return RELU;
-    if (node.max === 0) return { lo: -127, bits: 7 };
-    return NARROW;
+    if (node.min === 0) return relu;
+    if (node.max === 0) return { lo: 1 - 2 ** relu.bits, bits: relu.bits };
+    return narrow;
   }
   if (node.op === "grid") {
     const lo = node.zeroPoint.reduce((least, zero) => Math.min(least, node.lo - zero), Number.POSITIVE_INFINITY);
@@ -229,7 +284,7 @@ function pointOf(node: FloatNode): Point {
     while (lo + 2 ** bits - 1 < hi) bits++;
     return { lo, bits };
   }
-  return NARROW;
+  return narrow;
 }
 
 /** Gives every taker of an arrange one of its own: they are free, and each may want another form of the values. */
@@ -257,7 +312,7 @@ function ownArranges({ nodes, origin, lengths }: Traced): Traced {
   };
 }
 
-function withPoints(graph: Traced, inserted: ReadonlyMap<number, { point: Point; takers: Set<number> }>): Plan {
+function withPoints(graph: Traced, inserted: ReadonlyMap<number, Inserted>, forms: Forms): Plan {
   const nodes: FloatNode[] = [];
   const origin: (number | undefined)[] = [];
   const lengths: number[] = [];
@@ -269,7 +324,7 @@ function withPoints(graph: Traced, inserted: ReadonlyMap<number, { point: Point;
       inserted.get(source)?.takers.has(id) ? pointIds.get(source)! : ids[source]!,
     );
     ids.push(nodes.length);
-    if (node.op === "clip" || node.op === "grid") points.set(nodes.length, pointOf(node));
+    if (node.op === "clip" || node.op === "grid") points.set(nodes.length, pointOf(node, forms));
     nodes.push(inputs.length === 0 ? node : ({ ...node, inputs } as FloatNode));
     origin.push(graph.origin[id]);
     lengths.push(graph.lengths[id]!);

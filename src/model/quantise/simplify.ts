@@ -10,8 +10,9 @@
  * @module
  */
 
-import type { FloatArrange, FloatGraph, FloatLinear, FloatNode } from "../float.js";
-import { evaluate, inputsOf, lengthOf } from "../run.js";
+import type { FloatArrange, FloatClip, FloatGraph, FloatGrid, FloatLinear, FloatNode } from "../float.js";
+import { evaluate, inputsOf, lengthOf, roundHalfEven } from "../run.js";
+import { prune } from "./prune.js";
 
 /** A float graph whose nodes know which value of the graph before they stand for. */
 export interface Traced {
@@ -46,10 +47,26 @@ const ROUNDS = 64;
 export interface SimplifyOptions {
   /** The index of the largest output is wanted, not the outputs. */
   readonly classOnly: boolean;
+  /** The integers of the input are on its grid already, or as near as they can be. */
+  readonly withoutInputGrid?: boolean;
+}
+
+/** The grid that everything takes the input from, if there is one. */
+export function inputGrid({ nodes }: Traced): FloatGrid | undefined {
+  const takers = nodes.filter((node) => inputsOf(node).includes(0));
+  const [grid] = takers;
+  return takers.length === 1 && grid?.op === "grid" && grid.scale.length === 1 ? grid : undefined;
 }
 
 /** The graph must be well formed: lengths fit, nodes refer to nodes before them. */
-export function simplify(graph: FloatGraph, { classOnly }: SimplifyOptions): Traced {
+export function simplify(graph: FloatGraph, options: SimplifyOptions): Traced {
+  const once = rewrite({ nodes: graph.nodes, origin: graph.nodes.map((_, id) => id) }, options);
+  const pruned = prune(once);
+  return pruned === once ? once : rewrite(pruned, options);
+}
+
+function rewrite(graph: Pick<Traced, "nodes" | "origin">, options: SimplifyOptions): Traced {
+  const { classOnly, withoutInputGrid = false } = options;
   const vertices: Vertex[] = [];
   graph.nodes.forEach((node, id) => {
     const inputs = inputsOf(node).map((from) => vertices[from]!);
@@ -57,11 +74,12 @@ export function simplify(graph: FloatGraph, { classOnly }: SimplifyOptions): Tra
       node,
       inputs.map((input) => input.length),
     );
-    vertices.push({ node, inputs, length, origin: id });
+    vertices.push({ node, inputs, length, origin: graph.origin[id] });
   });
   const editor = new Editor(vertices.at(-1)!, vertices[0]!);
   if (classOnly) editor.classify();
   const passes = [
+    ...(withoutInputGrid ? [editor.inputGrid] : []),
     editor.arranges,
     editor.padding,
     editor.masks,
@@ -128,6 +146,14 @@ class Editor {
       origin: this.#order.map(({ origin }) => origin),
       lengths: this.#order.map(({ length }) => length),
     };
+  }
+
+  /** Takes the input itself for what is its grid alone. */
+  inputGrid(vertex: Vertex): boolean {
+    const at = vertex.inputs.findIndex(({ node, inputs }) => node.op === "grid" && inputs[0] === this.#input);
+    if (at === -1) return false;
+    vertex.inputs[at] = this.#input;
+    return true;
   }
 
   /** Merges an arrange into the ones before it; drops one that moves nothing. */
@@ -234,6 +260,16 @@ class Editor {
       if (a.min > b.max || b.min > a.max) return false; // constant; nobody writes that
       const merged = { ...b, node: joined(before, vertex), min: Math.max(a.min, b.min), max: Math.min(a.max, b.max) };
       Object.assign(vertex, { node: merged, inputs: before.inputs });
+      return true;
+    }
+    const limited =
+      node.op === "grid" && before.node.op === "clip"
+        ? limitedGrid(node, before.node, false)
+        : node.op === "clip" && before.node.op === "grid"
+          ? limitedGrid(before.node, node, true)
+          : undefined;
+    if (limited !== undefined) {
+      Object.assign(vertex, { node: { ...limited, node: joined(before, vertex) }, inputs: before.inputs });
       return true;
     }
     const [first, second] = [functionOf(before), functionOf(vertex)];
@@ -685,6 +721,24 @@ function functionOf({ node }: Vertex): ((x: number) => number) | undefined {
   const [weight, bias] = [node.weights[0]!, node.bias[0]!];
   if (node.weights.some((other) => other !== weight) || node.bias.some((other) => other !== bias)) return undefined;
   return (x) => x * weight + bias;
+}
+
+/**
+ * A clip and a grid, in either order, as one grid; undefined where its ends would not be the same for all channels, or
+ * where a clip after the grid ends between two of its steps.
+ */
+function limitedGrid(grid: FloatGrid, { min, max }: FloatClip, clipLast: boolean): FloatGrid | undefined {
+  const ends = Array.from(grid.scale, (scale, c) => {
+    const zero = grid.zeroPoint[c]!;
+    return {
+      lo: Math.max(grid.lo, min === -Infinity ? grid.lo : roundHalfEven(min / scale) + zero),
+      hi: Math.min(grid.hi, max === Infinity ? grid.hi : roundHalfEven(max / scale) + zero),
+      exact: [min, max].every((end) => !Number.isFinite(end) || Number.isInteger(end / scale)),
+    };
+  });
+  const { lo, hi } = ends[0]!;
+  if (lo >= hi || ends.some((each) => each.lo !== lo || each.hi !== hi || (clipLast && !each.exact))) return undefined;
+  return { ...grid, lo, hi };
 }
 
 function sameFunction(a: FloatNode, b: FloatNode): boolean {

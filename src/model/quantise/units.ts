@@ -57,7 +57,8 @@ export class Units {
       }
     });
     // After all others: whether what a row takes is of one family depends on them.
-    for (const [id, node] of plan.nodes.entries()) if (node.op === "linear") this.#passOn(id, node);
+    for (const [id, node] of plan.nodes.entries())
+      if (node.op === "linear" && !goesToGrid(plan, id)) this.#passOn(id, node);
   }
 
   classOf(id: number, element: number): number {
@@ -66,6 +67,19 @@ export class Units {
 
   familyOf(id: number, element: number): number {
     return find(this.#families, this.#at(id, element));
+  }
+
+  /** Number of rows of linear nodes in each family. */
+  countRows(nodes: readonly FloatNode[]): Map<number, number> {
+    const rows = new Map<number, number>();
+    nodes.forEach((node, id) => {
+      if (node.op !== "linear") return;
+      for (let row = 0; row < node.bias.length; row++) {
+        const family = this.familyOf(id, row * node.positions);
+        rows.set(family, (rows.get(family) ?? 0) + 1);
+      }
+    });
+    return rows;
   }
 
   /** 0 while it is open. */
@@ -155,6 +169,11 @@ export class Units {
         if (Number.isFinite(node.min) ? node.min !== 0 : Number.isFinite(node.max) && node.max !== 0) {
           this.#share(id, range(0, length));
         }
+        this.#follow(id, node.inputs, length);
+        return;
+      case "map":
+      case "add":
+        this.#follow(id, node.inputs, length);
         return;
       case "max":
         this.#shareRuns(from, taken, node.window);
@@ -175,6 +194,20 @@ export class Units {
         this.#share(id, range(0, length));
         return;
       default:
+    }
+  }
+
+  /**
+   * What comes from one class is one class: all positions of a channel. Units of their own for positions would save a
+   * bit here and there, and be chosen on a few numbers each; and every one would need a table of its own.
+   */
+  #follow(id: number, inputs: readonly number[], length: number): void {
+    const first = new Map<string, number>();
+    for (let i = 0; i < length; i++) {
+      const key = inputs.map((input) => this.classOf(input, i)).join(" ");
+      const other = first.get(key);
+      if (other === undefined) first.set(key, i);
+      else this.#unite(this.#classes, this.#at(id, other), this.#at(id, i));
     }
   }
 
@@ -243,6 +276,17 @@ export function hasOwnWeights(plan: Plan, id: number): boolean {
     default:
       return false;
   }
+}
+
+/** A grid of the file says what this becomes, to the last bit. */
+export function goesToGrid(plan: Plan, id: number): boolean {
+  return (
+    plan.consumers[id]!.length > 0 &&
+    plan.consumers[id]!.every((taker) => {
+      const { op } = plan.nodes[taker]!;
+      return op === "grid" || ((op === "arrange" || op === "max") && goesToGrid(plan, taker));
+    })
+  );
 }
 
 function isOnGrid(plan: Plan, id: number): boolean {

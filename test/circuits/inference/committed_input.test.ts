@@ -1,26 +1,15 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import {
-  ADAPTER_TAG,
-  BATCH_TAG,
-  chainCapacity,
   commitAdapter,
   commitBatch,
   commitInput,
   digestElements,
-  INPUT_TAG,
-  OUTPUT_TAG,
   outputLayout,
-  packing,
   packOutput,
 } from "../../../src/model/commitment.js";
 import { type ModelGraph, modelDigest } from "../../../src/model/graph.js";
 import { lcg } from "../../model/graphs.js";
 import { field, fieldElements, Gadget } from "./support.js";
-
-const integers = (size: number, { lo, bits }: { lo: number; bits: number }) => {
-  const { lane, perElement } = packing(bits);
-  return [size, lo, bits, lane, perElement].join(", ");
-};
 
 const INT8 = { lo: -128, bits: 8 };
 const graph = (last: ModelGraph["nodes"][number], size: number, adapter?: number): ModelGraph => ({
@@ -45,7 +34,7 @@ const INPUTS: [number, number, number][] = [
 ];
 const LORA = graph(identity(1), 1, 33);
 const WIDE = graph(identity(40), 40);
-const CHAINS = [2, 15, 16];
+const BATCHES = [2, 15, 16];
 
 /** All that hashes, in one program: circom takes seconds for the first Poseidon, and little for more of them. */
 async function compileAll(): Promise<Gadget> {
@@ -60,24 +49,20 @@ async function compileAll(): Promise<Gadget> {
       `${name}_out <== _${name}.${result};`,
     );
   for (const [size, lo, bits] of INPUTS) {
-    const capacity = chainCapacity(INPUT_TAG, size, { lo, bits });
-    part(`input${size}`, size, `CommittedInput(${integers(size, { lo, bits })}, ${capacity})`, "salt", "commitment");
+    part(`input${size}`, size, `CommittedInput(${size}, ${lo}, ${bits})`, "salt", "commitment");
   }
   const [upper, lower] = digestElements(modelDigest(LORA));
-  const adapter = `${integers(33, INT8)}, ${upper}, ${lower}, ${chainCapacity(ADAPTER_TAG, 33, INT8)}`;
-  part("adapter", 33, `CommittedAdapter(${adapter})`, "salt", "commitment");
-  const { count, min, lane, perElement } = outputLayout(WIDE);
-  const output = [count, min, lane, perElement, chainCapacity(OUTPUT_TAG, count)];
-  part("packed", count, `PackedOutput(${output.join(", ")})`, "", "out");
-  for (const length of CHAINS) {
-    part(`chain${length}`, length, `HashChain(${chainCapacity(BATCH_TAG, length)}, ${length})`, "start", "out");
-  }
+  part("adapter", 33, `CommittedAdapter(33, ${INT8.lo}, ${INT8.bits}, ${upper}, ${lower})`, "salt", "commitment");
+  const { count, min, lane } = outputLayout(WIDE);
+  part("packed", count, `PackedOutput(${count}, ${min}, ${lane})`, "", "out");
+  for (const length of BATCHES) part(`batch${length}`, length, `BatchDigest(${length})`, "", "out");
   return Gadget.compile(
     "everything that hashes",
     [
       "pragma circom 2.2.3;",
       'include "inference/committed_input.circom";',
       'include "inference/committed_adapter.circom";',
+      'include "inference/batch_digest.circom";',
       'include "inference/packed_output.circom";',
       "template All() {",
       ...lines,
@@ -102,9 +87,8 @@ async function prove(seed: number, edge?: "lo" | "hi") {
   const values = new Map(INPUTS.map(([size, lo, bits]) => [`input${size}`, draw(size, lo, bits)]));
   values.set("adapter", draw(33, INT8.lo, INT8.bits));
   const output = draw(40, INT8.lo, INT8.bits);
-  const signals = new Map(CHAINS.map((length) => [`chain${length}`, Array.from({ length }, scalars)]));
+  const signals = new Map(BATCHES.map((length) => [`batch${length}`, Array.from({ length }, scalars)]));
   const starts = new Map([...values.keys()].map((name) => [name, scalars()]));
-  for (const name of signals.keys()) starts.set(name, 0n);
   const witness = await all.honest({
     ...Object.fromEntries([...values].map(([name, each]) => [name, each.map(BigInt)])),
     packed: output.map(BigInt),
@@ -115,7 +99,7 @@ async function prove(seed: number, edge?: "lo" | "hi") {
   return { witness, values, output, signals, starts, result: (name: string) => witness[all.wire(`${name}_out`)] };
 }
 
-describe("CommittedInput, CommittedAdapter, PackedOutput, HashChain", () => {
+describe("CommittedInput, CommittedAdapter, PackedOutput, BatchDigest", () => {
   it.each([
     ["random values", undefined],
     ["the largest values", "hi"],
@@ -160,11 +144,8 @@ describe("PackedOutput", () => {
     ["one element", 31],
   ])("of %s equals its twin, and leaves no wire free", async (_, size) => {
     const layout = outputLayout(graph(identity(size), size));
-    const { count, min, lane, perElement } = layout;
-    const gadget = await Gadget.template(
-      "inference/packed_output.circom",
-      `PackedOutput(${[count, min, lane, perElement, chainCapacity(OUTPUT_TAG, count)].join(", ")})`,
-    );
+    const { count, min, lane } = layout;
+    const gadget = await Gadget.template("inference/packed_output.circom", `PackedOutput(${count}, ${min}, ${lane})`);
     expect(gadget.rows).toBe(1);
     for (const values of [
       Array.from({ length: size }, (_, i) => ((91 * i) % 256) - 128),
@@ -178,7 +159,7 @@ describe("PackedOutput", () => {
   });
 
   it("of a class index is the index, without a row", async () => {
-    const gadget = await Gadget.template("inference/packed_output.circom", "PackedOutput(1, 0, 4, 63, 0)");
+    const gadget = await Gadget.template("inference/packed_output.circom", "PackedOutput(1, 0, 4)");
     expect(gadget.rows).toBe(0);
     expect((await gadget.honest({ in: [9n] }))[gadget.wire("out")]).toBe(9n);
   });

@@ -7,7 +7,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { binFile, integer, littleEndian, uint32 } from "../../../src/circuit/binfile.js";
-import { compileCircuit } from "../../../src/circuit/compile.js";
+import { type CompiledCircuit, compileCircuit } from "../../../src/circuit/compile.js";
 import { checkWitness, type R1cs, readR1cs, type SparseMatrix } from "../../../src/circuit/r1cs.js";
 import { type CircuitInputs, calculateWitness } from "../../../src/circuit/witness.js";
 import { concat } from "../../../src/field/bytes.js";
@@ -34,14 +34,19 @@ export interface CompiledSystem extends NamedSystem {
 }
 
 export async function compile(name: string, source: string): Promise<CompiledSystem> {
-  const { r1csPath, wasmPath, symPath } = await compileCircuit({ name, source, optimisation: 1 });
+  const compiled = await compileCircuit({ name, source, optimisation: 1 });
+  const wasm = await WebAssembly.compile(await readFile(compiled.wasmPath));
+  return { ...(await compiledSystem(compiled)), witness: (inputs) => calculateWitness(wasm, inputs) };
+}
+
+/** What circom has made. */
+export async function compiledSystem({ r1csPath, symPath }: CompiledCircuit): Promise<NamedSystem> {
   const names = new Map<string, number>();
   for (const line of (await readFile(symPath, "utf8")).trim().split("\n")) {
     const [, wire, , signal] = line.split(",");
     if (wire !== "-1") names.set(signal!, Number(wire));
   }
-  const wasm = await WebAssembly.compile(await readFile(wasmPath));
-  return { r1cs: readR1cs(await readFile(r1csPath)), names, witness: (inputs) => calculateWitness(wasm, inputs) };
+  return { r1cs: readR1cs(await readFile(r1csPath)), names };
 }
 
 /**

@@ -129,6 +129,20 @@ const cases: Record<string, Case> = {
     shape: row,
     ops: "map",
   },
+  "two Wheres, added": {
+    nodes: [
+      op("Greater", ["x", "high"], "c"),
+      op("Sub", ["x", "high"], "p"),
+      op("Where", ["c", "p", "zero"], "a"),
+      op("Less", ["x", "low"], "d"),
+      op("Sub", ["x", "low"], "q"),
+      op("Where", ["d", "q", "zero"], "b"),
+      op("Add", ["a", "b"], "y"),
+    ],
+    tensors: [scalar("zero", 0), scalar("high", 0.25), scalar("low", -0.25)],
+    shape: row,
+    ops: "map",
+  },
 
   // Linear
   "Gemm of all attributes": {
@@ -484,6 +498,43 @@ const cases: Record<string, Case> = {
     shape: [1, 4, 6],
     ops: "normalise",
     within: 1e-4,
+  },
+  "RMSNorm with its gain before the root": {
+    nodes: [
+      op("Mul", ["x", "g"], "gx"),
+      op("Pow", ["x", "two"], "sq"),
+      op("ReduceMean", ["sq"], "ms", { axes: [-1n] }),
+      op("Add", ["ms", "eps"], "me"),
+      op("Sqrt", ["me"], "r"),
+      op("Div", ["gx", "r"], "y"),
+    ],
+    tensors: [...moments, noise("g", [6], 2)],
+    shape: [1, 4, 6],
+    ops: "normalise linear",
+  },
+  "the length of 1 as PyTorch's normalize spells it": {
+    nodes: [
+      op("ReduceL2", ["x"], "n", { axes: [-1n] }),
+      op("Clip", ["n", "least", ""], "c"),
+      op("Shape", ["x"], "s"),
+      op("Expand", ["c", "s"], "e"),
+      op("Div", ["x", "e"], "y"),
+    ],
+    tensors: [scalar("least", 1e-12)],
+    shape: [1, 4, 6],
+    ops: "normalise linear",
+  },
+  "the length of 1 by a sum of squares": {
+    nodes: [
+      op("Mul", ["x", "x"], "sq"),
+      op("ReduceSum", ["sq", "axes"], "ss", {}),
+      op("Sqrt", ["ss"], "n"),
+      op("Add", ["n", "eps"], "ne"),
+      op("Div", ["x", "ne"], "y"),
+    ],
+    tensors: [scalar("eps", 1e-8), ints("axes", [2])],
+    shape: [1, 4, 6],
+    ops: "normalise linear",
   },
   "RMSNorm as Llama spells it": {
     nodes: [

@@ -26,6 +26,7 @@ export const FLOAT_STEPS = [
   "concat",
   "transpose",
   "grid",
+  "some",
 ] as const;
 export type FloatStep = (typeof FLOAT_STEPS)[number];
 
@@ -243,6 +244,12 @@ export function buildFloats({ seed, steps, tokens, adapter }: FloatPlan): FloatG
       }
       case "transpose":
         turned(before);
+        break;
+      case "some": // the rest is not needed
+        arrange(
+          [before],
+          each(SIZE, (i) => (i % 3) * POSITIONS + (i % 2)),
+        );
         break;
       case "grid":
         add({

@@ -9,10 +9,12 @@ import {
   type Quantised,
   type QuantiseOptions,
   quantise,
+  quantiseAdapter,
   quantiseInput,
 } from "../../../src/model/quantise/index.js";
 import { createFloatExecutor } from "../../../src/model/run.js";
 import { code } from "../../support/errors.js";
+import { lcg } from "../graphs.js";
 import { buildFloats, FLOAT_STEPS, type FloatPlan, floatInputs } from "./floats.js";
 
 /** 2 → 3 ReLU → 2. */
@@ -84,15 +86,20 @@ function errorsOf(model: FloatGraph, { graph, adapter, correspondence }: Quantis
   return sums.map(({ lost, size }) => Math.sqrt(lost / (size || 1)));
 }
 
-async function outputError(plan: FloatPlan, options: Partial<QuantiseOptions> = {}): Promise<number> {
+/** On inputs that were not calibrated on, unless the plan's seed is given as `seed`. */
+async function outputError(
+  plan: FloatPlan,
+  options: Partial<QuantiseOptions> = {},
+  seed = plan.seed + 1,
+): Promise<number> {
   const model = buildFloats(plan);
   const quantised = await quantise(model, { calibration: floatInputs(plan, 48), output: "logits", ...options });
-  return errorsOf(model, quantised, floatInputs({ ...plan, seed: plan.seed + 1 }, 24)).at(-1)!;
+  return errorsOf(model, quantised, floatInputs({ ...plan, seed }, 24)).at(-1)!;
 }
 
 describe("quantise", () => {
   it("gives this graph for this model, every time", async () => {
-    const { graph, report, correspondence } = await quantise(tiny(), { calibration: TINY_INPUTS });
+    const { graph, report, correspondence } = await quantise(tiny(), { calibration: TINY_INPUTS, output: "class" });
     expect({ graph, report, correspondence }).toMatchInlineSnapshot(`
       {
         "correspondence": [
@@ -212,7 +219,9 @@ describe("quantise", () => {
           ],
         },
         "report": {
+          "adapterUnits": [],
           "calibrationSamples": 6,
+          "coarseInputs": 0,
           "outputUnit": 1,
           "points": [
             {
@@ -229,7 +238,8 @@ describe("quantise", () => {
         },
       }
     `);
-    const again = await quantise(tiny(), { calibration: TINY_INPUTS.map((row) => Float64Array.from(row)) });
+    const calibration = TINY_INPUTS.map((row) => Float64Array.from(row));
+    const again = await quantise(tiny(), { calibration, output: "class" });
     expect(modelDigest(again.graph)).toBe(modelDigest(graph));
   });
 
@@ -246,7 +256,7 @@ describe("quantise", () => {
     }
     expect(digests).toMatchInlineSnapshot(`
       {
-        "adapted": "0x391d3bff0a6a1797e4f98d1200b90fd92e3da304f482c78628337fae71022a7c",
+        "adapted": "0xa98812799848f3898b0d47dba4a509534b9b8fd8cc943074456712d765b22df2",
         "convolution": "0xb80585f8232aafa092a148edb85853e81f7902b22aa7ccdd7e6954d5c0b83afb",
         "transformer": "0xe68d779db3a4c4d66ea9ac7a4c1947274c73a1edbef3b6e33d1c7d8c8b9a95da",
       }
@@ -256,7 +266,8 @@ describe("quantise", () => {
   it.each(FLOAT_STEPS)("integers times their units are the floats, up to rounding: %s", async (step) => {
     for (const seed of [1, 2]) {
       for (const more of [{}, { signed: true }, { tokens: 9 }, { adapter: true }]) {
-        expect(await outputError({ seed, steps: [step], ...more })).toBeLessThan(0.06);
+        // Private weights are as large as anything here, and calibration does not see them.
+        expect(await outputError({ seed, steps: [step], ...more })).toBeLessThan("adapter" in more ? 0.15 : 0.06);
       }
     }
   });
@@ -275,11 +286,57 @@ describe("quantise", () => {
           { requiredKeys: ["seed", "steps"] },
         ),
         async (plan) => {
-          expect(await outputError(plan)).toBeLessThan(0.3);
+          expect(await outputError(plan)).toBeLessThan(plan.adapter ? 0.6 : 0.3);
         },
       ),
       { numRuns: 40 },
     );
+  });
+
+  it("compiles whatever is well formed: weights out of all proportion, few samples, few bits", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          seed: fc.nat(),
+          steps: fc.array(fc.constantFrom(...FLOAT_STEPS.filter((step) => step !== "grid")), {
+            minLength: 2,
+            maxLength: 8,
+          }),
+          adapter: fc.boolean(),
+          signed: fc.boolean(),
+        }),
+        fc.record({
+          weights: fc.constantFrom(1e-7, 1, 1e6),
+          bias: fc.constantFrom(1, 1e4),
+          samples: fc.constantFrom(1, 8),
+          weightBits: fc.integer({ min: 4, max: 12 }),
+          activationBits: fc.integer({ min: 4, max: 12 }),
+          inputBits: fc.integer({ min: 1, max: 16 }),
+        }),
+        async (plan, { weights, bias, samples, ...bits }) => {
+          const model = buildFloats({ ...plan, steps: ["dense", ...plan.steps] });
+          const scaled = model.nodes.map((node) =>
+            node.op !== "linear"
+              ? node
+              : { ...node, weights: node.weights.map((w) => w * weights), bias: node.bias.map((b) => b * bias) },
+          );
+          const calibration = floatInputs(plan, samples);
+          const { graph, adapter } = await quantise({ ...model, nodes: scaled }, { calibration, ...bits });
+          createExecutor(graph)(quantiseInput(graph, calibration[0]!), adapter);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it("more bits of activations come nearer", async () => {
+    const plan: FloatPlan = { seed: 5, steps: ["convolution", "relu", "dense", "relu"] };
+    const errors = [];
+    for (const bits of [5, 7, 9, 11]) {
+      errors.push(await outputError(plan, { activationBits: bits, weightBits: 11, inputBits: 12 }, plan.seed));
+    }
+    expect(errors).toEqual([...errors].sort((a, b) => b - a));
+    expect(errors[0]! / errors.at(-1)!).toBeGreaterThan(20);
   });
 
   it("more bits of weights and inputs come nearer", async () => {
@@ -310,6 +367,76 @@ describe("quantise", () => {
     expect(Array.from(logits, (logit) => Math.round(logit * 100) / 100)).toEqual([3.5, 1.75]);
   });
 
+  it("keeps what is constant, although nothing else is there", async () => {
+    const model = graphOf(2, 3, [dense(0, 2, [0, 0, 0, 0, 0, 0], [0, 7, -3.5])]);
+    const { graph, report } = await quantise(model, { calibration: TINY_INPUTS, output: "logits" });
+    const logits = dequantiseOutput(createExecutor(graph)([1, 0]).output, report.outputUnit);
+    expect(Array.from(logits, (logit) => Math.round(logit * 10) / 10)).toEqual([0, 7, -3.5]);
+  });
+
+  it("keeps the resolution of a function with a pole", async () => {
+    // 1 / x, of x from 0.5 to 1; beside 0 it is beyond all measure.
+    const model = graphOf(1, 1, [
+      { op: "map", node: "reciprocal", inputs: [0], apply: (x) => 1 / x },
+      dense(1, 1, [1], [0]),
+    ]);
+    const calibration = Array.from({ length: 65 }, (_, i) => [0.5 + i / 128]);
+    const { graph, report } = await quantise(model, { calibration, output: "logits" });
+    const run = createExecutor(graph);
+    for (const [x] of calibration) {
+      const [y] = dequantiseOutput(run(quantiseInput(graph, [x!])).output, report.outputUnit);
+      expect(Math.abs(y! - 1 / x!)).toBeLessThan(0.03);
+    }
+  });
+
+  it("gives all positions of a channel one unit, and one table", async () => {
+    const [channels, positions] = [2, 6];
+    const length = channels * positions;
+    const below = lcg(5);
+    const model = graphOf(positions, length, [
+      {
+        op: "linear",
+        node: "conv",
+        inputs: [0],
+        groups: 1,
+        positions,
+        inner: 1,
+        outputs: channels,
+        weights: Float64Array.of(1, -0.3),
+        bias: new Float64Array(channels),
+      },
+      // Channels last, as other frameworks have them.
+      {
+        op: "arrange",
+        node: "transpose",
+        inputs: [1],
+        index: Int32Array.from({ length }, (_, k) => (k % channels) * positions + Math.floor(k / channels)),
+        constants: [],
+      },
+      { op: "map", node: "leaky", inputs: [2], apply: (x) => (x < 0 ? 0.2 * x : x) },
+      dense(
+        3,
+        length,
+        Array.from({ length: 2 * length }, () => below(256) / 128 - 1),
+        [0, 0],
+      ),
+    ]);
+    // Positions of very different sizes, on a few samples: no reason to trust any of them.
+    const calibration = Array.from({ length: 4 }, () =>
+      Array.from({ length: positions }, (_, p) => (below(256) / 128 - 1) / 2 ** p),
+    );
+    const { graph } = await quantise(model, { calibration, output: "logits" });
+    const tables = graph.nodes.filter((node) => node.op === "table");
+    expect(tables.map(({ tables: entries, bits }) => entries.length / 2 ** bits)).toEqual([channels]);
+  });
+
+  it("refuses a model that computes nothing", async () => {
+    const model = graphOf(2, 2, []);
+    await expect(quantise(model, { calibration: TINY_INPUTS, output: "logits" })).rejects.toThrowError(
+      code("MODEL_OP_UNSUPPORTED"),
+    );
+  });
+
   it("saturates where a clip does", async () => {
     const model = graphOf(1, 2, [
       dense(0, 1, [1, -2], [0, 1]),
@@ -323,6 +450,49 @@ describe("quantise", () => {
       const logits = dequantiseOutput(run(quantiseInput(graph, [x!])).output, report.outputUnit);
       expect(Math.abs(logits[0]! - Math.min(0.5, x!))).toBeLessThan(0.006);
       expect(Math.abs(logits[1]! - Math.min(0.5, Math.max(0, 1 - 2 * x!)))).toBeLessThan(0.006);
+    }
+  });
+
+  it("agrees with the grids of a quantised file", async () => {
+    // Two dense layers as a QDQ file has them: int8 weights by channel, uint8 activations, the second with a zero point.
+    const below = lcg(17);
+    const int8 = (count: number, scale: number) => Array.from({ length: count }, () => (below(255) - 127) * scale);
+    const grid = (from: number, scale: number, zero: number): FloatNode => ({
+      op: "grid",
+      node: `q${from}`,
+      inputs: [from],
+      scale: Float64Array.of(scale),
+      zeroPoint: Int32Array.of(zero),
+      lo: 0,
+      hi: 255,
+    });
+    const model = graphOf(16, 8, [
+      grid(0, 2 ** -8, 0),
+      dense(1, 16, int8(24 * 16, 0.0071), int8(24, 0.003)),
+      relu(2),
+      grid(3, 0.0173, 0),
+      dense(4, 24, int8(8 * 24, 0.0037), int8(8, 0.011)),
+      grid(5, 0.0613, 121),
+    ]);
+    const calibration = Array.from({ length: 100 }, () => Array.from({ length: 16 }, () => below(256) / 256));
+    const quantised = await quantise(model, { calibration, output: "logits" });
+    expect(inputOf(quantised.graph)).toMatchObject({ lo: 0, bits: 8, scaleLog2: 8 });
+    expect(quantised.report.outputUnit).toBe(0.0613);
+    const [float, integer] = [createFloatExecutor(model), createExecutor(quantised.graph)];
+    for (const node of [4, 6]) {
+      const { value, unit } = quantised.correspondence.findLast((each) => each.float === node)!;
+      let [same, count] = [0, 0];
+      for (const input of calibration) {
+        const real = float(input)[node]!;
+        const given = integer(quantiseInput(quantised.graph, input)).values[value]!;
+        real.forEach((x, i) => {
+          const off = Math.abs(x / unit[i]! - given[i]!);
+          expect(off).toBeLessThan(1.01);
+          if (off < 0.01) same++;
+          count++;
+        });
+      }
+      expect(same / count).toBeGreaterThan(0.97);
     }
   });
 
@@ -368,10 +538,54 @@ describe("quantise", () => {
       [0, 8],
       [8, 16],
     ] as const) {
+      // The unit is the least power of two by which all fit.
       const peak = Math.max(...Array.from(node.values.subarray(start, end), Math.abs));
+      const unit = 2 ** Math.ceil(Math.log2(peak / 127));
       expect(Array.from(adapter!.subarray(start, end))).toEqual(
-        Array.from(node.values.subarray(start, end), (value) => Math.round((value / peak) * 127) + 0),
+        Array.from(node.values.subarray(start, end), (value) => Math.round(value / unit) + 0),
       );
+    }
+
+    // Of the weights the graph tells their order of magnitude and nothing else: all adapters of a kind have one base.
+    const withWeights = (change: (value: number, i: number) => number) => ({
+      ...model,
+      nodes: model.nodes.map((each) => (each === node ? { ...node, values: node.values.map(change) } : each)),
+    });
+    const options = { calibration: floatInputs(plan, 16), output: "logits" } as const;
+    const digestOf = async (change: (value: number, i: number) => number) =>
+      modelDigest((await quantise(withWeights(change), options)).graph);
+    const digest = modelDigest(graph);
+    expect(await digestOf((value) => -value)).toBe(digest);
+    expect(await digestOf((_, i) => node.values[i < 8 ? 7 - i : 23 - i]!)).toBe(digest);
+    expect(await digestOf((value) => 2 * value)).not.toBe(digest);
+  });
+
+  it("takes another adapter's weights for the same graph", async () => {
+    const plan: FloatPlan = { seed: 11, steps: ["dense"], adapter: true };
+    const model = buildFloats(plan);
+    const { graph, adapter, report } = await quantise(model, { calibration: floatInputs(plan, 16), output: "logits" });
+    const node = model.nodes[1]!;
+    if (node.op !== "adapter") throw new Error("node 1 of the plan is its adapter");
+    expect(report.adapterUnits).toHaveLength(2);
+    expect(quantiseAdapter(graph, node.values, report.adapterUnits)).toEqual(adapter);
+    const halved = node.values.map((value) => value / 2);
+    const private_ = quantiseAdapter(graph, halved, report.adapterUnits);
+    const other = { ...model, nodes: model.nodes.map((each, id) => (id === 1 ? { ...node, values: halved } : each)) };
+    for (const input of floatInputs(plan, 8)) {
+      const real = createFloatExecutor(other)(input).at(-1)!;
+      const { output } = createExecutor(graph)(quantiseInput(graph, input), private_);
+      const size = Math.sqrt(real.reduce((sum, x) => sum + x * x, 0) / real.length);
+      dequantiseOutput(output, report.outputUnit).forEach((x, i) => {
+        expect(Math.abs(x - real[i]!)).toBeLessThan(0.2 * size);
+      });
+    }
+    for (const [weights, units] of [
+      [halved.subarray(1), report.adapterUnits],
+      [halved, [1]],
+      [node.values.map((value) => 2 * value), report.adapterUnits],
+      [node.values.map(() => Number.NaN), report.adapterUnits],
+    ] as const) {
+      expect(() => quantiseAdapter(graph, weights, units)).toThrowError(code("INPUT_INVALID"));
     }
   });
 
@@ -422,6 +636,26 @@ describe("quantise", () => {
       expect(report.saturatedInputs).toBe(4); // 256 is one too many
     });
 
+    it("counts the numbers that its one scale is too coarse for", async () => {
+      const coarse = async (calibration: number[][], inputBits?: number) =>
+        (await quantise(tiny(), { calibration, inputBits })).report.coarseInputs;
+      const sizes = [
+        [0.001, 900],
+        [0.003, 20],
+        [0.002, 455.5],
+      ];
+      expect(await coarse(sizes)).toBe(1);
+      expect(await coarse(sizes.map(([small, large]) => [1000 * small!, large!]))).toBe(1);
+      expect(await coarse(sizes.map(([small, large]) => [1000 * small!, large! / 100]))).toBe(0);
+      expect(await coarse(sizes.map(([_, large]) => [1, large!]))).toBe(0); // it does not move
+      expect(
+        await coarse([
+          [0, 255],
+          [1, 0],
+        ]),
+      ).toBe(0); // a flag
+    });
+
     it("takes tokens as indices", async () => {
       const plan: FloatPlan = { seed: 1, steps: ["dense"], tokens: 9 };
       const model = buildFloats(plan);
@@ -448,6 +682,7 @@ describe("quantise", () => {
   it.each<[string, Partial<QuantiseOptions>]>([
     ["weightBits", { weightBits: 3 }],
     ["weightBits", { weightBits: 8.5 }],
+    ["activationBits", { activationBits: 13 }],
     ["inputBits", { inputBits: 0 }],
     ["inputBits", { inputBits: 17 }],
     ["inputScaleLog2", { inputScaleLog2: 65 }],

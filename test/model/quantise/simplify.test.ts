@@ -157,4 +157,25 @@ describe("simplify", () => {
     expect(simplify(graph, { classOnly: true }).nodes.map(({ op }) => op)).toEqual(["input", "linear", "argMax"]);
     expect(kinds(graph)).toEqual(["input", "linear", "softmax"]);
   });
+
+  it("leaves out what no output depends on, through every kind of node", () => {
+    // Two blocks of attention over 6 tokens, of which the output takes one: the second block is for that one alone.
+    const plan = { seed: 4, steps: ["layerNorm", "attention", "attention", "leaky", "some"] as const };
+    const graph = buildFloats(plan);
+    const all = buildFloats({ ...plan, steps: plan.steps.slice(0, -1) });
+    const sizes = (each: FloatGraph) => simplify(each, { classOnly: false }).lengths.reduce((a, b) => a + b);
+    expect(sizes(graph)).toBeLessThan(0.85 * sizes(all));
+  });
+
+  it("leaves out channels whose weights onward are 0", () => {
+    const graph = graphOf(
+      input(2),
+      linear(0, [1, 1, 2, 3], [1, 2, 3, 4, 5, 6], [1, 2, 3]),
+      clip(1),
+      linear(2, [1, 1, 3, 2], [1, 0, 2, 3, 0, 4], [0, 0]),
+    );
+    const { nodes, lengths } = simplify(graph, { classOnly: false });
+    expect(lengths).toEqual([2, 2, 2, 3, 2]);
+    expect(nodes[1]).toMatchObject({ outputs: 2, weights: Float64Array.of(1, 2, 5, 6), bias: Float64Array.of(1, 3) });
+  });
 });

@@ -184,7 +184,8 @@ export const elementwise: Record<string, Operator> = {
   Where: (site, t) => {
     const [condition, a, b] = [site.input(0), site.input(1), site.input(2)];
     if (isConstant(condition)) return select(t, condition, a, b);
-    return t.add(b, t.mul(condition, t.sub(a, b)));
+    // As numbers, 0 and 1: what comes out is of the type of what is chosen from.
+    return t.add(b, t.mul({ ...condition, type: a.type }, t.sub(a, b)));
   },
 
   Cast: (site, t) => {

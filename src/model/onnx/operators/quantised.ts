@@ -143,7 +143,8 @@ function quantise(
   const grid = gridOf(site, scaleAt, zeroAt, x, axis);
   const [scale, zero] = shaped(grid, x);
   if (isConstant(x)) {
-    const steps = t.fold(x, scale, (value, step) => roundHalfEven(value / step));
+    // In float32, as the file means it: exporters choose scales that put the largest weight on a half.
+    const steps = t.fold(x, scale, (value, step) => roundHalfEven(Math.fround(value / step)));
     return t.fold(steps, zero, (step, offset) => Math.min(Math.max(step + offset, lo), hi), type);
   }
   if (grid.zeroPoint.some((offset) => offset < lo || offset > hi)) throw site.malformed("a zero point is out of range");
