@@ -24,7 +24,7 @@ import {
 } from "./hypothesis.js";
 import { areDistinguished, marksOf } from "./oneHot.js";
 import { Propagation, type Rule } from "./propagation.js";
-import type { R1cs } from "./r1cs.js";
+import { inputWires, type R1cs } from "./r1cs.js";
 import { type Range, System } from "./system.js";
 
 /** What somebody has proven by hand: that these wires are unique where all that the pass shows is. */
@@ -141,12 +141,6 @@ export async function checkDeterminism(r1cs: R1cs, options: DeterminismOptions =
   };
 }
 
-/** Wires of public and private inputs. */
-export function inputWires({ publicOutputs, publicInputs, privateInputs, wires }: R1cs): number[] {
-  const count = Math.min(publicInputs + privateInputs, wires - 1 - publicOutputs);
-  return Array.from({ length: Math.max(0, count) }, (_, i) => 1 + publicOutputs + i);
-}
-
 function checkOptions(r1cs: R1cs, given: NonNullable<DeterminismOptions["given"]>, explained: readonly Explanation[]) {
   const isWire = (wire: number) => Number.isInteger(wire) && wire > 0 && wire < r1cs.wires;
   for (const [wire, { lo, hi }] of given) {
@@ -243,8 +237,10 @@ function undetermined(state: Propagation, r1cs: R1cs): Undetermined[] {
     if (group) group.push(wire);
     else groups.set(root, [wire]);
   }
+  const lacksInputs = inputWires(r1cs).length < r1cs.publicInputs + r1cs.privateInputs;
   return [...groups.values()].map((group) => {
     const wires = group.filter((wire) => wire < system.real);
+    const outputs = wires.filter((wire) => wire <= r1cs.publicOutputs);
     const [linear, products] = [new Set<number>(), new Set<number>()];
     for (const wire of group) {
       for (const row of state.linearOf(wire)) linear.add(row);
@@ -257,9 +253,9 @@ function undetermined(state: Propagation, r1cs: R1cs): Undetermined[] {
     ]);
     return {
       wires,
-      outputs: wires.filter((wire) => wire <= r1cs.publicOutputs),
+      outputs,
       rows: [...rows].sort((a, b) => a - b),
-      reason: reasonOf(state, group, [...linear], [...products]),
+      reason: reasonOf(state, group, [...linear], [...products], outputs.length > 0 && lacksInputs),
     };
   });
 }
@@ -269,10 +265,15 @@ function reasonOf(
   group: readonly number[],
   linear: readonly number[],
   products: readonly number[],
+  mayBeInput: boolean,
 ): string {
   const { system, field } = state;
   if (linear.length + products.length === 0) {
-    return state.ranges[group[0]!] ? "only its own row mentions it" : "no row mentions it";
+    if (state.ranges[group[0]!]) return "only its own row mentions it";
+    // Then the compiler has not kept a row for `output <== input` either.
+    return mayBeInput
+      ? "no row mentions it, unless it is a private input that has no wire of its own"
+      : "no row mentions it";
   }
   if (linear.length + products.length < group.length) {
     // Rows that say which two values a wire may have determine none of them.
