@@ -14,8 +14,7 @@
  */
 import { AnchorError, throwIfAborted } from "../errors.js";
 import { R, randomScalar } from "../field/scalar.js";
-import { inputWires } from "./determinism.js";
-import { checkWitness, type R1cs, rowHolds, rowsOfWires, type SparseMatrix } from "./r1cs.js";
+import { checkWitness, inputWires, type R1cs, rowHolds, rowsOfWires, type SparseMatrix } from "./r1cs.js";
 import { PrimeField, System } from "./system.js";
 
 export interface Mutation {

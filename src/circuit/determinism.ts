@@ -13,10 +13,18 @@
  * @module
  */
 import { AnchorError, throwIfAborted } from "../errors.js";
-import { alternativesOf, isBracketed, isExtreme, solutionsOf, unknownsBehind } from "./hypothesis.js";
+import {
+  alternativesOf,
+  type Form,
+  hullOf,
+  isBracketed,
+  isExtreme,
+  solutionsOf,
+  unknownsBehind,
+} from "./hypothesis.js";
 import { areDistinguished, marksOf } from "./oneHot.js";
 import { Propagation, type Rule } from "./propagation.js";
-import type { R1cs } from "./r1cs.js";
+import { inputWires, type R1cs } from "./r1cs.js";
 import { type Range, System } from "./system.js";
 
 /** What somebody has proven by hand: that these wires are unique where all that the pass shows is. */
@@ -133,12 +141,6 @@ export async function checkDeterminism(r1cs: R1cs, options: DeterminismOptions =
   };
 }
 
-/** Wires of public and private inputs. */
-export function inputWires({ publicOutputs, publicInputs, privateInputs, wires }: R1cs): number[] {
-  const count = Math.min(publicInputs + privateInputs, wires - 1 - publicOutputs);
-  return Array.from({ length: Math.max(0, count) }, (_, i) => 1 + publicOutputs + i);
-}
-
 function checkOptions(r1cs: R1cs, given: NonNullable<DeterminismOptions["given"]>, explained: readonly Explanation[]) {
   const isWire = (wire: number) => Number.isInteger(wire) && wire > 0 && wire < r1cs.wires;
   for (const [wire, { lo, hi }] of given) {
@@ -171,7 +173,8 @@ function* deduce(state: Propagation): Generator<void> {
     for (let row = 0; row < products.length; row++) {
       const found = unknownOfProduct(state, row, tried);
       if (!found) continue;
-      for (const [wire, rule] of found) if (state.determine(wire, rule)) news = true;
+      if (state.determine(found.wire, found.rule)) news = true;
+      if (found.range) state.restrict(found.wire, found.range);
       yield* state.run();
     }
     yield;
@@ -179,25 +182,33 @@ function* deduce(state: Propagation): Generator<void> {
 }
 
 /** Rules that take one unknown as known. */
-function unknownOfProduct(state: Propagation, row: number, tried: Set<number>): [number, Rule][] | undefined {
+function unknownOfProduct(
+  state: Propagation,
+  row: number,
+  tried: Set<number>,
+): { wire: number; rule: Rule; range?: Range | undefined } | undefined {
   const { x, y, z, cz } = state.system.products[row]!;
   const open = [x, y].filter((wire) => !state.unique[wire]);
   if (open.length === 0) return undefined;
+  const largest = (wire: number, solutions: readonly Form[]) =>
+    isExtreme(state, wire, solutions) ? { wire, rule: "largest" as const, range: hullOf(state, solutions) } : undefined;
   if (z < 0 && cz === 0n) {
     const found = solutionsOf(state, row);
-    if (found && isExtreme(state, found.wire, found.solutions)) return [[found.wire, "largest"]];
+    const extreme = found && largest(found.wire, found.solutions);
+    if (extreme) return extreme;
     for (const wire of open.flatMap((each) => unknownsBehind(state, each))) {
       if (tried.has(wire)) continue;
       tried.add(wire);
       const alternatives = alternativesOf(state, wire);
-      if (alternatives && isExtreme(state, wire, alternatives)) return [[wire, "largest"]];
+      const extreme = alternatives && largest(wire, alternatives);
+      if (extreme) return extreme;
     }
   }
   for (const wire of new Set(open)) {
     const other = wire === x ? y : x;
     // A multiple or the square of what is asked for; other products come from one of these.
     if (wire !== other && !state.unique[other]) continue;
-    if (state.ranges[wire] && isBracketed(state, wire)) return [[wire, "bracket"]];
+    if (state.ranges[wire] && isBracketed(state, wire)) return { wire, rule: "bracket" };
   }
   return undefined;
 }
@@ -226,8 +237,10 @@ function undetermined(state: Propagation, r1cs: R1cs): Undetermined[] {
     if (group) group.push(wire);
     else groups.set(root, [wire]);
   }
+  const lacksInputs = inputWires(r1cs).length < r1cs.publicInputs + r1cs.privateInputs;
   return [...groups.values()].map((group) => {
     const wires = group.filter((wire) => wire < system.real);
+    const outputs = wires.filter((wire) => wire <= r1cs.publicOutputs);
     const [linear, products] = [new Set<number>(), new Set<number>()];
     for (const wire of group) {
       for (const row of state.linearOf(wire)) linear.add(row);
@@ -240,9 +253,9 @@ function undetermined(state: Propagation, r1cs: R1cs): Undetermined[] {
     ]);
     return {
       wires,
-      outputs: wires.filter((wire) => wire <= r1cs.publicOutputs),
+      outputs,
       rows: [...rows].sort((a, b) => a - b),
-      reason: reasonOf(state, group, [...linear], [...products]),
+      reason: reasonOf(state, group, [...linear], [...products], outputs.length > 0 && lacksInputs),
     };
   });
 }
@@ -252,10 +265,15 @@ function reasonOf(
   group: readonly number[],
   linear: readonly number[],
   products: readonly number[],
+  mayBeInput: boolean,
 ): string {
   const { system, field } = state;
   if (linear.length + products.length === 0) {
-    return state.ranges[group[0]!] ? "only its own row mentions it" : "no row mentions it";
+    if (state.ranges[group[0]!]) return "only its own row mentions it";
+    // Then the compiler has not kept a row for `output <== input` either.
+    return mayBeInput
+      ? "no row mentions it, unless it is a private input that has no wire of its own"
+      : "no row mentions it";
   }
   if (linear.length + products.length < group.length) {
     // Rows that say which two values a wire may have determine none of them.

@@ -6,7 +6,7 @@
  * @module
  */
 import { add, type Propagation, times } from "./propagation.js";
-import { gcd, least, most, type PrimeField, type Range } from "./system.js";
+import { least, most, type PrimeField, type Range } from "./system.js";
 
 /** A linear form: coefficients by wire, canonical, none 0; wire 0 carries the constant. */
 export class Form {
@@ -65,6 +65,8 @@ const MAX_ROWS = 400;
 const MAX_FACTS = 64;
 /** Terms of rows that one hypothesis looks at. */
 const MAX_TERMS = 20_000;
+/** How often one of two facts is taken for one of the other. */
+const MAX_MULTIPLE = 1n << 20n;
 /** Rows that share an open wire and may share all of them. */
 const MAX_NEIGHBOURS = 16;
 const MAX_FACTORS = 64;
@@ -80,6 +82,8 @@ export class Hypothesis {
   /** Linear rows that say what a wire is; they say nothing more. */
   readonly #definitions = new Set<number>();
   readonly #rows = new Set<number>();
+  /** Products that define nothing. */
+  readonly #products = new Set<number>();
   readonly #scale: number;
   #budget: number;
 
@@ -118,6 +122,7 @@ export class Hypothesis {
       }
       for (const row of this.#state.productsOf(queue[next]!)) {
         const { x, cx, y, cy, z, m, cz } = this.#state.system.products[row]!;
+        if (z < 0 || this.#state.unique[z]) this.#products.add(row);
         if (z < 0 || this.#state.unique[z] || this.#known.has(z)) continue;
         const [a, b] = [this.polynomialOf(x), this.polynomialOf(y)];
         if (!a || !b) continue;
@@ -144,12 +149,18 @@ export class Hypothesis {
     const push = (polynomial: Polynomial, range: Range) => {
       if (facts.length >= this.#scale * MAX_FACTS || degree(polynomial) === 0) return;
       facts.push({ polynomial, range });
-      const fraction = reduced(polynomial, range, this.#field);
-      if (fraction) facts.push(fraction);
     };
     for (const [wire, polynomial] of this.#known) {
       const range = this.#state.ranges[wire];
       if (range) push(polynomial, range);
+    }
+    for (const row of this.#products) {
+      const { x, cx, y, cy, z, m, cz } = this.#state.system.products[row]!;
+      const [a, b, c] = [this.polynomialOf(x), this.polynomialOf(y), z < 0 ? [Form.zero] : this.polynomialOf(z)];
+      const product = a && b && c && multiply(plus(a, cx, this.#field), plus(b, cy, this.#field), this.#field);
+      if (!product || product.length > 3) continue;
+      const rest = plus(combine(scale(product, m, this.#field), c, -1n, this.#field), z < 0 ? -cz : cz, this.#field);
+      push(rest, { lo: 0n, hi: 0n, step: 0n });
     }
     for (const row of this.#rows) {
       if (this.#budget <= 0) break;
@@ -218,6 +229,8 @@ export class Hypothesis {
  * quotient whose remainder is ranged on both sides (U = s·q), and with the root of a number (U = v·q²). κ is unique, and 1
  * in either, or what unique bits of the two ranges add to it.
  *
+ * Where U(q) itself is unique, as where c − U(q) has one value only, nothing is needed but that U grows.
+ *
  * As integers: |U(q) − U(q')| and the ranges of both facts are below p, so equations of field elements are such of
  * integers. U(q') − U(q) = f₁ − f₁' and U(q+1) − U(q) = f₁ + f₂ + κ, hence f₁' + f₂ + κ ≤ 0 for q < q', which the lower
  * ends of the ranges forbid.
@@ -228,13 +241,26 @@ export function isBracketed(state: Propagation, wire: number): boolean {
   const q = state.ranges[wire];
   if (!q) return false;
   const facts = new Hypothesis(state, wire).facts();
-  for (const first of facts) {
-    const u = first.polynomial.map((form) => form.times(-1n, field));
-    const [u1, u2] = [u[1] ?? Form.zero, u[2] ?? Form.zero];
-    if (u2.terms.size > 0 && q.lo < 0n) continue;
-    // U(q+1) − U(q) = u₁ + u₂ + 2u₂·q
-    const growth: Polynomial = [u1.plus(u2, 1n, field), u2.times(2n, field)];
-    for (const second of facts) {
+  /** Whether U(q) is known, and grows with q. */
+  const isKnown = ({ polynomial, range }: Fact, sign: bigint) => {
+    if (range.lo !== range.hi || degree(polynomial) === 0) return false;
+    const [u1, u2] = [1, 2].map((i) => (polynomial[i] ?? Form.zero).times(sign, field)) as [Form, Form];
+    const [r1, r2] = [rangeOf(state, u1), rangeOf(state, u2)];
+    if (!r1 || !r2 || r1.lo < 0n || r2.lo < 0n || r1.lo + r2.lo === 0n || (u2.terms.size > 0 && q.lo < 0n))
+      return false;
+    const end = most(q.lo < 0n ? -q.lo : q.lo, q.hi);
+    return 2n * (r1.hi * end + r2.hi * end * end) < p;
+  };
+  for (const one of facts) {
+    if (isKnown(one, 1n) || isKnown(one, -1n)) return true;
+    for (const other of facts) {
+      const pair = matched(one, other, field);
+      if (!pair) continue;
+      const [first, second] = pair;
+      const [u1, u2] = [1, 2].map((i) => (first.polynomial[i] ?? Form.zero).times(-1n, field)) as [Form, Form];
+      if (u2.terms.size > 0 && q.lo < 0n) continue;
+      // U(q+1) − U(q) = u₁ + u₂ + 2u₂·q
+      const growth: Polynomial = [u1.plus(u2, 1n, field), u2.times(2n, field)];
       const rest = combine(combine(growth, first.polynomial, -1n, field), second.polynomial, -1n, field);
       if (degree(rest) > 0) continue;
       const kappa = rangeOf(state, rest[0] ?? Form.zero);
@@ -249,6 +275,25 @@ export function isBracketed(state: Propagation, wire: number): boolean {
     }
   }
   return false;
+}
+
+/** Two facts as multiples of which the highest coefficients cancel; undefined where there are no small ones. */
+function matched(first: Fact, second: Fact, field: PrimeField): [Fact, Fact] | undefined {
+  const top = degree(first.polynomial);
+  if (top === 0 || degree(second.polynomial) !== top) return undefined;
+  const [f, g] = [first.polynomial[top]!, second.polynomial[top]!];
+  const [wire] = f.terms.keys();
+  const theirs = g.terms.get(wire!);
+  if (theirs === undefined) return undefined;
+  const ratio = -theirs * field.inverse(f.terms.get(wire!)!);
+  for (let b = 1n; b <= MAX_MULTIPLE && b < field.p; b = b < 16n ? b + 1n : 2n * b) {
+    const a = field.signed(ratio * b);
+    if (a < 1n || a > MAX_MULTIPLE) continue;
+    const multiple = ({ polynomial, range }: Fact, k: bigint) =>
+      k === 1n ? { polynomial, range } : { polynomial: scale(polynomial, k, field), range: times(range, k) };
+    return [multiple(first, a), multiple(second, b)];
+  }
+  return undefined;
 }
 
 /** Range of a linear form of wires as the sum of theirs. Its coefficients count as signed integers. */
@@ -303,6 +348,17 @@ export function solutionsOf(state: Propagation, product: number): { wire: number
     if (solutions.length === factors.length) return { wire, solutions };
   }
   return undefined;
+}
+
+/** A range of what is one of these forms, where all of them have ranges. */
+export function hullOf(state: Propagation, forms: readonly Form[]): Range | undefined {
+  let hull: Range | undefined;
+  for (const form of forms) {
+    const range = rangeOf(state, form);
+    if (!range) return undefined;
+    hull = hull ? { lo: least(hull.lo, range.lo), hi: most(hull.hi, range.hi), step: 1n } : { ...range, step: 1n };
+  }
+  return hull && hull.hi - hull.lo < state.field.p ? hull : undefined;
 }
 
 /** The wire itself, and for a virtual one, what is unknown of its form. */
@@ -407,16 +463,6 @@ function keyOf(form: Form): string {
     .sort(([v], [w]) => v - w)
     .map(([wire, k]) => `${wire}:${k.toString(36)}`)
     .join(" ");
-}
-
-/** The fact about the polynomial over what divides all values of its range, where something does. */
-function reduced(polynomial: Polynomial, range: Range, field: PrimeField): Fact | undefined {
-  const divisor = gcd(range.step, range.lo);
-  if (divisor <= 1n || divisor >= field.p || range.step === 0n) return undefined;
-  return {
-    polynomial: scale(polynomial, field.inverse(divisor), field),
-    range: { lo: range.lo / divisor, hi: range.hi / divisor, step: range.step / divisor },
-  };
 }
 
 function degree(polynomial: Polynomial): number {

@@ -37,6 +37,8 @@ const MAX_TIGHTENED_TERMS = 64;
 /** Unknowns of a linear row that are looked at again whenever there is one less. */
 const MAX_DIGITS = 600;
 const MAX_EVALUATIONS = 8;
+/** Of one wire: a value may be split anew wherever it goes. */
+const MAX_DECOMPOSITIONS = 16;
 /** Terms and products that one case of a split may look at. */
 const CASE_BUDGET = 20_000;
 /** Terms of a linear row that a case looks at for what their ranges leave. */
@@ -62,6 +64,8 @@ export class Propagation {
   readonly #unboundedXor: Int32Array;
   readonly #evaluations: Uint8Array;
   readonly #tightenings: Uint8Array;
+  /** By wire, linear rows that split it into wires of two values each. */
+  readonly #decompositions: ReadonlyMap<number, number[]>;
   /** Number of unknowns that the digits rule has looked at in vain. */
   readonly #tried: Int32Array;
   readonly #linearOf: Index;
@@ -91,6 +95,7 @@ export class Propagation {
     this.#linearQueue = new Queue(rows);
     this.#productQueue = new Queue(products.length);
     this.#caseQueue = new Queue(products.length);
+    this.#decompositions = decompositions(system);
     this.#linearOf = new Index(wires, (add) => {
       for (let row = 0; row < rows; row++) {
         for (let i = linear.start[row]!; i < linear.start[row + 1]!; i++) add(linear.wire[i]!, row);
@@ -169,7 +174,7 @@ export class Propagation {
       // Two ranges speak of the same integer only where integers that differ by p are not in both.
       if (hull < p) news = intersect(old, news);
       // No integer left: no assignment satisfies the rows, and whatever was concluded holds for all of none.
-      if (news.lo > news.hi || news.hi - news.lo >= old.hi - old.lo) return;
+      if (news.lo > news.hi || (news.hi - news.lo >= old.hi - old.lo && news.step <= old.step)) return;
       this.#tightenings[wire]!++;
     }
     if (news.lo === news.hi) news = { lo: news.lo, hi: news.lo, step: 0n };
@@ -256,20 +261,20 @@ export class Propagation {
     const open = this.#unbounded[row] === 1 ? this.#unboundedXor[row]! : -1;
     if (open < 0 && to - from > MAX_TIGHTENED_TERMS) return;
     this.#evaluations[row]!++;
-    let sum: Range = { lo: 0n, hi: 0n, step: 0n };
-    let own = 0n;
-    for (let i = from; i < to; i++) {
-      if (wire[i] === open) own = coefficient[i]!;
-      else sum = add(sum, times(this.ranges[wire[i]!]!, coefficient[i]!));
-    }
     const { p } = this.field;
     if (open >= 0) {
-      // own · value = −sum: an integer where own divides all that −sum can be, and otherwise a fraction, anywhere.
-      if (sum.hi - sum.lo < p && sum.lo % own === 0n && sum.step % own === 0n) {
-        this.restrict(open, divide(times(sum, -1n), own));
+      let own = 0n;
+      for (let i = from; i < to; i++) if (wire[i] === open) own = coefficient[i]!;
+      for (const sum of this.#sumsWithout(row, open)) {
+        // own · value = −sum: an integer where own divides all that −sum can be, and otherwise a fraction, anywhere.
+        if (sum.hi - sum.lo < p && sum.lo % own === 0n && sum.step % own === 0n) {
+          this.restrict(open, divide(times(sum, -1n), own));
+        }
       }
       return;
     }
+    let sum = ZERO;
+    for (let i = from; i < to; i++) sum = add(sum, times(this.ranges[wire[i]!]!, coefficient[i]!));
     // The sum is a multiple of p; where its range has just one, all is known of it.
     const multiple = -floorDivide(-sum.lo, p);
     if (multiple !== floorDivide(sum.hi, p)) return;
@@ -285,6 +290,52 @@ export class Propagation {
       const last = k > 0n ? floorDivide(hi, k) : floorDivide(lo, k);
       if (first > range.lo || last < range.hi) this.restrict(wire[i]!, { lo: first, hi: last, step: 1n });
     }
+  }
+
+  /**
+   * Ranges of a row's sum without one of its wires: as it stands, and with each wire that another row splits into bits
+   * replaced by them where this row mentions them too. So what is left of a value when bits are taken off it is seen to be
+   * a multiple, and small.
+   */
+  #sumsWithout(row: number, except: number): Range[] {
+    const { start, wire, coefficient } = this.system.linear;
+    const [from, to] = [start[row]!, start[row + 1]!];
+    let sum: Range = ZERO;
+    let isSplit = false;
+    for (let i = from; i < to; i++) {
+      const own = wire[i]!;
+      if (own === except) continue;
+      isSplit ||= this.#decompositions.has(own);
+      sum = add(sum, times(this.ranges[own]!, coefficient[i]!));
+    }
+    if (!isSplit || to - from > MAX_TIGHTENED_TERMS) return [sum];
+
+    const terms = new Map<number, bigint>();
+    for (let i = from; i < to; i++) if (wire[i] !== except) terms.set(wire[i]!, coefficient[i]!);
+    for (const own of [...terms.keys()]) {
+      const decomposition = this.#decompositions.get(own)?.find((each) => {
+        if (each === row) return false;
+        const bits = wire.slice(start[each]!, start[each + 1]!);
+        return bits.some((bit) => bit !== 0 && bit !== own && terms.has(bit));
+      });
+      if (decomposition === undefined) continue;
+      let theirs = 0n; // 1 or −1
+      for (let i = start[decomposition]!; i < start[decomposition + 1]!; i++) {
+        if (wire[i] === own) theirs = coefficient[i]!;
+      }
+      const factor = terms.get(own)! * theirs;
+      for (let i = start[decomposition]!; i < start[decomposition + 1]!; i++) {
+        terms.set(wire[i]!, (terms.get(wire[i]!) ?? 0n) - factor * coefficient[i]!);
+      }
+    }
+    let other: Range = ZERO;
+    for (const [own, k] of terms) {
+      if (k === 0n) continue;
+      const range = own === except ? undefined : this.ranges[own];
+      if (!range) return [sum];
+      other = add(other, times(range, k));
+    }
+    return [sum, other];
   }
 
   /**
@@ -672,6 +723,32 @@ class Case {
 }
 
 type Term = readonly [wire: number, coefficient: bigint];
+
+/** Rows in which one wire, with coefficient 1 or −1, is all that may have more than two values. */
+function decompositions({ linear, ranges }: System): Map<number, number[]> {
+  const found = new Map<number, number[]>();
+  const { start, wire, coefficient, source } = linear;
+  for (let row = 0; row < source.length; row++) {
+    if (start[row + 1]! - start[row]! <= 2) continue;
+    const units: number[] = [];
+    const others: number[] = [];
+    for (let i = start[row]!; i < start[row + 1]! && others.length < 2; i++) {
+      if (wire[i] === 0) continue;
+      if (coefficient[i] === 1n || coefficient[i] === -1n) units.push(wire[i]!);
+      if (!ranges.has(wire[i]!)) others.push(wire[i]!);
+    }
+    // Of bits alone, it may be any.
+    const split = others.length > 1 ? [] : others.length === 1 ? others.filter((each) => units.includes(each)) : units;
+    for (const each of split.slice(0, MAX_DECOMPOSITIONS)) {
+      const list = found.get(each);
+      if (!list) found.set(each, [row]);
+      else if (list.length < MAX_DECOMPOSITIONS) list.push(row);
+    }
+  }
+  return found;
+}
+
+const ZERO: Range = { lo: 0n, hi: 0n, step: 0n };
 
 /** Rows or products by wire, in two flat arrays. */
 class Index {

@@ -31,6 +31,11 @@ export interface R1cs extends R1csHeader {
   a: SparseMatrix;
   b: SparseMatrix;
   c: SparseMatrix;
+  /**
+   * The signal that each wire stands for, as the compiler counts them: main's outputs, its public inputs, its private
+   * ones, then everything else. Undefined where the file does not say.
+   */
+  labels?: Float64Array | undefined;
 }
 
 /** A circuit as keys are made for it: the file of its rows, and what is in it. */
@@ -76,7 +81,34 @@ export function readR1cs(bytes: Uint8Array): R1cs {
   }
   reader.end();
   const [a, b, c] = builders.map((builder) => builder.matrix()) as [SparseMatrix, SparseMatrix, SparseMatrix];
-  return { ...header, a, b, c };
+  return { ...header, a, b, c, labels: readLabels(section(bytes, LABEL_SECTION)) };
+}
+
+/** Labels that rise from 0, as circom's do; others mean something else, or nothing. */
+function readLabels(content: Uint8Array): Float64Array | undefined {
+  const view = new DataView(content.buffer, content.byteOffset, content.byteLength);
+  const labels = new Float64Array(content.length / 8);
+  for (let wire = 0; wire < labels.length; wire++) {
+    labels[wire] = Number(view.getBigUint64(8 * wire, true));
+    if (wire === 0 ? labels[0] !== 0 : labels[wire]! <= labels[wire - 1]!) return undefined;
+  }
+  return labels;
+}
+
+/**
+ * Wires of public and private inputs. The header counts a private input that the compiler has found to be equal to another
+ * signal, and that has no wire of its own any more; the labels tell.
+ */
+export function inputWires({ publicOutputs, publicInputs, privateInputs, wires, labels }: R1cs): number[] {
+  const publics = publicOutputs + publicInputs;
+  const inputs: number[] = [];
+  for (let wire = publicOutputs + 1; wire < wires; wire++) {
+    // Public signals always have their wires, which keys take by their place.
+    const place = wire <= publics ? wire : (labels?.[wire] ?? wire);
+    if (place > publics + privateInputs) break;
+    inputs.push(wire);
+  }
+  return inputs;
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 import { readFile } from "node:fs/promises";
 import type { ParseArgsConfig } from "node:util";
-import { AnchorError } from "../errors.js";
+import { AnchorError, toAnchorError } from "../errors.js";
 import { parseDocument } from "../protocol/document.js";
 import type { Terminal } from "./terminal.js";
 
@@ -61,13 +61,8 @@ export async function readBytes(path: string): Promise<Uint8Array> {
     return await readFile(path);
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
-    throw new AnchorError(
-      missing ? "FILE_NOT_FOUND" : "FILE_UNREADABLE",
-      `cannot read ${path}${missing ? ": no such file" : ""}`,
-      {
-        cause: error,
-      },
-    );
+    if (missing) throw new AnchorError("FILE_NOT_FOUND", `cannot read ${path}: no such file`, { cause: error });
+    throw toAnchorError(error, "FILE_UNREADABLE", `cannot read ${path}`);
   }
 }
 

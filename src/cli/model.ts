@@ -1,11 +1,15 @@
 import { join } from "node:path";
+import { sha256 } from "@noble/hashes/sha2.js";
 import { AnchorError } from "../errors.js";
+import { toHex } from "../field/bytes.js";
 import { MAX_BATCH } from "../field/chain.js";
 import { readSamples, type SampleSet } from "../model/data.js";
 import { readAdapter, readModelDirectory } from "../model/directory.js";
 import { type Evaluation, evaluateModel } from "../model/evaluate.js";
+import { inputOf } from "../model/graph.js";
 import { importModel, readReport } from "../model/import.js";
 import { readOnnx } from "../model/onnx/index.js";
+import type { ModelReport } from "../model/report.js";
 import { openFloatRuntime } from "../model/runtime.js";
 import { type Command, integer, optional, pretty, readBytes, required, type Values } from "./command.js";
 import { seconds, type Terminal } from "./terminal.js";
@@ -19,6 +23,8 @@ const SETS_HELP = `JSON {"inputs": [[…], …], "labels": [0, …]}, NumPy's .n
 /** From here on proving is no matter of seconds; the bytes are what keys of such circuits have. */
 const LARGE_ROWS = 4_000_000;
 const KEY_BYTES_PER_ROW = 640;
+/** Part of the input's numbers that may be too small for its scale without a note. */
+const COARSE_SHARE = 0.02;
 
 export const modelImportCommand: Command = {
   name: "model import",
@@ -79,12 +85,13 @@ report.html (operators, proven bounds, rows, agreement with the float model, tim
         if (values[name] !== undefined) throw new AnchorError("USAGE", `--${name} goes with --evaluation`);
       }
     }
-    const bits = (name: string) => (values[name] === undefined ? undefined : integer(values, name, 1, 16, 8));
+    const bits = (name: string, least: number, most: number) =>
+      values[name] === undefined ? undefined : integer(values, name, least, most, 8);
     const numbers = {
       batch: integer(values, "batch", 1, MAX_BATCH, 1),
-      weightBits: bits("weight-bits"),
-      activationBits: bits("activation-bits"),
-      inputBits: bits("input-bits"),
+      weightBits: bits("weight-bits", 4, 12),
+      activationBits: bits("activation-bits", 4, 12),
+      inputBits: bits("input-bits", 1, 16),
     };
     const onnx = new Uint8Array(await readBytes(file));
     const calibration = await readSet(calibrationPath, values, "", terminal, signal);
@@ -111,6 +118,9 @@ report.html (operators, proven bounds, rows, agreement with the float model, tim
         `         ${op.padEnd(10)} ${String(width).padStart(7)} values in [${min}, ${max}], ${own} bits, proven; ${rows} rows`,
       );
     }
+    if (report.evaluation.elements !== undefined) {
+      terminal.line(`         1 of the output stands for ${report.quantisation.outputUnit.toPrecision(4)}`);
+    }
     terminal.line(`circuit  ${circuit.circuitDigest}`);
     terminal.line(`         ${circuit.rows} rows${numbers.batch > 1 ? ` for ${numbers.batch} inferences` : ""}`);
     if (circuit.rows > LARGE_ROWS) {
@@ -118,7 +128,8 @@ report.html (operators, proven bounds, rows, agreement with the float model, tim
       terminal.line(`note     a key for so many rows takes about ${gigabytes.toFixed(1)} GB, and a proof minutes`);
     }
     const { coarseInputs } = report.quantisation;
-    if (coarseInputs > 0) {
+    // A few nearly constant pixels at an image's edge are no reason.
+    if (coarseInputs > COARSE_SHARE * report.model.input.shape.reduce((a, b) => a * b, 1)) {
       terminal.line(
         `note     ${coarseInputs} of the input's numbers move by less than four of its integers: bring them to one size before the model, or give --input-bits 16`,
       );
@@ -174,6 +185,7 @@ The float model is run by onnxruntime-node where it is installed.
     const adapter = await readAdapter(model, optional(values, "adapter"));
     const report = await readReport(directory);
     const onnx = new Uint8Array(await readBytes(onnxPath));
+    const another = report?.source?.sha256 !== undefined && report.source.sha256 !== toHex(sha256(onnx));
     const set = await readSet(dataPath, values, "", terminal, signal);
     const output = optional(values, "output-name");
     const float = await openFloatRuntime(onnx, readOnnx(onnx, { output }), { output, own: values["own"] === true });
@@ -190,6 +202,7 @@ The float model is run by onnxruntime-node where it is installed.
       }
       terminal.line(`model    ${model.descriptor.modelDigest}`);
       printEvaluation(terminal, evaluation);
+      if (another) terminal.line(`note     ${onnxPath} is another file than the one that ${directory} was made from`);
     } finally {
       await float.close();
     }
@@ -208,12 +221,12 @@ export const modelInfoCommand: Command = {
   async run({ values, positionals, terminal, signal }) {
     const [directory] = positionals;
     if (directory === undefined) throw new AnchorError("USAGE", "name the model's folder");
-    const { descriptor, circuit } = await readModelDirectory(directory, { signal });
+    const { graph, descriptor, circuit } = await readModelDirectory(directory, { signal });
     const { circuitDigest } = circuit;
     if (values["json"] === true) return terminal.line(pretty({ circuitDigest, ...descriptor }).trimEnd());
     const { modelDigest, input, nodes, multiplications, publicSignals, parts, rows, wires, batch } = descriptor;
     terminal.line(`model    ${modelDigest}`);
-    terminal.line(`input    ${inputText(input)}`);
+    terminal.line(`input    ${inputText({ ...input, scaleLog2: inputOf(graph).scaleLog2 })}`);
     for (const { op, width, min, max, bits } of nodes) {
       terminal.line(
         `         ${op.padEnd(10)} ${String(width).padStart(7)} values in [${min}, ${max}], ${bits} bits, proven`,
@@ -247,8 +260,9 @@ function readSet(
   });
 }
 
-function inputText({ shape, lo, bits }: { shape: readonly number[]; lo: number; bits: number }): string {
-  return `${shape.join(" × ")} integers in [${lo}, ${lo + 2 ** bits - 1}]`;
+function inputText({ shape, lo, bits, scaleLog2 }: ModelReport["model"]["input"]): string {
+  const unit = scaleLog2 === 0 ? "" : ` where 1 stands for 2^${-scaleLog2}`;
+  return `${shape.join(" × ")} integers in [${lo}, ${lo + 2 ** bits - 1}]${unit}`;
 }
 
 function printEvaluation(terminal: Terminal, evaluation: Evaluation): void {

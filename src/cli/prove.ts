@@ -10,7 +10,7 @@ import { keyDigest, parseVerifyingKey, proofToJson } from "../verifier/groth16.j
 import { lintVerifyingKey } from "../verifier/lint.js";
 import { verifyStatement } from "../verifier/statement.js";
 import { type Command, optional, pretty, readBytes, readJson, required, writeWhole } from "./command.js";
-import { openingToJson, outputText, readQuestions } from "./questions.js";
+import { inputRange, openingToJson, outputText, readQuestions } from "./questions.js";
 import { KEY_HELP, KEY_OPTIONS, keyOf, readTask, TASK_HELP, TASK_OPTIONS } from "./task.js";
 import { seconds } from "./terminal.js";
 
@@ -49,11 +49,11 @@ salt: private unless told). \`verify inference\` checks them.
     terminal.busy("reading the model");
     const model = await readModelDirectory(modelPath, { signal });
     const { graph, circuit, descriptor } = model;
-    const { questions, saturated } = readQuestions(graph, await readJson(inputPath));
+    const { questions, saturated } = readQuestions(graph, await readJson(inputPath), { path: inputPath });
     if (questions.length !== circuit.batch) {
       throw new AnchorError(
         "INPUT_INVALID",
-        `the circuit takes ${circuit.batch} at once, the input is ${questions.length}`,
+        `${inputPath}: the model takes ${circuit.batch} inputs at once, not ${questions.length}`,
       );
     }
     const adapter = await readAdapter(model, optional(values, "adapter"));
@@ -74,7 +74,10 @@ salt: private unless told). \`verify inference\` checks them.
       await writeWhole(join(out, "opening.json"), `${JSON.stringify(openingToJson(questions))}\n`, mode);
       await writeProof(out, { ...result, publicSignals }, key.verifyingKeyJson);
       await writeWhole(join(out, "statement.json"), pretty(statementToJson(named.name, named.statement)));
-      if (saturated > 0) terminal.line(`note   ${saturated} numbers of the input are outside of the model's range`);
+      if (saturated > 0) {
+        const { lo, hi } = inputRange(graph);
+        terminal.line(`note   of the input's numbers, ${saturated} outside of [${lo}, ${hi}] became the nearest in it`);
+      }
       for (const [i, value] of answer.values.entries()) {
         terminal.line(`output ${outputText(value)}${circuit.batch > 1 ? ` for input ${i}` : ""}`);
       }

@@ -24,17 +24,21 @@ export interface ReadQuestions {
 /**
  * Reads `{"input": [0.5, …]}` or `{"integers": [64, …]}`, with `"salt": "0x…"` to use a given one, or a list of such.
  *
- * @param options `salts`: every entry must have its own, and none is drawn
+ * @param options `path`: the file, for messages; `salts`: every entry must have its own, and none is drawn
  * @throws INPUT_INVALID
  */
-export function readQuestions(graph: ModelGraph, json: unknown, { salts = false } = {}): ReadQuestions {
+export function readQuestions(
+  graph: ModelGraph,
+  json: unknown,
+  { path, salts = false }: { path: string; salts?: boolean },
+): ReadQuestions {
   const list = Array.isArray(json) ? (json as unknown[]) : [json];
   if (list.length < 1 || list.length > MAX_BATCH) {
     throw new AnchorError("INPUT_INVALID", `a list of inputs has 1 to ${MAX_BATCH} entries`);
   }
   let saturated = 0;
   const questions = list.map((each, i) => {
-    const where = Array.isArray(json) ? `input ${i}: ` : "";
+    const where = Array.isArray(json) ? `${path}, input ${i}: ` : `${path}: `;
     const { numbers, exact, salt } = readQuestion(each, where, salts);
     const size = inputSize(graph);
     if (numbers.length !== size) {
@@ -45,6 +49,12 @@ export function readQuestions(graph: ModelGraph, json: unknown, { salts = false 
     return { input: Int32Array.from(quantiseInput(graph, numbers)), salt };
   });
   return { questions, saturated };
+}
+
+/** The numbers that the model's integers can stand for. */
+export function inputRange(graph: ModelGraph): { lo: number; hi: number } {
+  const { lo, bits, scaleLog2 } = inputOf(graph);
+  return { lo: lo / 2 ** scaleLog2, hi: (lo + 2 ** bits - 1) / 2 ** scaleLog2 };
 }
 
 function isOutside(graph: ModelGraph, value: number): boolean {

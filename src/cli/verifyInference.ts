@@ -39,8 +39,8 @@ What you hold to be true, from elsewhere than DIR:
 What you asked for; each one that is given must be the statement's:
   --task-id 0x…   --requester 0x…   --payee 0x…   --nonce N   --deadline N
 
-  --opening FILE       what is said to be behind the input commitments, as in opening.json or a question: it must be (needs
-                       --model). The model is run on it as well, where it has no adapter
+  --opening FILE       what is said to be behind the input commitments, as in opening.json or a question with its salt: it must
+                       be (needs --model). The model is run on it as well, where it has no adapter
 
 The public signals are rebuilt from the statement; public.json is not read. Exits with 0 only if everything holds.
 `,
@@ -90,10 +90,13 @@ The public signals are rebuilt from the statement; public.json is not read. Exit
     const { task } = statement;
     terminal.line(`task   ${task.taskId}, nonce ${task.nonce}, until ${timeText(task.deadline)}`);
     terminal.line(`       asked by ${task.requester}, done by ${task.payee}`);
+    if (task.deadline < BigInt(Math.floor(Date.now() / 1000))) {
+      terminal.line("note   the deadline has passed, by this machine's clock: a contract takes the proof no more");
+    }
 
     const opening = optional(values, "opening");
     if (opening !== undefined) {
-      checkOpening(graph!, outputs, inputCommitments, await readJson(opening));
+      checkOpening(graph!, outputs, inputCommitments, opening, await readJson(opening));
       terminal.line("ok     the inputs behind the commitments are the ones given");
       terminal.line(
         adapterOf(graph!) === undefined
@@ -200,9 +203,10 @@ function checkOpening(
   graph: ModelGraph,
   outputs: readonly bigint[],
   inputCommitments: readonly bigint[],
+  path: string,
   json: unknown,
 ): void {
-  const { questions } = readQuestions(graph, json, { salts: true });
+  const { questions } = readQuestions(graph, json, { path, salts: true });
   if (questions.length !== inputCommitments.length) {
     throw new AnchorError(
       "CLAIM_FAILED",

@@ -225,7 +225,7 @@ export async function checkTarget(path: string, overwrite: boolean): Promise<voi
     "INPUT_INVALID",
     overwrite
       ? `${path} exists and is not a model directory; choose another`
-      : `${path} exists; choose another, or ask to overwrite it`,
+      : `${path} exists; choose another, or overwrite it (--force)`,
   );
 }
 

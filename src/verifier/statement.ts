@@ -38,7 +38,9 @@ export function verifyStatement<N extends StatementName>(
     );
   }
   if (!verifyGroth16(key, signals, proof)) {
-    throw new AnchorError("PROOF_INVALID", "the proof does not prove this statement", { details: { statement: name } });
+    throw new AnchorError("PROOF_INVALID", "the proof does not prove this statement for this chain and contract", {
+      details: { statement: name },
+    });
   }
   return { publicSignals: signals, evidenceDigest: evidenceDigest(digest, signals, proof) };
 }

@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { findSecondWitness, singleMutations } from "../../src/circuit/attack.js";
-import { checkDeterminism, inputWires } from "../../src/circuit/determinism.js";
-import { checkWitness } from "../../src/circuit/r1cs.js";
+import { checkDeterminism } from "../../src/circuit/determinism.js";
+import { checkWitness, inputWires } from "../../src/circuit/r1cs.js";
 import { R } from "../../src/field/scalar.js";
 import { code } from "./support.js";
 import { form, type Linear, ONE, Rows, sum } from "./systems.js";

@@ -176,18 +176,18 @@ component main = Main();
     const inference = {
       name: "argmax",
       source: `pragma circom 2.2.3;
-include "inference/dense.circom";
+include "inference/linear.circom";
 include "inference/argmax.circom";
 template Main() {
     signal input in[3];
     signal input context;
     signal output out;
     signal bound <== context * context;
-    component layer = Dense(3, 4, [[1, -2, 3], [-4, 5, -6], [7, -8, 9], [0, 127, -128]], [1, -1, 1000, 0]);
+    component layer = Linear(1, 1, 3, 4, [1, -2, 3, -4, 5, -6, 7, -8, 9, 0, 127, -128], [1, -1, 1000, 0]);
     for (var i = 0; i < 3; i++) layer.in[i] <== in[i];
-    component largest = ArgMax(4, 20);
+    component largest = ArgMax(1, 4, [20]);
     for (var i = 0; i < 4; i++) largest.in[i] <== layer.out[i];
-    out <== largest.out;
+    out <== largest.out[0];
 }
 component main {public [context]} = Main();
 `,

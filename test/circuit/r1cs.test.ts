@@ -7,6 +7,7 @@ import {
   checkWitness,
   circuitDigest,
   describeR1cs,
+  inputWires,
   type R1cs,
   readR1cs,
   readR1csHeader,
@@ -228,6 +229,44 @@ describe("circuitDigest", () => {
     const relabelled = Uint8Array.from(file);
     relabelled[labels.start + labels.length - 8]! ^= 1;
     expect(circuitDigest(relabelled)).toBe(circuit.circuitDigest);
+  });
+});
+
+describe("inputWires", () => {
+  /** a and c get no wires of their own: they are equal to an output and to b. */
+  const MERGED = `pragma circom 2.2.3;
+template Merged() {
+    signal input a;
+    signal input b;
+    signal input c;
+    signal input d;
+    signal output first <== a;
+    signal output second;
+    signal x <== b * b;
+    signal y <== x * c;
+    second <== y * x + d;
+    c === b;
+}
+component main {public [d]} = Merged();
+`;
+
+  it("are the public and private ones, and no others where inputs have no wires of their own", async () => {
+    expect(inputWires(r1cs)).toEqual([2, 3, 4, 5, 6]);
+    const { r1csPath, symPath } = await compileCircuit({ name: "merged", source: MERGED });
+    const merged = readR1cs(await readFile(r1csPath));
+    expect(merged).toMatchObject({ publicInputs: 1, privateInputs: 3 });
+    const names = (await readFile(symPath, "utf8")).trim().split("\n");
+    const wire = (name: string) => Number(names.find((line) => line.endsWith(`main.${name}`))!.split(",")[1]);
+    expect(inputWires(merged)).toEqual([wire("d"), wire("b")]);
+    for (const name of ["x", "y", "second"]) expect(inputWires(merged)).not.toContain(wire(name));
+  });
+
+  it("are taken by their places where a file has no such labels", () => {
+    const { start } = sections(file).get(3)!;
+    const unlabelled = Buffer.from(file).fill(0, start, start + 8 * r1cs.wires);
+    expect(readR1cs(unlabelled).labels).toBeUndefined();
+    expect(inputWires(readR1cs(unlabelled))).toEqual([2, 3, 4, 5, 6]);
+    expect(inputWires({ ...r1cs, labels: undefined, privateInputs: 99 })).toEqual([2, 3, 4, 5, 6, 7, 8]);
   });
 });
 

@@ -7,7 +7,8 @@
  */
 import { describe, expect, it } from "vitest";
 import { findSecondWitness, singleMutations } from "../../src/circuit/attack.js";
-import { checkDeterminism, inputWires } from "../../src/circuit/determinism.js";
+import { checkDeterminism } from "../../src/circuit/determinism.js";
+import { inputWires } from "../../src/circuit/r1cs.js";
 import { fieldElements, Gadget } from "./inference/support.js";
 
 type Given = Record<string, [lo: bigint, hi: bigint]>;

@@ -98,7 +98,7 @@ afterAll(async () => {
 
 describe("model import", () => {
   it("says what it made, the same every time, and of another output another model", async () => {
-    const args = ["model", "import", "mlp.onnx", "--calibration", "set.json", "--limit", "20", "--output", "class"];
+    const args = ["model", "import", "mlp.onnx", "--calibration", "set.json", "--limit", "20"];
     const first = await anchorproof(...args, "--out", "a");
     const second = await anchorproof(...args, "--out", "b", "--evaluation", "set.json", "--evaluation-limit", "5");
     const classes = await anchorproof(...args, "--out", "c", "--output", "class", "--input-bits", "6");
@@ -156,6 +156,13 @@ describe("model evaluate and model info", () => {
     expect(evaluation).toMatchObject({ samples: 10, runtime: "anchorproof's float executor" });
     expect(evaluation.classAgreement).toBeGreaterThan(0.8);
     expect(evaluation.modelDigest).toBe((await json("mlp/circuit.json")).modelDigest);
+  });
+
+  it("note another ONNX file than the model's", async () => {
+    const evaluate = (file: string) => anchorproof("model", "evaluate", "mlp", "--onnx", file, "--data", "set.json");
+    expect((await evaluate("mlp.onnx")).out).not.toMatch(/^note/m);
+    await file("other.onnx", Buffer.concat([MLP, Buffer.from([0x1a, 0x00])])); // an empty domain after all else
+    expect((await evaluate("other.onnx")).out).toMatch(/^note {5}other\.onnx is another file than/m);
   });
 
   it("take nothing from a report that is none", async () => {
@@ -225,7 +232,7 @@ describe("prove inference", () => {
     expect((await stat(join(directory, "exact", "opening.json"))).mode & 0o044).toBe(0o044);
     await file("far.json", { input: [[1000], [-1000], [0], [0]] });
     const far = await anchorproof("prove", "inference", "--model", "mlp", "--input", "far.json", "--out", "far");
-    expect(far.out).toMatch(/^note {3}2 numbers/m);
+    expect(far.out).toMatch(/^note {3}of the input's numbers, 2 outside of \[-1, 0\.9921875\] became the nearest/m);
   });
 
   it.each<[string, unknown]>([
@@ -385,6 +392,17 @@ describe("verify inference", () => {
     const checked = await anchorproof("verify", "inference", "late", "--key", key, "--model", "mlp");
     expect(checked.err).toBe("");
     expect(checked.out).toContain(`until second ${deadline}`);
+    expect(checked.out).not.toContain("the deadline has passed");
+  });
+
+  it("notes a deadline that has passed", async () => {
+    const run = await anchorproof(
+      ...["prove", "inference", "--model", "mlp", "--input", "question.json", "--out", "past", "--deadline", "1"],
+    );
+    expect(run.err).toBe("");
+    const checked = await anchorproof("verify", "inference", "past", "--key", key, "--model", "mlp");
+    expect(checked.status).toBe(0);
+    expect(checked.out).toMatch(/^note {3}the deadline has passed/m);
   });
 
   it("does not read the prover's own signals", async () => {
