@@ -49,6 +49,7 @@ describe("integers are as accurate as the floats that they come from", () => {
     const set = orSkip(context, await model.real(count));
     const { float, integer, same } = await compare(model, calibration, set, adapter);
     expect(integer).toBeGreaterThan(float - points);
-    expect(same).toBeGreaterThan(agreement);
+    // Scales are not chosen by private weights, which costs some agreement.
+    expect(same).toBeGreaterThan(adapter ? agreement - 0.02 : agreement);
   });
 });
