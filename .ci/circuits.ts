@@ -1,6 +1,7 @@
 /**
  * Circuit checks: circomspect and circom's inspector over everything that ships, the sources against what has been
- * reviewed (`circuits/reviewed.json`), and the numbers of rows against the last ones (`circuits/constraints.json`).
+ * reviewed (`circuits/reviewed.json`), that the rows of each program determine its wires, and the numbers of rows against
+ * the last ones (`circuits/constraints.json`).
  *
  *     npx tsx .ci/circuits.ts             exits 1 if anything is found
  *     npx tsx .ci/circuits.ts --update    writes the numbers, and shows what changed

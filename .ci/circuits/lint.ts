@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkEntries, checkProgram } from "./determinism.js";
 import type { Program } from "./programs.js";
 import { checkMessages, checkSources, type Message, type Problem, type Reviewed } from "./review.js";
 import { countProgram, type Snapshot } from "./snapshot.js";
@@ -22,7 +23,11 @@ export async function lint(library: Files, programs: readonly Program[], reviewe
   const sources = [...library, ...own.map(({ file, source }) => [file, source] as const)].map(([path, text]) =>
     readCircom(path, text),
   );
-  const problems = [...checkSources(sources, reviewed), ...checkCoverage(library, programs)];
+  const problems = [
+    ...checkSources(sources, reviewed),
+    ...checkCoverage(library, programs),
+    ...checkEntries(programs, reviewed.determinism),
+  ];
   const snapshot: Snapshot = {};
   const jobs: (() => Promise<Findings>)[] = [
     () => circomspect(library, [...library.keys()]),
@@ -30,8 +35,9 @@ export async function lint(library: Files, programs: readonly Program[], reviewe
     ...programs.map((program) => async () => {
       const findings = await inspect(library, program);
       // What circom refuses has been reported.
-      if (findings.problems.length === 0) snapshot[program.name] = await countProgram(program);
-      return findings;
+      if (findings.problems.length > 0) return findings;
+      snapshot[program.name] = await countProgram(program);
+      return { ...findings, problems: await checkProgram(program, reviewed.determinism) };
     }),
   ];
   const messages: Message[] = [];

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { ReviewedProgram } from "./determinism.js";
 import {
   type CircomSource,
   type Definition,
@@ -62,6 +63,8 @@ export interface Reviewed {
   asserts: ReviewedAssert[];
   widths: ReviewedWidth[];
   allowed: Allowance[];
+  /** What programs need to be shown deterministic. */
+  determinism: ReviewedProgram[];
 }
 
 /** What a tool says of a circuit. */
@@ -254,7 +257,7 @@ function checkWidths(templates: readonly Located[], reviewed: readonly ReviewedW
   return problems;
 }
 
-function checkReason(reason: unknown, name: string): Problem[] {
+export function checkReason(reason: unknown, name: string): Problem[] {
   const words = typeof reason === "string" ? reason.trim().split(/\s+/).length : 0;
   return words < REASON_WORDS ? [{ code: "REASON", message: `${name}: no reason that says why` }] : [];
 }

@@ -78,6 +78,7 @@ export interface DeterminismReport {
 }
 
 const YIELD_MS = 25;
+const MIN_WORDS = 6;
 const MAX_PROOF = 10_000;
 
 /**
@@ -150,8 +151,9 @@ function checkOptions(r1cs: R1cs, given: NonNullable<DeterminismOptions["given"]
     const wrong = wires.find((wire) => !isWire(wire));
     if (wrong !== undefined)
       throw new AnchorError("INPUT_INVALID", `an explanation is of wire ${wrong}, which is none`);
-    if (typeof proof !== "string" || proof.trim().length < 40 || proof.length > MAX_PROOF) {
-      throw new AnchorError("INPUT_INVALID", `an explanation is a proof in words, of 40 to ${MAX_PROOF} characters`);
+    const words = typeof proof === "string" && proof.length <= MAX_PROOF ? proof.trim().split(/\s+/).length : 0;
+    if (words < MIN_WORDS) {
+      throw new AnchorError("INPUT_INVALID", `an explanation is a proof in words, ${MIN_WORDS} at least`);
     }
   }
 }

@@ -168,9 +168,14 @@ const SHAPES: [name: string, make: (c: Chooser) => Rows, runs: number][] = [
       rows.product(differences[0]!, differences[1]!);
       if (c.once(2)) rows.range(sum(differences[0]!, differences[1]!), bits);
       else for (const each of differences) if (!c.once(6)) rows.range(each, bits);
+      if (c.once(2)) {
+        // Values in ranges of their own, and a division by the largest.
+        for (const input of [1, 2]) rows.either(form(input, { plus: -c.int(3) }), c.pick([1, 2]));
+        rows.product(form(max), form(rows.wire()), form(1));
+      }
       return rows;
     },
-    250,
+    350,
   ],
   [
     "the position of the largest",
@@ -225,12 +230,16 @@ const SHAPES: [name: string, make: (c: Chooser) => Rows, runs: number][] = [
       const product = rows.wire();
       rows.product(form(q), form(s), form(product));
       rows.range(form(q), c.pick([1, 2, 2, 3]));
+      if (c.once(5)) {
+        rows.zero(form(product, [n, -1]));
+        return rows;
+      }
       const rest = form(n, [product, -1]);
       if (!c.once(5)) rows.range(rest, 2);
       if (!c.once(5)) rows.range(sum(form(s, { plus: c.pick([-1, -1, -1, 0, -2]) }), rest, -1), 2);
       return rows;
     },
-    60,
+    80,
   ],
   [
     "quotients whose remainders are bits",

@@ -1,6 +1,7 @@
 /** The circuit lint (.ci/circuits): every check is shown a circuit that it must refuse. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { checkEntries, checkProgram } from "../../.ci/circuits/determinism.js";
 import { checkCoverage, lint } from "../../.ci/circuits/lint.js";
 import { libraryFiles } from "../../.ci/circuits/programs.js";
 import {
@@ -53,9 +54,10 @@ const bitsReview = (): Reviewed => ({
   asserts: [{ file: "bits.circom", template: "Bits", assert: "assert(N >= 1 && N <= 253)", reason: REASON }],
   widths: [{ file: "bits.circom", template: "Bits", bound: "N <= 253", reason: REASON }],
   allowed: [],
+  determinism: [],
 });
 
-const EMPTY: Reviewed = { hints: [], asserts: [], widths: [], allowed: [] };
+const EMPTY: Reviewed = { hints: [], asserts: [], widths: [], allowed: [], determinism: [] };
 
 function check(source: string, reviewed: Reviewed, file = "bits.circom"): string[] {
   return checkSources([readCircom(file, source)], reviewed).map((problem) => problem.code);
@@ -447,6 +449,52 @@ describe("circom --inspect", () => {
         where: "Local signal in[13] does not appear in any constraint",
       },
       { code: "warning", file: "main", template: "", where: "something without a code" },
+    ]);
+  });
+});
+
+describe("determinism", () => {
+  const program = (body: string, name = "determined") => ({
+    name,
+    file: name,
+    source: `${template(body)}component main = T(1);\n`,
+  });
+  const quotient = (range: string) =>
+    program(
+      `signal input a;\nsignal output q;\nsignal r;\nq <-- a \\ 2;\nr <-- a % 2;\n2 * q + r === a;\nr * (r - 1) === 0;\n${range}`,
+    );
+  const FREE = quotient("");
+  const codes = async (...args: Parameters<typeof checkProgram>) =>
+    (await checkProgram(...args)).map((problem) => problem.code);
+
+  it("is asked of each program, by its rows", async () => {
+    const [problem, ...more] = await checkProgram(FREE, []);
+    expect(more).toEqual([]);
+    expect(problem!.code).toBe("UNDETERMINED");
+    expect(problem!.message).toMatch(/^determined: its inputs are not shown to determine q, r \(rows 0, 1\): /);
+    expect(await checkProgram(quotient("q * (q - 1) === 0;"), [])).toEqual([]);
+  });
+
+  it("may be explained, and may require ranges, as long as it has to", async () => {
+    const entry = { program: "determined", explained: ["q"], reason: REASON };
+    expect(await checkProgram(FREE, [entry])).toEqual([]);
+    expect(await codes(quotient("q * (q - 1) === 0;"), [entry])).toEqual(["DETERMINISM_STALE"]);
+    expect(await codes(FREE, [{ ...entry, explained: ["q", "none"] }])).toEqual(["DETERMINISM_STALE"]);
+    expect(await codes(FREE, [{ ...entry, program: "other" }])).toEqual(["UNDETERMINED"]);
+    expect(await codes(FREE, [{ ...entry, reason: "is fine" }])).toEqual(["REASON"]);
+    const root = {
+      name: "root",
+      file: "root",
+      source:
+        'pragma circom 2.2.3;\ninclude "inference/normalise_run.circom";\ncomponent main = NormaliseRun(2, 5, 6, 6, 14, 14);\n',
+    };
+    const small = { program: "root", requires: { in: ["-16", "15"] as const }, reason: REASON };
+    expect(await codes(root, [])).toEqual(["UNDETERMINED"]);
+    expect(await codes(root, [small])).toEqual([]);
+    const requires = { a: ["0", "9"] as const };
+    expect(await codes(FREE, [{ ...entry, requires }])).toEqual(["DETERMINISM_STALE"]);
+    expect(checkEntries([FREE], [{ ...entry, program: "other" }]).map((problem) => problem.code)).toEqual([
+      "DETERMINISM_STALE",
     ]);
   });
 });

@@ -5,16 +5,7 @@ import { expect } from "vitest";
 import { findSecondWitness, singleMutations } from "../../src/circuit/attack.js";
 import { checkDeterminism, type DeterminismOptions } from "../../src/circuit/determinism.js";
 import { checkWitness, type R1cs, type SparseMatrix } from "../../src/circuit/r1cs.js";
-import { mod } from "../../src/field/scalar.js";
-
-/** Deterministic field elements. */
-export function fieldElements(seed: bigint): () => bigint {
-  let state = mod(seed);
-  return () => {
-    state = mod(state * 5_210_644_015_679_228_794_067_694_325_390_861_153_351_318_870_643_883_113_711n + 0x9e37n);
-    return state;
-  };
-}
+import { fieldElements } from "../circuits/inference/support.js";
 
 /**
  * Everything is determined by the inputs, nothing needs an explanation, no wire can be changed alone, and no search finds
