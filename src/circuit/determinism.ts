@@ -164,7 +164,8 @@ function* deduce(state: Propagation): Generator<void> {
   const { products, linear } = state.system;
   for (let news = true; news; ) {
     news = false;
-    const tried = new Set<number>();
+    // Unknowns that were looked at since the rules began at the first row again.
+    const tried = { largest: new Set<number>(), bracketed: new Set<number>() };
     for (let row = 0; row < linear.source.length; row++) {
       if (state.unknown[row]! < 2) continue;
       const marks = marksOf(state, row);
@@ -187,7 +188,7 @@ function* deduce(state: Propagation): Generator<void> {
 function unknownOfProduct(
   state: Propagation,
   row: number,
-  tried: Set<number>,
+  { largest: tried, bracketed }: { largest: Set<number>; bracketed: Set<number> },
 ): { wire: number; rule: Rule; range?: Range | undefined } | undefined {
   const { x, y, z, cz } = state.system.products[row]!;
   const open = [x, y].filter((wire) => !state.unique[wire]);
@@ -209,7 +210,8 @@ function unknownOfProduct(
   for (const wire of new Set(open)) {
     const other = wire === x ? y : x;
     // A multiple or the square of what is asked for; other products come from one of these.
-    if (wire !== other && !state.unique[other]) continue;
+    if ((wire !== other && !state.unique[other]) || bracketed.has(wire)) continue;
+    bracketed.add(wire);
     if (state.ranges[wire] && isBracketed(state, wire)) return { wire, rule: "bracket" };
   }
   return undefined;

@@ -60,9 +60,9 @@ export interface Fact {
   range: Range;
 }
 
-const MAX_WIRES = 64;
+const MAX_WIRES = 128;
 const MAX_ROWS = 400;
-const MAX_FACTS = 64;
+const MAX_FACTS = 256;
 /** Terms of rows that one hypothesis looks at. */
 const MAX_TERMS = 20_000;
 /** How often one of two facts is taken for one of the other. */
@@ -84,11 +84,16 @@ export class Hypothesis {
   readonly #rows = new Set<number>();
   /** Products that define nothing. */
   readonly #products = new Set<number>();
+  readonly #factor: number | undefined;
   readonly #scale: number;
   #budget: number;
 
-  /** @param scale how much more than usual may be looked at */
-  constructor(state: Propagation, wire: number, scale = 1) {
+  /**
+   * @param scale how much more than usual may be looked at
+   * @param factor of products of the unknown with unique wires, those with this one only
+   */
+  constructor(state: Propagation, wire: number, { scale = 1, factor }: { scale?: number; factor?: number } = {}) {
+    this.#factor = factor;
     this.#scale = scale;
     this.#budget = scale * MAX_TERMS;
     this.#state = state;
@@ -103,15 +108,19 @@ export class Hypothesis {
   }
 
   #explore(): void {
-    const queue = [this.#wire];
+    // What has squares first: that is little, and what is linear may be the whole rest of a network.
+    const [squares, queue]: [number[], number[]] = [[], [this.#wire]];
     const [wires, rows] = [this.#scale * MAX_WIRES, this.#scale * MAX_ROWS];
-    for (let next = 0; next < queue.length && this.#known.size < wires && this.#rows.size < rows; next++) {
+    for (let next = 0; this.#known.size < wires && this.#rows.size < rows; ) {
+      const current = squares.pop() ?? queue[next++];
+      if (current === undefined) return;
       const learn = (wire: number, polynomial: Polynomial | undefined) => {
         if (!polynomial || this.#known.has(wire) || polynomial.length > 3) return;
         this.#known.set(wire, polynomial);
-        queue.push(wire);
+        if (degree(polynomial) > 1) squares.push(wire);
+        else queue.push(wire);
       };
-      for (const row of this.#state.linearOf(queue[next]!)) {
+      for (const row of this.#state.linearOf(current)) {
         if (this.#budget <= 0) return;
         this.#rows.add(row);
         const open = this.#open(row);
@@ -120,10 +129,13 @@ export class Hypothesis {
         this.#definitions.add(row);
         learn(wire!, scale(this.#sum(row), -this.#field.inverse(open.get(wire!)!), this.#field));
       }
-      for (const row of this.#state.productsOf(queue[next]!)) {
+      for (const row of this.#state.productsOf(current)) {
         const { x, cx, y, cy, z, m, cz } = this.#state.system.products[row]!;
         if (z < 0 || this.#state.unique[z]) this.#products.add(row);
         if (z < 0 || this.#state.unique[z] || this.#known.has(z)) continue;
+        const other = x === current ? y : x;
+        const isSought = this.#factor === undefined || other === this.#factor || !this.#state.unique[other];
+        if (current === this.#wire && !isSought) continue;
         const [a, b] = [this.polynomialOf(x), this.polynomialOf(y)];
         if (!a || !b) continue;
         const product = multiply(plus(a, cx, this.#field), plus(b, cy, this.#field), this.#field);
@@ -236,11 +248,23 @@ export class Hypothesis {
  * ends of the ranges forbid.
  */
 export function isBracketed(state: Propagation, wire: number): boolean {
-  const { field } = state;
-  const { p } = field;
   const q = state.ranges[wire];
   if (!q) return false;
-  const facts = new Hypothesis(state, wire).facts();
+  // A root multiplies a whole run of values besides the one that says what it is: one at a time.
+  const factors = new Set<number>();
+  for (const row of state.productsOf(wire)) {
+    const { x, y } = state.system.products[row]!;
+    if (x === wire || y === wire) factors.add(x === wire ? y : x);
+    if (factors.size >= MAX_FACTORS) break;
+  }
+  for (const factor of factors) if (bracketedBy(state, wire, q, factor)) return true;
+  return false;
+}
+
+function bracketedBy(state: Propagation, wire: number, q: Range, factor: number): boolean {
+  const { field } = state;
+  const { p } = field;
+  const facts = new Hypothesis(state, wire, { factor }).facts();
   /** Whether U(q) is known, and grows with q. */
   const isKnown = ({ polynomial, range }: Fact, sign: bigint) => {
     if (range.lo !== range.hi || degree(polynomial) === 0) return false;
@@ -415,7 +439,7 @@ export function alternativesOf(state: Propagation, wire: number): Form[] | undef
 export function isExtreme(state: Propagation, wire: number, solutions: readonly Form[]): boolean {
   const { field } = state;
   // Both signs, so that upper ends are lower ones too.
-  const facts = new Hypothesis(state, wire, 1 + (solutions.length >> 2))
+  const facts = new Hypothesis(state, wire, { scale: 1 + (solutions.length >> 2) })
     .facts()
     .filter(({ polynomial }) => degree(polynomial) === 1 && polynomial[1]!.constant() !== undefined)
     .flatMap(({ polynomial, range }) => [

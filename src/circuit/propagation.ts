@@ -41,6 +41,8 @@ const MAX_EVALUATIONS = 8;
 const MAX_DECOMPOSITIONS = 16;
 /** Terms and products that one case of a split may look at. */
 const CASE_BUDGET = 20_000;
+/** The same of many values at once, which is tried seldom. */
+const EXCLUSION_BUDGET = 4_000_000;
 /** Terms of a linear row that a case looks at for what their ranges leave. */
 const MAX_CASE_TERMS = 300;
 const YIELD_EVERY = 1000;
@@ -174,7 +176,8 @@ export class Propagation {
       // Two ranges speak of the same integer only where integers that differ by p are not in both.
       if (hull < p) news = intersect(old, news);
       // No integer left: no assignment satisfies the rows, and whatever was concluded holds for all of none.
-      if (news.lo > news.hi || (news.hi - news.lo >= old.hi - old.lo && news.step <= old.step)) return;
+      const [width, before] = [news.hi - news.lo, old.hi - old.lo];
+      if (width < 0n || width > before || (width === before && news.step <= old.step)) return;
       this.#tightenings[wire]!++;
     }
     if (news.lo === news.hi) news = { lo: news.lo, hi: news.lo, step: 0n };
@@ -494,7 +497,7 @@ export class Propagation {
 
   /** Whether these wires cannot have these values all at once. */
   excludes(values: readonly (readonly [wire: number, value: bigint])[]): boolean {
-    return !new Case(this, values).explore();
+    return !new Case(this, values, undefined, EXCLUSION_BUDGET).explore();
   }
 
   #restrictTo(wire: number, values: readonly bigint[]): void {
@@ -520,13 +523,15 @@ class Case {
   readonly #isNot: readonly [wire: number, value: bigint] | undefined;
   readonly #queue: number[] = [];
   #possible = true;
-  #budget = CASE_BUDGET;
+  #budget: number;
 
   constructor(
     outer: Propagation,
     is: readonly (readonly [wire: number, value: bigint])[],
     isNot?: readonly [wire: number, value: bigint],
+    budget = CASE_BUDGET,
   ) {
+    this.#budget = budget;
     this.#outer = outer;
     this.#isNot = isNot;
     for (const [wire, value] of is) this.#set(wire, value);
