@@ -567,6 +567,8 @@ describe("ranges", () => {
     expect(one.isNonZero(wire, 0n)).toBe(true);
     expect(one.isNonZero(wire, -2n)).toBe(false);
     expect(one.isNonZero(wire, 5n)).toBe(false); // 2 + 5 is the order
+    one.restrict(wire, { lo: 2n, hi: 8n, step: 6n }); // 2 and 1 as well, but far apart
+    expect(one.ranges[wire]).toEqual({ lo: 1n, hi: 2n, step: 1n });
   });
 });
 

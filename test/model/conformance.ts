@@ -2,13 +2,14 @@
  * The circuits of the real models against circom: `npm run conformance [-- --models mlp,text --inputs 1000]`.
  *
  * For each model, circom compiles the Circom text of the whole network; its constraint system must be the one that is
- * written for users, up to the numbers of wires. Then, for random and adversarial inputs, the witness that circom's own
+ * written for users, up to the numbers of wires, and its inputs must determine all of them. Then, for random and adversarial inputs, the witness that circom's own
  * generator computes must be ours, wire by wire, and its public output the executor's. This takes minutes a model, which
  * is why it is no test; the tests do the same on small graphs of every kind.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { compileCircuit } from "../../src/circuit/compile.js";
+import { checkDeterminism } from "../../src/circuit/determinism.js";
 import { readR1cs } from "../../src/circuit/r1cs.js";
 import { calculateWtns } from "../../src/circuit/witness.js";
 import { emitNamedR1cs } from "../../src/model/circuit/emit.js";
@@ -39,6 +40,9 @@ async function conform(name: string, model: TestModel): Promise<void> {
   const { graph, adapter } = await quantise(float, { calibration, output: adapted ? "class" : undefined });
   const { r1cs, names } = emitNamedR1cs(graph);
   const own = { r1cs: readR1cs(r1cs), names };
+  const { left } = await checkDeterminism(own.r1cs);
+  if (left.length > 0) throw new Error(`${name}: the inputs do not determine ${JSON.stringify(left.slice(0, 3))}`);
+  say("its rows determine every wire");
   say(`${own.r1cs.constraints} rows; circom compiles ${circuitText(graph).source.length} characters …`);
 
   const compiled = await compileCircuit({ name, source: circuitText(graph).source, optimisation: 1 });

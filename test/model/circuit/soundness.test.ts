@@ -11,7 +11,7 @@ import { type CircuitOptions, createWitnessProgram, emitNamedR1cs } from "../../
 import { execute } from "../../../src/model/execute.js";
 import { adapterOf, adapterSize, inputOf, inputSize, type ModelGraph } from "../../../src/model/graph.js";
 import { expectSound, withoutEachRow } from "../../support/soundness.js";
-import { buildGraph, buildInput, type GraphPlan, graphPlan, STEPS } from "../graphs.js";
+import { buildGraph, buildInput, type GraphPlan, graphPlan, lcg, STEPS } from "../graphs.js";
 import { lenet } from "./lenet.js";
 import { LoneGraph, witnessOf } from "./support.js";
 
@@ -61,6 +61,33 @@ describe("circuits that ship", () => {
     for (const plan of fc.sample(graphPlan(), { numRuns: 6, seed: 11 })) {
       await expectSoundCircuit(buildGraph(plan), [plan.seed % 1000]);
     }
+  });
+
+  it("wide runs: a root of 600 values, the largest of 1000", async () => {
+    const input = (width: number) => ({ op: "input" as const, shape: [width], lo: -128, bits: 8, scaleLog2: 0 });
+    const below = lcg(9);
+    const weights = Int16Array.from({ length: 600 * 10 }, () => below(255) - 127);
+    const graphs: ModelGraph[] = [
+      {
+        nodes: [
+          input(600),
+          { op: "normalise", inputs: [0], width: 600, epsilon: 3, precision: 12 },
+          {
+            op: "linear",
+            inputs: [1],
+            groups: 1,
+            positions: 1,
+            inner: 600,
+            outputs: 10,
+            weights,
+            bias: new Int32Array(10),
+          },
+          { op: "argMax", inputs: [2], width: 10 },
+        ],
+      },
+      { nodes: [input(1000), { op: "argMax", inputs: [0], width: 1000 }] },
+    ];
+    for (const graph of graphs) expect((await checkDeterminism(circuitOf(graph).r1cs)).left).toEqual([]);
   });
 
   it("a LeNet-5, in seconds", async () => {
