@@ -2,9 +2,10 @@
  * The circuits of the real models against circom: `npm run conformance [-- --models mlp,text --inputs 1000]`.
  *
  * For each model, circom compiles the Circom text of the whole network; its constraint system must be the one that is
- * written for users, up to the numbers of wires, and its inputs must determine all of them. Then, for random and adversarial inputs, the witness that circom's own
- * generator computes must be ours, wire by wire, and its public output the executor's. This takes minutes a model, which
- * is why it is no test; the tests do the same on small graphs of every kind.
+ * written for users, up to the numbers of wires, and its inputs must determine all of them. Then, for random and
+ * adversarial inputs, the witness that circom's own generator computes must be ours, wire by wire, and its public output
+ * the executor's. This takes minutes a model, which is why it is no test; the tests do the same on small graphs of every
+ * kind.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
