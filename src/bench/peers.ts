@@ -22,7 +22,9 @@
  *
  * @module
  */
+
 import type { FloatGraph, FloatNode } from "../model/float.js";
+import { sizeOf } from "../model/graph.js";
 
 export interface PeerCount {
   rows: number;
@@ -46,7 +48,7 @@ export function circomlibMlRows(graph: FloatGraph): PeerCount {
     let own: Uint8Array;
     switch (node.op) {
       case "input":
-        own = new Uint8Array(node.shape.reduce((a, b) => a * b, 1));
+        own = new Uint8Array(sizeOf(node.shape));
         break;
       case "adapter":
         own = new Uint8Array(node.values.length);

@@ -6,7 +6,7 @@ import { MAX_BATCH } from "../field/chain.js";
 import { readSamples, type SampleSet } from "../model/data.js";
 import { readAdapter, readModelDirectory } from "../model/directory.js";
 import { type Evaluation, evaluateModel } from "../model/evaluate.js";
-import { inputOf } from "../model/graph.js";
+import { inputOf, sizeOf } from "../model/graph.js";
 import { importModel, readReport } from "../model/import.js";
 import { readOnnx } from "../model/onnx/index.js";
 import type { ModelReport } from "../model/report.js";
@@ -129,7 +129,7 @@ report.html (operators, proven bounds, rows, agreement with the float model, tim
     }
     const { coarseInputs } = report.quantisation;
     // A few nearly constant pixels at an image's edge are no reason.
-    if (coarseInputs > COARSE_SHARE * report.model.input.shape.reduce((a, b) => a * b, 1)) {
+    if (coarseInputs > COARSE_SHARE * sizeOf(report.model.input.shape)) {
       terminal.line(
         `note     ${coarseInputs} of the input's numbers move by less than four of its integers: bring them to one size before the model, or give --input-bits 16`,
       );

@@ -23,6 +23,7 @@ import {
   type ModelGraph,
   type NormaliseNode,
   type ShareNode,
+  sizeOf,
 } from "./graph.js";
 
 /** Closed interval of integers. */
@@ -151,9 +152,9 @@ function boundsOf(
 ): { lanes: Lanes; sum?: Interval; root?: Interval } {
   switch (node.op) {
     case "input":
-      return { lanes: constantLanes(product(node.shape), rangeOf(node.lo, node.bits)) };
+      return { lanes: constantLanes(sizeOf(node.shape), rangeOf(node.lo, node.bits)) };
     case "adapter": {
-      const size = node.parts.reduce((sum, { shape }) => sum + product(shape), 0);
+      const size = node.parts.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
       return { lanes: constantLanes(size, rangeOf(node.lo, node.bits)) };
     }
     case "arrange": {
@@ -392,10 +393,6 @@ function hullOf({ min, max }: Lanes): Interval {
 function signedBits({ min, max }: Interval): number {
   if (!Number.isFinite(min) || !Number.isFinite(max)) return Number.POSITIVE_INFINITY;
   return Math.max(bitLength(max < 0 ? 0 : max), bitLength(min < 0 ? -min - 1 : 0)) + 1;
-}
-
-function product(dims: readonly number[]): number {
-  return dims.reduce((a, b) => a * b, 1);
 }
 
 function unbounded(node: GraphNode, id: number, problem: string, details: Record<string, unknown> = {}): AnchorError {

@@ -246,12 +246,32 @@ export function valueLengths(graph: ModelGraph): number[] {
 
 /** Number of integers of the model's input. */
 export function inputSize(graph: ModelGraph): number {
-  return product(inputOf(graph).shape);
+  return sizeOf(inputOf(graph).shape);
 }
 
 /** Number of private weights; 0 without an adapter. */
 export function adapterSize(graph: ModelGraph): number {
-  return adapterOf(graph)?.parts.reduce((sum, { shape }) => sum + product(shape), 0) ?? 0;
+  return adapterOf(graph)?.parts.reduce((sum, { shape }) => sum + sizeOf(shape), 0) ?? 0;
+}
+
+/** Number of elements of a shape. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+/** Which of the values that an arrange takes, by their lengths, an entry of its index names, and which element of it. */
+export function locator(lengths: readonly number[]): (from: number) => [source: number, element: number] {
+  const starts: number[] = [];
+  let total = 0;
+  for (const length of lengths) {
+    starts.push(total);
+    total += length;
+  }
+  return (from) => {
+    let source = starts.length - 1;
+    while (starts[source]! > from) source--;
+    return [source, from - starts[source]!];
+  };
 }
 
 /** Multiplications of one inference: by constants that are not 0, and of private values with each other. */
@@ -534,9 +554,9 @@ function checkNode(node: GraphNode, id: number, lengths: readonly number[], wher
 function lengthOf(node: GraphNode, lengths: readonly number[]): number {
   switch (node.op) {
     case "input":
-      return product(node.shape);
+      return sizeOf(node.shape);
     case "adapter":
-      return node.parts.reduce((sum, part) => sum + product(part.shape), 0);
+      return node.parts.reduce((sum, part) => sum + sizeOf(part.shape), 0);
     case "arrange":
       return node.index.length;
     case "linear":
@@ -571,10 +591,6 @@ function readAlpha(value: unknown, where: string): string {
     fail(where, "must be a plain decimal number");
   }
   return value;
-}
-
-function product(dims: readonly number[]): number {
-  return dims.reduce((a, b) => a * b, 1);
 }
 
 function fail(where: string, problem: string): never {

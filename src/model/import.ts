@@ -14,35 +14,31 @@ import { measureDrift } from "./drift.js";
 import { evaluateModel } from "./evaluate.js";
 import type { AdapterWeights } from "./inference.js";
 import { readOnnx } from "./onnx/index.js";
-import { quantise } from "./quantise/index.js";
+import { type QuantiseOptions, quantise } from "./quantise/index.js";
 import { type ModelReport, modelReport, renderReport } from "./report.js";
 import { openFloatRuntime } from "./runtime.js";
 import { begin, measure, type Stage } from "./stages.js";
 
-export interface ImportModelOptions {
+export interface ImportModelOptions
+  extends Pick<
+    QuantiseOptions,
+    "output" | "weightBits" | "activationBits" | "inputBits" | "inputScaleLog2" | "signal"
+  > {
   /** The ONNX file's bytes. */
   readonly onnx: Uint8Array;
   readonly calibration: SampleSet;
   /** The set to compare float and integer model on; the calibration set unless given. */
   readonly evaluation?: SampleSet | undefined;
-  /** What the proofs show: the index of the largest number, or all of them; as in the file unless told. */
-  readonly output?: "class" | "logits" | undefined;
   /** Which output is the model's, where the file has several. */
   readonly outputName?: string | undefined;
   /** Inferences of one proof; 1 unless told. */
   readonly batch?: number | undefined;
-  readonly weightBits?: number | undefined;
-  readonly activationBits?: number | undefined;
-  readonly inputBits?: number | undefined;
-  /** `log2` of the integer steps in one unit of the input; of the file, or chosen on the calibration set, unless told. */
-  readonly inputScaleLog2?: number | undefined;
   /** Makes the matrices of LoRA pairs private weights behind a commitment, instead of constants. */
   readonly adapter?: boolean | undefined;
   /** The directory to make. */
   readonly out: string;
   /** Replace `out` when it is a model directory already. */
   readonly overwrite?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: ImportProgress) => void) | undefined;
 }
 

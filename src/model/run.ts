@@ -10,6 +10,7 @@
 
 import { AnchorError } from "../errors.js";
 import type { FloatGraph, FloatLinear, FloatMatMul, FloatNode } from "./float.js";
+import { sizeOf } from "./graph.js";
 import { exp } from "./mathematics.js";
 
 /** Gives all values of a graph for an input, one array a node; they are the caller's own. */
@@ -22,7 +23,7 @@ export type FloatExecutor = (input: ArrayLike<number>) => Float64Array[];
 export function createFloatExecutor(graph: FloatGraph): FloatExecutor {
   const [first] = graph.nodes;
   if (first?.op !== "input") throw new AnchorError("INPUT_INVALID", "node 0 of a float graph is its input");
-  const size = first.shape.reduce((a, b) => a * b, 1);
+  const size = sizeOf(first.shape);
   return (input) => {
     if (input.length !== size) {
       throw new AnchorError("INPUT_INVALID", `the model takes ${size} values, not ${input.length}`);
@@ -53,7 +54,7 @@ export function inputsOf(node: FloatNode): readonly number[] {
 export function lengthOf(node: FloatNode, inputs: readonly number[]): number {
   switch (node.op) {
     case "input":
-      return node.shape.reduce((a, b) => a * b, 1);
+      return sizeOf(node.shape);
     case "adapter":
       return node.values.length;
     case "arrange":

@@ -8,6 +8,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { AnchorError, toAnchorError } from "../errors.js";
 import type { FloatGraph } from "./float.js";
+import { sizeOf } from "./graph.js";
 import { createFloatExecutor } from "./run.js";
 
 export interface FloatRuntime {
@@ -82,7 +83,7 @@ async function createSession(
   }
   // A dimension with a name, such as the batch, is 1.
   const dims = input.shape.map((dimension) => (typeof dimension === "number" && dimension > 0 ? dimension : 1));
-  const size = dims.reduce((a, b) => a * b, 1);
+  const size = sizeOf(dims);
   return {
     name: `onnxruntime-node ${library.env.versions.node ?? ""}`.trim(),
     async run(values) {

@@ -23,12 +23,11 @@ import {
 } from "onnx-buf";
 import { AnchorError, toAnchorError } from "../../errors.js";
 import type { FloatGraph, FloatInput, FloatNode } from "../float.js";
-import { GRAPH_LIMITS } from "../graph.js";
+import { GRAPH_LIMITS, sizeOf } from "../graph.js";
 import { findAdapter, partName } from "./adapter.js";
 import { Draft } from "./draft.js";
 import { dims, label, malformed, quote, tooLarge, unsupported } from "./errors.js";
 import { finish } from "./finish.js";
-import { product } from "./layout.js";
 import { Lowering } from "./lowering.js";
 import { operatorOf } from "./operators/index.js";
 import { Site } from "./site.js";
@@ -176,7 +175,7 @@ class Reader {
 
   #defineInput(input: ValueInfoProto, scope: Scope): { readonly type: Type } {
     const { shape, type } = inputOf(input, this.#options.keepBatch === true);
-    const size = product(shape);
+    const size = sizeOf(shape);
     if (size > GRAPH_LIMITS.width) {
       throw tooLarge(`the model's input has ${size} values; the limit is ${GRAPH_LIMITS.width}`);
     }

@@ -4,11 +4,9 @@
  * @module
  */
 
-export type Shape = readonly number[];
+import { sizeOf } from "../graph.js";
 
-export function product(shape: Shape): number {
-  return shape.reduce((a, b) => a * b, 1);
-}
+export type Shape = readonly number[];
 
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((dim, i) => dim === b[i]);
@@ -49,7 +47,7 @@ export function broadcastStrides(shape: Shape, target: Shape): number[] {
 
 /** `index[i₀, i₁, …] = offset + Σ iₐ · strides[a]` over all of `shape`, in row-major order. */
 export function viewIndex(shape: Shape, strides: Shape, offset = 0): Int32Array {
-  const index = new Int32Array(product(shape));
+  const index = new Int32Array(sizeOf(shape));
   if (index.length === 0) return index;
   const last = shape.length - 1;
   const run = last < 0 ? 1 : shape[last]!;

@@ -8,20 +8,11 @@
  * @module
  */
 
+import { sizeOf } from "../graph.js";
 import { exp, log } from "../mathematics.js";
 import type { Draft, Flat } from "./draft.js";
 import { dims, malformed, unsupported } from "./errors.js";
-import {
-  broadcast,
-  broadcastStrides,
-  permuted,
-  product,
-  range,
-  type Shape,
-  sameShape,
-  stridesOf,
-  viewIndex,
-} from "./layout.js";
+import { broadcast, broadcastStrides, permuted, range, type Shape, sameShape, stridesOf, viewIndex } from "./layout.js";
 import { type Computed, type Constant, FLOATS, isConstant, type Operand, type Quantisation, Type } from "./tensor.js";
 
 type Fact =
@@ -100,7 +91,7 @@ export class Lowering {
   // Movement
 
   reshape(operand: Operand, shape: Shape): Operand {
-    if (product(shape) !== product(operand.shape)) {
+    if (sizeOf(shape) !== sizeOf(operand.shape)) {
       throw malformed(`${this.where}: cannot reshape ${dims(operand.shape)} to ${dims(shape)}`);
     }
     const moved = this.#movable(operand);
@@ -115,7 +106,7 @@ export class Lowering {
   }
 
   view(operand: Operand, shape: Shape, strides: Shape, offset = 0): Operand {
-    this.draft.spend("indices", product(shape));
+    this.draft.spend("indices", sizeOf(shape));
     return this.pick(operand, viewIndex(shape, strides, offset), shape);
   }
 
@@ -125,7 +116,7 @@ export class Lowering {
   }
 
   expand(operand: Operand, shape: Shape): Operand {
-    if (product(shape) === product(operand.shape)) return this.reshape(operand, shape);
+    if (sizeOf(shape) === sizeOf(operand.shape)) return this.reshape(operand, shape);
     const result = this.view(operand, shape, broadcastStrides(operand.shape, shape));
     const power = this.#power(operand);
     if (power !== undefined && sameShape(shape, power.of.shape) && this.#spread(operand, power)) {
@@ -138,13 +129,13 @@ export class Lowering {
     const first = operands[0]!;
     const shape = [...first.shape];
     shape[axis] = operands.reduce((sum, each) => sum + each.shape[axis]!, 0);
-    const outer = product(shape.slice(0, axis));
-    const runs = operands.map((each) => product(each.shape.slice(axis)));
+    const outer = sizeOf(shape.slice(0, axis));
+    const runs = operands.map((each) => sizeOf(each.shape.slice(axis)));
     const quantised = operands.map((each) => (isConstant(each) ? undefined : each.quantised));
     const same = quantised.every((each) => each !== undefined && sameQuantisation(each, quantised[0]!));
     const parts = same ? operands : operands.map((each) => this.plain(each));
-    this.draft.spend("indices", product(shape));
-    const index = new Int32Array(product(shape));
+    this.draft.spend("indices", sizeOf(shape));
+    const index = new Int32Array(sizeOf(shape));
     let to = 0;
     for (let o = 0; o < outer; o++) {
       let start = 0;
@@ -170,9 +161,9 @@ export class Lowering {
   runs(operand: Operand, axes: readonly number[]): { value: Operand; width: number; order: number[] } {
     const rest = range(operand.shape.length).filter((axis) => !axes.includes(axis));
     const order = [...rest, ...axes];
-    const width = product(permuted(operand.shape, axes));
+    const width = sizeOf(permuted(operand.shape, axes));
     const moved = this.transpose(operand, order);
-    return { value: this.reshape(moved, [product(moved.shape) / width, width]), width, order };
+    return { value: this.reshape(moved, [sizeOf(moved.shape) / width, width]), width, order };
   }
 
   fromRuns(value: Operand, shape: Shape, order: readonly number[]): Operand {
@@ -219,7 +210,7 @@ export class Lowering {
     while (axes > 0 && (constant.shape[constant.shape.length - 1 - (shape.length - axes)] ?? 1) === 1) axes--;
     const upper = shape.slice(0, axes);
     const own = constant.shape.slice(0, Math.max(0, constant.shape.length - (shape.length - axes)));
-    this.draft.spend("constants", product(upper));
+    this.draft.spend("constants", sizeOf(upper));
     const index = viewIndex(upper, broadcastStrides(own, upper));
     return Float64Array.from(index, (from) => values[from]!);
   }
@@ -345,7 +336,7 @@ export class Lowering {
       return this.add(this.clip(this.sub(a, b), 0, Infinity), b);
     }
     const [x, y, shape] = this.#together(a, b);
-    const length = product(shape);
+    const length = sizeOf(shape);
     this.draft.spend("indices", 2 * length);
     const index = Int32Array.from({ length: 2 * length }, (_, k) => (k % 2 === 0 ? k / 2 : length + (k - 1) / 2));
     return this.of(this.max(this.draft.arrange([x.id, y.id], index), 2), shape, a.type);
@@ -371,9 +362,9 @@ export class Lowering {
     const shape = operands.reduce<number[]>((all, each) => this.broadcast(all, each.shape), []);
     const result = type ?? operands.at(-1)!.type;
     if (operands.every(isConstant)) {
-      this.draft.spend("constants", product(shape));
+      this.draft.spend("constants", sizeOf(shape));
       const wide = operands.map((each) => this.#values(each, shape));
-      const values = Float64Array.from({ length: product(shape) }, (_, i) => apply(...wide.map((each) => each[i]!)));
+      const values = Float64Array.from({ length: sizeOf(shape) }, (_, i) => apply(...wide.map((each) => each[i]!)));
       return { values, shape, type: result };
     }
     const inputs: number[] = [];
@@ -392,7 +383,7 @@ export class Lowering {
   /** Constants only. */
   fold(a: Constant, b: Constant, apply: (x: number, y: number) => number, type: Type = a.type): Constant {
     const shape = this.broadcast(a.shape, b.shape);
-    this.draft.spend("constants", product(shape));
+    this.draft.spend("constants", sizeOf(shape));
     const x = this.#values(a, shape);
     const y = this.#values(b, shape);
     return { values: x.map((value, i) => apply(value, y[i]!)), shape, type };
@@ -436,7 +427,7 @@ export class Lowering {
   }
 
   reduceMean(operand: Operand, axes: readonly number[], keep: boolean): Operand {
-    const result = this.sum(operand, axes, keep, 1 / product(permuted(operand.shape, axes)));
+    const result = this.sum(operand, axes, keep, 1 / sizeOf(permuted(operand.shape, axes)));
     if (!isConstant(operand)) this.#know(result, { kind: "mean", of: operand, axes });
     return result;
   }
@@ -554,10 +545,10 @@ export class Lowering {
     if (inner !== depth) throw malformed(`${this.where}: ${dims(a.shape)} and ${dims(b.shape)} do not multiply`);
     const batch = this.broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2));
     const shape = [...batch, rows, cols];
-    const one = (operand: Operand) => product(operand.shape.slice(0, -2)) === 1;
+    const one = (operand: Operand) => sizeOf(operand.shape.slice(0, -2)) === 1;
 
     if (isConstant(b) && !isConstant(a) && one(b)) {
-      const positions = product(a.shape) / inner;
+      const positions = sizeOf(a.shape) / inner;
       const weights = this.#turned(this.reshape(b, [inner, cols]));
       const x = this.linear(a, { groups: 1, positions, inner, outputs: cols }, weights, new Float64Array(cols));
       const result = this.transpose(this.reshape(x, [cols, positions]), [1, 0]);
@@ -565,13 +556,13 @@ export class Lowering {
     }
     if (isConstant(a) && !isConstant(b) && one(a)) {
       const across = this.#turnedOperand(b);
-      const positions = product(b.shape) / inner;
+      const positions = sizeOf(b.shape) / inner;
       const x = this.linear(across, { groups: 1, positions, inner, outputs: rows }, a.values, new Float64Array(rows));
       const groups = positions / cols;
       const result = this.transpose(this.reshape(x, [rows, groups, cols]), [1, 0, 2]);
       return this.expand(this.reshape(result, [...b.shape.slice(0, -2), rows, cols]), shape);
     }
-    const groups = product(batch);
+    const groups = sizeOf(batch);
     const left = this.expand(a, [...batch, rows, inner]);
     const right = this.#turnedOperand(this.expand(b, [...batch, inner, cols]));
     if (isConstant(right) && !isConstant(left)) {
@@ -636,7 +627,7 @@ export class Lowering {
     const inner = this.#fact(squared.of);
     const centred =
       inner?.kind === "centred" && String(inner.axes) === String(axes) && sameShape(inner.of.shape, squared.of.shape);
-    const count = fact.kind === "mean" ? 1 : product(permuted(fact.of.shape, axes));
+    const count = fact.kind === "mean" ? 1 : sizeOf(permuted(fact.of.shape, axes));
     return { of: centred ? inner.of : squared.of, axes, centred, epsilon: 0, count, form: "square" };
   }
 

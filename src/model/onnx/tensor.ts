@@ -6,9 +6,9 @@
  */
 
 import { type TensorProto, TensorProto_DataLocation, TensorProto_DataType as Type } from "onnx-buf";
-import { GRAPH_LIMITS } from "../graph.js";
+import { GRAPH_LIMITS, sizeOf } from "../graph.js";
 import { malformed, quote, tooLarge, unsupported } from "./errors.js";
-import { product, type Shape } from "./layout.js";
+import type { Shape } from "./layout.js";
 
 export { Type };
 
@@ -98,7 +98,7 @@ export function readTensor(tensor: TensorProto, where: string): Constant {
   }
   if (tensor.dims.length > 16) throw malformed(`${where}: ${name} has ${tensor.dims.length} dimensions`);
   const shape = tensor.dims.map((dim) => dimension(dim, tensor.name, 0n));
-  const count = product(shape);
+  const count = sizeOf(shape);
   if (count > GRAPH_LIMITS.weights) {
     throw tooLarge(`${where}: ${name} has ${count} values; the limit is ${GRAPH_LIMITS.weights}`);
   }

@@ -10,6 +10,7 @@
  */
 
 import type { FloatAdapter, FloatGraph } from "../float.js";
+import { sizeOf } from "../graph.js";
 import { ceilLog2, powerOfTwo, round } from "./numbers.js";
 
 /** Largest magnitude of an adapter's integers. */
@@ -26,7 +27,7 @@ export function hideAdapter(model: FloatGraph): { model: FloatGraph; integers: I
   const values = new Float64Array(adapter.values.length);
   let start = 0;
   for (const { shape } of adapter.parts) {
-    const end = start + shape.reduce((a, b) => a * b, 1);
+    const end = start + sizeOf(shape);
     const own = adapter.values.subarray(start, end);
     const peak = own.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     const unit = peak === 0 ? UNTRAINED_UNIT : powerOfTwo(ceilLog2(peak / LARGEST));

@@ -7,7 +7,7 @@
 import { throwIfAborted } from "../../errors.js";
 import { proveNode, type ValueBounds } from "../bounds.js";
 import { evaluate } from "../execute.js";
-import { type ArrangeNode, checkGraph, type GraphNode, inputsOf, type ModelGraph } from "../graph.js";
+import { type ArrangeNode, checkGraph, type GraphNode, inputsOf, locator, type ModelGraph } from "../graph.js";
 import { nextTurn } from "./numbers.js";
 
 type Computed = Exclude<GraphNode, { op: "input" | "adapter" }>;
@@ -55,17 +55,16 @@ export class Builder {
     const places = new Map<number, number>();
     const origins = new Int32Array(index.length); // source, or -1
     const elements = new Int32Array(index.length);
-    const starts = inputs.map((_, i) => inputs.slice(0, i).reduce((sum, each) => sum + this.lengthOf(each), 0));
+    const locate = locator(inputs.map((input) => this.lengthOf(input)));
     const merging = new Set(inputs.flatMap((input) => this.#sourcesOf(input))).size <= 64;
     for (let k = 0; k < index.length; k++) {
       let from = index[k]!;
       let constant = from < 0 ? constants[-1 - from]! : 0;
       let source = -1;
       if (from >= 0) {
-        let i = starts.length - 1;
-        while (starts[i]! > from) i--;
-        source = inputs[i]!;
-        from -= starts[i]!;
+        const [taken, element] = locate(from);
+        source = inputs[taken]!;
+        from = element;
         const below = this.nodes[source]!;
         if (merging && below.op === "arrange") {
           from = below.index[from]!;

@@ -6,7 +6,7 @@
 
 import { AnchorError, throwIfAborted } from "../../errors.js";
 import { type FloatGraph, type FloatGrid, type FloatInput, INPUT_SCALE_KEY } from "../float.js";
-import type { InputNode } from "../graph.js";
+import { type InputNode, sizeOf } from "../graph.js";
 import { evaluate, inputsOf } from "../run.js";
 import { exactLog2, nextTurn, powerOfTwo } from "./numbers.js";
 import type { Plan } from "./plan.js";
@@ -104,7 +104,7 @@ function surveyInputs(input: FloatInput, calibration: readonly ArrayLike<number>
   if (!Array.isArray(calibration) || calibration.length === 0) {
     throw new AnchorError("INPUT_INVALID", "quantisation needs at least one calibration sample");
   }
-  const size = input.shape.reduce((a, b) => a * b, 1);
+  const size = sizeOf(input.shape);
   let [least, most, whole] = [0, 0, true];
   calibration.forEach((sample: ArrayLike<number> | undefined, index) => {
     if (sample?.length !== size) {

@@ -19,7 +19,7 @@
 import { AnchorError } from "../../errors.js";
 import { proveBounds } from "../bounds.js";
 import type { FloatGraph, FloatGrid } from "../float.js";
-import { adapterOf, adapterSize, inputOf, inputSize, type ModelGraph } from "../graph.js";
+import { adapterOf, adapterSize, inputOf, inputSize, type ModelGraph, sizeOf } from "../graph.js";
 import { hideAdapter } from "./adapter.js";
 import { chooseInput, integerOf, record } from "./calibrate.js";
 import { lower, type PointReport } from "./lower.js";
@@ -111,7 +111,7 @@ export async function quantise(file: FloatGraph, options: QuantiseOptions): Prom
       throw new AnchorError("INPUT_INVALID", `${name} must be an integer in 4..12`);
     }
   }
-  const outputs = file.outputShape.reduce((a, b) => a * b, 1);
+  const outputs = sizeOf(file.outputShape);
   const output = options.output ?? (file.nodes.at(-1)?.op === "argMax" ? "class" : "logits");
   if (output !== "class" && output !== "logits") {
     throw new AnchorError("INPUT_INVALID", "output must be class or logits");
@@ -219,7 +219,7 @@ export function quantiseAdapter(graph: ModelGraph, weights: ArrayLike<number>, u
   const result = new Int16Array(size);
   let at = 0;
   for (const [part, { name, shape }] of node.parts.entries()) {
-    const end = at + shape.reduce((a, b) => a * b, 1);
+    const end = at + sizeOf(shape);
     for (; at < end; at++) {
       const integer = round(weights[at]! / units[part]!);
       if (!(integer >= node.lo && integer < node.lo + 2 ** node.bits)) {

@@ -31,7 +31,7 @@ import type {
   FloatNormalise,
   FloatSoftmax,
 } from "../float.js";
-import { ENTRY_MAX, GRAPH_LIMITS, type GraphNode, type InputNode, WEIGHT_MAX } from "../graph.js";
+import { ENTRY_MAX, GRAPH_LIMITS, type GraphNode, type InputNode, sizeOf, WEIGHT_MAX } from "../graph.js";
 import { exp } from "../mathematics.js";
 import { inputsOf } from "../run.js";
 import { Builder } from "./builder.js";
@@ -302,7 +302,7 @@ class Lowering {
     const integers = new Int32Array(values.length);
     let start = 0;
     for (const { shape } of parts) {
-      const end = start + shape.reduce((a, b) => a * b, 1);
+      const end = start + sizeOf(shape);
       let peak = 0;
       for (let i = start; i < end; i++) peak = Math.max(peak, Math.abs(values[i]!));
       const unit = peak === 0 ? 1 : peak / NARROW_MAX;

@@ -6,6 +6,7 @@
  */
 
 import type { FloatLinear, FloatNode } from "../float.js";
+import { locator } from "../graph.js";
 import { inputsOf } from "../run.js";
 import type { Traced } from "./simplify.js";
 
@@ -48,25 +49,19 @@ export function prune(graph: Traced): Traced {
     }
     if (node.op === "arrange") {
       // Sources may have lost elements that this one does not name.
-      const starts: number[] = [];
-      let total = 0;
-      for (const input of node.inputs) {
-        starts.push(total);
-        total += lengths[input]!;
-      }
+      const locate = locator(node.inputs.map((input) => lengths[input]!));
       const news: number[] = [];
-      total = 0;
+      let total = 0;
       for (const input of node.inputs) {
         news.push(total);
         total += result[ids[input]!]!.length;
       }
-      const index = elements.map((element) => {
-        const from = node.index[element]!;
+      const index = elements.map((k) => {
+        const from = node.index[k]!;
         if (from < 0) return from;
-        let i = starts.length - 1;
-        while (starts[i]! > from) i--;
-        const at = places[node.inputs[i]!]![from - starts[i]!]!;
-        return at === -1 ? -1 - node.constants.length : news[i]! + at;
+        const [source, element] = locate(from);
+        const at = places[node.inputs[source]!]![element]!;
+        return at === -1 ? -1 - node.constants.length : news[source]! + at;
       });
       const inputs = node.inputs.map((input) => ids[input]!);
       ids.push(add({ ...node, inputs, index, constants: [...node.constants, 0] }, origin, index.length));
@@ -197,17 +192,11 @@ function livenessOf({ nodes, lengths }: Traced): Uint8Array[] {
     const node = nodes[id]!;
     if (!live[id]!.includes(1) || inputsOf(node).length === 0) continue;
     if (node.op === "arrange") {
-      const starts: number[] = [];
-      let total = 0;
-      for (const input of node.inputs) {
-        starts.push(total);
-        total += lengths[input]!;
-      }
+      const locate = locator(node.inputs.map((input) => lengths[input]!));
       node.index.forEach((from, k) => {
         if (from < 0 || live[id]![k] === 0) return;
-        let i = starts.length - 1;
-        while (starts[i]! > from) i--;
-        live[node.inputs[i]!]![from - starts[i]!] = 1;
+        const [source, element] = locate(from);
+        live[node.inputs[source]!]![element] = 1;
       });
       continue;
     }

@@ -11,6 +11,7 @@
  */
 
 import type { FloatArrange, FloatClip, FloatGraph, FloatGrid, FloatLinear, FloatNode } from "../float.js";
+import { locator } from "../graph.js";
 import { evaluate, inputsOf, lengthOf, roundHalfEven } from "../run.js";
 import { prune } from "./prune.js";
 
@@ -183,11 +184,11 @@ class Editor {
 
     const origins: (Vertex | number)[] = []; // a source, or a constant
     const elements = new Int32Array(vertex.length);
-    const locate = locator(vertex);
+    const locate = sourcesOf(vertex);
     for (let k = 0; k < vertex.length; k++) {
       let [source, element] = locate(index[k]!);
       if (merges && typeof source !== "number" && isArrange(source)) {
-        [source, element] = locator(source)(source.node.index[element]!);
+        [source, element] = sourcesOf(source)(source.node.index[element]!);
       }
       origins.push(source);
       elements[k] = element;
@@ -226,7 +227,7 @@ class Editor {
     const below = vertex.inputs[0]!;
     const origins: (Vertex | number)[] = [];
     const elements = new Int32Array(below.length);
-    const locate = isArrange(below) ? locator(below) : undefined;
+    const locate = isArrange(below) ? sourcesOf(below) : undefined;
     const masked = new Map<Vertex, Vertex>();
     for (let i = 0; i < below.length; i++) {
       const [source, element] = locate === undefined ? [below, i] : locate((below as Arrange).node.index[i]!);
@@ -543,23 +544,17 @@ function sourceOf(identity: Arrange): Vertex {
 }
 
 /** Turns an entry of an arrange's index into a source and its element, or a constant. */
-function locator({ inputs, node }: Arrange): (from: number) => [Vertex | number, number] {
-  const starts: number[] = [];
-  let total = 0;
-  for (const { length } of inputs) {
-    starts.push(total);
-    total += length;
-  }
+function sourcesOf({ inputs, node }: Arrange): (from: number) => [Vertex | number, number] {
+  const locate = locator(inputs.map(({ length }) => length));
   return (from) => {
     if (from < 0) return [node.constants[-1 - from]!, 0];
-    let i = starts.length - 1;
-    while (starts[i]! > from) i--;
-    return [inputs[i]!, from - starts[i]!];
+    const [source, element] = locate(from);
+    return [inputs[source]!, element];
   };
 }
 
 function usedInputs(vertex: Arrange): Set<Vertex> {
-  const locate = locator(vertex);
+  const locate = sourcesOf(vertex);
   const used = new Set<Vertex>();
   for (const from of vertex.node.index) {
     if (from < 0) continue;
@@ -627,7 +622,7 @@ function foldInto(
   const scale = new Float64Array(groups * inner).fill(1);
   const shift = new Float64Array(groups * inner);
   const seen = new Uint8Array(groups * inner);
-  const locate = arrange === undefined ? undefined : locator(arrange);
+  const locate = arrange === undefined ? undefined : sourcesOf(arrange);
   const length = groups * positions * inner;
   const term = (i: number) => Math.floor(i / (positions * inner)) * inner + (i % inner);
   const padding: number[] = [];

@@ -13,6 +13,7 @@
  */
 
 import type { FloatLinear, FloatNode } from "../float.js";
+import { locator, sizeOf } from "../graph.js";
 import { inputsOf } from "../run.js";
 import { exactLog2 } from "./numbers.js";
 import type { Plan } from "./plan.js";
@@ -140,7 +141,7 @@ export class Units {
       case "adapter": {
         let start = 0;
         for (const { shape } of node.parts) {
-          const size = shape.reduce((a, b) => a * b, 1);
+          const size = sizeOf(shape);
           this.#share(id, range(start, start + size));
           start += size;
         }
@@ -299,16 +300,10 @@ function arranged(plan: Plan, id: number): (from: number) => number {
   const inputs = inputsOf(plan.nodes[id]!);
   const starts = [0];
   for (const length of plan.lengths) starts.push(starts.at(-1)! + length);
-  const own: number[] = [];
-  let total = 0;
-  for (const input of inputs) {
-    own.push(total);
-    total += plan.lengths[input]!;
-  }
+  const locate = locator(inputs.map((input) => plan.lengths[input]!));
   return (from) => {
-    let i = own.length - 1;
-    while (own[i]! > from) i--;
-    return starts[inputs[i]!]! + from - own[i]!;
+    const [source, element] = locate(from);
+    return starts[inputs[source]!]! + element;
   };
 }
 

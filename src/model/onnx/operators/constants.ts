@@ -1,6 +1,6 @@
 /** Operators that make constants, or turn shapes into them. @module */
 
-import { product } from "../layout.js";
+import { sizeOf } from "../../graph.js";
 import type { Lowering } from "../lowering.js";
 import type { Operator, Site } from "../site.js";
 import { type Constant, readTensor, Type } from "../tensor.js";
@@ -35,7 +35,7 @@ export const constants: Record<string, Operator> = {
     const part = shape.slice(place(site.int("start", 0)), place(site.int("end", rank)));
     return { values: Float64Array.from(part), shape: [part.length], type: Type.INT64 };
   },
-  Size: (site, t) => t.scalar(product(site.raw(0).shape), Type.INT64),
+  Size: (site, t) => t.scalar(sizeOf(site.raw(0).shape), Type.INT64),
   Range: (site, t) => {
     const [start, limit, delta] = [0, 1, 2].map((i) => site.number(i, "start, limit and delta")) as [
       number,
@@ -62,7 +62,7 @@ export const constants: Record<string, Operator> = {
     const places = [...values.keys()].filter((i) => values[i] !== 0);
     t.draft.spend("constants", places.length * shape.length);
     const coordinates = shape.map((dim, axis) => {
-      const stride = product(shape.slice(axis + 1));
+      const stride = sizeOf(shape.slice(axis + 1));
       return places.map((i) => Math.floor(i / stride) % dim);
     });
     return { values: Float64Array.from(coordinates.flat()), shape: [shape.length, places.length], type: Type.INT64 };
@@ -70,8 +70,8 @@ export const constants: Record<string, Operator> = {
 };
 
 function filled(t: Lowering, shape: readonly number[], value: number, type: Type): Constant {
-  t.draft.spend("constants", product(shape));
-  return { values: new Float64Array(product(shape)).fill(value), shape, type };
+  t.draft.spend("constants", sizeOf(shape));
+  return { values: new Float64Array(sizeOf(shape)).fill(value), shape, type };
 }
 
 function sizes(site: Site, shape: readonly number[]): readonly number[] {

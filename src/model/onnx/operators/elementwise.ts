@@ -1,9 +1,9 @@
 /** Operators that work place by place. @module */
 
+import { sizeOf } from "../../graph.js";
 import { atan, cos, erf, exp, expm1, log, log1p, pow, sigmoid, sin, tanh } from "../../mathematics.js";
 import { roundHalfEven } from "../../run.js";
 import { unsupported } from "../errors.js";
-import { product } from "../layout.js";
 import type { Lowering } from "../lowering.js";
 import type { Operator, Site } from "../site.js";
 import { type Constant, FLOATS, INTEGERS, isConstant, type Operand, Type, typeName } from "../tensor.js";
@@ -247,7 +247,7 @@ function select(t: Lowering, condition: Constant, a: Operand, b: Operand): Opera
   const shape = t.broadcast(t.broadcast(condition.shape, a.shape), b.shape);
   const [x, y] = [t.expand(a, shape), t.expand(b, shape)];
   const wide = t.expand(condition, shape) as Constant;
-  const length = product(shape);
+  const length = sizeOf(shape);
   t.draft.spend("indices", length);
   const index = Int32Array.from({ length }, (_, i) => (wide.values[i] !== 0 ? i : length + i));
   return t.of(t.draft.arrange([t.flat(x), t.flat(y)], index), shape, a.type);

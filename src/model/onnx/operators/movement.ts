@@ -1,8 +1,8 @@
 /** Operators that only move values about. All of them are `arrange` in the end. @module */
 
-import { GRAPH_LIMITS } from "../../graph.js";
+import { GRAPH_LIMITS, sizeOf } from "../../graph.js";
 import { tooLarge } from "../errors.js";
-import { mappedIndex, product, range, type Shape, stridesOf } from "../layout.js";
+import { mappedIndex, range, type Shape, stridesOf } from "../layout.js";
 import type { Lowering } from "../lowering.js";
 import type { Operator, Site } from "../site.js";
 import { type Constant, isConstant, type Operand, Type } from "../tensor.js";
@@ -20,8 +20,8 @@ export const movement: Record<string, Operator> = {
     }
     const x = site.raw(0);
     if (site.outputs < 2) return x;
-    t.draft.spend("constants", product(x.shape));
-    return [x, { values: new Float64Array(product(x.shape)).fill(1), shape: x.shape, type: Type.BOOL }];
+    t.draft.spend("constants", sizeOf(x.shape));
+    return [x, { values: new Float64Array(sizeOf(x.shape)).fill(1), shape: x.shape, type: Type.BOOL }];
   },
   Reshape: (site, t) => {
     const x = site.raw(0);
@@ -30,11 +30,11 @@ export const movement: Record<string, Operator> = {
     const shape = target.map((dim, i) => (dim === 0 && !keepZero ? (x.shape[i] ?? -2) : dim));
     const open = shape.indexOf(-1);
     if (open !== -1) {
-      const others = product(shape.filter((_, i) => i !== open));
-      shape[open] = others === 0 ? 0 : product(x.shape) / others;
+      const others = sizeOf(shape.filter((_, i) => i !== open));
+      shape[open] = others === 0 ? 0 : sizeOf(x.shape) / others;
     }
-    if (!shape.every((dim) => Number.isInteger(dim) && dim >= 0) || product(shape) !== product(x.shape)) {
-      throw site.malformed(`cannot reshape ${product(x.shape)} values to [${target.slice(0, 12)}]`);
+    if (!shape.every((dim) => Number.isInteger(dim) && dim >= 0) || sizeOf(shape) !== sizeOf(x.shape)) {
+      throw site.malformed(`cannot reshape ${sizeOf(x.shape)} values to [${target.slice(0, 12)}]`);
     }
     return t.reshape(x, shape);
   },
@@ -44,7 +44,7 @@ export const movement: Record<string, Operator> = {
     const axis = site.int("axis", 1);
     if (axis < -rank || axis > rank) throw site.malformed(`axis ${axis} is out of range`);
     const at = axis < 0 ? axis + rank : axis;
-    return t.reshape(x, [product(x.shape.slice(0, at)), product(x.shape.slice(at))]);
+    return t.reshape(x, [sizeOf(x.shape.slice(0, at)), sizeOf(x.shape.slice(at))]);
   },
   Squeeze: (site, t) => {
     const x = site.raw(0);
@@ -159,14 +159,14 @@ export const movement: Record<string, Operator> = {
     if (!isConstant(data)) throw site.unsupported("chooses among computed values by computed indices");
     const { value, width } = t.runs(data, [...range(axis), ...range(data.shape.length).slice(axis + 1)]);
     const flat = t.draft.unary(at.id, { op: "lookup", rows, width, entries: (value as Constant).values });
-    const looked = t.of(flat, [product(at.shape), product(before), product(after)], data.type);
+    const looked = t.of(flat, [sizeOf(at.shape), sizeOf(before), sizeOf(after)], data.type);
     return t.reshape(t.transpose(looked, [1, 0, 2]), shape);
   },
   Compress: (site, t) => {
     const keep = site.constant(1, "the condition").values;
     const whole = site.raw(0);
     const flat = !site.defined("axis");
-    const x = flat ? t.reshape(whole, [product(whole.shape)]) : whole;
+    const x = flat ? t.reshape(whole, [sizeOf(whole.shape)]) : whole;
     const axis = flat ? 0 : site.axis(site.int("axis", 0), x.shape.length);
     const places = range(Math.min(keep.length, x.shape[axis]!)).filter((i) => keep[i] !== 0);
     return slice(t, x, axis, places);
@@ -187,13 +187,13 @@ export const movement: Record<string, Operator> = {
     const depth = shape.at(-1) ?? 0;
     if (batch < 0 || batch + depth > data.shape.length || batch >= shape.length) throw site.malformed("wrong shapes");
     const strides = stridesOf(data.shape);
-    const run = product(data.shape.slice(batch + depth));
-    const count = product(shape.slice(0, -1));
-    const perBatch = count / product(shape.slice(0, batch));
+    const run = sizeOf(data.shape.slice(batch + depth));
+    const count = sizeOf(shape.slice(0, -1));
+    const perBatch = count / sizeOf(shape.slice(0, batch));
     t.draft.spend("indices", count * run);
     const index = new Int32Array(count * run);
     for (let k = 0; k < count; k++) {
-      let from = Math.floor(k / perBatch) * product(data.shape.slice(batch));
+      let from = Math.floor(k / perBatch) * sizeOf(data.shape.slice(batch));
       for (let d = 0; d < depth; d++)
         from += entry(site, tuples[k * depth + d]!, data.shape[batch + d]!) * strides[batch + d]!;
       for (let i = 0; i < run; i++) index[k * run + i] = from + i;
@@ -208,9 +208,9 @@ export const movement: Record<string, Operator> = {
     const depth = shape.at(-1) ?? 0;
     if (depth > data.shape.length) throw site.malformed("the indices are too deep");
     const strides = stridesOf(data.shape);
-    const run = product(data.shape.slice(depth));
-    const count = product(shape.slice(0, -1));
-    if (product(updates.shape) !== count * run) throw site.malformed("the updates do not fit the indices");
+    const run = sizeOf(data.shape.slice(depth));
+    const count = sizeOf(shape.slice(0, -1));
+    if (sizeOf(updates.shape) !== count * run) throw site.malformed("the updates do not fit the indices");
     return scatter(t, data, updates, (index, base) => {
       for (let k = 0; k < count; k++) {
         let to = 0;
@@ -277,8 +277,8 @@ export const movement: Record<string, Operator> = {
     const shift = site.has(1) ? site.number(1, "k") : 0;
     const [rows, cols] = x.shape.slice(-2);
     if (rows === undefined || cols === undefined) throw site.malformed("takes matrices");
-    t.draft.spend("indices", product(x.shape));
-    const index = Int32Array.from({ length: product(x.shape) }, (_, k) => {
+    t.draft.spend("indices", sizeOf(x.shape));
+    const index = Int32Array.from({ length: sizeOf(x.shape) }, (_, k) => {
       const offset = (k % cols) - (Math.floor(k / cols) % rows);
       return (upper ? offset >= shift : offset <= shift) ? k : -1;
     });
@@ -326,7 +326,7 @@ export function slice(t: Lowering, x: Operand, axis: number, places: readonly nu
 /** Every axis read through a map of coordinates; `value` where a map says -1. */
 export function remap(t: Lowering, x: Operand, maps: readonly ArrayLike<number>[], value = 0): Operand {
   const shape = maps.map(({ length }) => length);
-  t.draft.spend("indices", product(shape));
+  t.draft.spend("indices", sizeOf(shape));
   const open = maps.some((map) => Array.prototype.includes.call(map, -1));
   return t.pick(x, mappedIndex(x.shape, maps), shape, open ? [value] : []);
 }
@@ -390,7 +390,7 @@ function scatter(
   updates: Operand,
   write: (index: Int32Array, base: number) => void,
 ): Operand {
-  const length = product(data.shape);
+  const length = sizeOf(data.shape);
   t.draft.spend("indices", length);
   const index = Int32Array.from({ length }, (_, k) => k);
   write(index, length);
@@ -402,7 +402,7 @@ function scatterElements(site: Site, t: Lowering): Operand {
   const [data, updates] = [site.input(0), site.input(2)];
   const axis = site.axis(site.int("axis", 0), data.shape.length);
   const { shape } = site.constant(1, "the indices");
-  if (product(shape) !== product(updates.shape)) throw site.malformed("the updates do not fit the indices");
+  if (sizeOf(shape) !== sizeOf(updates.shape)) throw site.malformed("the updates do not fit the indices");
   const to = elementsIndex(site, site.integers(1, "the indices"), shape, data.shape, axis);
   return scatter(t, data, updates, (index, base) => {
     for (const [k, place] of to.entries()) index[place] = base + k;

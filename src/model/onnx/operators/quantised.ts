@@ -5,10 +5,11 @@
  * @module
  */
 
+import { sizeOf } from "../../graph.js";
 import { sigmoid } from "../../mathematics.js";
 import { roundHalfEven } from "../../run.js";
 import { dims } from "../errors.js";
-import { product, range } from "../layout.js";
+import { range } from "../layout.js";
 import { type Lowering, sameQuantisation } from "../lowering.js";
 import type { Operator, Site } from "../site.js";
 import {
@@ -200,7 +201,7 @@ function realBias(site: Site, i: number, inputScale: number, weightScale: Consta
 function less(t: Lowering, x: Operand, zero: Operand | undefined, axis: number): Operand {
   const whole = { ...x, type: Type.INT32 };
   if (zero === undefined) return whole;
-  if (product(zero.shape) === 1) return t.sub(whole, t.reshape(zero, []));
+  if (sizeOf(zero.shape) === 1) return t.sub(whole, t.reshape(zero, []));
   const at = axis < 0 ? axis + x.shape.length : axis;
   if (zero.shape.length !== 1) return t.sub(whole, zero);
   return t.sub(
@@ -222,7 +223,7 @@ function dequantiseBlocks(site: Site, t: Lowering, named: number, block: number)
     if (block < 1 || each.shape.length !== x.shape.length || shape[axis] !== each.shape[axis]) {
       throw site.malformed(`scales ${dims(each.shape)} of blocks of ${block} do not fit ${dims(x.shape)}`);
     }
-    const inner = product(x.shape.slice(axis + 1));
+    const inner = sizeOf(x.shape.slice(axis + 1));
     const size = x.shape[axis]!;
     t.draft.spend("constants", x.values.length);
     const values = x.values.map((_, k) => {

@@ -1,8 +1,9 @@
 /** Reductions along axes, arg-max, normalisations and softmax. @module */
 
+import { sizeOf } from "../../graph.js";
 import { exp, log } from "../../mathematics.js";
 import { dims, unsupported } from "../errors.js";
-import { product, range } from "../layout.js";
+import { range } from "../layout.js";
 import type { Lowering } from "../lowering.js";
 import type { Operator, Site } from "../site.js";
 import { isConstant, type Operand, Type } from "../tensor.js";
@@ -19,7 +20,7 @@ function reduction(reduce: (t: Lowering, x: Operand, axes: readonly number[], ke
     const named = (asInput ? (site.has(1) ? site.integers(1, "the axes") : undefined) : site.ints("axes")) ?? [];
     if (named.length === 0 && noop) return x;
     const axes = named.length === 0 ? range(x.shape.length) : site.axes(named, x.shape.length);
-    if (product(x.shape) === 0) throw site.malformed("reduces nothing");
+    if (sizeOf(x.shape) === 0) throw site.malformed("reduces nothing");
     return reduce(t, x, axes, keep);
   };
 }
@@ -117,9 +118,9 @@ export const reductions: Record<string, Operator> = {
     const groups = site.int("num_groups", 1);
     const [n = 1, channels = 1, ...rest] = x.shape;
     if (groups < 1 || channels % groups !== 0) throw site.malformed(`${groups} groups do not fit ${channels} channels`);
-    const apart = t.reshape(x, [n, groups, product(x.shape) / n / groups]);
+    const apart = t.reshape(x, [n, groups, sizeOf(x.shape) / n / groups]);
     const whole = t.normalise(apart, [2], site.float("epsilon", 1e-5), true);
-    if (product(site.input(1).shape) !== channels) {
+    if (sizeOf(site.input(1).shape) !== channels) {
       // Before operator set 21 the parameters were those of groups.
       const scaled = perChannel(site, t, whole, site.input(1), site.input(2));
       return t.reshape(scaled, x.shape);
@@ -151,7 +152,7 @@ function rmsNormalisation(site: Site, t: Lowering): (Operand | undefined)[] {
 
 function perChannel(site: Site, t: Lowering, x: Operand, gain: Operand, bias: Operand): Operand {
   const channels = x.shape[1] ?? 1;
-  if (product(gain.shape) !== channels || product(bias.shape) !== channels) {
+  if (sizeOf(gain.shape) !== channels || sizeOf(bias.shape) !== channels) {
     throw site.malformed(`parameters ${dims(gain.shape)} do not fit ${channels} channels`);
   }
   const shape = [channels, ...x.shape.slice(2).map(() => 1)];

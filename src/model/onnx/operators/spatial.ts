@@ -4,9 +4,9 @@
  * @module
  */
 
-import { GRAPH_LIMITS } from "../../graph.js";
+import { GRAPH_LIMITS, sizeOf } from "../../graph.js";
 import { dims, tooLarge } from "../errors.js";
-import { product, range, type Shape } from "../layout.js";
+import { range, type Shape } from "../layout.js";
 import type { Lowering } from "../lowering.js";
 import type { Operator, Site } from "../site.js";
 import { type Constant, isConstant, type Operand } from "../tensor.js";
@@ -154,7 +154,7 @@ export function averagePool(site: Site, t: Lowering, x: Operand): Operand {
   const shape = geometry(site, x.shape);
   const windows = windowsOf(site, t, x.shape, shape);
   const { out, taps, places } = windows;
-  const positions = product(out);
+  const positions = sizeOf(out);
   // Places beyond the padding, which only rounding up the number of windows reaches, never count.
   const counted = placesOf(
     t,
@@ -187,7 +187,7 @@ export function averagePool(site: Site, t: Lowering, x: Operand): Operand {
 /** Windows of each group's channels: `[groups · n · positions, channels / groups · taps]`. */
 function gather(t: Lowering, x: Operand, { taps, places }: Windows, groups: number): Operand {
   const [n, channels] = x.shape as [number, number];
-  const area = product(x.shape.slice(2));
+  const area = sizeOf(x.shape.slice(2));
   const each = channels / groups;
   const positions = places.length / taps;
   t.draft.spend("indices", n * channels * places.length);
@@ -221,11 +221,11 @@ function multiply(
   weights: Float64Array,
   bias: Operand | undefined,
 ): Operand {
-  const positions = n * product(out);
+  const positions = n * sizeOf(out);
   const inner = rows.shape[1]!;
   const zero = new Float64Array(maps);
   const result = t.linear(rows, { groups, positions, inner, outputs: maps / groups }, weights, zero);
-  const moved = t.transpose(t.reshape(result, [maps, n, product(out)]), [1, 0, 2]);
+  const moved = t.transpose(t.reshape(result, [maps, n, sizeOf(out)]), [1, 0, 2]);
   const shaped = t.reshape(moved, [n, maps, ...out]);
   if (bias === undefined) return shaped;
   return t.add(shaped, t.reshape(bias, [maps, ...out.map(() => 1)]));
@@ -255,8 +255,8 @@ function placesOf(
   kernel: readonly number[],
   coordinate: (axis: number, o: number, k: number) => number,
 ): Windows {
-  const taps = product(kernel);
-  t.draft.spend("indices", product(out) * taps);
+  const taps = sizeOf(kernel);
+  t.draft.spend("indices", sizeOf(out) * taps);
   let places: Int32Array = Int32Array.of(0);
   let windows = 1;
   let done = 1;
@@ -327,7 +327,7 @@ function checkKernel(site: Site, kernel: readonly number[], rank: number): reado
 
 function checkOut(site: Site, out: readonly number[]): void {
   if (out.some((count) => !(count >= 1))) throw site.malformed("the window is larger than what it moves over");
-  if (product(out) > GRAPH_LIMITS.width) throw tooLarge(`${site.where}: more than ${GRAPH_LIMITS.width} windows`);
+  if (sizeOf(out) > GRAPH_LIMITS.width) throw tooLarge(`${site.where}: more than ${GRAPH_LIMITS.width} windows`);
 }
 
 /** [N, C] of at least one dimension more. */
