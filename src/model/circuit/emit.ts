@@ -8,22 +8,13 @@ import { randomBytes } from "node:crypto";
 import { readSync, writeSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
-import { binFile, littleEndian, uint32 } from "../../circuit/binfile.js";
 import { describeR1cs, type R1csHeader } from "../../circuit/r1cs.js";
+import { ROWS_AT, type SystemLayout, systemHead, uint64, writeLabels } from "../../circuit/synthesis/file.js";
+import { RowWriter, type Sink } from "../../circuit/synthesis/rows.js";
 import { AnchorError, throwIfAborted, toAnchorError } from "../../errors.js";
 import { concat } from "../../field/bytes.js";
-import { R } from "../../field/scalar.js";
 import type { ModelGraph } from "../graph.js";
-import { RowWriter, type Sink } from "./rows.js";
 import { type Circuit, type CircuitOptions, prepareCircuit, synthesise } from "./statement.js";
-
-const HEADER_SECTION = 1;
-const ROW_SECTION = 2;
-const LABEL_SECTION = 3;
-const SECTION_HEAD_BYTES = 12;
-const LABEL_BYTES = 8;
-/** Labels that are written at a time. */
-const LABELS = 65_536;
 
 export interface EmitOptions extends CircuitOptions {
   readonly signal?: AbortSignal | undefined;
@@ -122,9 +113,6 @@ export async function isR1csOf(path: string, graph: ModelGraph, options: EmitOpt
   }
 }
 
-/** Where the rows begin: after magic, version, number of sections, the header's section, and their own type and length. */
-const ROWS_AT = 12 + 12 + 64 + 12;
-
 /**
  * Hands the file on, piece by piece.
  *
@@ -137,9 +125,7 @@ async function produce(
   append: Sink,
   { signal, onProgress }: EmitOptions,
 ): Promise<number> {
-  const first = head(circuit);
-  first.set(uint64(rowBytes), ROWS_AT - 8);
-  append(first);
+  append(systemHead(layout(circuit), rowBytes));
   const writer = new RowWriter(circuit.wires, circuit.map, append);
   for (const _ of synthesise(writer, circuit)) {
     onProgress?.({ done: writer.rows, total: circuit.rows });
@@ -149,60 +135,20 @@ async function produce(
   // The head is written already.
   if (writer.rows !== circuit.rows) throw new AnchorError("INTERNAL", "the circuit has other rows than were counted");
   writer.end();
-  append(labelHead(circuit));
-  for (let from = 0; from < circuit.wires; from += LABELS) {
-    append(labels(from, Math.min(circuit.wires, from + LABELS)));
-  }
+  writeLabels(circuit.wires, append);
   return writer.bytes;
 }
 
 function emit(graph: ModelGraph, options: CircuitOptions, scope?: string) {
   const circuit = prepareCircuit(graph, options);
-  const pieces: Uint8Array[] = [head(circuit)];
+  const pieces: Uint8Array[] = [];
   const writer = new RowWriter(circuit.wires, circuit.map, (piece) => pieces.push(piece), scope);
   for (const _ of synthesise(writer, circuit));
   writer.end();
-  pieces.push(labelHead(circuit), labels(0, circuit.wires));
-  pieces[0]!.set(uint64(writer.bytes), pieces[0]!.length - 8);
-  return { r1cs: concat(...pieces), names: writer.names };
+  writeLabels(circuit.wires, (piece) => pieces.push(piece));
+  return { r1cs: concat(systemHead(layout(circuit), writer.bytes), ...pieces), names: writer.names };
 }
 
-/** The file up to its rows, whose length comes last and is not known yet. */
-function head(circuit: Circuit): Uint8Array {
-  const empty = binFile("r1cs", 1, [
-    [HEADER_SECTION, header(circuit)],
-    [ROW_SECTION, new Uint8Array()],
-    [LABEL_SECTION, new Uint8Array()],
-  ]);
-  return empty.slice(0, -SECTION_HEAD_BYTES);
-}
-
-function labelHead({ wires }: Circuit): Uint8Array {
-  return concat(uint32(LABEL_SECTION), uint64(LABEL_BYTES * wires));
-}
-
-function header({ wires, rows, publicSignals, privateInputs }: Circuit): Uint8Array {
-  return concat(
-    uint32(32),
-    littleEndian(R),
-    uint32(wires),
-    uint32(publicSignals.length - 1), // outputs: all but the context
-    uint32(1),
-    uint32(privateInputs),
-    uint64(wires),
-    uint32(rows),
-  );
-}
-
-/** Of each wire, the number of its signal: the same, as there is no other list of signals. */
-function labels(from: number, to: number): Uint8Array {
-  const words = new Uint32Array(2 * (to - from));
-  for (let wire = from; wire < to; wire++) words[2 * (wire - from)] = wire;
-  return new Uint8Array(words.buffer);
-}
-
-function uint64(value: number): Uint8Array {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(value), true);
-  return bytes;
+function layout({ wires, rows, publicSignals, privateInputs }: Circuit): SystemLayout {
+  return { wires, rows, publicOutputs: publicSignals.length - 1, publicInputs: 1, privateInputs }; // the context is no output
 }

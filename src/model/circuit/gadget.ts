@@ -4,9 +4,9 @@
  * @module
  */
 
+import type { Lanes, Synthesis } from "../../circuit/synthesis/synthesis.js";
 import type { ValueBounds } from "../bounds.js";
 import type { GraphNode } from "../graph.js";
-import type { Lanes, Synthesis } from "./synthesis.js";
 
 /** What is known of a node when the circuit is made, without any input. */
 export interface NodeFacts<N extends GraphNode = GraphNode> {

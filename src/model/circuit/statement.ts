@@ -10,6 +10,9 @@
  * @module
  */
 
+import { constant, type Element, hashChain } from "../../circuit/synthesis/poseidon.js";
+import type { WireMap } from "../../circuit/synthesis/rows.js";
+import { Counter, type Lanes, ONE, type Synthesis } from "../../circuit/synthesis/synthesis.js";
 import { AnchorError } from "../../errors.js";
 import { assertScalar } from "../../field/scalar.js";
 import { proveBounds, type ValueBounds } from "../bounds.js";
@@ -43,10 +46,7 @@ import {
 } from "../graph.js";
 import { isFixed, type NodeContext, type NodeFacts } from "./gadget.js";
 import { packElements, rangeCheck } from "./gadgets/integers.js";
-import { constant, type Element, hashChain } from "./gadgets/poseidon.js";
 import { gadgetOf } from "./gadgets.js";
-import type { WireMap } from "./rows.js";
-import { Counter, type Lanes, ONE, type Synthesis } from "./synthesis.js";
 
 /** Rows, and wires, of a circuit: no key of BN254 has more rows, whose roots of unity end there. */
 export const MAX_ROWS = 2 ** 28;

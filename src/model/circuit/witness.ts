@@ -4,11 +4,11 @@
  * @module
  */
 
+import { Inverses, ValueWriter } from "../../circuit/synthesis/values.js";
 import { AnchorError } from "../../errors.js";
 import { createExecutor } from "../execute.js";
 import type { ModelGraph } from "../graph.js";
 import { assign, type CircuitOptions, type InferenceRequest, prepareCircuit, synthesise } from "./statement.js";
-import { Inverses, ValueWriter } from "./values.js";
 
 /** The bytes of a `.wtns` file (iden3's format, version 2). @throws AnchorError `INPUT_INVALID`, `CONTEXT_ZERO` */
 export type WitnessProgram = (request: InferenceRequest) => Uint8Array;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { checkWitness, circuitDigest, readR1cs, rowHolds, rowsOfWires } from "../../../src/circuit/r1cs.js";
+import { writeScalar } from "../../../src/circuit/synthesis/rows.js";
 import { encodeWtns } from "../../../src/circuit/witness.js";
 import { R } from "../../../src/field/scalar.js";
 import {
@@ -13,7 +14,6 @@ import {
   publicSignals,
   writeR1cs,
 } from "../../../src/model/circuit/index.js";
-import { writeScalar } from "../../../src/model/circuit/rows.js";
 import type { ModelGraph } from "../../../src/model/graph.js";
 import { code, temporaryFolder } from "../../circuit/support.js";
 import { buildGraph, buildInput, lcg } from "../graphs.js";

@@ -1,7 +1,7 @@
+import { type Lanes, ONE, type Synthesis } from "../../../circuit/synthesis/synthesis.js";
 import { bitLength, type ValueBounds } from "../../bounds.js";
 import type { ArgMaxNode } from "../../graph.js";
 import type { Gadget } from "../gadget.js";
-import { type Lanes, ONE, type Synthesis } from "../synthesis.js";
 
 /** Twin of `circuits/inference/argmax.circom`. */
 export const argMax: Gadget<ArgMaxNode> = {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Combination, Synthesis } from "../synthesis.js";
+import type { Combination, Synthesis } from "../../../circuit/synthesis/synthesis.js";
 
 /** `2^exponent` as a coefficient. */
 export function power(exponent: number): number | bigint {

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { type Lanes, ONE, type Synthesis } from "../synthesis.js";
-import type { Element } from "./poseidon.js";
+import type { Element } from "../../../circuit/synthesis/poseidon.js";
+import { type Lanes, ONE, type Synthesis } from "../../../circuit/synthesis/synthesis.js";
 
 /** Forces `lo ≤ lane < lo + 2^bits`. */
 export function rangeCheck(s: Synthesis, lanes: Lanes, index: number, lo: number, bits: number): void {

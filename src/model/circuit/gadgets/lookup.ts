@@ -1,6 +1,6 @@
+import type { Lanes, Synthesis } from "../../../circuit/synthesis/synthesis.js";
 import type { LookupNode } from "../../graph.js";
 import type { Gadget } from "../gadget.js";
-import type { Lanes, Synthesis } from "../synthesis.js";
 
 /** Twin of `circuits/inference/lookup.circom`. */
 export const lookup: Gadget<LookupNode> = {

@@ -1,8 +1,8 @@
+import { scaled } from "../../../circuit/synthesis/synthesis.js";
 import { bitLength, inverseRoot, type ValueBounds } from "../../bounds.js";
 import { sumOfSquares } from "../../execute.js";
 import type { NormaliseNode } from "../../graph.js";
 import type { Gadget, NodeContext } from "../gadget.js";
-import { scaled } from "../synthesis.js";
 import { addBits, splitRest } from "./bits.js";
 
 /** Twin of `circuits/inference/normalise.circom`. */

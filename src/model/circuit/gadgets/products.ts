@@ -1,6 +1,6 @@
+import { scaled } from "../../../circuit/synthesis/synthesis.js";
 import type { MatMulNode, MulNode } from "../../graph.js";
 import type { Gadget } from "../gadget.js";
-import { scaled } from "../synthesis.js";
 
 /** Twin of `circuits/inference/mul.circom`. */
 export const mul: Gadget<MulNode> = {

@@ -1,7 +1,7 @@
+import { type Combination, type Lanes, ONE, type Synthesis, scaled } from "../../../circuit/synthesis/synthesis.js";
 import { bitLength, type ValueBounds } from "../../bounds.js";
 import type { RequantNode } from "../../graph.js";
 import { type Gadget, isFixed } from "../gadget.js";
-import { type Combination, type Lanes, ONE, type Synthesis, scaled } from "../synthesis.js";
 
 /** Twin of `circuits/inference/requant.circom`. */
 export const requant: Gadget<RequantNode> = {

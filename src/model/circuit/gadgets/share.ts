@@ -1,7 +1,7 @@
+import type { Lanes, Synthesis } from "../../../circuit/synthesis/synthesis.js";
 import { bitLength, type ValueBounds } from "../../bounds.js";
 import type { ShareNode } from "../../graph.js";
 import type { Gadget } from "../gadget.js";
-import type { Lanes, Synthesis } from "../synthesis.js";
 import { addBits, splitRest } from "./bits.js";
 
 /** Twin of `circuits/inference/share.circom`. */

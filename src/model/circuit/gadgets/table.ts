@@ -1,7 +1,7 @@
+import { type Combination, type Lanes, ONE, type Synthesis, scaled } from "../../../circuit/synthesis/synthesis.js";
 import { bitLength } from "../../bounds.js";
 import type { TableNode } from "../../graph.js";
 import type { Gadget } from "../gadget.js";
-import { type Combination, type Lanes, ONE, type Synthesis, scaled } from "../synthesis.js";
 import { splitRest } from "./bits.js";
 
 /** Twin of `circuits/inference/table.circom`. */

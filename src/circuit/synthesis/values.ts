@@ -4,9 +4,9 @@
  * @module
  */
 
-import { binFile, littleEndian, uint32 } from "../../circuit/binfile.js";
 import { concat } from "../../field/bytes.js";
 import { invert, mod, R } from "../../field/scalar.js";
+import { binFile, littleEndian, uint32 } from "../binfile.js";
 import { placeOf, type WireMap, writeScalar } from "./rows.js";
 import { type Combination, NO_COMBINATION, ONE, type Synthesis } from "./synthesis.js";
 

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { poseidon16Trace, poseidonParameters, poseidonSparseForm } from "../../../field/poseidon.js";
-import { R } from "../../../field/scalar.js";
-import { ELEMENTS_PER_CALL } from "../../commitment.js";
-import { type Combination, ONE, type Synthesis } from "../synthesis.js";
+import { ELEMENTS_PER_CALL } from "../../field/chain.js";
+import { poseidon16Trace, poseidonParameters, poseidonSparseForm } from "../../field/poseidon.js";
+import { R } from "../../field/scalar.js";
+import { type Combination, ONE, type Synthesis } from "./synthesis.js";
 
 /** A field element of the circuit: a wire and its value, or with {@link ONE} a constant. */
 export interface Element {
@@ -49,7 +49,12 @@ export function hashChain(
   return h;
 }
 
-function poseidon(s: Synthesis, capacity: bigint, inputs: readonly Element[], out?: number): Element {
+/**
+ * One permutation of sixteen inputs under a constant capacity; rows 613.
+ *
+ * @param out the wire of the hash, where there is one already
+ */
+export function poseidon(s: Synthesis, capacity: bigint, inputs: readonly Element[], out?: number): Element {
   const { boxes, hash } = s.valued
     ? poseidon16Trace(
         capacity,

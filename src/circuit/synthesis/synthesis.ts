@@ -2,8 +2,8 @@
  * What every gadget is written against: one description that writes rows, computes the witness, and counts.
  *
  * A gadget runs from beginning to end each time: it allocates wires in a fixed order, gives each its value, and states
- * rows. The {@link Synthesis} at hand decides what becomes of it: {@link Counter} counts, `RowWriter` (emit.ts) keeps the
- * rows and drops the values, `WitnessWriter` (witness.ts) keeps the values and drops the rows. So wires have the same
+ * rows. The {@link Synthesis} at hand decides what becomes of it: {@link Counter} counts, `RowWriter` (rows.ts) keeps the
+ * rows and drops the values, `ValueWriter` (values.ts) keeps the values and drops the rows. So wires have the same
  * order in all three by construction. Where a gadget *decides* anything (how many bits, which variant, whether a lane
  * is a copy), it decides by parameters, bounds, and wire numbers, never by values: those are zeros while rows are
  * written.

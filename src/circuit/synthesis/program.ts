@@ -1,0 +1,127 @@
+/**
+ * A circuit that is written in TypeScript: its rows as a file, its witnesses as bytes, without Circom at run time.
+ *
+ * The Circom template that a program is the twin of stays the source of truth: tests hold both against each other, wire
+ * by wire and row by row.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { AnchorError, throwIfAborted } from "../../errors.js";
+import { concat } from "../../field/bytes.js";
+import type { CircuitSource, CompileOptions } from "../compile.js";
+import { readArtefact } from "../entry.js";
+import { type CircuitRows, describeR1cs } from "../r1cs.js";
+import { defaultStore } from "../store.js";
+import { systemHead, writeLabels } from "./file.js";
+import { RowWriter, type Sink } from "./rows.js";
+import { Counter, type Synthesis } from "./synthesis.js";
+import { Inverses, ValueWriter } from "./values.js";
+
+export interface Program<Request> {
+  /** For messages and for the names of files. Says everything that the rows depend on. */
+  readonly name: string;
+  /** Of the rows; raised with every change of them, so that no cache gives out what a former release wrote. */
+  readonly version: number;
+  /** The circuit in Circom: a main component whose public signals are all inputs. */
+  readonly circom: CircuitSource;
+  /** Names of the public inputs, in their order; the last one is `context`. */
+  readonly publicSignals: readonly string[];
+  /** Number of private inputs, elements of arrays each. */
+  readonly privateInputs: number;
+  /**
+   * Allocates the public inputs, then the private ones, both in the order of the template's declarations, then everything
+   * else, and states the rows. Without a request (while rows are counted or written) values are zeros.
+   *
+   * @throws what a bad request deserves, before any wire is allocated
+   */
+  synthesise(s: Synthesis, request: Request | undefined): void;
+}
+
+/** No wire of a program takes the place of an output: all public signals are inputs. */
+const NO_OUTPUT = { alias: undefined, output: 0 } as const;
+
+/** Rows and wires. */
+export function measureProgram<Request>(program: Program<Request>): { rows: number; wires: number } {
+  const counter = new Counter();
+  program.synthesise(counter, undefined);
+  return { rows: counter.rows, wires: counter.wires };
+}
+
+/** The bytes of the `.r1cs`. */
+export function emitProgram<Request>(program: Program<Request>): Uint8Array {
+  return emit(program).r1cs;
+}
+
+/** {@link emitProgram} with the names that the Circom program gives to the wires, aliases included. */
+export function emitNamedProgram<Request>(program: Program<Request>): {
+  r1cs: Uint8Array;
+  names: ReadonlyMap<string, number>;
+} {
+  const { r1cs, names } = emit(program, "main");
+  return { r1cs, names: names! };
+}
+
+/** The bytes of a `.wtns` file. @throws what {@link Program.synthesise} does */
+export function programWitness<Request>(program: Program<Request>, wires: number, request: Request): Uint8Array {
+  const writer = new ValueWriter(wires, NO_OUTPUT, new Inverses());
+  program.synthesise(writer, request);
+  if (writer.wires !== wires) throw new AnchorError("INTERNAL", "the witness has other wires than the circuit");
+  return writer.file;
+}
+
+/**
+ * The circuit's rows as a file of the store, as keys are made from; written when it is not there.
+ *
+ * @throws ABORTED, FILE_UNREADABLE
+ */
+export async function buildProgram<Request>(
+  program: Program<Request>,
+  { store = defaultStore(), signal }: CompileOptions = {},
+): Promise<CircuitRows> {
+  throwIfAborted(signal);
+  const key = createHash("sha256").update(`anchorproof program ${program.version}\n${program.name}`).digest("hex");
+  const directory = await store.build(
+    "circuit",
+    key,
+    async (workshop) => {
+      await writeFile(join(workshop, "main.r1cs"), emitProgram(program));
+      const header = await describeR1cs(join(workshop, "main.r1cs"), signal);
+      const summary = {
+        circuitDigest: header.circuitDigest,
+        rows: header.constraints,
+        wires: header.wires,
+        publicSignals: header.publicOutputs + header.publicInputs,
+      };
+      await writeFile(join(workshop, "circuit.json"), JSON.stringify(summary));
+    },
+    { signal, label: program.name },
+  );
+  const summary = JSON.parse((await readArtefact(directory, "circuit.json")).toString()) as Omit<
+    CircuitRows,
+    "name" | "r1csPath"
+  >;
+  return { name: program.name, r1csPath: join(directory, "main.r1cs"), ...summary };
+}
+
+function emit<Request>(program: Program<Request>, scope?: string) {
+  const { rows, wires } = measureProgram(program);
+  const pieces: Uint8Array[] = [];
+  const append: Sink = (piece) => pieces.push(piece);
+  const writer = new RowWriter(wires, NO_OUTPUT, append, scope);
+  program.synthesise(writer, undefined);
+  writer.end();
+  if (writer.rows !== rows) throw new AnchorError("INTERNAL", "the circuit has other rows than were counted");
+  writeLabels(wires, append);
+  const layout = {
+    wires,
+    rows,
+    publicOutputs: 0,
+    publicInputs: program.publicSignals.length,
+    privateInputs: program.privateInputs,
+  };
+  return { r1cs: concat(systemHead(layout, writer.bytes), ...pieces), names: writer.names };
+}
