@@ -22,6 +22,11 @@ export const ERROR_CODES = {
   // dataset
   DATASET_EMPTY: "a dataset has no records",
   DATASET_CHUNK_UNKNOWN: "a chunk index lies outside the dataset",
+  DATASET_RECORD_UNKNOWN: "a record's number lies outside the dataset",
+  DATASET_MALFORMED: "a file of records is damaged, or not what its format asks for",
+  CLAIM_INVALID: "a claim about a dataset is not well formed, or does not fit its columns",
+  CLAIM_FALSE: "a claim does not hold of the dataset",
+  PROOF_SET_INVALID: "a set of proofs is incomplete, out of order, or shows something else than is claimed",
   DATASET_MISMATCH: "data does not hash to the commitment beside it",
   POV_INVALID: "a POV submission breaks its schema, its limits or its clock rule",
   // circuit and keys
