@@ -1,3 +1,1 @@
-export * from "./circuit.js";
-export * from "./commitment.js";
 export * from "./record.js";
