@@ -21,10 +21,10 @@
  */
 import { createCipheriv, createHmac } from "node:crypto";
 import { AnchorError } from "../errors.js";
-import { bytesToBigInt, capacityTag, packElements, utf8 } from "../field/bytes.js";
+import { capacityTag, packElements, utf8 } from "../field/bytes.js";
 import { chain } from "../field/chain.js";
 import { poseidon16 } from "../field/poseidon.js";
-import { bigIntToBytes, R } from "../field/scalar.js";
+import { bigIntToBytes, bytesToBigInt, R } from "../field/scalar.js";
 
 /** Elements of data that one step of a chain takes in. */
 export const BLOCK_ELEMENTS = 15;
@@ -160,7 +160,10 @@ export function hashRoot({ depth, top, totals, schema }: RootOpening): bigint {
 
 /** Sixteen children; `level` is 1 for those of chunks. */
 export function hashNode(level: number, children: readonly bigint[]): bigint {
-  return poseidon16(TAGS.node + (BigInt(level) << 64n), Array.from({ length: 16 }, (_, i) => children[i] ?? 0n));
+  return poseidon16(
+    TAGS.node + (BigInt(level) << 64n),
+    Array.from({ length: 16 }, (_, i) => children[i] ?? 0n),
+  );
 }
 
 /** @throws INPUT_TOO_LARGE */
