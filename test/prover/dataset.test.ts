@@ -36,7 +36,7 @@ describe("circuits of datasets in the pool", () => {
 
   it("refuse what is no witness, no request, no circuit", async () => {
     const given = request();
-    await expect(pool.prove({ dataset: SPEC }, key, { ...given, root: 1n })).rejects.toThrow(code("PROVE_FAILED"));
+    await expect(pool.prove({ dataset: SPEC }, key, { ...given, root: 1n })).rejects.toThrow(code("WITNESS_INVALID"));
     await expect(pool.prove({ dataset: SPEC }, key, { ...given, context: 0n })).rejects.toThrow(code("CONTEXT_ZERO"));
     await expect(pool.prove({ dataset: SPEC }, key, { ...given, blinds: [1n] })).rejects.toThrow(code("INPUT_INVALID"));
     const unknown = { kind: "chunks", depth: 1 } as unknown as typeof SPEC;

@@ -135,7 +135,7 @@ export function recordChunk(
     s.row(only(s, real[i]!), addElement(only(s, out), -1, at), addElement(only(s, next), -1, at));
     at = next;
   }
-  datasetRoot(s, "top", { chunk: at, index, group, opening }, root.wire);
+  datasetRoot(s, "top", { chunk: at, index, group, opening }, root);
   s.leave();
   return { real, count: counted };
 }
