@@ -444,11 +444,11 @@ describe("a validator's review", () => {
   });
 
   it.each([
-    ["no elements", { chunkElements: 0n }],
-    ["fewer than there are", { chunkElements: 239n }],
-    ["more than are left in the last chunk", { chunkIndex: 2n, chunkElements: 240n }],
-    ["a chunk behind the end", { chunkIndex: 3n, chunkElements: 240n }],
-    ["a chunk behind the end, empty", { chunkIndex: 3n, chunkElements: 0n }],
+    ["no elements", { chunkRecords: 0n }],
+    ["fewer than there are", { chunkRecords: 239n }],
+    ["more than are left in the last chunk", { chunkIndex: 2n, chunkRecords: 240n }],
+    ["a chunk behind the end", { chunkIndex: 3n, chunkRecords: 240n }],
+    ["a chunk behind the end, empty", { chunkIndex: 3n, chunkRecords: 0n }],
   ])("refuses a proof that contradicts the submission's size: %s", (_, change) => {
     const statement = { ...evidence.statement, ...change };
     const proof = simulateProof(DATASET_KEY, publicSignals(DOMAINS.gate, "DatasetStatement", statement));
@@ -459,7 +459,7 @@ describe("a validator's review", () => {
   });
 
   it("accepts the short last chunk with its own length", () => {
-    const statement = { ...evidence.statement, chunkIndex: 2n, chunkElements: 20n };
+    const statement = { ...evidence.statement, chunkIndex: 2n, chunkRecords: 20n };
     const proof = simulateProof(DATASET_KEY, publicSignals(DOMAINS.gate, "DatasetStatement", statement));
     const statementSignature = request("DatasetStatement", statement);
     expect(rejected(() => reviewDataset(TRUST, { ...evidence, statement, statementSignature, proof }, NOW))).toEqual(

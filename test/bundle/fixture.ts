@@ -102,7 +102,7 @@ export function makeBundle(keys = { dataset: DATASET_KEY, model: MODEL_KEY }): B
     task: task("dataset", keys.dataset),
     asset: { class: 1n, commitment: pov.dataRoot, metadataDigest: povDigest(domain, pov), supply: 1n, parents: [] },
     chunkIndex: 1n,
-    chunkElements: 240n,
+    chunkRecords: 240n,
   };
   const proof = simulateProof(keys.dataset, publicSignals(domain, "DatasetStatement", statement), "dataset");
   const evidence = (name: "DatasetStatement" | "ModelStatement", value: never, of: typeof MODEL_KEY, by: Proof) => ({

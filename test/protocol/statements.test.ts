@@ -93,7 +93,7 @@ const dataset: DatasetStatement = {
   task,
   asset: { class: 1n, commitment: `0x00${"01".repeat(31)}`, metadataDigest: digestOf("m"), supply: 1n, parents: [9n] },
   chunkIndex: 5n,
-  chunkElements: 240n,
+  chunkRecords: 128n,
 };
 
 describe("the context", () => {
@@ -129,7 +129,7 @@ describe("public signals", () => {
     expect(publicSignals(DOMAINS.gate, "DatasetStatement", dataset)).toEqual([
       BigInt(dataset.asset.commitment),
       5n,
-      240n,
+      128n,
       contextSignal(DOMAINS.gate, CIRCUIT_TYPES.datasetChunk, task),
     ]);
   });
@@ -189,7 +189,7 @@ describe("public signals of inferences", () => {
   it("never have the context of another family", () => {
     const contexts = Object.values(of()).map((signals) => signals.at(-1));
     expect(new Set(contexts).size).toBe(4);
-    expect(new Set(Object.values(CIRCUIT_TYPES)).size).toBe(5);
+    expect(new Set(Object.values(CIRCUIT_TYPES)).size).toBe(15);
   });
 
   it("change with every entry of a batch, and its order", () => {
