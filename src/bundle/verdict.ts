@@ -174,8 +174,9 @@ function checkDataset(claims: Claims, trust: Trust, evidence: DatasetEvidence, n
       require(asset.metadataDigest === digest, "the statement names another submission");
       require(task.requester === pov.creator, "the token would go to someone else than the creator");
       const rest = pov.records - chunkIndex * CHUNK_RECORDS;
-      const expected = rest < CHUNK_RECORDS ? rest : CHUNK_RECORDS;
-      require(rest > 0n && chunkRecords === expected, "the submission has no such chunk, or one of another length");
+      const isLast = rest < CHUNK_RECORDS;
+      require(rest > 0n &&
+        chunkRecords === (isLast ? rest : CHUNK_RECORDS), "the submission has no such chunk, or one of another length");
     },
   );
   claims.check(

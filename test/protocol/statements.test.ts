@@ -30,6 +30,7 @@ function arbitrary(types: TypeTable, name: string): fc.Arbitrary<Record<string, 
     if (types[type]) return arbitrary(types, type);
     if (type === "string") return fc.string({ unit: "grapheme" });
     const bytes = (n: number) => fc.uint8Array({ minLength: n, maxLength: n }).map(toHex);
+    if (type === "bytes") return fc.uint8Array({ maxLength: 40 }).map(toHex);
     if (type === "bytes32") return bytes(32);
     if (type === "address") return bytes(20);
     return fc.bigInt({ min: 0n, max: (1n << BigInt(type.slice(4))) - 1n });
