@@ -55,6 +55,7 @@ import {
   type Totals,
   treeDepth,
 } from "./layout.js";
+import { type DatasetReader, type FileDigest, type SourcedRecord, sha256OfList } from "./readers/index.js";
 import {
   type Column,
   checkColumns,
@@ -93,26 +94,8 @@ const PRIVATE = 0o600;
 /** What `commitment.json` holds. */
 export type PublishedCommitment = Omit<DatasetCommitment, "sha256">;
 
-/** A file that records came from. */
-export interface SourceFile {
-  /** As `sha256sum` is to be told: relative to the folder, with `/`. */
-  readonly name: string;
-  readonly bytes: number;
-  readonly sha256: Hex;
-}
-
-/** Where records come from. Reading again gives the same records as long as the files are the same. */
-export interface RecordSource {
-  readonly columns: readonly Column[];
-  /** The files; `identity` is another one when a file has changed. */
-  readonly files: readonly { readonly name: string; readonly bytes: number; readonly identity: string }[];
-  /** How the files are read, in one spelling. */
-  readonly options: string;
-  /** All records in order, some at a time. Gives the SHA-256 of each file at the end. */
-  read(options: {
-    readonly signal?: AbortSignal | undefined;
-  }): AsyncGenerator<readonly DatasetRecord[], readonly Hex[], void>;
-}
+/** Where records come from, from the start each time: a {@link DatasetReader}. */
+export type CommitSource = Pick<DatasetReader, "columns" | "bytes" | "files" | "batches" | "digests" | "sha256">;
 
 export interface DirectoryProgress {
   /** `compare`: with what an interrupted commit left. */
@@ -144,7 +127,7 @@ export interface CommitToDirectoryOptions extends DirectoryOptions {
 export interface CommittedDirectory {
   readonly path: string;
   readonly commitment: DatasetCommitment;
-  readonly files: readonly SourceFile[];
+  readonly files: readonly FileDigest[];
   /** Records that an interrupted commit had left. */
   readonly resumed: number;
 }
@@ -152,7 +135,7 @@ export interface CommittedDirectory {
 /** {@link OpenDataset} on disk. `chunkRoots` are read when they are first asked for. */
 export interface DatasetDirectory extends OpenDataset {
   readonly path: string;
-  readonly files: readonly SourceFile[];
+  readonly files: readonly FileDigest[];
   /** Of the datasets that this one extends, oldest first. */
   readonly previous: readonly RootOpening[];
 }
@@ -164,7 +147,7 @@ export interface DatasetDirectory extends OpenDataset {
  *   INPUT_TOO_LARGE, FILE_NOT_FOUND, FILE_UNREADABLE, ABORTED; what the source throws
  */
 export function commitToDirectory(
-  source: RecordSource,
+  source: CommitSource,
   out: string,
   options: CommitToDirectoryOptions = {},
 ): Promise<CommittedDirectory> {
@@ -182,7 +165,7 @@ export function commitToDirectory(
  */
 export async function extendDirectory(
   directory: string,
-  source: RecordSource,
+  source: CommitSource,
   out: string,
   options: Omit<CommitToDirectoryOptions, "seed" | "noBlind"> = {},
 ): Promise<CommittedDirectory> {
@@ -205,7 +188,7 @@ export async function extendDirectory(
 }
 
 async function makeDirectory(
-  source: RecordSource,
+  source: CommitSource,
   out: string,
   options: CommitToDirectoryOptions,
   old?: DatasetDirectory,
@@ -267,17 +250,6 @@ export async function checkTarget(out: string, force: boolean): Promise<void> {
   }
 }
 
-/** What LazAI's DataRegistry takes; see `sha256.txt` above. */
-export function sha256OfFiles(files: readonly Pick<SourceFile, "name" | "sha256">[]): Hex {
-  if (files.length === 1) return files[0]!.sha256;
-  const lines = files.map(({ name, sha256 }) => {
-    // As coreutils write a name that would break the line.
-    const escaped = name.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\r", "\\r");
-    return `${escaped === name ? "" : "\\"}${sha256.slice(2)}  ${escaped}\n`;
-  });
-  return toHex(createHash("sha256").update(lines.join("")).digest());
-}
-
 // The part directory and its journal.
 
 /** How far everything is on the disk. */
@@ -293,7 +265,7 @@ interface Mark {
 const START: Mark = { totals: { records: 0, blocks: 0, values: 0 }, bytes: 0, end: 0, chunks: 0 };
 
 interface Work {
-  readonly source: RecordSource;
+  readonly source: CommitSource;
   readonly old: DatasetDirectory | undefined;
   readonly options: CommitToDirectoryOptions;
   readonly target: string;
@@ -302,7 +274,7 @@ interface Work {
 interface Made {
   readonly commitment: DatasetCommitment;
   /** Of the old directory, and of the source. */
-  readonly files: readonly SourceFile[];
+  readonly files: readonly FileDigest[];
   readonly resumed: number;
 }
 
@@ -411,11 +383,11 @@ async function fillPart(work: Work, anew: boolean): Promise<Made> {
     const inherited = old?.commitment.opening.totals.records ?? 0;
     const resumed = mark.totals.records - inherited;
     const before = old?.commitment.bytes ?? 0;
-    const totalBytes = source.files.reduce((sum, { bytes }) => sum + bytes, 0);
+    const totalBytes = source.bytes;
     const report = (phase: "compare" | "commit", records: number, bytes: number) =>
       onProgress?.({ phase, records, bytes, totalBytes });
 
-    const records = new Records(source.read({ signal }));
+    const records = new Records(source);
     try {
       const last = await compare(bulk, mark, resumed, records, (n, bytes) => report("compare", n, bytes), signal);
       let { end, chunks } = mark;
@@ -452,14 +424,13 @@ async function fillPart(work: Work, anew: boolean): Promise<Made> {
       const opening = await openingOf(totals, schema, (first, count) =>
         readPiece(bulk.chunks, first * SCALAR_BYTES, count * SCALAR_BYTES),
       );
-      const added = source.files.map(({ name, bytes: size }, i) => ({ name, bytes: size, sha256: records.hashes[i]! }));
-      const files = [...(old?.files ?? []), ...added];
+      const files = [...(old?.files ?? []), ...source.digests()];
       const commitment: DatasetCommitment = {
         root: hashRoot(opening),
         opening,
         columns: plainColumns(source.columns),
         bytes,
-        sha256: sha256OfFiles(files),
+        sha256: old ? sha256OfList(files) : source.sha256(),
         blinded: seed !== undefined,
       };
       return { commitment, files, resumed };
@@ -474,31 +445,26 @@ async function fillPart(work: Work, anew: boolean): Promise<Made> {
 
 /** The records of a source one by one. */
 class Records {
-  readonly #groups: AsyncGenerator<readonly DatasetRecord[], readonly Hex[], void>;
-  #group: readonly DatasetRecord[] = [];
+  readonly #batches: AsyncIterator<readonly SourcedRecord[]>;
+  #batch: readonly SourcedRecord[] = [];
   #at = 0;
-  /** Of the files, once there are no more records. */
-  hashes: readonly Hex[] = [];
 
-  constructor(groups: AsyncGenerator<readonly DatasetRecord[], readonly Hex[], void>) {
-    this.#groups = groups;
+  constructor({ batches }: CommitSource) {
+    this.#batches = batches[Symbol.asyncIterator]();
   }
 
   async next(): Promise<DatasetRecord | undefined> {
-    while (this.#at === this.#group.length) {
-      const next = await this.#groups.next();
-      if (next.done) {
-        this.hashes = next.value;
-        return undefined;
-      }
-      this.#group = next.value;
+    while (this.#at === this.#batch.length) {
+      const next = await this.#batches.next();
+      if (next.done) return undefined;
+      this.#batch = next.value;
       this.#at = 0;
     }
-    return this.#group[this.#at++]!;
+    return this.#batch[this.#at++]!.record;
   }
 
   async close(): Promise<void> {
-    await this.#groups.return([]);
+    await this.#batches.return?.();
   }
 }
 
@@ -642,13 +608,12 @@ async function copyOld(
   return mark;
 }
 
-/** What a commit is of, as the journal's first line says it. */
+/** What a commit is of, as the journal's first line says it; the records themselves are compared. */
 function headerOf({ source, old, options }: Work): string {
-  const { files, options: reading } = source;
   const columns = plainColumns(source.columns);
-  const previous = old ? toHex(bigIntToBytes(old.commitment.root, 32)) : null;
-  const text = JSON.stringify({ format: FORMAT, reading, columns, files, previous, blinded: !options.noBlind });
-  return sealed(text);
+  const files = source.files.map(({ path, bytes }) => ({ path, bytes }));
+  const previous = old ? hex32(old.commitment.root) : null;
+  return sealed(JSON.stringify({ format: FORMAT, columns, files, previous, blinded: !options.noBlind }));
 }
 
 /** A line that tells whether it was written whole. */
@@ -716,7 +681,7 @@ async function finishPart({ old, options, target }: Work, { commitment, files }:
     await rm(join(folder, name), { force: true }); // of a commit that was killed just here
     await writeDurably(join(folder, name), content, mode);
   };
-  await put(DATASET_FILES.files, pretty(filesToJson(files)));
+  await put(DATASET_FILES.files, pretty(filesToJson({ files, sha256: commitment.sha256 })));
   await put(DATASET_FILES.sha256, `${commitment.sha256}\n`);
   if (old) await put(DATASET_FILES.previous, pretty(previousToJson([...old.previous, old.commitment.opening])));
   await put(DATASET_FILES.commitment, pretty(commitmentToJson(commitment)), 0o644);
@@ -767,7 +732,7 @@ export async function openDatasetDirectory(
 
 interface OpenFiles {
   readonly commitment: DatasetCommitment;
-  readonly files: readonly SourceFile[];
+  readonly files: readonly FileDigest[];
   readonly previous: readonly RootOpening[];
   readonly fds: Fds;
 }
@@ -776,15 +741,14 @@ interface OpenFiles {
 async function openFiles(path: string): Promise<OpenFiles> {
   const at = resolve(path);
   const published = await readCommitment(at);
-  const files = filesFromText(await readText(at, DATASET_FILES.files), join(at, DATASET_FILES.files));
+  const { files, sha256 } = filesFromText(await readText(at, DATASET_FILES.files), join(at, DATASET_FILES.files));
   const previousText = await readText(at, DATASET_FILES.previous).catch((error: unknown) => {
     if (isAnchorError(error, "FILE_NOT_FOUND")) return undefined;
     throw error;
   });
   const previous = previousText === undefined ? [] : previousFromText(previousText, join(at, DATASET_FILES.previous));
-  const sha256 = sha256OfFiles(files);
   if ((await readText(at, DATASET_FILES.sha256)) !== `${sha256}\n`) {
-    throw mismatch(at, DATASET_FILES.sha256, `it is not the SHA-256 that ${DATASET_FILES.files} gives`);
+    throw mismatch(at, DATASET_FILES.sha256, `it is not the SHA-256 of ${DATASET_FILES.files}`);
   }
   const commitment: DatasetCommitment = { ...published, sha256 };
   const { totals } = commitment.opening;
@@ -911,7 +875,7 @@ class Fds {
 class OpenDirectory implements DatasetDirectory {
   readonly path: string;
   readonly commitment: DatasetCommitment;
-  readonly files: readonly SourceFile[];
+  readonly files: readonly FileDigest[];
   readonly previous: readonly RootOpening[];
   readonly seed: Uint8Array | undefined;
   readonly #fds: Fds;
@@ -919,7 +883,7 @@ class OpenDirectory implements DatasetDirectory {
 
   constructor(
     commitment: DatasetCommitment,
-    files: readonly SourceFile[],
+    files: readonly FileDigest[],
     previous: readonly RootOpening[],
     seed: Uint8Array | undefined,
     fds: Fds,
@@ -1248,27 +1212,36 @@ function readScalar(value: unknown): bigint | undefined {
   return isScalar(scalar) ? scalar : undefined;
 }
 
-/** Nothing else binds what stands there: so it has a checksum of its own. */
-function filesToJson(files: readonly SourceFile[]): Record<string, unknown> {
-  const list = files.map(({ name, bytes, sha256 }) => ({ sha256, bytes, name }));
-  return {
-    format: FILES_FORMAT,
-    files: list,
-    check: toHex(createHash("sha256").update(JSON.stringify(list)).digest()),
-  };
+interface Files {
+  readonly files: readonly FileDigest[];
+  readonly sha256: Hex;
 }
 
-function filesFromText(text: string, path: string): SourceFile[] {
+/** Nothing else binds what stands there: so it has a checksum of its own. */
+function filesToJson({ files, sha256 }: Files): Record<string, unknown> {
+  const content = { sha256, files: files.map((file) => ({ sha256: file.sha256, bytes: file.bytes, path: file.path })) };
+  const check = toHex(createHash("sha256").update(JSON.stringify(content)).digest());
+  return { format: FILES_FORMAT, ...content, check };
+}
+
+function filesFromText(text: string, path: string): Files {
   const json = parseJson(text, path);
-  const { files: list } = readFields(json, FILES_FORMAT, path);
-  const isFile = (each: unknown): each is SourceFile => {
-    const { name, bytes, sha256 } = (each ?? {}) as Record<string, unknown>;
-    return typeof name === "string" && Number.isSafeInteger(bytes) && /^0x[0-9a-f]{64}$/.test(String(sha256));
+  const { files: list, sha256 } = readFields(json, FILES_FORMAT, path);
+  const isHash = (value: unknown): value is Hex => typeof value === "string" && /^0x[0-9a-f]{64}$/.test(value);
+  const isFile = (each: unknown): each is FileDigest => {
+    const file = (each ?? {}) as Record<string, unknown>;
+    return typeof file["path"] === "string" && Number.isSafeInteger(file["bytes"]) && isHash(file["sha256"]);
   };
-  if (!Array.isArray(list) || !list.every(isFile)) throw malformed(path, "it is no list of files");
-  const files = list.map(({ name, bytes, sha256 }) => ({ name, bytes, sha256 }));
-  if (!sameJson(json, filesToJson(files))) throw disagrees(path, "the list is not that of its checksum");
-  return files;
+  if (!isHash(sha256) || !Array.isArray(list) || !list.every(isFile)) throw malformed(path, "it is no list of files");
+  const content = {
+    files: list.map(({ path: name, bytes, sha256: own }) => ({ path: name, bytes, sha256: own })),
+    sha256,
+  };
+  if (!sameJson(json, filesToJson(content))) throw disagrees(path, "the list is not that of its checksum");
+  if (!(list.length === 1 && list[0]!.sha256 === sha256) && sha256OfList(content.files) !== sha256) {
+    throw disagrees(path, "the SHA-256 is not that of the files");
+  }
+  return content;
 }
 
 function previousToJson(previous: readonly RootOpening[]): Record<string, unknown> {
