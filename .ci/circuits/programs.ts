@@ -42,7 +42,7 @@ const TEMPLATES: readonly (readonly [file: string, instance: string])[] = [
   ["inference/committed_adapter.circom", "CommittedAdapter(40, -128, 8, 1, 2)"],
   ["inference/committed_input.circom", "CommittedInput(40, 0, 7)"],
   ["inference/committed_input.circom", "CommittedInput(226, -300, 10)"],
-  ["inference/hash_chain.circom", "HashChain(1, 16)"],
+  ["lib/hash_chain.circom", "HashChain(1, 16)"],
   ["inference/linear.circom", "Linear(1, 2, 3, 2, [1, -2, 3, 4, 5, -6], [7, -8])"],
   ["inference/lookup_row.circom", "LookupRow(3, 2, [1, -2, 3, 4, 5, 6], 0, 9)"],
   ["inference/lookup_row.circom", "LookupRow(3, 2, [1, -2, 3, 4, 5, 6], 1, 1)"],

@@ -1,3 +1,4 @@
-export * from "./circuit.js";
-export * from "./commitment.js";
+export * from "./circuit/index.js";
+export * from "./dataset.js";
+export * from "./layout.js";
 export * from "./record.js";

@@ -21,10 +21,10 @@
  */
 import { createCipheriv, createHmac } from "node:crypto";
 import { AnchorError } from "../errors.js";
-import { bytesToBigInt, capacityTag, packElements, utf8 } from "../field/bytes.js";
+import { capacityTag, packElements, utf8 } from "../field/bytes.js";
 import { chain } from "../field/chain.js";
 import { poseidon16 } from "../field/poseidon.js";
-import { bigIntToBytes, R } from "../field/scalar.js";
+import { bigIntToBytes, bytesToBigInt, R } from "../field/scalar.js";
 
 /** Elements of data that one step of a chain takes in. */
 export const BLOCK_ELEMENTS = 15;
@@ -50,6 +50,7 @@ export const TAGS = {
   node: capacityTag("ap_node"),
   root: capacityTag("ap_root"),
   state: capacityTag("ap_state"),
+  record: capacityTag("ap_recor"),
 } as const;
 
 /** Where chains start. Lengths are added above bit 64 where a chain's elements do not tell theirs. */
@@ -134,6 +135,14 @@ export function absorbRecord(chunk: bigint, description: Description, blind: big
   return poseidon16(TAGS.chain, [chunk, ...description, blind]);
 }
 
+/**
+ * One signal for one record's description, in statements about a record: a chain from a salt under a capacity of its own.
+ * With salt 0 where the record is revealed; with a random one it hides which record it is.
+ */
+export function digestDescription(description: Description, salt: bigint): bigint {
+  return chain(TAGS.record, salt, description);
+}
+
 /** What the totals of a dataset are in its root. All but the schema are shown by proofs over the whole dataset. */
 export interface Totals {
   records: number;
@@ -160,7 +169,10 @@ export function hashRoot({ depth, top, totals, schema }: RootOpening): bigint {
 
 /** Sixteen children; `level` is 1 for those of chunks. */
 export function hashNode(level: number, children: readonly bigint[]): bigint {
-  return poseidon16(TAGS.node + (BigInt(level) << 64n), Array.from({ length: 16 }, (_, i) => children[i] ?? 0n));
+  return poseidon16(
+    TAGS.node + (BigInt(level) << 64n),
+    Array.from({ length: 16 }, (_, i) => children[i] ?? 0n),
+  );
 }
 
 /** @throws INPUT_TOO_LARGE */

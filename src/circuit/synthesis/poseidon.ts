@@ -1,5 +1,5 @@
 /**
- * Twins of `circuits/lib/poseidon16.circom` and of the chain over it, `circuits/inference/hash_chain.circom`.
+ * Twins of `circuits/lib/poseidon16.circom` and of the chain over it, `circuits/lib/hash_chain.circom`.
  *
  * @module
  */
