@@ -18,16 +18,22 @@ template MerklePath16(DEPTH, NODE_TAG) {
     signal input group[DEPTH][16];
     signal output top;
 
-    signal bits[4 * DEPTH] <== Num2Bits(4 * DEPTH)(index);
-    signal chosen[DEPTH];
+    component digits = Num2Bits(4 * DEPTH);
+    digits.in <== index;
+
+    component select[DEPTH];
+    component hash[DEPTH];
     signal at[DEPTH + 1];
     at[0] <== node;
     for (var k = 0; k < DEPTH; k++) {
-        var digit[4];
-        for (var i = 0; i < 4; i++) digit[i] = bits[4 * k + i];
-        chosen[k] <== Select16()(digit, group[k]);
-        chosen[k] === at[k];
-        at[k + 1] <== Poseidon16()(NODE_TAG + (1 << 64) * (k + 1), group[k]);
+        select[k] = Select16();
+        for (var i = 0; i < 4; i++) select[k].bit[i] <== digits.out[4 * k + i];
+        select[k].in <== group[k];
+        select[k].out === at[k];
+        hash[k] = Poseidon16();
+        hash[k].capacity <== NODE_TAG + (1 << 64) * (k + 1);
+        hash[k].in <== group[k];
+        at[k + 1] <== hash[k].out;
     }
     top <== at[DEPTH];
 }

@@ -1,6 +1,6 @@
 pragma circom 2.2.3;
 
-include "hash_chain.circom";
+include "../lib/hash_chain.circom";
 
 // One public signal for the K of a batch (input commitments, or packed outputs): their chain from 0 under the tag "ap_batch"
 // and K. src/model/commitment.ts is the twin.

@@ -1,6 +1,6 @@
 pragma circom 2.2.3;
 
-include "hash_chain.circom";
+include "../lib/hash_chain.circom";
 include "packed_integers.circom";
 
 // A model's private input: forces each of SIZE integers to LO <= in < LO + 2^BITS and commits to all of them under a salt: the

@@ -1,6 +1,6 @@
 pragma circom 2.2.3;
 
-include "hash_chain.circom";
+include "../lib/hash_chain.circom";
 
 // A model's output as one field element: COUNT integers less MIN in lanes of LANE bits, as many to an element as 253 bits
 // hold, the first in the lowest place. One element is the output itself, a linear row, and no row for a single integer with

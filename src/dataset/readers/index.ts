@@ -162,15 +162,20 @@ export async function openReader(path: string, options: ReaderOptions = {}): Pro
     sha256() {
       const [first] = finished();
       if (!folder && first !== undefined) return first.sha256;
-      const list = createHash("sha256");
-      for (const each of finished()) list.update(sumLine(each));
-      return toHex(list.digest());
+      return sha256OfList(finished());
     },
   };
 }
 
+/** SHA-256 of what `sha256sum` prints for files in this order. */
+export function sha256OfList(files: readonly Pick<FileDigest, "path" | "sha256">[]): Hex {
+  const list = createHash("sha256");
+  for (const each of files) list.update(sumLine(each));
+  return toHex(list.digest());
+}
+
 /** A line of `sha256sum`, which marks a name with a line feed, carriage return or backslash and writes them out. */
-function sumLine({ path, sha256 }: FileDigest): string {
+function sumLine({ path, sha256 }: Pick<FileDigest, "path" | "sha256">): string {
   const escaped = path.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\r", "\\r");
   return `${escaped === path ? "" : "\\"}${sha256.slice(2)}  ${escaped}\n`;
 }

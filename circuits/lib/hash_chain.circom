@@ -1,9 +1,9 @@
 pragma circom 2.2.3;
 
-include "../lib/poseidon16.circom";
+include "poseidon16.circom";
 
 // The capacity under which COUNT integers of LO..LO+2^BITS-1 are hashed for one purpose, which is an eight-byte TAG. Without
-// a range, LO is -2^15 and BITS is 0. src/model/commitment.ts is the twin.
+// a range, LO is -2^15 and BITS is 0. src/field/chain.ts is the twin.
 function chainCapacity(TAG, COUNT, LO, BITS) {
     return TAG + COUNT * (1 << 64) + (LO + (1 << 15)) * (1 << 96) + BITS * (1 << 112);
 }
