@@ -1,5 +1,5 @@
 import { realpath, stat } from "node:fs/promises";
-import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import {
   type Column,
   type CommittedDirectory,
@@ -20,6 +20,7 @@ import {
   type ReaderOptions,
   readCommitment,
   restoreSeed,
+  schemaDigest,
   verifyDirectory,
 } from "../dataset/index.js";
 import { AnchorError } from "../errors.js";
@@ -140,9 +141,12 @@ Columns must be those of DIR.
     await checkTarget(out, force);
     const { columns } = await readCommitment(directory);
     const started = performance.now();
-    // A table's columns are the dataset's: what a first pass finds in fewer rows may be narrower.
-    const options = given.columns === undefined && columns.length > 0 ? { ...given, columns } : given;
-    const reader = await open(path, options, context);
+    let reader = await open(path, given, context);
+    if (given.columns === undefined && schemaDigest(reader.columns) !== schemaDigest(columns)) {
+      // What a first pass finds in these rows may be narrower, and JSON Lines have columns only when they are told.
+      const added = reader.files.some(({ format }) => format === "wav") ? 1 : 0;
+      reader = await open(path, { ...given, columns: columns.slice(0, columns.length - added) }, context);
+    }
     const made = await extendDirectory(directory, reader, out, { signal, force });
     report(terminal, values, made, out, performance.now() - started);
   },
@@ -247,7 +251,8 @@ function report(terminal: Terminal, values: Values, made: CommittedDirectory, ou
   const { commitment, files, resumed } = made;
   if (values["json"]) {
     const json = { ...commitmentToJson(commitment), sha256: commitment.sha256, directory: out, resumed };
-    return terminal.line(pretty(json).trimEnd());
+    terminal.line(pretty(json).trimEnd());
+    return;
   }
   print(terminal, commitment);
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
@@ -348,10 +353,9 @@ function columnOf(text: string): Column {
 
 /** What is written must not be read the next time. @throws INPUT_INVALID */
 async function checkOutside(out: string, source: string): Promise<void> {
+  if (!(await stat(source).catch(() => undefined))) return; // the reader says that it is not there
   const inside = relative(await realPath(source), await realPath(out));
-  const outside = inside.startsWith("..") || isAbsolute(inside);
-  if (inside !== "" && outside) return;
-  if (inside === "" && !(await stat(source).catch(() => undefined))) return; // the reader says that it is not there
+  if (inside === ".." || inside.startsWith(`..${sep}`) || isAbsolute(inside)) return;
   throw new AnchorError(
     "INPUT_INVALID",
     `${out} lies in ${source}: what is written would be committed to the next time`,
