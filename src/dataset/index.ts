@@ -1,6 +1,5 @@
 export * from "./chunk.js";
 export * from "./circuit/index.js";
-export * from "./commit.js";
 export {
   type ChunkPath,
   type CommitOptions,
@@ -10,10 +9,7 @@ export {
   treeLevels,
 } from "./commit.js";
 export * from "./dataset.js";
-export * from "./dataset.js";
 export * from "./directory.js";
-export * from "./directory.js";
-export * from "./layout.js";
 export * from "./layout.js";
 export * from "./pov.js";
 export * from "./readers/index.js";
