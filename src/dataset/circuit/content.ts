@@ -330,7 +330,7 @@ function contentRun(s: Synthesis, chunkBits: number, inputs: RunInputs): Element
   aliasAll(s, next, "next");
   rangeCheck(s, "room", next[1]!, chunkBits);
 
-  datasetRoot(s, "top", { chunk: chunkRoot, index: state[0]!, group, opening }, root.wire);
+  datasetRoot(s, "top", { chunk: chunkRoot, index: state[0]!, group, opening }, root);
   s.leave();
   return next;
 }
@@ -577,8 +577,8 @@ export function synthesiseContent(s: Synthesis, shape: ContentShape, request: Co
   nonZero(s, "bound", context);
   equate(s, s.combination(-INTEGRITY_SIGNAL).add(1, claim.wire));
   const next = contentRun(s, chunkBitsOf(shape), { root, state, steps, ...path });
-  commitState(s, "from", state, salt[0]!, before.wire);
-  commitState(s, "to", next, salt[1]!, after.wire);
+  commitState(s, "from", state, salt[0]!, before);
+  commitState(s, "to", next, salt[1]!, after);
 }
 
 /** "I know every element of every record": a segment. */
@@ -626,12 +626,12 @@ export function synthesiseRanged(
   const path = pathInputs(s, shape.depth, request);
 
   nonZero(s, "bound", context);
-  claimDigest(s, "digest", Number(code), [kind, min, max, constant(BigInt(shape.width))], claim.wire);
+  claimDigest(s, "digest", Number(code), [kind, min, max, constant(BigInt(shape.width))], claim);
   const split = CONTENT_STATE.length;
   const run = contentRun(s, chunkBitsOf(shape), { root, state: state.slice(0, split), steps, ...path });
   const range = contentRange(s, shape.width, shape, { steps, full, some, kind, min, max, state: state.slice(split) });
-  commitState(s, "from", state, salt[0]!, before.wire);
-  commitState(s, "to", [...run, ...range], salt[1]!, after.wire);
+  commitState(s, "from", state, salt[0]!, before);
+  commitState(s, "to", [...run, ...range], salt[1]!, after);
 }
 
 /** "… and all records are of this kind, with all bytes of their data in a range": a segment. */
