@@ -5,18 +5,34 @@
  */
 import type { Program } from "../../circuit/synthesis/program.js";
 import { AnchorError } from "../../errors.js";
+import {
+  bytesProgram,
+  type ContentRequest,
+  type ContentShape,
+  contentProgram,
+  type NumbersShape,
+  numbersProgram,
+  type RangedRequest,
+  type RangedShape,
+} from "./content.js";
 import { type ChunkRequest, type ChunkShape, chunkProgram } from "./records.js";
 import { type Sha256Request, type Sha256Shape, sha256Program } from "./sha256.js";
 
 /** Names a circuit. Plain data: it crosses to the pool's workers. */
 export type DatasetProgramSpec =
   | ({ readonly kind: "chunk" } & ChunkShape)
-  | ({ readonly kind: "sha256" } & Sha256Shape);
+  | ({ readonly kind: "sha256" } & Sha256Shape)
+  | ({ readonly kind: "content" } & ContentShape)
+  | ({ readonly kind: "bytes" } & RangedShape)
+  | ({ readonly kind: "numbers" } & NumbersShape);
 
 /** What a proof by such a circuit is about. */
 export interface DatasetRequests {
   chunk: ChunkRequest;
   sha256: Sha256Request;
+  content: ContentRequest;
+  bytes: RangedRequest;
+  numbers: RangedRequest;
 }
 
 export type DatasetRequest = DatasetRequests[keyof DatasetRequests];
@@ -25,7 +41,13 @@ export type DatasetRequest = DatasetRequests[keyof DatasetRequests];
 export function datasetProgram<Spec extends DatasetProgramSpec>(spec: Spec): Program<DatasetRequests[Spec["kind"]]> {
   const programs: {
     [K in keyof DatasetRequests]: (spec: Extract<DatasetProgramSpec, { kind: K }>) => Program<DatasetRequests[K]>;
-  } = { chunk: chunkProgram, sha256: sha256Program };
+  } = {
+    chunk: chunkProgram,
+    sha256: sha256Program,
+    content: contentProgram,
+    bytes: bytesProgram,
+    numbers: numbersProgram,
+  };
   if (!Object.hasOwn(programs, spec.kind)) {
     throw new AnchorError("INPUT_INVALID", `there is no circuit of datasets called ${String(spec.kind)}`);
   }
@@ -33,6 +55,14 @@ export function datasetProgram<Spec extends DatasetProgramSpec>(spec: Spec): Pro
   return make(spec);
 }
 
+export type {
+  ContentRequest,
+  ContentShape,
+  ContentStep,
+  NumbersShape,
+  RangedRequest,
+  RangedShape,
+} from "./content.js";
 export type { ChunkRequest, ChunkShape, ChunkValues } from "./records.js";
 export {
   planSha256,
