@@ -6,10 +6,11 @@
  *
  * @module
  */
+import { columnClaim, columnExtremes } from "../dataset/claims/column.js";
 import type { Claim, ColumnClaim } from "../dataset/claims.js";
 import type { OpenDataset } from "../dataset/dataset.js";
-import { AT, CHUNK_RECORDS, INLINE_CELLS } from "../dataset/layout.js";
-import { type Column, contentElements, DTYPES, type Dtype, encodeCell, packing } from "../dataset/record.js";
+import { AT } from "../dataset/layout.js";
+import { type Column, contentElements, DTYPES, type Dtype, packing } from "../dataset/record.js";
 import { AnchorError } from "../errors.js";
 import { optional, type Values } from "./command.js";
 
@@ -67,7 +68,8 @@ const TAKES: Record<string, readonly (keyof typeof CLAIM_OPTIONS)[]> = {
 /** @throws USAGE, CLAIM_INVALID, and CLAIM_FALSE for a minimum of no cells */
 export function claimOf(name: string, values: Values, dataset: OpenDataset): Claim {
   const takes = Object.hasOwn(TAKES, name) ? TAKES[name] : undefined;
-  if (!takes) throw new AnchorError("USAGE", `there is no claim "${name}"; there are: ${Object.keys(TAKES).join(", ")}`);
+  if (!takes)
+    throw new AnchorError("USAGE", `there is no claim "${name}"; there are: ${Object.keys(TAKES).join(", ")}`);
   for (const option of Object.keys(CLAIM_OPTIONS) as (keyof typeof CLAIM_OPTIONS)[]) {
     if (values[option] !== undefined && !takes.includes(option)) {
       throw new AnchorError("USAGE", `--${option} is no part of the claim ${name}`);
@@ -80,7 +82,7 @@ export function claimOf(name: string, values: Values, dataset: OpenDataset): Cla
       return { type: "labels", labels: labels.split(","), counts: values["counts"] === true };
     }
     case "column":
-      return columnClaim(values, dataset);
+      return columnOf(values, dataset);
     case "bytes": {
       const [min, max] = byteRange(values);
       return { type: "bytes", kind: firstKind(dataset), min, max };
@@ -101,92 +103,39 @@ export function claimTitle(claim: Claim, columns: readonly Column[]): string {
   return /^[\w-]{1,64}$/.test(name) ? `column-${name}` : `column-${claim.column}`;
 }
 
-function columnClaim(values: Values, dataset: OpenDataset): ColumnClaim {
-  const { columns } = dataset.commitment;
-  const name = optional(values, "column");
-  const index = columns.findIndex((column) => column.name === name);
-  if (index < 0) {
-    const known = columns.map((column) => column.name).join(", ");
-    throw new AnchorError("USAGE", known === "" ? "the dataset has no columns" : `--column takes one of: ${known}`);
-  }
-  const column = columns[index]!;
-  if (column.type === "text") throw new AnchorError("CLAIM_INVALID", `${column.name} is a column of text, not of numbers`);
+function columnOf(values: Values, dataset: OpenDataset): ColumnClaim {
+  const column = optional(values, "column");
+  if (column === undefined) throw new AnchorError("USAGE", "--column names the column");
   const label = optional(values, "label");
   const flag = (option: string) => values[option] === true;
   const attained = flag("min") || flag("max");
-  const sum = flag("sum") || flag("mean");
-  if (sum && column.type !== "decimal") throw new AnchorError("CLAIM_INVALID", `${column.name} has floats, which add up to no one sum`);
   if (flag("strict") && !flag("sorted")) throw new AnchorError("USAGE", "--strict goes with --sorted");
   const [range, bins] = [optional(values, "range"), optional(values, "bins")];
   if ([range !== undefined, bins !== undefined, attained].filter(Boolean).length > 1) {
     throw new AnchorError("USAGE", "--range, --bins and --min or --max are claims of their own: one at a time");
   }
-  return {
-    type: "column",
-    column: index,
-    ...(label === undefined ? {} : { label }),
-    edges: edgesOf(dataset, index, label, { range, bins, attained }),
-    histogram: bins !== undefined,
-    sum,
+  const extremes = attained ? columnExtremes(dataset, { column, label }) : undefined;
+  if (attained && extremes === undefined) {
+    throw new AnchorError("CLAIM_FALSE", `no record that counts has a value in ${JSON.stringify(column)}`);
+  }
+  const [min, max] = range === undefined ? [extremes?.min, extremes?.max] : ends(range);
+  return columnClaim(dataset.commitment.columns, {
+    column,
+    label,
+    min,
+    max,
+    bins: bins?.split(","),
+    sum: flag("sum") || flag("mean"),
     attained,
-    ...(flag("sorted") ? { order: flag("strict") ? ("strict" as const) : ("ascending" as const) } : {}),
-  };
-}
-
-function edgesOf(
-  dataset: OpenDataset,
-  index: number,
-  label: string | undefined,
-  { range, bins, attained }: { range: string | undefined; bins: string | undefined; attained: boolean },
-): bigint[] {
-  const column = dataset.commitment.columns[index]!;
-  if (range !== undefined) {
-    const [low, high] = ends(range).map((text) => readCell(column, text));
-    return [low!, high! + 1n];
-  }
-  if (bins !== undefined) return bins.split(",").map((text) => readCell(column, text));
-  if (attained) {
-    const [low, high] = extremes(dataset, index, label);
-    return [low, high + 1n];
-  }
-  // Everything that a number of the column may be.
-  if (column.type === "decimal") return [encodeCell(column, -(2n ** 63n)), encodeCell(column, 2n ** 63n - 1n) + 1n];
-  return [encodeCell(column, Number.NEGATIVE_INFINITY), encodeCell(column, Number.POSITIVE_INFINITY) + 1n];
-}
-
-/** The smallest and the largest encoded cell of a column. @throws CLAIM_FALSE where there is none */
-function extremes(dataset: OpenDataset, index: number, label: string | undefined): [bigint, bigint] {
-  const { opening, columns } = dataset.commitment;
-  const { records } = opening.totals;
-  const column = columns[index]!;
-  let least: bigint | undefined;
-  let most: bigint | undefined;
-  for (let first = 0; first < records; first += CHUNK_RECORDS) {
-    const count = Math.min(CHUNK_RECORDS, records - first);
-    const inline = index < INLINE_CELLS && label === undefined ? dataset.descriptions(first, count) : undefined;
-    for (let i = 0; i < count; i++) {
-      let cell: bigint;
-      if (inline) cell = inline[i]![AT.cell0 + index]!;
-      else {
-        const record = dataset.record(first + i);
-        if (label !== undefined && (record.label ?? "") !== label) continue;
-        cell = encodeCell(column, record.cells?.[index] ?? null);
-      }
-      if (cell === 0n) continue;
-      if (least === undefined || cell < least) least = cell;
-      if (most === undefined || cell > most) most = cell;
-    }
-  }
-  if (least === undefined || most === undefined) {
-    throw new AnchorError("CLAIM_FALSE", `no record that counts has a value in ${column.name}: there is no minimum`);
-  }
-  return [least, most];
+    order: flag("sorted") ? (flag("strict") ? "strict" : "ascending") : undefined,
+  });
 }
 
 function byteRange(values: Values): [number, number] {
   const range = optional(values, "range");
   const given = [values["ascii"] === true, values["utf8-safe"] === true, range !== undefined];
-  if (given.filter(Boolean).length !== 1) throw new AnchorError("USAGE", "the claim takes one of --ascii, --utf8-safe, --range");
+  if (given.filter(Boolean).length !== 1)
+    throw new AnchorError("USAGE", "the claim takes one of --ascii, --utf8-safe, --range");
   if (values["ascii"] === true) return [0, 0x7f];
   if (values["utf8-safe"] === true) return [0, 0xf4];
   const [min, max] = ends(range!).map((text) => {
@@ -204,7 +153,10 @@ function numbersClaim(values: Values, dataset: OpenDataset): Claim {
   const code = Number((kind >> 8n) & 0xffn);
   const dtype = (Object.keys(DTYPES) as Dtype[]).find((name) => DTYPES[name].code === code)!;
   if (dtype === "bytes" || dtype === "text") {
-    throw new AnchorError("CLAIM_INVALID", `the records are ${dtype}, which have bytes and no numbers: see the claim bytes`);
+    throw new AnchorError(
+      "CLAIM_INVALID",
+      `the records are ${dtype}, which have bytes and no numbers: see the claim bytes`,
+    );
   }
   const [min, max] = ends(range).map((text) => numberKey(dtype, text));
   return { type: "numbers", kind, min: min!, max: max! };
@@ -266,23 +218,11 @@ function toSmallFloat(dtype: Dtype, value: number, text: string): number {
 
 /** @throws USAGE */
 function readNumber(text: string): number {
-  if (/^-?inf(?:inity)?$/i.test(text)) return text.startsWith("-") ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+  if (/^-?inf(?:inity)?$/i.test(text))
+    return text.startsWith("-") ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
   const value = /^-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
   if (Number.isNaN(value)) throw new AnchorError("USAGE", `${text} is no number`);
   return value;
-}
-
-/** A cell of a numeric column, encoded. @throws USAGE */
-function readCell(column: Column, text: string): bigint {
-  if (column.type === "float") return encodeCell(column, readNumber(text));
-  const [, sign, whole, fraction = ""] = /^(-?)(\d{1,19})(?:\.(\d+))?$/.exec(text) ?? [];
-  const digits = column.digits ?? 0;
-  if (whole === undefined || fraction.length > digits) {
-    throw new AnchorError("USAGE", `${text} is no number with ${digits} digits after the point, as ${column.name} has`);
-  }
-  const value = BigInt(`${whole}${fraction.padEnd(digits, "0")}`) * (sign === "-" ? -1n : 1n);
-  if (value < -(2n ** 63n) || value >= 2n ** 63n) throw new AnchorError("USAGE", `${text} is out of the column's reach`);
-  return encodeCell(column, value);
 }
 
 function ends(range: string): [string, string] {

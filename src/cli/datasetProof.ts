@@ -13,9 +13,6 @@ import type { Claim } from "../dataset/claims.js";
 import { openDatasetDirectory, readCommitment } from "../dataset/directory.js";
 import { chunkRequest } from "../dataset/plan.js";
 import {
-  type CircuitType,
-  circuitTypeName,
-  circuitTypeOf,
   type Expectation,
   proofSetFromJson,
   type SetTask,
@@ -30,6 +27,9 @@ import type { Domain } from "../protocol/eip712.js";
 import {
   ASSET_CLASSES,
   CIRCUIT_TYPES,
+  type CircuitType,
+  circuitTypeName,
+  circuitTypeOf,
   contextSignal,
   type DatasetStatement,
   statementFromJson,
@@ -40,8 +40,18 @@ import { journalTask, type ProvenClaim, proveClaim } from "../prover/proofSets.j
 import { counted, formatCount } from "../text.js";
 import { keyDigest, parseProof, parseVerifyingKey, proofToJson } from "../verifier/groth16.js";
 import { verifyStatement } from "../verifier/statement.js";
-import { claimOf, claimTitle, CLAIM_HELP, CLAIM_OPTIONS } from "./claimOptions.js";
-import { type Command, type Context, integer, optional, pretty, readDocument, readJson, type Values, writeWhole } from "./command.js";
+import { CLAIM_HELP, CLAIM_OPTIONS, claimOf, claimTitle } from "./claimOptions.js";
+import {
+  type Command,
+  type Context,
+  integer,
+  optional,
+  pretty,
+  readDocument,
+  readJson,
+  type Values,
+  writeWhole,
+} from "./command.js";
 import { hexOption, readTask, TASK_OPTIONS, taskHelp, ZERO_ADDRESS } from "./task.js";
 import { seconds, type Terminal } from "./terminal.js";
 
@@ -93,7 +103,8 @@ ${PROVING_HELP}`,
     if (values["chunk"] !== undefined) return proveChunk(context, directory);
     if (values["metadata-digest"] !== undefined) throw new AnchorError("USAGE", "--metadata-digest goes with --chunk");
     const claim = optional(values, "claim") ?? "integrity";
-    if (claim !== "integrity") throw new AnchorError("USAGE", "--claim takes integrity; see `dataset claim` for others");
+    if (claim !== "integrity")
+      throw new AnchorError("USAGE", "--claim takes integrity; see `dataset claim` for others");
     await proveWhole(context, directory, () => ({ type: "integrity" }));
   },
 };
@@ -154,7 +165,9 @@ All public signals are rebuilt from the root, the claim and the task. Exits with
     const threads = integer(values, "threads", 1, 256, 1);
     const verified = verifyProofSet(set, expected, { threads });
     if (values["json"] === true) {
-      terminal.line(pretty({ kind: "proof-set", ...outcomeToJson(verified), domain: set.domain, task: set.task }).trimEnd());
+      terminal.line(
+        pretty({ kind: "proof-set", ...outcomeToJson(verified), domain: set.domain, task: set.task }).trimEnd(),
+      );
       return;
     }
     terminal.line(`ok     ${counted(verified.segments, "proof")} of one claim, nothing left out, repeated or moved`);
@@ -175,7 +188,8 @@ async function proveWhole(
   let pool: ProverPool | undefined;
   try {
     const claim = await claimOfDataset(dataset);
-    const out = optional(values, "out") ?? join(directory, "proofs", `${claimTitle(claim, dataset.commitment.columns)}.json`);
+    const out =
+      optional(values, "out") ?? join(directory, "proofs", `${claimTitle(claim, dataset.commitment.columns)}.json`);
     const journal = `${out}.journal`;
     const restart = values["restart"] === true;
     const { domain, task } = await taskFor(values, restart ? undefined : journal);
@@ -265,10 +279,21 @@ async function proveChunk(context: Context, directory: string): Promise<void> {
     const ms = timings.witnessMs + timings.proveMs;
     if (values["json"] === true) {
       const { chunkRecords } = statement;
-      terminal.line(pretty({ folder: out, root: hex(root), chunk: index, records: chunkRecords, keyDigest: key.keyDigest, seconds: ms / 1000 }).trimEnd());
+      terminal.line(
+        pretty({
+          folder: out,
+          root: hex(root),
+          chunk: index,
+          records: chunkRecords,
+          keyDigest: key.keyDigest,
+          seconds: ms / 1000,
+        }).trimEnd(),
+      );
       return;
     }
-    terminal.line(`chunk ${index} of ${dataset.chunkRoots.length} under ${hex(root)}: ${counted(request.descriptions.length, "record")}`);
+    terminal.line(
+      `chunk ${index} of ${dataset.chunkRoots.length} under ${hex(root)}: ${counted(request.descriptions.length, "record")}`,
+    );
     terminal.line(`proof in ${seconds(ms)}, key ${key.keyDigest}${key.development ? " (development)" : ""}`);
     terminal.line(`written to ${out}`);
   } finally {
@@ -278,7 +303,11 @@ async function proveChunk(context: Context, directory: string): Promise<void> {
 }
 
 async function verifyChunk({ values, terminal }: Context, directory: string, expected: Expectation): Promise<void> {
-  const statement = statementFromJson("DatasetStatement", await readDocument(join(directory, "statement.json")), "statement");
+  const statement = statementFromJson(
+    "DatasetStatement",
+    await readDocument(join(directory, "statement.json")),
+    "statement",
+  );
   const key = parseVerifyingKey(await readJson(join(directory, "verification_key.json")));
   const proof = parseProof(await readJson(join(directory, "proof.json")));
   const digest = keyDigest(key);
@@ -298,7 +327,17 @@ async function verifyChunk({ values, terminal }: Context, directory: string, exp
   const domain = { chainId, verifyingContract };
   verifyStatement(domain, "DatasetStatement", statement, key, proof);
   if (values["json"] === true) {
-    terminal.line(pretty({ kind: "chunk", root: asset.commitment, chunk: chunkIndex, records: chunkRecords, keyDigest: digest, domain, task }).trimEnd());
+    terminal.line(
+      pretty({
+        kind: "chunk",
+        root: asset.commitment,
+        chunk: chunkIndex,
+        records: chunkRecords,
+        keyDigest: digest,
+        domain,
+        task,
+      }).trimEnd(),
+    );
     return;
   }
   terminal.line(`ok     one chunk: the descriptions of its ${chunkRecords} records are known, data by its digest only`);
@@ -314,7 +353,8 @@ async function taskFor(values: Values, journal: string | undefined): Promise<{ d
   const { keyDigest: _, ...own } = task;
   const known = journal === undefined ? undefined : await journalTask(journal);
   if (known === undefined) return { domain, task: own };
-  const given = <T>(option: keyof typeof TASK_OPTIONS, mine: T, theirs: T) => (values[option] === undefined ? theirs : mine);
+  const given = <T>(option: keyof typeof TASK_OPTIONS, mine: T, theirs: T) =>
+    values[option] === undefined ? theirs : mine;
   return {
     domain: {
       chainId: given("chain-id", domain.chainId, known.domain.chainId),
@@ -331,7 +371,11 @@ async function taskFor(values: Values, journal: string | undefined): Promise<{ d
 }
 
 /** The key to prove a circuit with. @param used gets the words of `--zkey` that it took */
-async function keyFor(spec: DatasetProgramSpec, { values, terminal, signal }: Context, used: Map<string, string>): Promise<CircuitKey> {
+async function keyFor(
+  spec: DatasetProgramSpec,
+  { values, terminal, signal }: Context,
+  used: Map<string, string>,
+): Promise<CircuitKey> {
   const program = datasetProgram(spec);
   const circuit = await buildProgram(program, { signal });
   const given = (values["zkey"] as string[] | undefined) ?? [];
@@ -376,7 +420,9 @@ async function readExpectation(values: Values): Promise<Expectation> {
     const [, name, digest] = /^([a-z0-9-]+)=(0x[0-9a-fA-F]{64})$/.exec(word) ?? [];
     const type = name === undefined ? undefined : circuitTypeOf(name);
     if (type === undefined) {
-      const known = (Object.keys(CIRCUIT_TYPES) as CircuitType[]).map(circuitTypeName).filter((of) => of.startsWith("dataset-"));
+      const known = (Object.keys(CIRCUIT_TYPES) as CircuitType[])
+        .map(circuitTypeName)
+        .filter((of) => of.startsWith("dataset-"));
       throw new AnchorError("USAGE", `--key takes CIRCUIT=0x… with 32 bytes, and one of ${known.join(", ")}`);
     }
     return { type, keyDigest: digest!.toLowerCase() as Hex };
@@ -406,15 +452,28 @@ async function readExpectation(values: Values): Promise<Expectation> {
 }
 
 async function expectedRoot(values: Values): Promise<bigint | undefined> {
-  const given = optional(values, "root") === undefined ? undefined : bytesToBigInt(fromHex(hexOption(values, "root", 32, "0x"), "root"));
+  const given =
+    optional(values, "root") === undefined
+      ? undefined
+      : bytesToBigInt(fromHex(hexOption(values, "root", 32, "0x"), "root"));
   const path = optional(values, "commitment");
   if (path === undefined) return given;
   const { root } = await readCommitment(path.endsWith(".json") ? dirname(path) : path);
-  if (given !== undefined && given !== root) throw new AnchorError("USAGE", "--root is another one than that of --commitment");
+  if (given !== undefined && given !== root)
+    throw new AnchorError("USAGE", "--root is another one than that of --commitment");
   return root;
 }
 
-function outcomeToJson({ root, claim, result, records, segments, keys, proven, notProven }: VerifiedSet): Record<string, unknown> {
+function outcomeToJson({
+  root,
+  claim,
+  result,
+  records,
+  segments,
+  keys,
+  proven,
+  notProven,
+}: VerifiedSet): Record<string, unknown> {
   return {
     root: hex(root),
     claim,
@@ -446,8 +505,12 @@ function printVerified(terminal: Terminal, { root, keys, proven, notProven }: Ve
   for (const line of notProven) terminal.line(`not    ${line}`);
   for (const { name, keyDigest: digest, development } of keys) {
     const note =
-      development === false ? "" : development ? "; a development key: whoever made it could forge" : "; no ceremony is known for it: whoever made it could forge";
-    terminal.line(`key    ${circuitTypeName(name)} ${digest}${note}`);
+      development === false
+        ? ""
+        : development
+          ? "; a development key: whoever made it could forge"
+          : "; no ceremony is known for it: whoever made it could forge";
+    terminal.line(`key    ${name} ${digest}${note}`);
   }
 }
 

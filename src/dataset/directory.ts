@@ -33,7 +33,15 @@ import { ensureDirectory, identityOf, syncFolder, writeDurably, writeWhole } fro
 import { tryLock } from "../lock.js";
 import { printable } from "../text.js";
 import { SCALAR_BYTES } from "./chains.js";
-import { type BatchSize, type CommitState, Committer, checkRange, hashChunks, MAX_RECORDS, openingOf } from "./commit.js";
+import {
+  type BatchSize,
+  type CommitState,
+  Committer,
+  checkRange,
+  hashChunks,
+  MAX_RECORDS,
+  openingOf,
+} from "./commit.js";
 import type { DatasetCommitment, OpenDataset } from "./dataset.js";
 import { describeRecords, ROW_BYTES, readRow } from "./describe.js";
 import {
@@ -413,7 +421,11 @@ async function fillPart(work: Work, anew: boolean): Promise<Made> {
   const folder = `${target}.part`;
   const header = headerOf(work);
   const left = anew ? undefined : await leftover(folder, header, options.seed);
-  const seed = left ? left.seed : options.noBlind ? undefined : (options.seed ?? new Uint8Array(randomBytes(SEED_BYTES)));
+  const seed = left
+    ? left.seed
+    : options.noBlind
+      ? undefined
+      : (options.seed ?? new Uint8Array(randomBytes(SEED_BYTES)));
   if (!left) await beginPart(folder, header, seed);
   const bulk = await Bulk.open(folder, !left);
   const journal = await open(join(folder, JOURNAL), "a", PRIVATE);
@@ -450,7 +462,14 @@ async function fillPart(work: Work, anew: boolean): Promise<Made> {
       onProgress?.({ phase, records, bytes: bytes - before, totalBytes });
     const records = source.records({ signal })[Symbol.asyncIterator]();
     try {
-      const last = await compare(bulk, mark, resumed, records, (n, bytes) => report("compare", n, bytes + before), signal);
+      const last = await compare(
+        bulk,
+        mark,
+        resumed,
+        records,
+        (n, bytes) => report("compare", n, bytes + before),
+        signal,
+      );
       let { end, chunks } = mark;
       let written = performance.now();
       const pending = mark.totals.records - mark.chunks * CHUNK_RECORDS;
@@ -984,8 +1003,12 @@ export async function verifyDirectory(path: string, { signal, onProgress }: Dire
       const right = stored && Buffer.compare(stored, own.read("chunks", chunk * SCALAR_BYTES, SCALAR_BYTES)) === 0;
       const field = FIELD_OF(rows, own.read("records", index * ROW_BYTES, ROW_BYTES));
       return right
-        ? mismatch(at, DATASET_FILES.data, `record ${index} is not the one that was committed to (${field})`, { record: index })
-        : mismatch(at, DATASET_FILES.records, `the description of record ${index} is another (${field})`, { record: index });
+        ? mismatch(at, DATASET_FILES.data, `record ${index} is not the one that was committed to (${field})`, {
+            record: index,
+          })
+        : mismatch(at, DATASET_FILES.records, `the description of record ${index} is another (${field})`, {
+            record: index,
+          });
     };
     const committer: Committer = new Committer(
       { columns: commitment.columns, seed, signal },
@@ -1004,7 +1027,8 @@ export async function verifyDirectory(path: string, { signal, onProgress }: Dire
         roots(roots) {
           const stored = own.read("chunks", chunks * SCALAR_BYTES, roots.length);
           for (let i = 0; i < roots.length; i += SCALAR_BYTES, chunks++) {
-            if (Buffer.compare(roots.subarray(i, i + SCALAR_BYTES), stored.subarray(i, i + SCALAR_BYTES)) === 0) continue;
+            if (Buffer.compare(roots.subarray(i, i + SCALAR_BYTES), stored.subarray(i, i + SCALAR_BYTES)) === 0)
+              continue;
             // The chunks give the published root, and the records their descriptions: what is between them is the seed.
             throw mismatch(at, seed ? DATASET_FILES.seed : DATASET_FILES.chunks, `chunk ${chunks} has another root`);
           }

@@ -18,7 +18,14 @@ import { concat, fromHex, type Hex, keccak, tag, toHex, utf8, word } from "../fi
 import { bytesToBigInt, isScalar, R } from "../field/scalar.js";
 import { canonicalJson } from "../protocol/document.js";
 import { type Domain, readInteger, readObject } from "../protocol/eip712.js";
-import { CIRCUIT_TYPES, contextSignal, type Task } from "../protocol/statements.js";
+import {
+  CIRCUIT_TYPES,
+  type CircuitType,
+  circuitTypeName,
+  circuitTypeOf,
+  contextSignal,
+  type Task,
+} from "../protocol/statements.js";
 import {
   keyDigest,
   type Proof,
@@ -32,7 +39,7 @@ import {
 import { lintVerifyingKey } from "../verifier/lint.js";
 import { claimFromJson, claimToJson } from "./claimJson.js";
 import { type Claim, commitState } from "./claims.js";
-import { claimFamily, type ClaimResult, describeClaim } from "./families.js";
+import { type ClaimResult, claimFamily, describeClaim } from "./families.js";
 import { DEPTHS, hashRoot, MAX_CELLS, type RootOpening } from "./layout.js";
 import { type Column, schemaDigest } from "./record.js";
 
@@ -48,9 +55,6 @@ const MAX_CIRCUITS = 16;
 const MAX_FIELDS = 64;
 /** Public signals of every segment: root, claim, before, after, context. */
 const SIGNALS = 5;
-
-/** Names of circuit types, as `CIRCUIT_TYPES` has them. */
-export type CircuitType = keyof typeof CIRCUIT_TYPES;
 
 /** Whom a set is for, and until when: as of any proof. The key is each circuit's own. */
 export type SetTask = Omit<Task, "keyDigest">;
@@ -124,18 +128,13 @@ export interface VerifiedSet {
   readonly notProven: readonly string[];
 }
 
-/** "dataset-content" of "datasetContent": how documents and commands call a circuit's type. */
-export function circuitTypeName(type: string): string {
-  return type.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-}
-
-/** Undefined for a name that is none. */
-export function circuitTypeOf(name: string): CircuitType | undefined {
-  return (Object.keys(CIRCUIT_TYPES) as CircuitType[]).find((type) => circuitTypeName(type) === name);
-}
-
 /** What a challenge of a set's proofs is made from, beside what they commit to: the root, the claim, whom the set is for. */
-export function setDigest({ opening, claim, domain, task }: Pick<ProofSet, "opening" | "claim" | "domain" | "task">): Hex {
+export function setDigest({
+  opening,
+  claim,
+  domain,
+  task,
+}: Pick<ProofSet, "opening" | "claim" | "domain" | "task">): Hex {
   const address = (value: Hex, name: string) => concat(new Uint8Array(12), fromHex(value, name, 20));
   return toHex(
     keccak(
@@ -154,7 +153,11 @@ export function setDigest({ opening, claim, domain, task }: Pick<ProofSet, "open
 }
 
 /** The `context` signal of a set's proofs by one key. @throws CONTEXT_ZERO */
-export function segmentContext({ domain, task }: Pick<ProofSet, "domain" | "task">, type: CircuitType, key: Hex): bigint {
+export function segmentContext(
+  { domain, task }: Pick<ProofSet, "domain" | "task">,
+  type: CircuitType,
+  key: Hex,
+): bigint {
   return contextSignal(domain, CIRCUIT_TYPES[type], { ...task, keyDigest: key });
 }
 
@@ -187,7 +190,7 @@ export function verifyProofSet(set: ProofSet, expected: Expectation, { threads =
     };
   });
   if (new Set(keys.map((key) => key.keyDigest)).size !== keys.length) throw invalid("a key stands twice in the set");
-  for (const type of Object.keys(signals)) {
+  for (const type of Object.keys(signals) as CircuitType[]) {
     if (!keys.some((key) => key.type === type)) {
       throw invalid(`no proof by a circuit of type ${circuitTypeName(type)}, which the claim is shown by as well`);
     }
@@ -209,11 +212,16 @@ export function verifyProofSet(set: ProofSet, expected: Expectation, { threads =
   }
   if (bad.length > 0) {
     bad.sort((a, b) => a - b);
-    const which = bad.length === segments.length ? "no proof" : `the proof of segment ${bad[0]! + 1} of ${segments.length}`;
+    const which =
+      bad.length === segments.length ? "no proof" : `the proof of segment ${bad[0]! + 1} of ${segments.length}`;
     const verb = bad.length === segments.length ? "shows its" : "does not show its";
-    throw new AnchorError("PROOF_INVALID", `${which} ${verb} step of this claim, for this root, task, chain and contract`, {
-      details: { segments: bad.map((i) => i + 1) },
-    });
+    throw new AnchorError(
+      "PROOF_INVALID",
+      `${which} ${verb} step of this claim, for this root, task, chain and contract`,
+      {
+        details: { segments: bad.map((i) => i + 1) },
+      },
+    );
   }
   return {
     root,
@@ -255,7 +263,11 @@ function columnsOf({ columns, opening, claim }: ProofSet): readonly Column[] {
 }
 
 /** @throws PROOF_SET_INVALID */
-function checkExpected(set: ProofSet, root: bigint, { root: wanted, claim, domain = {}, task = {} }: Expectation): void {
+function checkExpected(
+  set: ProofSet,
+  root: bigint,
+  { root: wanted, claim, domain = {}, task = {} }: Expectation,
+): void {
   if (wanted !== undefined && wanted !== root) {
     throw invalid(`the set is about another dataset: its root is ${hex(root)}, not ${hex(wanted)}`);
   }
@@ -290,7 +302,10 @@ function trustedKey({ type, verifyingKey }: SetCircuit, trust: readonly TrustedC
   }
   lintVerifyingKey(verifyingKey);
   if (verifyingKey.nPublic !== SIGNALS) {
-    throw new AnchorError("KEY_UNKNOWN", `key ${digest} is of a circuit with ${verifyingKey.nPublic} public signals, not ${SIGNALS}`);
+    throw new AnchorError(
+      "KEY_UNKNOWN",
+      `key ${digest} is of a circuit with ${verifyingKey.nPublic} public signals, not ${SIGNALS}`,
+    );
   }
   return trusted;
 }
@@ -316,7 +331,9 @@ function checkChain({ segments, circuits, last }: ProofSet, first: bigint): void
   }
   if (![...last.fields, last.salt].every(isScalar)) throw invalid("the last state has a value outside the field");
   if (last.fields.length === 0 || commitState(last.fields, last.salt) !== at) {
-    throw invalid("the last segment does not end in the state that the set gives: proofs are missing, or the result was changed");
+    throw invalid(
+      "the last segment does not end in the state that the set gives: proofs are missing, or the result was changed",
+    );
   }
 }
 
@@ -375,7 +392,9 @@ export function proofSetFromJson(json: unknown): ProofSet {
     },
     task: setTaskFromJson(record["task"], "task"),
     circuits,
-    segments: list(record["segments"], MAX_SEGMENTS, "segments").map((segment, i) => readSegment(segment, i, circuits.length)),
+    segments: list(record["segments"], MAX_SEGMENTS, "segments").map((segment, i) =>
+      readSegment(segment, i, circuits.length),
+    ),
     last: {
       fields: list(last["fields"], MAX_FIELDS, "last.fields").map((field, i) => scalar(field, `last.fields[${i}]`)),
       salt: scalar(last["salt"], "last.salt"),
@@ -397,7 +416,14 @@ export function setTaskFromJson(json: unknown, path: string): SetTask {
 
 export function openingToJson({ depth, top, totals, schema }: RootOpening): Record<string, unknown> {
   const { records, blocks, values } = totals;
-  return { depth: `${depth}`, top: hex(top), records: `${records}`, blocks: `${blocks}`, values: `${values}`, schema: hex(schema) };
+  return {
+    depth: `${depth}`,
+    top: hex(top),
+    records: `${records}`,
+    blocks: `${blocks}`,
+    values: `${values}`,
+    schema: hex(schema),
+  };
 }
 
 /** @throws PROOF_SET_INVALID */
@@ -442,7 +468,8 @@ function readCircuit(json: unknown, index: number): SetCircuit {
     throw invalid(`${path}.name is of at most 128 letters, digits and dashes`);
   }
   const verifyingKey = canonical(record["verifyingKey"], parseVerifyingKey, verifyingKeyToJson, `${path}.verifyingKey`);
-  if (keyDigest(verifyingKey) !== record["keyDigest"]) throw invalid(`${path}.keyDigest is not that of the key beside it`);
+  if (keyDigest(verifyingKey) !== record["keyDigest"])
+    throw invalid(`${path}.keyDigest is not that of the key beside it`);
   return { type, name, verifyingKey };
 }
 

@@ -12,8 +12,8 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { measureProgram } from "../circuit/synthesis/program.js";
 import type { CircuitKey } from "../circuit/setup.js";
+import { measureProgram } from "../circuit/synthesis/program.js";
 import { type DatasetProgramSpec, type DatasetRequest, datasetProgram } from "../dataset/circuit/index.js";
 import { claimToJson } from "../dataset/claimJson.js";
 import { type Claim, commitState, type Segment } from "../dataset/claims.js";
@@ -21,8 +21,6 @@ import type { OpenDataset } from "../dataset/dataset.js";
 import { chunkBlinds } from "../dataset/layout.js";
 import { planClaim } from "../dataset/plan.js";
 import {
-  type CircuitType,
-  circuitTypeName,
   MAX_SEGMENTS,
   type ProofSet,
   proofSetToJson,
@@ -39,7 +37,7 @@ import { fromHex, toHex, utf8 } from "../field/bytes.js";
 import { ensureDirectory, writeWhole } from "../files.js";
 import { canonicalJson } from "../protocol/document.js";
 import { type Domain, readInteger, readObject } from "../protocol/eip712.js";
-import { CIRCUIT_TYPES } from "../protocol/statements.js";
+import { CIRCUIT_TYPES, type CircuitType, circuitTypeName } from "../protocol/statements.js";
 import { type Proof, parseProof, proofToJson, verifyGroth16Batch } from "../verifier/groth16.js";
 import type { ProverPool } from "./pool.js";
 
@@ -125,12 +123,16 @@ export async function proveClaim(options: ProveClaimOptions): Promise<ProvenClai
   const report = (progress: Partial<SetProgress> & Pick<SetProgress, "phase">) =>
     onProgress?.({ done: 0, total: 0, rows: 0, totalRows: 0, etaMs: undefined, ...progress });
 
-  const journal = options.journal === undefined ? undefined : await Journal.open(options.journal, head, options.restart);
+  const journal =
+    options.journal === undefined ? undefined : await Journal.open(options.journal, head, options.restart);
   const secret = journal?.secret ?? new Uint8Array(randomBytes(SECRET_BYTES));
   report({ phase: "planning" });
   const segments = await planClaim(dataset, claim, { challenge: setDigest(head), secret, signal });
   if (segments.length > MAX_SEGMENTS) {
-    throw new AnchorError("INPUT_TOO_LARGE", `the claim takes ${segments.length} proofs; a set has at most ${MAX_SEGMENTS}`);
+    throw new AnchorError(
+      "INPUT_TOO_LARGE",
+      `the claim takes ${segments.length} proofs; a set has at most ${MAX_SEGMENTS}`,
+    );
   }
   const circuits = await circuitsOf(segments, options, report);
   await journal?.bind(circuits, segments.length);
@@ -340,7 +342,12 @@ class Journal {
 
   /** Opens the journal of a set, or begins one. @throws INPUT_INVALID for a journal of another set */
   static async open(directory: string, set: JournalHead, restart = false): Promise<Journal> {
-    const head = { set: setDigest(set), claim: claimToJson(set.claim), domain: domainToJson(set.domain), task: taskToJson(set.task) };
+    const head = {
+      set: setDigest(set),
+      claim: claimToJson(set.claim),
+      domain: domainToJson(set.domain),
+      task: taskToJson(set.task),
+    };
     const known = await readHead(directory).catch((error: unknown) => {
       if (restart && isAnchorError(error)) return undefined;
       throw error;
@@ -362,7 +369,9 @@ class Journal {
   /** Binds the journal to the plan's circuits and keys: proofs by others are none of it. @throws INPUT_INVALID */
   async bind(circuits: readonly Circuit[], segments: number): Promise<void> {
     const keys = circuits.map(({ type, name, key }) => [circuitTypeName(type), name, key.keyDigest]);
-    const plan = createHash("sha256").update(canonicalJson([...keys, String(segments)])).digest("hex");
+    const plan = createHash("sha256")
+      .update(canonicalJson([...keys, String(segments)]))
+      .digest("hex");
     if (this.plan === plan) return;
     if (this.plan !== undefined) {
       if (!this.restart) {
@@ -431,7 +440,9 @@ class Journal {
 }
 
 /** What a run that was stopped was for, so that another one can go on: its task and domain. Undefined without a journal. */
-export async function journalTask(directory: string): Promise<{ claim: unknown; domain: Domain; task: SetTask } | undefined> {
+export async function journalTask(
+  directory: string,
+): Promise<{ claim: unknown; domain: Domain; task: SetTask } | undefined> {
   const head = await readHead(directory);
   return head === undefined ? undefined : { claim: head.claim, domain: head.domain, task: head.task };
 }
@@ -454,7 +465,9 @@ async function readHead(directory: string) {
   } catch (error) {
     throw new AnchorError("INPUT_INVALID", `${path} is damaged: restart`, { cause: error });
   }
-  const record = readObject(json, ["format", "set", "claim", "domain", "task", "secret"], "INPUT_INVALID", path, ["plan"]);
+  const record = readObject(json, ["format", "set", "claim", "domain", "task", "secret"], "INPUT_INVALID", path, [
+    "plan",
+  ]);
   if (record["format"] !== FORMAT) throw new AnchorError("FORMAT_UNSUPPORTED", `${path} is not of format ${FORMAT}`);
   const domain = readObject(record["domain"], ["chainId", "verifyingContract"], "INPUT_INVALID", `${path}: domain`);
   return {
