@@ -59,14 +59,14 @@ export async function hashChains(jobs: readonly ChainJob[], { signal }: ChainOpt
     throwIfAborted(signal);
     let steps = 0;
     let taken = 0;
-    const counts: number[] = [];
+    const counted: number[] = [];
     for (; taken < open.length && steps < budget; taken++) {
       const i = open[taken]!;
       const count = Math.min(CHAIN_STEPS, jobs[i]!.steps - done[i]!, budget - steps);
-      counts.push(count);
+      counted.push(count);
       steps += count;
     }
-    advance(jobs, open.slice(0, taken), counts, done, states);
+    advance(jobs, open.slice(0, taken), Uint32Array.from(counted), done, states);
     const finished = open.slice(0, taken).some((i) => done[i] === jobs[i]!.steps);
     if (finished) open = open.filter((i, place) => place >= taken || done[i]! < jobs[i]!.steps);
     await new Promise(setImmediate);
@@ -80,31 +80,37 @@ const CAPACITY = encodeScalars([TAGS.chain]);
 function advance(
   jobs: readonly ChainJob[],
   chosen: readonly number[],
-  counts: readonly number[],
+  counts: Uint32Array,
   done: Uint32Array,
   states: Uint8Array,
 ): void {
-  const elements = chosen.map((i, place) => {
-    const bytes = new Uint8Array(counts[place]! * STEP_BYTES);
-    jobs[i]!.fill(bytes, 0, done[i]!, counts[place]!);
-    return bytes;
-  });
-  const rowBytes = SCALAR_BYTES + STEP_BYTES;
-  for (let step = 0; step < CHAIN_STEPS; step++) {
-    const places = counts.flatMap((count, place) => (count > step ? [place] : []));
-    if (places.length === 0) break;
-    const rows = new Uint8Array(places.length * rowBytes);
-    places.forEach((place, row) => {
-      const state = chosen[place]! * SCALAR_BYTES;
-      rows.set(states.subarray(state, state + SCALAR_BYTES), row * rowBytes);
-      rows.set(elements[place]!.subarray(step * STEP_BYTES, (step + 1) * STEP_BYTES), row * rowBytes + SCALAR_BYTES);
-    });
-    const hashes = poseidon16Many(CAPACITY, rows, hashThreads());
-    places.forEach((place, row) => {
-      states.set(hashes.subarray(row * SCALAR_BYTES, (row + 1) * SCALAR_BYTES), chosen[place]! * SCALAR_BYTES);
-    });
-  }
+  const starts = new Uint8Array(chosen.length * SCALAR_BYTES);
+  const blocks = new Uint8Array(counts.reduce((sum, count) => sum + count, 0) * STEP_BYTES);
+  let at = 0;
   chosen.forEach((i, place) => {
+    starts.set(states.subarray(i * SCALAR_BYTES, (i + 1) * SCALAR_BYTES), place * SCALAR_BYTES);
+    jobs[i]!.fill(blocks, at, done[i]!, counts[place]!);
+    at += counts[place]! * STEP_BYTES;
+  });
+  const ends = chainEnds(starts, blocks, counts);
+  chosen.forEach((i, place) => {
+    states.set(ends.subarray(place * SCALAR_BYTES, (place + 1) * SCALAR_BYTES), i * SCALAR_BYTES);
     done[i] = done[i]! + counts[place]!;
   });
+}
+
+function chainEnds(starts: Uint8Array, blocks: Uint8Array, counts: Uint32Array): Uint8Array {
+  const core = nativeCore();
+  if (core) return core.poseidonChains(CAPACITY, starts, blocks, counts, { threads: hashThreads() });
+  const ends = starts.slice();
+  let at = 0;
+  counts.forEach((count, chain) => {
+    const row = new Uint8Array(SCALAR_BYTES + STEP_BYTES);
+    for (let step = 0; step < count; step++, at += STEP_BYTES) {
+      row.set(ends.subarray(chain * SCALAR_BYTES, (chain + 1) * SCALAR_BYTES));
+      row.set(blocks.subarray(at, at + STEP_BYTES), SCALAR_BYTES);
+      ends.set(poseidon16Many(CAPACITY, row), chain * SCALAR_BYTES);
+    }
+  });
+  return ends;
 }

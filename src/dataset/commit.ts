@@ -19,7 +19,6 @@ import {
   chunkBlinds,
   chunkCount,
   DEPTHS,
-  type Description,
   hashRoot,
   type RootOpening,
   STARTS,

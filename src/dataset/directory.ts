@@ -24,14 +24,13 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { copyFile, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { AnchorError, isAnchorError, throwIfAborted, toAnchorError } from "../errors.js";
-import { type Hex, toHex, utf8 } from "../field/bytes.js";
+import { fromHex, type Hex, toHex, utf8 } from "../field/bytes.js";
 import { decodeScalars } from "../field/poseidon.js";
 import { bigIntToBytes, isScalar } from "../field/scalar.js";
-import { ensureDirectory, identityOf, syncFolder, writeDurably, writeWhole } from "../files.js";
+import { ensureDirectory, syncFolder, writeDurably, writeWhole } from "../files.js";
 import { tryLock } from "../lock.js";
-import { printable } from "../text.js";
 import { SCALAR_BYTES } from "./chains.js";
 import {
   type BatchSize,
@@ -43,19 +42,20 @@ import {
   openingOf,
 } from "./commit.js";
 import type { DatasetCommitment, OpenDataset } from "./dataset.js";
-import { describeRecords, ROW_BYTES, readRow } from "./describe.js";
+import { ROW_BYTES, readRow } from "./describe.js";
 import {
-  AT,
   CHUNK_RECORDS,
   checkSeed,
   chunkCount,
   DEPTHS,
+  FIELDS,
   hashRoot,
   type RootOpening,
   SEED_BYTES,
   type Totals,
   treeDepth,
 } from "./layout.js";
+import { type DatasetReader, type FileDigest, type SourcedRecord, sha256OfList } from "./readers/index.js";
 import {
   type Column,
   checkColumns,
@@ -94,30 +94,16 @@ const PRIVATE = 0o600;
 /** What `commitment.json` holds. */
 export type PublishedCommitment = Omit<DatasetCommitment, "sha256">;
 
-/** A file that records came from. */
-export interface SourceFile {
-  /** As `sha256sum` is to be told: relative to the folder, with `/`. */
-  readonly name: string;
-  readonly bytes: number;
-  readonly sha256: Hex;
-}
-
-/** Where records come from. Reading again gives the same records as long as the files are the same. */
-export interface RecordSource {
-  readonly columns: readonly Column[];
-  readonly files: readonly { readonly path: string; readonly name: string }[];
-  /** How the files are read, in one spelling: two sources with the same files and options give the same records. */
-  readonly options: string;
-  records(options: { signal?: AbortSignal | undefined }): AsyncIterable<DatasetRecord>;
-}
+/** Where records come from, from the start each time: a {@link DatasetReader}. */
+export type CommitSource = Pick<DatasetReader, "columns" | "bytes" | "files" | "batches" | "digests" | "sha256">;
 
 export interface DirectoryProgress {
-  /** `hash`: SHA-256 of the files; `compare`: what an interrupted commit left; `commit`; `verify`. */
-  readonly phase: "hash" | "compare" | "commit" | "verify";
+  /** `compare`: with what an interrupted commit left. */
+  readonly phase: "compare" | "commit" | "verify";
   readonly records: number;
-  /** Of the files while they are hashed, of data otherwise. */
+  /** Of data. */
   readonly bytes: number;
-  /** Of all files, or of all data. */
+  /** Of the files; of the data when it is verified. */
   readonly totalBytes: number;
 }
 
@@ -141,7 +127,7 @@ export interface CommitToDirectoryOptions extends DirectoryOptions {
 export interface CommittedDirectory {
   readonly path: string;
   readonly commitment: DatasetCommitment;
-  readonly files: readonly SourceFile[];
+  readonly files: readonly FileDigest[];
   /** Records that an interrupted commit had left. */
   readonly resumed: number;
 }
@@ -149,7 +135,7 @@ export interface CommittedDirectory {
 /** {@link OpenDataset} on disk. `chunkRoots` are read when they are first asked for. */
 export interface DatasetDirectory extends OpenDataset {
   readonly path: string;
-  readonly files: readonly SourceFile[];
+  readonly files: readonly FileDigest[];
   /** Of the datasets that this one extends, oldest first. */
   readonly previous: readonly RootOpening[];
 }
@@ -157,11 +143,11 @@ export interface DatasetDirectory extends OpenDataset {
 /**
  * Commits to the records of a source, in a new directory.
  *
- * @throws AnchorError INPUT_INVALID for a target that cannot be had, or a file that changes meanwhile; DATASET_EMPTY,
+ * @throws AnchorError INPUT_INVALID for a target that cannot be had; DATASET_EMPTY,
  *   INPUT_TOO_LARGE, FILE_NOT_FOUND, FILE_UNREADABLE, ABORTED; what the source throws
  */
 export function commitToDirectory(
-  source: RecordSource,
+  source: CommitSource,
   out: string,
   options: CommitToDirectoryOptions = {},
 ): Promise<CommittedDirectory> {
@@ -179,7 +165,7 @@ export function commitToDirectory(
  */
 export async function extendDirectory(
   directory: string,
-  source: RecordSource,
+  source: CommitSource,
   out: string,
   options: Omit<CommitToDirectoryOptions, "seed" | "noBlind"> = {},
 ): Promise<CommittedDirectory> {
@@ -202,12 +188,12 @@ export async function extendDirectory(
 }
 
 async function makeDirectory(
-  source: RecordSource,
+  source: CommitSource,
   out: string,
   options: CommitToDirectoryOptions,
   old?: DatasetDirectory,
 ): Promise<CommittedDirectory> {
-  const { seed, noBlind = false, force = false, signal, onProgress } = options;
+  const { seed, noBlind = false, force = false } = options;
   checkSeed(seed);
   checkColumns(source.columns);
   if (noBlind && seed) throw new AnchorError("INPUT_INVALID", "a seed is for blinding: leave it out, or noBlind");
@@ -218,18 +204,18 @@ async function makeDirectory(
     const lock = await tryLock(`${target}.lock`);
     if (!lock) throw new AnchorError("INPUT_INVALID", `another process is committing to ${out}`);
     try {
-      const read = await hashFiles(source.files, signal, onProgress);
-      const files = [...(old?.files ?? []), ...read.files];
-      const work = { source, files, old, options, target };
-      let made: Made | undefined;
-      try {
-        made = await fillPart(work, false);
-      } catch (error) {
-        if (!(error instanceof LeftoverDiffers)) throw error;
-        made = await fillPart(work, true);
-      }
-      await read.check();
+      const work = { source, old, options, target };
+      const made = await fillPart(work, false)
+        .catch((error: unknown) => {
+          if (!(error instanceof LeftoverDiffers)) throw error;
+          return fillPart(work, true);
+        })
+        .catch(async (error: unknown) => {
+          if (!isWorthKeeping(error)) await rm(`${target}.part`, { recursive: true, force: true });
+          throw error;
+        });
       await finishPart(work, made);
+      const { files } = made;
       const { commitment, resumed } = made;
       return { path: target, commitment, files, resumed };
     } finally {
@@ -240,10 +226,16 @@ async function makeDirectory(
   }
 }
 
+/** Whether what is done so far is of use: not where the source gives what cannot be committed to. */
+function isWorthKeeping(error: unknown): boolean {
+  const { code } = toAnchorError(error, "FILE_UNREADABLE", "");
+  return code === "ABORTED" || code === "FILE_UNREADABLE" || code === "OUT_OF_MEMORY";
+}
+
 /** A seed that is overwritten is gone: only a dataset directory is replaced, and only on request. */
 export async function checkTarget(out: string, force: boolean): Promise<void> {
   const present = await readdir(out).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return [];
+    if (error.code === "ENOENT") return [] as string[];
     throw toAnchorError(error, "FILE_UNREADABLE", `cannot write ${out}`);
   });
   if (present.length === 0) return;
@@ -256,71 +248,6 @@ export async function checkTarget(out: string, force: boolean): Promise<void> {
       `${out} holds a commitment already, and perhaps its only seed: name another --out, or --force`,
     );
   }
-}
-
-/** SHA-256 of files, and a check to be made later that they are still the same. */
-async function hashFiles(
-  files: RecordSource["files"],
-  signal: AbortSignal | undefined,
-  onProgress: DirectoryOptions["onProgress"],
-): Promise<{ files: SourceFile[]; check(): Promise<void> }> {
-  const identity = async (path: string) => {
-    const found = await stat(path, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
-      const missing = error.code === "ENOENT";
-      if (missing) throw new AnchorError("FILE_NOT_FOUND", `cannot read ${path}: no such file`, { cause: error });
-      throw toAnchorError(error, "FILE_UNREADABLE", `cannot read ${path}`);
-    });
-    return { id: identityOf(found), bytes: Number(found.size) };
-  };
-  const before = await Promise.all(files.map(({ path }) => identity(path)));
-  const totalBytes = before.reduce((sum, { bytes }) => sum + bytes, 0);
-  const hashed: SourceFile[] = [];
-  const piece = new Uint8Array(PIECE);
-  let bytes = 0;
-  for (const { path, name } of files) {
-    const hash = createHash("sha256");
-    let size = 0;
-    try {
-      const file = await open(path, "r");
-      try {
-        for (;;) {
-          throwIfAborted(signal);
-          const { bytesRead } = await file.read(piece, 0, PIECE, size);
-          if (bytesRead === 0) break;
-          hash.update(piece.subarray(0, bytesRead));
-          size += bytesRead;
-          bytes += bytesRead;
-          onProgress?.({ phase: "hash", records: 0, bytes, totalBytes });
-        }
-      } finally {
-        await file.close();
-      }
-    } catch (error) {
-      throw toAnchorError(error, "FILE_UNREADABLE", `cannot read ${path}`);
-    }
-    hashed.push({ name, bytes: size, sha256: toHex(hash.digest()) });
-  }
-  return {
-    files: hashed,
-    async check() {
-      for (const [i, { path }] of files.entries()) {
-        if ((await identity(path)).id !== before[i]!.id) {
-          throw new AnchorError("INPUT_INVALID", `${path} changed while it was committed to: commit again`);
-        }
-      }
-    },
-  };
-}
-
-/** What LazAI's DataRegistry takes; see `sha256.txt` above. */
-export function sha256OfFiles(files: readonly Pick<SourceFile, "name" | "sha256">[]): Hex {
-  if (files.length === 1) return files[0]!.sha256;
-  const lines = files.map(({ name, sha256 }) => {
-    // As coreutils write a name that would break the line.
-    const escaped = name.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\r", "\\r");
-    return `${escaped === name ? "" : "\\"}${sha256.slice(2)}  ${escaped}\n`;
-  });
-  return toHex(createHash("sha256").update(lines.join("")).digest());
 }
 
 // The part directory and its journal.
@@ -338,9 +265,7 @@ interface Mark {
 const START: Mark = { totals: { records: 0, blocks: 0, values: 0 }, bytes: 0, end: 0, chunks: 0 };
 
 interface Work {
-  readonly source: RecordSource;
-  /** Of the old directory, and of the source. */
-  readonly files: readonly SourceFile[];
+  readonly source: CommitSource;
   readonly old: DatasetDirectory | undefined;
   readonly options: CommitToDirectoryOptions;
   readonly target: string;
@@ -348,7 +273,8 @@ interface Work {
 
 interface Made {
   readonly commitment: DatasetCommitment;
-  readonly seed: Uint8Array | undefined;
+  /** Of the old directory, and of the source. */
+  readonly files: readonly FileDigest[];
   readonly resumed: number;
 }
 
@@ -416,7 +342,7 @@ class Bulk {
 
 /** Fills the part directory, from its journal's last line on. */
 async function fillPart(work: Work, anew: boolean): Promise<Made> {
-  const { source, files, old, options, target } = work;
+  const { source, old, options, target } = work;
   const { signal, onProgress, batch, journalMs = JOURNAL_MS } = options;
   const folder = `${target}.part`;
   const header = headerOf(work);
@@ -454,22 +380,16 @@ async function fillPart(work: Work, anew: boolean): Promise<Made> {
       mark = START;
       await write(await copyOld(old, folder, bulk, signal));
     }
-    const resumed = mark.totals.records - (old?.commitment.opening.totals.records ?? 0);
-
-    const totalBytes = source.files.length === 0 ? 0 : sumOfBytes(files.slice(-source.files.length));
+    const inherited = old?.commitment.opening.totals.records ?? 0;
+    const resumed = mark.totals.records - inherited;
     const before = old?.commitment.bytes ?? 0;
+    const totalBytes = source.bytes;
     const report = (phase: "compare" | "commit", records: number, bytes: number) =>
-      onProgress?.({ phase, records, bytes: bytes - before, totalBytes });
-    const records = source.records({ signal })[Symbol.asyncIterator]();
+      onProgress?.({ phase, records, bytes, totalBytes });
+
+    const records = new Records(source);
     try {
-      const last = await compare(
-        bulk,
-        mark,
-        resumed,
-        records,
-        (n, bytes) => report("compare", n, bytes + before),
-        signal,
-      );
+      const last = await compare(bulk, mark, resumed, records, (n, bytes) => report("compare", n, bytes), signal);
       let { end, chunks } = mark;
       let written = performance.now();
       const pending = mark.totals.records - mark.chunks * CHUNK_RECORDS;
@@ -484,9 +404,8 @@ async function fillPart(work: Work, anew: boolean): Promise<Made> {
         { columns: source.columns, seed, signal, batch },
         {
           async records(group, rows) {
-            const first = committer.totals.records - group.length;
-            end = await append(bulk, group, rows, first, end);
-            report("commit", committer.totals.records, committer.bytes);
+            end = await append(bulk, group, rows, committer.totals.records - group.length, end);
+            report("commit", committer.totals.records - inherited, committer.bytes - before);
             if (performance.now() - written < journalMs) return;
             await write({ totals: committer.totals, bytes: committer.bytes, end, chunks });
             written = performance.now();
@@ -498,24 +417,25 @@ async function fillPart(work: Work, anew: boolean): Promise<Made> {
         },
         state,
       );
-      for (let next = await records.next(); !next.done; next = await records.next()) await committer.push(next.value);
-      if (committer.totals.records === 0) throwIfAborted(signal);
+      for (let next = await records.next(); next; next = await records.next()) await committer.push(next);
       const { totals, bytes, schema } = await committer.finish();
+      if (totals.records === inherited) throw new AnchorError("DATASET_EMPTY", "there are no records to append");
       await bulk.sync();
       const opening = await openingOf(totals, schema, (first, count) =>
         readPiece(bulk.chunks, first * SCALAR_BYTES, count * SCALAR_BYTES),
       );
+      const files = [...(old?.files ?? []), ...source.digests()];
       const commitment: DatasetCommitment = {
         root: hashRoot(opening),
         opening,
-        columns: source.columns.map((column) => ({ ...column })),
+        columns: plainColumns(source.columns),
         bytes,
-        sha256: sha256OfFiles(files),
+        sha256: old ? sha256OfList(files) : source.sha256(),
         blinded: seed !== undefined,
       };
-      return { commitment, seed, resumed };
+      return { commitment, files, resumed };
     } finally {
-      await records.return?.();
+      await records.close();
     }
   } finally {
     await journal.close();
@@ -523,8 +443,29 @@ async function fillPart(work: Work, anew: boolean): Promise<Made> {
   }
 }
 
-function sumOfBytes(files: readonly SourceFile[]): number {
-  return files.reduce((sum, { bytes }) => sum + bytes, 0);
+/** The records of a source one by one. */
+class Records {
+  readonly #batches: AsyncIterator<readonly SourcedRecord[]>;
+  #batch: readonly SourcedRecord[] = [];
+  #at = 0;
+
+  constructor({ batches }: CommitSource) {
+    this.#batches = batches[Symbol.asyncIterator]();
+  }
+
+  async next(): Promise<DatasetRecord | undefined> {
+    while (this.#at === this.#batch.length) {
+      const next = await this.#batches.next();
+      if (next.done) return undefined;
+      this.#batch = next.value;
+      this.#at = 0;
+    }
+    return this.#batch[this.#at++]!.record;
+  }
+
+  async close(): Promise<void> {
+    await this.#batches.return?.();
+  }
 }
 
 /** Writes records and their rows. @returns where `data.bin` ends now */
@@ -572,7 +513,7 @@ async function compare(
   bulk: Bulk,
   mark: Mark,
   count: number,
-  records: AsyncIterator<DatasetRecord>,
+  records: Records,
   report: (records: number, bytes: number) => void,
   signal: AbortSignal | undefined,
 ): Promise<DatasetRecord | undefined> {
@@ -582,9 +523,8 @@ async function compare(
   const stream = new Sequence(bulk.data, start, mark.end, signal);
   let bytes = 0;
   for (let i = 0; i < count; i++) {
-    const next = await records.next();
-    if (next.done) throw new LeftoverDiffers();
-    last = next.value;
+    last = await records.next();
+    if (!last) throw new LeftoverDiffers();
     const encoded = encodeRecord(last);
     if (!(await stream.startsWith(encoded))) throw new LeftoverDiffers();
     bytes += last.data.length;
@@ -668,12 +608,12 @@ async function copyOld(
   return mark;
 }
 
-/** What a commit is of, as the journal's first line says it. */
-function headerOf({ source, files, old, options }: Work): string {
-  const { columns, options: reading } = source;
-  const previous = old ? toHex(bigIntToBytes(old.commitment.root, 32)) : null;
-  const text = JSON.stringify({ format: FORMAT, reading, columns, files, previous, blinded: !options.noBlind });
-  return sealed(text);
+/** What a commit is of, as the journal's first line says it; the records themselves are compared. */
+function headerOf({ source, old, options }: Work): string {
+  const columns = plainColumns(source.columns);
+  const files = source.files.map(({ path, bytes }) => ({ path, bytes }));
+  const previous = old ? hex32(old.commitment.root) : null;
+  return sealed(JSON.stringify({ format: FORMAT, columns, files, previous, blinded: !options.noBlind }));
 }
 
 /** A line that tells whether it was written whole. */
@@ -712,7 +652,7 @@ async function leftover(
   }
   const blinded = (JSON.parse(unsealed(header.slice(0, -1))!) as { blinded: boolean }).blinded;
   try {
-    const seed = blinded ? parseSeedFile(await readFile(join(folder, DATASET_FILES.seed), "utf8")) : undefined;
+    const seed = blinded ? parseSeedFile(await readFile(join(folder, DATASET_FILES.seed), "utf8"), folder) : undefined;
     if (wantedSeed && !(seed && timingSafeEqual(seed, wantedSeed))) return undefined;
     for (const name of ["data", "index", "records", "chunks"] as const) await stat(join(folder, DATASET_FILES[name]));
     return { lines, seed };
@@ -723,7 +663,7 @@ async function leftover(
 
 /** An empty part directory, with its seed and the journal's header. */
 async function beginPart(folder: string, header: string, seed: Uint8Array | undefined): Promise<void> {
-  const present = await readdir(folder).catch(() => []);
+  const present = await readdir(folder).catch(() => [] as string[]);
   if (present.length > 0 && !present.includes(JOURNAL)) {
     throw new AnchorError("INPUT_INVALID", `${folder} is in the way, and not from an interrupted commit: move it away`);
   }
@@ -735,16 +675,16 @@ async function beginPart(folder: string, header: string, seed: Uint8Array | unde
 }
 
 /** Writes the small files, and gives the directory its name. */
-async function finishPart({ files, old, options, target }: Work, { commitment }: Made): Promise<void> {
+async function finishPart({ old, options, target }: Work, { commitment, files }: Made): Promise<void> {
   const folder = `${target}.part`;
   const put = async (name: string, content: string, mode = PRIVATE) => {
     await rm(join(folder, name), { force: true }); // of a commit that was killed just here
     await writeDurably(join(folder, name), content, mode);
   };
-  await put(DATASET_FILES.files, filesToText(files));
+  await put(DATASET_FILES.files, pretty(filesToJson({ files, sha256: commitment.sha256 })));
   await put(DATASET_FILES.sha256, `${commitment.sha256}\n`);
-  if (old) await put(DATASET_FILES.previous, previousToText([...old.previous, old.commitment.opening]));
-  await put(DATASET_FILES.commitment, `${JSON.stringify(commitmentToJson(commitment), null, 2)}\n`, 0o644);
+  if (old) await put(DATASET_FILES.previous, pretty(previousToJson([...old.previous, old.commitment.opening])));
+  await put(DATASET_FILES.commitment, pretty(commitmentToJson(commitment)), 0o644);
   await rm(join(folder, JOURNAL));
   await syncFolder(folder);
   const aside = `${target}.${randomBytes(6).toString("hex")}.old`;
@@ -767,17 +707,48 @@ export async function openDatasetDirectory(
   path: string,
   { withoutSeed = false }: { withoutSeed?: boolean } = {},
 ): Promise<DatasetDirectory> {
+  const { commitment, files, previous, fds } = await openFiles(path);
+  try {
+    let seed: Uint8Array | undefined;
+    if (commitment.blinded) {
+      const text = await readText(fds.path, DATASET_FILES.seed).catch((error: unknown) => {
+        if (!isAnchorError(error, "FILE_NOT_FOUND")) throw error;
+        if (withoutSeed) return undefined;
+        const advice = `restore it with "anchorproof dataset seed restore ${path} --from FILE"`;
+        throw new AnchorError("FILE_NOT_FOUND", `${join(path, DATASET_FILES.seed)} is missing: ${advice}`);
+      });
+      seed = text === undefined ? undefined : parseSeedFile(text, join(fds.path, DATASET_FILES.seed));
+    }
+    if ((seed || !commitment.blinded) && !(await isFirstChunk(fds, commitment, seed))) {
+      const suspect = seed ? `${DATASET_FILES.seed} or ${DATASET_FILES.records}` : DATASET_FILES.records;
+      throw mismatch(fds.path, suspect, "the first records do not give the first chunk's root");
+    }
+    return new OpenDirectory(commitment, files, previous, seed, fds);
+  } catch (error) {
+    fds.close();
+    throw error;
+  }
+}
+
+interface OpenFiles {
+  readonly commitment: DatasetCommitment;
+  readonly files: readonly FileDigest[];
+  readonly previous: readonly RootOpening[];
+  readonly fds: Fds;
+}
+
+/** All but the seed. */
+async function openFiles(path: string): Promise<OpenFiles> {
   const at = resolve(path);
   const published = await readCommitment(at);
-  const files = filesFromText(await readText(at, DATASET_FILES.files), join(at, DATASET_FILES.files));
+  const { files, sha256 } = filesFromText(await readText(at, DATASET_FILES.files), join(at, DATASET_FILES.files));
   const previousText = await readText(at, DATASET_FILES.previous).catch((error: unknown) => {
     if (isAnchorError(error, "FILE_NOT_FOUND")) return undefined;
     throw error;
   });
   const previous = previousText === undefined ? [] : previousFromText(previousText, join(at, DATASET_FILES.previous));
-  const sha256 = (await readText(at, DATASET_FILES.sha256)).trimEnd() as Hex;
-  if (sha256 !== sha256OfFiles(files)) {
-    throw mismatch(at, DATASET_FILES.sha256, `it is not the SHA-256 that ${DATASET_FILES.files} gives`);
+  if ((await readText(at, DATASET_FILES.sha256)) !== `${sha256}\n`) {
+    throw mismatch(at, DATASET_FILES.sha256, `it is not the SHA-256 of ${DATASET_FILES.files}`);
   }
   const commitment: DatasetCommitment = { ...published, sha256 };
   const { totals } = commitment.opening;
@@ -787,24 +758,21 @@ export async function openDatasetDirectory(
     fds.expectSize("records", totals.records * ROW_BYTES);
     fds.expectSize("index", totals.records * INDEX_BYTES);
     fds.expectSize("chunks", chunks * SCALAR_BYTES);
-    fds.expectSize("data", fds.end(totals.records - 1));
-    const readRoots = (first: number, count: number) => fds.read("chunks", first * SCALAR_BYTES, count * SCALAR_BYTES);
-    const { top } = await openingOf(totals, 0n, async (first, count) => checkScalars(readRoots(first, count), at));
+    const [size, end] = [fds.size("data"), fds.end(totals.records - 1)];
+    if (size !== end) {
+      const message = `${at}: ${DATASET_FILES.data} has ${size} bytes, and ends at ${end} by ${DATASET_FILES.index}`;
+      throw new AnchorError("DATASET_MISMATCH", message, { details: { file: DATASET_FILES.data } });
+    }
+    const read = async (first: number, count: number) => {
+      const roots = fds.read("chunks", first * SCALAR_BYTES, count * SCALAR_BYTES);
+      if (decodeScalars(roots).every(isScalar)) return roots;
+      throw mismatch(at, DATASET_FILES.chunks, "it holds a value that is no scalar");
+    };
+    const { top } = await openingOf(totals, 0n, read);
     if (top !== commitment.opening.top) {
-      throw mismatch(at, DATASET_FILES.chunks, `the root of ${DATASET_FILES.commitment} is not that of these chunks`);
+      throw mismatch(at, DATASET_FILES.chunks, `the root in ${DATASET_FILES.commitment} is not that of these chunks`);
     }
-    let seed: Uint8Array | undefined;
-    if (commitment.blinded) {
-      const text = await readText(at, DATASET_FILES.seed).catch((error: unknown) => {
-        if (!isAnchorError(error, "FILE_NOT_FOUND")) throw error;
-        if (withoutSeed) return undefined;
-        const advice = `restore it with "anchorproof dataset seed restore ${path} --from FILE"`;
-        throw new AnchorError("FILE_NOT_FOUND", `${join(path, DATASET_FILES.seed)} is missing: ${advice}`);
-      });
-      seed = text === undefined ? undefined : parseSeedFile(text);
-    }
-    if (seed || !commitment.blinded) await checkFirstChunk(fds, totals.records, seed);
-    return new OpenDirectory(at, commitment, files, previous, seed, fds);
+    return { commitment, files, previous, fds };
   } catch (error) {
     fds.close();
     throw error;
@@ -817,12 +785,14 @@ export async function readCommitment(directory: string): Promise<PublishedCommit
   return commitmentFromJson(parseJson(await readText(directory, DATASET_FILES.commitment), path), path);
 }
 
-async function checkFirstChunk(fds: Fds, records: number, seed: Uint8Array | undefined): Promise<void> {
-  const rows = fds.read("records", 0, Math.min(CHUNK_RECORDS, records) * ROW_BYTES);
+async function isFirstChunk(
+  fds: Fds,
+  { opening }: PublishedCommitment,
+  seed: Uint8Array | undefined,
+): Promise<boolean> {
+  const rows = fds.read("records", 0, Math.min(CHUNK_RECORDS, opening.totals.records) * ROW_BYTES);
   const root = await hashRows(rows, 0, seed);
-  if (root && Buffer.compare(root, fds.read("chunks", 0, SCALAR_BYTES)) === 0) return;
-  const suspect = seed ? `${DATASET_FILES.seed} or ${DATASET_FILES.records}` : DATASET_FILES.records;
-  throw mismatch(fds.path, suspect, "the first records and the seed do not give the first chunk's root");
+  return root !== undefined && Buffer.compare(root, fds.read("chunks", 0, SCALAR_BYTES)) === 0;
 }
 
 /** {@link hashChunks}, or nothing for rows that hold other things than scalars. */
@@ -832,11 +802,6 @@ async function hashRows(
   seed: Uint8Array | undefined,
 ): Promise<Uint8Array | undefined> {
   return decodeScalars(rows).every(isScalar) ? hashChunks(rows, first, seed) : undefined;
-}
-
-function checkScalars(bytes: Uint8Array, path: string): Uint8Array {
-  if (decodeScalars(bytes).every(isScalar)) return bytes;
-  throw mismatch(path, DATASET_FILES.chunks, "it holds a value that is no scalar");
 }
 
 function mismatch(path: string, file: string, reason: string, details: Record<string, unknown> = {}): AnchorError {
@@ -910,21 +875,20 @@ class Fds {
 class OpenDirectory implements DatasetDirectory {
   readonly path: string;
   readonly commitment: DatasetCommitment;
-  readonly files: readonly SourceFile[];
+  readonly files: readonly FileDigest[];
   readonly previous: readonly RootOpening[];
   readonly seed: Uint8Array | undefined;
   readonly #fds: Fds;
   #roots: bigint[] | undefined;
 
   constructor(
-    path: string,
     commitment: DatasetCommitment,
-    files: readonly SourceFile[],
+    files: readonly FileDigest[],
     previous: readonly RootOpening[],
     seed: Uint8Array | undefined,
     fds: Fds,
   ) {
-    this.path = path;
+    this.path = fds.path;
     this.commitment = commitment;
     this.files = files;
     this.previous = previous;
@@ -1001,7 +965,7 @@ export async function verifyDirectory(path: string, { signal, onProgress }: Dire
       const count = Math.min(CHUNK_RECORDS, totals.records - begin);
       const stored = await hashRows(own.read("records", begin * ROW_BYTES, count * ROW_BYTES), chunk, seed);
       const right = stored && Buffer.compare(stored, own.read("chunks", chunk * SCALAR_BYTES, SCALAR_BYTES)) === 0;
-      const field = FIELD_OF(rows, own.read("records", index * ROW_BYTES, ROW_BYTES));
+      const field = fieldThatDiffers(rows, own.read("records", index * ROW_BYTES, ROW_BYTES));
       return right
         ? mismatch(at, DATASET_FILES.data, `record ${index} is not the one that was committed to (${field})`, {
             record: index,
@@ -1044,7 +1008,7 @@ export async function verifyDirectory(path: string, { signal, onProgress }: Dire
       try {
         record = decodeOwn(at, own.read("data", from, to - from), index);
       } catch (error) {
-        throw (await isIndexDamaged(own, index, from, to)) ?? error;
+        throw indexFault(own, index, from) ?? error;
       }
       await committer.push(record).catch((error: unknown) => {
         if (isAnchorError(error, "INPUT_INVALID")) {
@@ -1066,5 +1030,358 @@ export async function verifyDirectory(path: string, { signal, onProgress }: Dire
   } finally {
     fds?.close();
     dataset.close();
+  }
+}
+
+/**
+ * The first record that no longer decodes may be whole, and its end wrong: then the bytes at its beginning say how long it
+ * is, and another end gives a record.
+ */
+function indexFault(fds: Fds, index: number, from: number): AnchorError | undefined {
+  const size = fds.size("data");
+  const length = encodedLength((at, count) => fds.read("data", Math.min(from + at, size - count), count), size - from);
+  if (length === undefined || from + length === fds.end(index)) return undefined;
+  try {
+    decodeRecord(fds.read("data", from, length));
+  } catch {
+    return undefined;
+  }
+  const reason = `record ${index} ends at byte ${from + length} of ${DATASET_FILES.data}`;
+  return mismatch(fds.path, DATASET_FILES.index, reason, { record: index });
+}
+
+/** That an old root is one of the first records, with the same blinding values. @throws DATASET_MISMATCH */
+async function checkPrevious(
+  fds: Fds,
+  old: RootOpening,
+  commitment: DatasetCommitment,
+  seed: Uint8Array | undefined,
+): Promise<void> {
+  const { records } = old.totals;
+  const wrong = (reason: string) => mismatch(fds.path, DATASET_FILES.previous, reason);
+  if (records >= commitment.opening.totals.records) throw wrong("it names a dataset that is not smaller");
+  const whole = Math.floor(records / CHUNK_RECORDS);
+  const tail = records - whole * CHUNK_RECORDS;
+  const rows = fds.read("records", whole * CHUNK_RECORDS * ROW_BYTES, tail * ROW_BYTES);
+  const last = tail === 0 ? new Uint8Array() : await hashChunks(rows, whole, seed);
+  const { top } = await openingOf(old.totals, old.schema, async (first, count) => {
+    const stored = fds.read("chunks", first * SCALAR_BYTES, (Math.min(first + count, whole) - first) * SCALAR_BYTES);
+    return first + count > whole ? Buffer.concat([stored, last]) : stored;
+  });
+  if (top !== old.top || old.schema !== commitment.opening.schema) {
+    throw wrong(`its root of ${records} records is not of the first records here`);
+  }
+}
+
+/** The first field in which a description is another. */
+function fieldThatDiffers(row: Uint8Array, stored: Uint8Array): string {
+  const [ours, theirs] = [readRow(row), readRow(stored)];
+  return `its ${FIELDS[ours.findIndex((value, i) => value !== theirs[i])]}`;
+}
+
+// Seeds.
+
+const SEED_TEXT = /^anchorproof-seed-1-([0-9a-f]{64})-([0-9a-f]{8})$/;
+
+/** A seed as a line to be kept somewhere safe, with a checksum against mistakes in copying. @throws INPUT_INVALID */
+export function exportSeed(seed: Uint8Array): string {
+  checkSeed(seed);
+  return `anchorproof-seed-1-${toHex(seed).slice(2)}-${seedChecksum(seed)}`;
+}
+
+/** What {@link exportSeed} wrote, white space around it aside. @throws INPUT_INVALID */
+export function importSeed(text: string): Uint8Array {
+  const match = SEED_TEXT.exec(String(text).trim());
+  if (!match) throw new AnchorError("INPUT_INVALID", "a seed is one line that begins with anchorproof-seed-1-");
+  const seed = fromHex(`0x${match[1]}`, "seed", SEED_BYTES);
+  if (seedChecksum(seed) !== match[2]) throw new AnchorError("INPUT_INVALID", "a character of the seed is wrong");
+  return seed;
+}
+
+function seedChecksum(seed: Uint8Array): string {
+  const hash = createHash("sha256").update(utf8("anchorproof/seed-backup/1")).update(seed);
+  return hash.digest("hex").slice(0, 8);
+}
+
+/** Puts a seed back into a directory. @throws INPUT_INVALID for another dataset's; as {@link openDatasetDirectory} */
+export async function restoreSeed(directory: string, seed: Uint8Array): Promise<void> {
+  checkSeed(seed);
+  const { commitment, fds } = await openFiles(directory);
+  try {
+    if (!commitment.blinded) throw new AnchorError("INPUT_INVALID", `${directory} is not blinded: it has no seed`);
+    if (!(await isFirstChunk(fds, commitment, seed))) {
+      throw new AnchorError("INPUT_INVALID", `this is not the seed of ${directory}: it gives another root`);
+    }
+  } finally {
+    fds.close();
+  }
+  await writeWhole(join(directory, DATASET_FILES.seed), seedFile(seed), PRIVATE);
+}
+
+function seedFile(seed: Uint8Array): string {
+  return `${toHex(seed)}\n`;
+}
+
+/** @throws DATASET_MALFORMED */
+function parseSeedFile(text: string, path: string): Uint8Array {
+  try {
+    return fromHex(text.replace(/\n$/, ""), "the seed", SEED_BYTES);
+  } catch (error) {
+    throw new AnchorError("DATASET_MALFORMED", `${path} is damaged: it is no seed of ${SEED_BYTES} bytes`, {
+      details: { file: DATASET_FILES.seed },
+      cause: error,
+    });
+  }
+}
+
+// Small files. What is read must be what is written for what it says, but for white space and the order of fields.
+
+const hex32 = (value: bigint) => toHex(bigIntToBytes(value, 32));
+
+function openingToJson({ depth, top, totals, schema }: RootOpening): Record<string, unknown> {
+  const { records, blocks, values } = totals;
+  return { depth, top: hex32(top), records, blocks, values, schema: hex32(schema) };
+}
+
+export function commitmentToJson(commitment: PublishedCommitment): Record<string, unknown> {
+  const { root, opening, columns, bytes, blinded } = commitment;
+  return {
+    format: FORMAT,
+    root: hex32(root),
+    ...openingToJson(opening),
+    columns: plainColumns(columns),
+    bytes,
+    blinded,
+  };
+}
+
+/**
+ * Reads `commitment.json`, wherever it comes from: the root is that of what stands beside it.
+ *
+ * @throws AnchorError FORMAT_UNSUPPORTED, DATASET_MALFORMED, DATASET_MISMATCH
+ */
+export function commitmentFromJson(json: unknown, path: string): PublishedCommitment {
+  const fields = readFields(json, FORMAT, path);
+  const { root, columns, bytes, blinded } = fields;
+  const opening = readOpening(fields);
+  let commitment: PublishedCommitment | undefined;
+  try {
+    checkColumns(columns);
+    if (opening && Number.isSafeInteger(bytes) && typeof blinded === "boolean") {
+      commitment = {
+        root: readScalar(root) ?? 0n,
+        opening,
+        columns: plainColumns(columns),
+        bytes: bytes as number,
+        blinded,
+      };
+    }
+  } catch (error) {
+    throw malformed(path, error instanceof Error ? error.message : String(error));
+  }
+  if (!commitment || !sameJson(json, commitmentToJson(commitment))) throw malformed(path, "it is no commitment");
+  const { opening: shown } = commitment;
+  if (shown.schema !== schemaDigest(commitment.columns)) throw disagrees(path, "the schema is not that of the columns");
+  if (shown.depth !== treeDepth(chunkCount(shown.totals.records))) {
+    throw disagrees(path, "the tree has not the height that these records need");
+  }
+  if (hashRoot(shown) !== commitment.root) throw disagrees(path, "the root is not that of the numbers beside it");
+  return commitment;
+}
+
+function readOpening({
+  depth,
+  top,
+  records,
+  blocks,
+  values,
+  schema,
+}: Record<string, unknown>): RootOpening | undefined {
+  const count = (value: unknown, most: number): value is number =>
+    Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= most;
+  if (!DEPTHS.includes(depth as (typeof DEPTHS)[number])) return undefined;
+  if (!count(records, MAX_RECORDS) || records === 0) return undefined;
+  if (!count(blocks, Number.MAX_SAFE_INTEGER) || !count(values, Number.MAX_SAFE_INTEGER)) return undefined;
+  const [topValue, schemaValue] = [readScalar(top), readScalar(schema)];
+  if (topValue === undefined || schemaValue === undefined) return undefined;
+  return { depth: depth as number, top: topValue, totals: { records, blocks, values }, schema: schemaValue };
+}
+
+function readScalar(value: unknown): bigint | undefined {
+  const scalar = typeof value === "string" && /^0x[0-9a-f]{64}$/.test(value) ? BigInt(value) : undefined;
+  return isScalar(scalar) ? scalar : undefined;
+}
+
+interface Files {
+  readonly files: readonly FileDigest[];
+  readonly sha256: Hex;
+}
+
+/** Nothing else binds what stands there: so it has a checksum of its own. */
+function filesToJson({ files, sha256 }: Files): Record<string, unknown> {
+  const content = { sha256, files: files.map((file) => ({ sha256: file.sha256, bytes: file.bytes, path: file.path })) };
+  const check = toHex(createHash("sha256").update(JSON.stringify(content)).digest());
+  return { format: FILES_FORMAT, ...content, check };
+}
+
+function filesFromText(text: string, path: string): Files {
+  const json = parseJson(text, path);
+  const { files: list, sha256 } = readFields(json, FILES_FORMAT, path);
+  const isHash = (value: unknown): value is Hex => typeof value === "string" && /^0x[0-9a-f]{64}$/.test(value);
+  const isFile = (each: unknown): each is FileDigest => {
+    const file = (each ?? {}) as Record<string, unknown>;
+    return typeof file["path"] === "string" && Number.isSafeInteger(file["bytes"]) && isHash(file["sha256"]);
+  };
+  if (!isHash(sha256) || !Array.isArray(list) || !list.every(isFile)) throw malformed(path, "it is no list of files");
+  const content = {
+    files: list.map(({ path: name, bytes, sha256: own }) => ({ path: name, bytes, sha256: own })),
+    sha256,
+  };
+  if (!sameJson(json, filesToJson(content))) throw disagrees(path, "the list is not that of its checksum");
+  if (!(list.length === 1 && list[0]!.sha256 === sha256) && sha256OfList(content.files) !== sha256) {
+    throw disagrees(path, "the SHA-256 is not that of the files");
+  }
+  return content;
+}
+
+function previousToJson(previous: readonly RootOpening[]): Record<string, unknown> {
+  const openings = previous.map((opening) => ({ root: hex32(hashRoot(opening)), ...openingToJson(opening) }));
+  return { format: PREVIOUS_FORMAT, previous: openings };
+}
+
+function previousFromText(text: string, path: string): RootOpening[] {
+  const json = parseJson(text, path);
+  const { previous: list } = readFields(json, PREVIOUS_FORMAT, path);
+  if (!Array.isArray(list)) throw malformed(path, "it is no list of roots");
+  const openings = list.map((each) => {
+    const opening =
+      typeof each === "object" && each !== null ? readOpening(each as Record<string, unknown>) : undefined;
+    if (!opening) throw malformed(path, "it is no list of roots");
+    return opening;
+  });
+  if (!sameJson(json, previousToJson(openings))) throw disagrees(path, "a root is not that of the numbers beside it");
+  return openings;
+}
+
+function readFields(json: unknown, format: string, path: string): Record<string, unknown> {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) throw malformed(path, "it is no object");
+  const fields = json as Record<string, unknown>;
+  if (fields["format"] !== format) throw new AnchorError("FORMAT_UNSUPPORTED", `${path} is not of format ${format}`);
+  return fields;
+}
+
+/** Equal, whatever the order of the fields at the top. */
+function sameJson(json: unknown, wanted: Record<string, unknown>): boolean {
+  const fields = json as Record<string, unknown>;
+  const names = Object.keys(wanted);
+  return (
+    Object.keys(fields).length === names.length &&
+    names.every((name) => JSON.stringify(fields[name]) === JSON.stringify(wanted[name]))
+  );
+}
+
+function plainColumns(columns: readonly Column[]): Column[] {
+  return columns.map(({ name, type, digits }) => ({ name, type, ...(digits !== undefined && { digits }) }));
+}
+
+function pretty(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+function malformed(path: string, problem: string): AnchorError {
+  return new AnchorError("DATASET_MALFORMED", `${path} is damaged: ${problem}`, { details: { file: basename(path) } });
+}
+
+function disagrees(path: string, problem: string): AnchorError {
+  return new AnchorError("DATASET_MISMATCH", `${path} is damaged: ${problem}`, { details: { file: basename(path) } });
+}
+
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw malformed(path, error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** @throws FILE_NOT_FOUND, FILE_UNREADABLE, INPUT_TOO_LARGE */
+async function readText(folder: string, name: string): Promise<string> {
+  const path = join(folder, name);
+  try {
+    if ((await stat(path)).size > MAX_JSON) throw new AnchorError("INPUT_TOO_LARGE", `${path} is larger than 64 MB`);
+    return await readFile(path, "utf8");
+  } catch (error) {
+    throw unreadable(error, path);
+  }
+}
+
+function unreadable(error: unknown, path: string): AnchorError {
+  if ((error as NodeJS.ErrnoException).code === "ENOENT") {
+    return new AnchorError("FILE_NOT_FOUND", `cannot read ${path}: no such file or folder`, { cause: error });
+  }
+  return toAnchorError(error, "FILE_UNREADABLE", `cannot read ${path}`);
+}
+
+// Files by position.
+
+/** What lies between two places; the memory is used again. */
+async function* pieces(
+  handle: FileHandle,
+  from: number,
+  to: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void, void> {
+  const buffer = new Uint8Array(Math.min(PIECE, to - from));
+  for (let at = from; at < to; ) {
+    throwIfAborted(signal);
+    const { bytesRead } = await handle.read(buffer, 0, Math.min(buffer.length, to - at), at);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+    at += bytesRead;
+  }
+}
+
+async function readPiece(handle: FileHandle, at: number, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  let done = 0;
+  while (done < length) {
+    const { bytesRead } = await handle.read(bytes, done, length - done, at + done);
+    if (bytesRead === 0) throw new AnchorError("FILE_UNREADABLE", "a file of the dataset was cut off meanwhile");
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+async function writeAt(handle: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += (await handle.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
+  }
+}
+
+/** How long an encoded record is, by its header; none where it is none. */
+function encodedLength(read: (at: number, count: number) => Uint8Array, size: number): number | undefined {
+  let at = 0;
+  const integer = (bytes: number): number => {
+    if (at + bytes > size) throw new RangeError();
+    let value = 0;
+    for (const byte of read(at, bytes)) value = 256 * value + byte;
+    at += bytes;
+    return value;
+  };
+  try {
+    at = 2;
+    at += 8 * integer(1) + 3;
+    at += integer(2);
+    at += integer(2);
+    for (let cells = integer(1); cells > 0; cells--) {
+      const type = integer(1);
+      if (type === 3) at += integer(4);
+      else if (type !== 0) at += 8;
+    }
+    at += 8;
+    at += integer(8);
+    return at <= size ? at : undefined;
+  } catch {
+    return undefined;
   }
 }

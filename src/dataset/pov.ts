@@ -7,7 +7,14 @@ import { createHash } from "node:crypto";
 import { AnchorError } from "../errors.js";
 import { type Hex, toHex } from "../field/bytes.js";
 import { bigIntToBytes } from "../field/scalar.js";
-import { type PointOfView, type PovPart, type PovProof, povFromJson, povToJson } from "../protocol/pov.js";
+import {
+  MAX_POV_DATA,
+  type PointOfView,
+  type PovPart,
+  type PovProof,
+  povFromJson,
+  povToJson,
+} from "../protocol/pov.js";
 import type { OpenDataset } from "./dataset.js";
 import { AT, type Description } from "./layout.js";
 import { DTYPES, type Dtype } from "./record.js";
@@ -71,12 +78,13 @@ export function datasetPov(dataset: OpenDataset, options: PovOptions): PointOfVi
 }
 
 /** "table" where records have columns, else the type that all records have, or "mixed". */
-function dataTypeOf({ commitment, descriptions }: OpenDataset): string {
-  if (commitment.columns.length > 0) return "table";
-  const { records } = commitment.opening.totals;
+function dataTypeOf(dataset: OpenDataset): string {
+  const { columns, opening } = dataset.commitment;
+  if (columns.length > 0) return "table";
+  const { records } = opening.totals;
   let common: string | undefined;
   for (let first = 0; first < records; first += AT_ONCE) {
-    for (const description of descriptions(first, Math.min(AT_ONCE, records - first))) {
+    for (const description of dataset.descriptions(first, Math.min(AT_ONCE, records - first))) {
       const dtype = dtypeOf(description);
       common ??= dtype;
       if (dtype !== common) return "mixed";
@@ -98,9 +106,17 @@ function describePart(dataset: OpenDataset, named: NamedRecord): PovPart {
   }
   const { publish = false, digest = publish, role = publish && dtype === "text" ? "prompt" : roleOf(dtype) } = named;
   const size = shape.reduce((product, n) => product * BigInt(n), BigInt(DTYPES[dtype].size));
-  const read = () => Array.from({ length: parts }, (_, i) => dataset.record(named.record + i).data);
+  const pieces = function* () {
+    for (let i = 0; i < parts; i++) yield dataset.record(named.record + i).data;
+  };
+  if (publish && size > MAX_POV_DATA) {
+    throw new AnchorError(
+      "POV_INVALID",
+      `record ${named.record} has ${size} bytes: too many for a submission to publish`,
+    );
+  }
   const hash = createHash("sha256");
-  if (digest || publish) for (let i = 0; i < parts; i++) hash.update(dataset.record(named.record + i).data);
+  if (digest || publish) for (const piece of pieces()) hash.update(piece);
   return {
     role,
     name,
@@ -109,7 +125,7 @@ function describePart(dataset: OpenDataset, named: NamedRecord): PovPart {
     size,
     record: BigInt(named.record),
     digest: digest || publish ? toHex(hash.digest()) : ZERO,
-    data: publish ? toHex(Buffer.concat(read())) : "0x",
+    data: publish ? toHex(Buffer.concat([...pieces()])) : "0x",
   };
 }
 

@@ -29,8 +29,7 @@ import {
   SEED_BYTES,
 } from "../../dataset/index.js";
 import { AnchorError } from "../../errors.js";
-import { toHex } from "../../field/bytes.js";
-import { bigIntToBytes, randomScalar } from "../../field/scalar.js";
+import { randomScalar } from "../../field/scalar.js";
 import { MAIL_CLASSES, type Mail } from "../../model/corpus.js";
 import type { ModelCircuit, ModelDirectory } from "../../model/directory.js";
 import { extractFeatures, FEATURE_RANGE, featuresToFloat } from "../../model/features.js";
