@@ -50,6 +50,7 @@ export const TAGS = {
   node: capacityTag("ap_node"),
   root: capacityTag("ap_root"),
   state: capacityTag("ap_state"),
+  record: capacityTag("ap_recor"),
 } as const;
 
 /** Where chains start. Lengths are added above bit 64 where a chain's elements do not tell theirs. */
@@ -132,6 +133,14 @@ export function encodeShape(shape: readonly number[]): bigint {
 /** One record's step in the chain of its chunk. */
 export function absorbRecord(chunk: bigint, description: Description, blind: bigint): bigint {
   return poseidon16(TAGS.chain, [chunk, ...description, blind]);
+}
+
+/**
+ * One signal for one record's description, in statements about a record: a chain from a salt under a capacity of its own.
+ * With salt 0 where the record is revealed; with a random one it hides which record it is.
+ */
+export function digestDescription(description: Description, salt: bigint): bigint {
+  return chain(TAGS.record, salt, description);
 }
 
 /** What the totals of a dataset are in its root. All but the schema are shown by proofs over the whole dataset. */
