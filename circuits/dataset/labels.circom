@@ -46,15 +46,19 @@ template DatasetLabels(R, DEPTH) {
     segment.group <== group;
     segment.opening <== opening;
 
-    // meant[j] is 1 for the first n of 16.
-    signal meant[16];
+    // last[j] is 1 where there are j + 1 labels; meant[j] is the sum from j on, 1 for the first n of 16.
+    signal last[16];
+    var meant[16];
+    var lasts = 0;
     var labels = 0;
     for (var j = 0; j < 16; j++) {
-        meant[j] <-- j < param[0] ? 1 : 0;
-        meant[j] * (meant[j] - 1) === 0;
-        if (j > 0) meant[j] * (1 - meant[j - 1]) === 0;
-        labels += meant[j];
+        last[j] <-- param[0] == j + 1 ? 1 : 0;
+        last[j] * (last[j] - 1) === 0;
+        lasts += last[j];
+        labels += (j + 1) * last[j];
+        for (var k = 0; k <= j; k++) meant[k] += last[j];
     }
+    lasts === 1;
     labels === param[0];
     param[1] * (param[1] - 1) === 0;
 

@@ -14,6 +14,7 @@ import type { ChunkShape } from "./records.js";
 import {
   checkSegment,
   commitAfter,
+  oneHot,
   type RecordSegmentRequest,
   recordSegment,
   SEGMENT_SIGNALS,
@@ -145,7 +146,7 @@ function synthesiseColumn(
     const flag = param(name);
     s.row(only(s, flag), s.combination(-1).add(1, flag.wire), s.combination());
   }
-  const pick = oneHot(s, param("column"), isRest ? INLINE_CELLS : 0, isRest ? cells[0]!.length : INLINE_CELLS);
+  const pick = oneHot(s, "pick", param("column"), isRest ? INLINE_CELLS : 0, isRest ? cells[0]!.length : INLINE_CELLS);
 
   const eligibles = { value: 0n, sum: s.combination() };
   const counts = { value: 0n, sum: s.combination() };
@@ -276,23 +277,6 @@ function synthesiseColumn(
     ],
     inputs,
   );
-}
-
-/** Bits `pick`, of which the one numbered `chosen - from` is set. */
-function oneHot(s: Synthesis, chosen: Element, from: number, count: number): Element[] {
-  const picks = s.combination(-1);
-  const place = s.combination();
-  const bits: Element[] = [];
-  for (let k = 0; k < count; k++) {
-    const value = chosen.value === BigInt(from + k) ? 1 : 0;
-    const bit = { wire: s.bit(value, "pick", k), value: BigInt(value) };
-    picks.add(1, bit.wire);
-    place.add(from + k, bit.wire);
-    bits.push(bit);
-  }
-  equate(s, picks);
-  equate(s, place.add(-1, chosen.wire));
-  return bits;
 }
 
 /** The product so far of how far values lie from `edge - less`. */

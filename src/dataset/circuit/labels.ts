@@ -12,6 +12,7 @@ import type { ChunkShape } from "./records.js";
 import {
   checkSegment,
   commitAfter,
+  oneHot,
   type RecordSegmentRequest,
   recordSegment,
   SEGMENT_SIGNALS,
@@ -20,7 +21,7 @@ import {
   segmentInputs,
   sumOf,
 } from "./segment.js";
-import { addElement, equate, isZero, only, product } from "./shared.js";
+import { addElement, element, isZero, only, product } from "./shared.js";
 
 /** Most labels of a claim. */
 export const MAX_LABELS = 16;
@@ -54,16 +55,7 @@ export function labelsProgram(shape: ChunkShape): Program<RecordSegmentRequest> 
       const { real, count } = recordSegment(s, family, inputs);
 
       const [labels, counts, ...digests] = params as [Element, Element, ...Element[]];
-      const meant: Element[] = [];
-      const number = s.combination();
-      for (let j = 0; j < MAX_LABELS; j++) {
-        const value = BigInt(j) < labels.value ? 1 : 0;
-        const bit = { wire: s.bit(value, "meant", j), value: BigInt(value) };
-        if (j > 0) s.row(only(s, bit), s.combination(1).add(-1, meant[j - 1]!.wire), s.combination());
-        number.add(1, bit.wire);
-        meant.push(bit);
-      }
-      equate(s, number.add(-1, labels.wire));
+      const last = oneHot(s, "last", labels, 1, MAX_LABELS);
       s.row(only(s, counts), s.combination(-1).add(1, counts.wire), s.combination());
 
       const hits = digests.map(() => ({ value: 0n, sum: s.combination() }));
@@ -74,7 +66,10 @@ export function labelsProgram(shape: ChunkShape): Program<RecordSegmentRequest> 
           const value = mod(label.value - digest.value);
           const input = sumOf(s, value, `same[${i}][${j}].in`, undefined, only(s, label).add(-1, digest.wire));
           const same = isZero(s, `same[${i}]`, j, input);
-          const match = product(s, same, meant[j]!, `match[${i}]`, j);
+          const match = element(s, BigInt(j) < labels.value ? same.value : 0n, `match[${i}]`, j);
+          const meant = s.combination();
+          for (const { wire } of last.slice(j)) meant.add(1, wire);
+          s.row(only(s, same), meant, only(s, match));
           const hit = product(s, match, real[i]!, `hit[${i}]`, j);
           others.add(-1, match.wire);
           hits[j]!.value += hit.value;
@@ -90,11 +85,8 @@ export function labelsProgram(shape: ChunkShape): Program<RecordSegmentRequest> 
       ];
       for (const [j, { value, sum }] of hits.entries()) {
         const old = before[j]!;
-        const field = {
-          wire: s.wire(mod(old.value + counts.value * value), "to.field", LABEL_HEAD + j),
-          value: mod(old.value + counts.value * value),
-        };
-        s.row(only(s, counts), sum, s.combination().add(1, field.wire).add(-1, old.wire));
+        const field = element(s, mod(old.value + counts.value * value), "to.field", LABEL_HEAD + j);
+        s.row(only(s, counts), sum, only(s, field).add(-1, old.wire));
         next.push(field);
       }
       commitAfter(s, next, inputs);

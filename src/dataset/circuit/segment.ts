@@ -116,3 +116,20 @@ export function sumOf(s: Synthesis, value: bigint, name: string, index: number |
   equate(s, sum.add(-1, out.wire));
   return out;
 }
+
+/** `count` bits, of which the one numbered `chosen - from` is set; none in a witness that no row would take. */
+export function oneHot(s: Synthesis, name: string, chosen: Element, from: number, count: number): Element[] {
+  const marks = s.combination(-1);
+  const place = s.combination();
+  const bits: Element[] = [];
+  for (let k = 0; k < count; k++) {
+    const value = chosen.value === BigInt(from + k) ? 1 : 0;
+    const bit = { wire: s.bit(value, name, k), value: BigInt(value) };
+    marks.add(1, bit.wire);
+    place.add(from + k, bit.wire);
+    bits.push(bit);
+  }
+  equate(s, marks);
+  equate(s, place.add(-1, chosen.wire));
+  return bits;
+}

@@ -3,6 +3,8 @@
  *
  * @module
  */
+
+import { AnchorError } from "../../errors.js";
 import {
   COLUMN_FIELD_COUNT,
   COLUMN_PARAM_COUNT,
@@ -11,7 +13,6 @@ import {
   MAX_BINS,
   restSteps,
 } from "../circuit/column.js";
-import { AnchorError } from "../../errors.js";
 import { CLAIM_CODES, type ClaimFamily, type ColumnClaim, claimSignal, type Segment } from "../claims.js";
 import type { OpenDataset } from "../dataset.js";
 import { AT, CHUNK_RECORDS, type Description, digestName, INLINE_CELLS } from "../layout.js";

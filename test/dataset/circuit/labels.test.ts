@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { type ColumnRequest, datasetProgram } from "../../../src/dataset/circuit/index.js";
 import { type LabelsClaim, labelsFamily, planLabels } from "../../../src/dataset/claims/labels.js";
-import { CONTEXT, inputsOf, requestOf, table } from "./tables.js";
 import { Twin } from "./support.js";
+import { CONTEXT, inputsOf, requestOf, table } from "./tables.js";
 
 describe("labels", () => {
   let twin: Twin<ColumnRequest>;

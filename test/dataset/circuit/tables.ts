@@ -5,7 +5,14 @@ import type { CircuitInputs } from "../../../src/circuit/witness.js";
 import { type ColumnRequest, datasetProgram } from "../../../src/dataset/circuit/index.js";
 import { commitState, type Segment } from "../../../src/dataset/claims.js";
 import type { OpenDataset } from "../../../src/dataset/dataset.js";
-import { absorbRecord, chunkBlinds, type Description, hashNode, hashRoot, STARTS } from "../../../src/dataset/layout.js";
+import {
+  absorbRecord,
+  chunkBlinds,
+  type Description,
+  hashNode,
+  hashRoot,
+  STARTS,
+} from "../../../src/dataset/layout.js";
 import {
   bytesRecord,
   type Cell,
