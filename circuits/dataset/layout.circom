@@ -6,6 +6,7 @@ function chainTag() { return 0x61705f636861696e; }   // "ap_chain"
 function nodeTag() { return 0x61705f6e6f6465; }      // "ap_node"
 function rootTag() { return 0x61705f726f6f74; }      // "ap_root"
 function stateTag() { return 0x61705f7374617465; }   // "ap_state"
+function openTag() { return 0x61705f6f70656e; }      // "ap_open"
 
 function contentStart() { return 0x636f6e74656e74; } // "content"
 function chunkStart() { return 0x6368756e6b; }       // "chunk"

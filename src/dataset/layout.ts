@@ -50,6 +50,7 @@ export const TAGS = {
   node: capacityTag("ap_node"),
   root: capacityTag("ap_root"),
   state: capacityTag("ap_state"),
+  open: capacityTag("ap_open"),
 } as const;
 
 /** Where chains start. Lengths are added above bit 64 where a chain's elements do not tell theirs. */
@@ -60,6 +61,7 @@ export const STARTS = {
   text: capacityTag("text"),
   shape: capacityTag("shape"),
   claim: capacityTag("claim"),
+  list: capacityTag("list"),
 } as const;
 
 /**
@@ -132,6 +134,14 @@ export function encodeShape(shape: readonly number[]): bigint {
 /** One record's step in the chain of its chunk. */
 export function absorbRecord(chunk: bigint, description: Description, blind: bigint): bigint {
   return poseidon16(TAGS.chain, [chunk, ...description, blind]);
+}
+
+/**
+ * What an opening shows of a record: its description's digest under a salt. A random one hides the record, 0 is for records
+ * that are revealed. The capacity is of no other use, so that no state of a claim and no chunk passes for a record.
+ */
+export function digestDescription(description: Description, salt: bigint): bigint {
+  return poseidon16(TAGS.open, [salt, ...description, 0n]);
 }
 
 /** What the totals of a dataset are in its root. All but the schema are shown by proofs over the whole dataset. */
