@@ -6,7 +6,7 @@ function chainTag() { return 0x61705f636861696e; }   // "ap_chain"
 function nodeTag() { return 0x61705f6e6f6465; }      // "ap_node"
 function rootTag() { return 0x61705f726f6f74; }      // "ap_root"
 function stateTag() { return 0x61705f7374617465; }   // "ap_state"
-function openTag() { return 0x61705f6f70656e; }      // "ap_open"
+function recordTag() { return 0x61705f7265636f72; }  // "ap_recor"
 
 function contentStart() { return 0x636f6e74656e74; } // "content"
 function chunkStart() { return 0x6368756e6b; }       // "chunk"

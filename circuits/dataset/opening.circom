@@ -37,7 +37,7 @@ template DatasetOpening(BITS, K, DEPTH) {
     bound.in <== context;
 
     component digest = Poseidon16();
-    digest.capacity <== openTag();
+    digest.capacity <== recordTag();
     digest.in[0] <== salt;
     for (var j = 0; j < 14; j++) digest.in[j + 1] <== description[j];
     digest.in[15] <== 0;

@@ -32,7 +32,7 @@ import {
   type Verdict,
   versionOf,
 } from "./entry.js";
-import { breakLock, isAbandoned, type Lock, ownerState, thisOwner, tryLock, waitForLock } from "./lock.js";
+import { breakLock, isAbandoned, type Lock, ownerState, thisOwner, tryLock, waitForLock } from "../lock.js";
 
 const DAY_MS = 86_400_000;
 /** Use is noted to the hour, so that it costs a write now and then only. */

@@ -24,7 +24,7 @@ import { AnchorError } from "../errors.js";
 import { capacityTag, packElements, utf8 } from "../field/bytes.js";
 import { chain } from "../field/chain.js";
 import { poseidon16 } from "../field/poseidon.js";
-import { bigIntToBytes, bytesToBigInt, R } from "../field/scalar.js";
+import { bigIntToBytes, R } from "../field/scalar.js";
 
 /** Elements of data that one step of a chain takes in. */
 export const BLOCK_ELEMENTS = 15;
@@ -50,7 +50,7 @@ export const TAGS = {
   node: capacityTag("ap_node"),
   root: capacityTag("ap_root"),
   state: capacityTag("ap_state"),
-  open: capacityTag("ap_open"),
+  record: capacityTag("ap_recor"),
 } as const;
 
 /** Where chains start. Lengths are added above bit 64 where a chain's elements do not tell theirs. */
@@ -137,11 +137,11 @@ export function absorbRecord(chunk: bigint, description: Description, blind: big
 }
 
 /**
- * What an opening shows of a record: its description's digest under a salt. A random one hides the record, 0 is for records
- * that are revealed. The capacity is of no other use, so that no state of a claim and no chunk passes for a record.
+ * One signal for one record's description, in statements about a record: a chain from a salt under a capacity of its own.
+ * With salt 0 where the record is revealed; with a random one it hides which record it is.
  */
 export function digestDescription(description: Description, salt: bigint): bigint {
-  return poseidon16(TAGS.open, [salt, ...description, 0n]);
+  return chain(TAGS.record, salt, description);
 }
 
 /** What the totals of a dataset are in its root. All but the schema are shown by proofs over the whole dataset. */
@@ -200,9 +200,10 @@ export function chunkBlinds(seed: Uint8Array | undefined, chunk: number, records
   const key = createHmac("sha256", seed).update(BLIND_TAG).digest();
   const counter = bigIntToBytes(BigInt(chunk) << 64n, 16);
   const stream = createCipheriv("aes-256-ctr", key, counter).update(new Uint8Array(BLIND_BYTES * records));
+  const hex = stream.toString("hex");
   return Array.from(
     { length: records },
-    (_, i) => bytesToBigInt(stream.subarray(BLIND_BYTES * i, BLIND_BYTES * (i + 1))) % R,
+    (_, i) => BigInt(`0x${hex.slice(2 * BLIND_BYTES * i, 2 * BLIND_BYTES * (i + 1))}`) % R,
   );
 }
 

@@ -1,2 +1,9 @@
 export type { BackendName } from "./backend.js";
-export { type PoolOptions, type ProgressEvent, type ProveOptions, type ProveResult, ProverPool } from "./pool.js";
+export {
+  type DatasetCircuit,
+  type PoolOptions,
+  type ProgressEvent,
+  type ProveOptions,
+  type ProveResult,
+  ProverPool,
+} from "./pool.js";

@@ -4,6 +4,7 @@
  * @module
  */
 import type { CircuitInputs } from "../circuit/witness.js";
+import type { DatasetRequest } from "../dataset/circuit/index.js";
 import type { AnchorError } from "../errors.js";
 import type { InferenceRequest } from "../model/circuit/statement.js";
 import type { Proof, VerifyingKey } from "../verifier/groth16.js";
@@ -34,7 +35,9 @@ export type WitnessSource =
       /** The file; without it, the job's payload has the bytes. */
       path: string | undefined;
       batch: number;
-    };
+    }
+  /** A circuit of datasets. @param spec a DatasetProgramSpec as JSON */
+  | { type: "dataset"; spec: string };
 
 export interface WorkerJob {
   source: WitnessSource;
@@ -45,8 +48,8 @@ export interface WorkerJob {
 }
 
 export interface JobPayload {
-  /** For circom's generator, or for a model's program. */
-  inputs: CircuitInputs | InferenceRequest;
+  /** For circom's generator, or for a program. */
+  inputs: CircuitInputs | InferenceRequest | DatasetRequest;
   /** A model's file, where it has no path. */
   model?: Uint8Array | undefined;
   verifyingKey: VerifyingKey;

@@ -19,6 +19,7 @@ import { serialize } from "node:v8";
 import type { CompiledCircuit } from "../circuit/compile.js";
 import type { CircuitKey } from "../circuit/setup.js";
 import { type CircuitInputs, readWitnessGenerator } from "../circuit/witness.js";
+import type { DatasetProgramSpec, DatasetRequest, DatasetRequests } from "../dataset/circuit/index.js";
 import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
 import { MAX_BATCH } from "../field/chain.js";
 import { nativeStatus } from "../field/native.js";
@@ -37,6 +38,7 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 /** Compiled witness generators that the pool keeps. */
 const MAX_MODULES = 16;
 /** V8 compiles no larger module. */
+const MAX_SPEC = 1024;
 const MAX_GENERATOR_BYTES = 2 ** 30;
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 
@@ -80,6 +82,11 @@ export interface ModelProgram {
   readonly model: string | Uint8Array;
   /** Inferences of one proof; 1 unless told. */
   readonly batch?: number | undefined;
+}
+
+/** A circuit of datasets, by the parameters of its program. */
+export interface DatasetCircuit<Spec extends DatasetProgramSpec = DatasetProgramSpec> {
+  readonly dataset: Spec;
 }
 
 export interface ProveOptions {
@@ -149,7 +156,11 @@ interface Job {
 }
 
 /** What a job's witness comes from; a model by its file, or by the digest of its bytes, which are in the payload. */
-type Circuit = { wasmPath: string } | { modelPath: string; batch: number } | { modelDigest: string; batch: number };
+type Circuit =
+  | { wasmPath: string }
+  | { modelPath: string; batch: number }
+  | { modelDigest: string; batch: number }
+  | { dataset: string };
 
 export class ProverPool {
   readonly backend: BackendName;
@@ -254,7 +265,7 @@ export class ProverPool {
    *
    * The arguments are read and copied before this returns: what the caller changes later changes no proof.
    *
-   * @param circuit by circom, or that of a model; each worker that proves for a model makes its program once
+   * @param circuit by circom, that of a model, or one of datasets; each worker that proves for a model makes its program once
    * @throws WITNESS_INVALID, PROVE_FAILED, POOL_FULL, POOL_CLOSED, DEADLINE_PASSED, ABORTED, WORKER_CRASHED;
    *   INPUT_INVALID for arguments of a wrong type, and for inputs that cannot be copied to another thread;
    *   FILE_NOT_FOUND, FILE_UNREADABLE, INPUT_TOO_LARGE and CIRCUIT_MALFORMED for the circuit's and key's files;
@@ -274,10 +285,16 @@ export class ProverPool {
     request: InferenceRequest,
     options?: ProveOptions,
   ): Promise<ProveResult>;
-  async prove(
-    circuit: GeneratedCircuit | ModelProgram,
+  async prove<Spec extends DatasetProgramSpec>(
+    circuit: DatasetCircuit<Spec>,
     key: Pick<CircuitKey, "zkeyPath" | "verifyingKey">,
-    inputs: CircuitInputs | InferenceRequest,
+    request: DatasetRequests[Spec["kind"]],
+    options?: ProveOptions,
+  ): Promise<ProveResult>;
+  async prove(
+    circuit: GeneratedCircuit | ModelProgram | DatasetCircuit,
+    key: Pick<CircuitKey, "zkeyPath" | "verifyingKey">,
+    inputs: CircuitInputs | InferenceRequest | DatasetRequest,
     options: ProveOptions = {},
   ): Promise<ProveResult> {
     let task: Task;
@@ -487,6 +504,7 @@ export class ProverPool {
   }
 
   async #source(circuit: Circuit): Promise<WitnessSource> {
+    if ("dataset" in circuit) return { type: "dataset", spec: circuit.dataset };
     if ("modelDigest" in circuit) {
       return { type: "model", id: circuit.modelDigest, path: undefined, batch: circuit.batch };
     }
@@ -634,9 +652,9 @@ type Task = Pick<Job, "priority" | "circuit" | "zkeyPath" | "payload" | "deadlin
 
 /** @throws INPUT_INVALID, or what a getter throws */
 function readTask(
-  given: GeneratedCircuit | ModelProgram,
+  given: GeneratedCircuit | ModelProgram | DatasetCircuit,
   { zkeyPath, verifyingKey }: Pick<CircuitKey, "zkeyPath" | "verifyingKey">,
-  inputs: CircuitInputs | InferenceRequest,
+  inputs: CircuitInputs | InferenceRequest | DatasetRequest,
   { signal, deadline, priority = 0, onProgress }: ProveOptions,
 ): Task {
   const { circuit, model } = readCircuit(given);
@@ -662,7 +680,11 @@ function readTask(
 }
 
 /** @returns with the model where it comes as bytes: copied, as they are hashed, before the caller can change them */
-function readCircuit(given: GeneratedCircuit | ModelProgram): { circuit: Circuit; model: Uint8Array | undefined } {
+function readCircuit(given: GeneratedCircuit | ModelProgram | DatasetCircuit): {
+  circuit: Circuit;
+  model: Uint8Array | undefined;
+} {
+  if ("dataset" in given) return { circuit: { dataset: readSpec(given.dataset) }, model: undefined };
   if (!("model" in given)) {
     const { wasmPath } = given;
     if (typeof wasmPath !== "string") throw new AnchorError("INPUT_INVALID", "wasmPath must be a string");
@@ -674,6 +696,14 @@ function readCircuit(given: GeneratedCircuit | ModelProgram): { circuit: Circuit
   if (!isUint8Array(model)) throw new AnchorError("INPUT_INVALID", "model must be a path, or bytes");
   const own = Uint8Array.from(model);
   return { circuit: { modelDigest: createHash("sha256").update(own).digest("hex"), batch }, model: own };
+}
+
+/** The worker finds out what the parameters are worth. */
+function readSpec(spec: DatasetProgramSpec): string {
+  if (typeof spec !== "object" || spec === null) throw new AnchorError("INPUT_INVALID", "dataset must be an object");
+  const text = JSON.stringify(spec);
+  if (text.length > MAX_SPEC) throw new AnchorError("INPUT_TOO_LARGE", "no circuit has that many parameters");
+  return text;
 }
 
 function checkSignal(signal: AbortSignal | undefined): void {

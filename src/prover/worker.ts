@@ -14,9 +14,8 @@ import { readFile } from "node:fs/promises";
 import { deserialize } from "node:v8";
 import { parentPort, workerData } from "node:worker_threads";
 import { type CircuitInputs, calculateWtns } from "../circuit/witness.js";
+import type { DatasetProgramSpec } from "../dataset/circuit/index.js";
 import { AnchorError, toAnchorError } from "../errors.js";
-import type { InferenceRequest } from "../model/circuit/statement.js";
-import type { WitnessProgram } from "../model/circuit/witness.js";
 import { type Proof, type VerifyingKey, verifyGroth16 } from "../verifier/groth16.js";
 import { lintVerifyingKey } from "../verifier/lint.js";
 import { openBackend, type ProverBackend } from "./backend.js";
@@ -33,8 +32,11 @@ import {
 const port = parentPort!;
 const { backend: name, ...settings } = workerData as WorkerSettings;
 let backend: ProverBackend | undefined;
-/** Programs of models, the one used last at the end. */
-const programs = new Map<string, WitnessProgram>();
+/** Gives the bytes of a `.wtns`. */
+type OwnProgram = (request: never) => Uint8Array;
+
+/** Programs of models and datasets, the one used last at the end. */
+const programs = new Map<string, OwnProgram>();
 const MAX_PROGRAMS = 4;
 
 // A job, or null to end the thread.
@@ -66,13 +68,13 @@ async function prove({ source, key, payload, control }: WorkerJob): Promise<Work
   const { inputs, model, verifyingKey } = unpack(payload);
   lintVerifyingKey(verifyingKey); // now, and not after the proof
   const begun = performance.now();
-  const program = source.type === "model" ? await openProgram(source, model, onPhase) : undefined;
+  const program = source.type === "generator" ? undefined : await openProgram(source, model, onPhase);
   onPhase("witness");
   const started = performance.now();
   const wtns =
     source.type === "generator"
       ? await calculateWtns(source.module, inputs as CircuitInputs)
-      : program!(inputs as InferenceRequest);
+      : program!(inputs as never);
   try {
     const witnessed = performance.now();
     send({ type: "witnessed" });
@@ -111,30 +113,48 @@ async function prove({ source, key, payload, control }: WorkerJob): Promise<Work
   }
 }
 
-/** The program of a model's circuit, made when it is not there. */
+/** The program of a model's or a dataset's circuit, made when it is not there. */
 async function openProgram(
-  { id, path, batch }: Extract<WitnessSource, { type: "model" }>,
+  source: Exclude<WitnessSource, { type: "generator" }>,
   bytes: Uint8Array | undefined,
   onPhase: (phase: string) => void,
-): Promise<WitnessProgram> {
-  const name = `${batch}:${id}`;
+): Promise<OwnProgram> {
+  const name = source.type === "model" ? `${source.batch}:${source.id}` : source.spec;
   let program = programs.get(name);
   if (!program) {
     onPhase("program");
-    // Threads that prove circom's circuits alone never load this.
-    const [{ createWitnessProgram }, { parseGraph }] = await Promise.all([
-      import("../model/circuit/witness.js"),
-      import("../model/graph.js"),
-    ]);
     for (const oldest of programs.keys()) {
       if (programs.size < MAX_PROGRAMS) break;
       programs.delete(oldest);
     }
-    program = createWitnessProgram(parseGraph(bytes ?? new Uint8Array(await readModel(path!))), { batch });
+    program = source.type === "model" ? await modelProgram(source, bytes) : await datasetWitness(source.spec);
   }
   programs.delete(name);
   programs.set(name, program);
   return program;
+}
+
+// Threads that prove circom's circuits alone never load what the two of them import.
+
+async function modelProgram(
+  { path, batch }: Extract<WitnessSource, { type: "model" }>,
+  bytes: Uint8Array | undefined,
+): Promise<OwnProgram> {
+  const [{ createWitnessProgram }, { parseGraph }] = await Promise.all([
+    import("../model/circuit/witness.js"),
+    import("../model/graph.js"),
+  ]);
+  return createWitnessProgram(parseGraph(bytes ?? new Uint8Array(await readModel(path!))), { batch });
+}
+
+async function datasetWitness(spec: string): Promise<OwnProgram> {
+  const [{ datasetProgram }, { measureProgram, programWitness }] = await Promise.all([
+    import("../dataset/circuit/index.js"),
+    import("../circuit/synthesis/program.js"),
+  ]);
+  const program = datasetProgram(JSON.parse(spec) as DatasetProgramSpec);
+  const { wires } = measureProgram(program);
+  return (request) => programWitness(program, wires, request);
 }
 
 async function readModel(path: string): Promise<Uint8Array> {

@@ -4,7 +4,6 @@
  */
 import { describe, expect, it } from "vitest";
 import { checkDeterminism } from "../../src/circuit/determinism.js";
-import { datasetChunkCircuit } from "../../src/dataset/circuit.js";
 import { expectSound, withoutEachRow } from "../support/soundness.js";
 import { Gadget } from "./inference/support.js";
 
@@ -138,13 +137,5 @@ describe("what is made of them", () => {
   it("a permutation", async () => {
     const { r1cs } = await Gadget.template("lib/poseidon16.circom", "Poseidon16()");
     expect((await checkDeterminism(r1cs)).left).toEqual([]);
-  });
-
-  it("a chunk's circuit", async () => {
-    const { name, source } = datasetChunkCircuit(1);
-    const { r1cs } = await Gadget.compile(name, source);
-    const { left, unusedInputs } = await checkDeterminism(r1cs);
-    expect(left).toEqual([]);
-    expect(unusedInputs).toEqual([]);
   });
 });

@@ -6,25 +6,40 @@
 import type { Program } from "../../circuit/synthesis/program.js";
 import { AnchorError } from "../../errors.js";
 import { type ChunkRequest, type ChunkShape, chunkProgram } from "./records.js";
+import { type Sha256Request, type Sha256Shape, sha256Program } from "./sha256.js";
 
 /** Names a circuit. Plain data: it crosses to the pool's workers. */
-export type DatasetProgramSpec = { readonly kind: "chunk" } & ChunkShape;
+export type DatasetProgramSpec =
+  | ({ readonly kind: "chunk" } & ChunkShape)
+  | ({ readonly kind: "sha256" } & Sha256Shape);
 
 /** What a proof by such a circuit is about. */
 export interface DatasetRequests {
   chunk: ChunkRequest;
+  sha256: Sha256Request;
 }
 
 export type DatasetRequest = DatasetRequests[keyof DatasetRequests];
 
 /** @throws INPUT_INVALID for a circuit that there is not */
 export function datasetProgram<Spec extends DatasetProgramSpec>(spec: Spec): Program<DatasetRequests[Spec["kind"]]> {
-  const programs: { [K in keyof DatasetRequests]: (spec: DatasetProgramSpec) => Program<DatasetRequests[K]> } = {
-    chunk: (own) => chunkProgram(own),
-  };
-  const make = Object.hasOwn(programs, spec.kind) ? programs[spec.kind] : undefined;
-  if (!make) throw new AnchorError("INPUT_INVALID", `there is no circuit of datasets called ${String(spec.kind)}`);
-  return make(spec) as Program<DatasetRequests[Spec["kind"]]>;
+  const programs: {
+    [K in keyof DatasetRequests]: (spec: Extract<DatasetProgramSpec, { kind: K }>) => Program<DatasetRequests[K]>;
+  } = { chunk: chunkProgram, sha256: sha256Program };
+  if (!Object.hasOwn(programs, spec.kind)) {
+    throw new AnchorError("INPUT_INVALID", `there is no circuit of datasets called ${String(spec.kind)}`);
+  }
+  const make = programs[spec.kind] as (spec: Spec) => Program<DatasetRequests[Spec["kind"]]>;
+  return make(spec);
 }
 
 export type { ChunkRequest, ChunkShape, ChunkValues } from "./records.js";
+export {
+  planSha256,
+  SHA256_BLOCKS,
+  type Sha256Claim,
+  type Sha256Request,
+  type Sha256Shape,
+  sha256Capacity,
+  sha256Signals,
+} from "./sha256.js";

@@ -232,7 +232,7 @@ export function openingProgram(shape: OpeningShape): Program<OpeningRequest> {
       s.enter("digest");
       const zero = { wire: 0, value: 0n };
       for (const [i, { wire }] of [salt, ...description].entries()) s.alias(wire, "in", i);
-      poseidon(s, TAGS.open, [salt, ...description, zero], record.wire);
+      poseidon(s, TAGS.record, [salt, ...description, zero], record.wire);
       s.alias(record.wire, "out");
       s.leave();
       s.enter("step");

@@ -8,8 +8,10 @@ import type { Program } from "../../circuit/synthesis/program.js";
 import type { Synthesis } from "../../circuit/synthesis/synthesis.js";
 import { AnchorError } from "../../errors.js";
 import { assertScalar } from "../../field/scalar.js";
-import { CHUNK_RECORDS, type Description, FIELDS, STARTS, TAGS } from "../layout.js";
+import { CHUNK_RECORDS, DEPTHS, type Description, FIELDS, STARTS, TAGS } from "../layout.js";
 import { addElement, datasetRoot, element, elements, equate, nonZero, only } from "./shared.js";
+
+const MAX_DEPTH = Math.max(...DEPTHS);
 
 /** Values of the inputs that all circuits about the records of a chunk have. */
 export interface ChunkValues {
@@ -133,7 +135,7 @@ export function recordChunk(
     s.row(only(s, real[i]!), addElement(only(s, out), -1, at), addElement(only(s, next), -1, at));
     at = next;
   }
-  datasetRoot(s, "top", { chunk: at, index, group, opening }, root.wire);
+  datasetRoot(s, "top", { chunk: at, index, group, opening }, root);
   s.leave();
   return { real, count: counted };
 }
@@ -161,8 +163,19 @@ export function checkContext(context: bigint): void {
   if (context === 0n) throw new AnchorError("CONTEXT_ZERO", "the context is zero; derive it from the statement");
 }
 
-/** "I know the descriptions of the records of this chunk." */
+/** @throws INPUT_INVALID for sizes that no circuit has */
+export function checkShape({ records = CHUNK_RECORDS, depth }: ChunkShape): void {
+  if (!Number.isInteger(records) || records < 2 || records > CHUNK_RECORDS) {
+    throw new AnchorError("INPUT_INVALID", `a circuit takes 2 to ${CHUNK_RECORDS} records`);
+  }
+  if (!Number.isInteger(depth) || depth < 1 || depth > MAX_DEPTH) {
+    throw new AnchorError("INPUT_INVALID", `a dataset's tree has a height from 1 to ${MAX_DEPTH}`);
+  }
+}
+
+/** "I know the descriptions of the records of this chunk." @throws INPUT_INVALID */
 export function chunkProgram(shape: ChunkShape): Program<ChunkRequest> {
+  checkShape(shape);
   const { records = CHUNK_RECORDS, depth } = shape;
   const name = `dataset-chunk-${records}-${depth}`;
   return {

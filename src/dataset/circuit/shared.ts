@@ -8,6 +8,7 @@
  */
 import { constant, type Element, hashChain, poseidon } from "../../circuit/synthesis/poseidon.js";
 import { type Combination, ONE, type Synthesis } from "../../circuit/synthesis/synthesis.js";
+import { AnchorError } from "../../errors.js";
 import { mod } from "../../field/scalar.js";
 import { STARTS, TAGS } from "../layout.js";
 
@@ -123,6 +124,19 @@ export function product(s: Synthesis, a: Element, b: Element, name: string, inde
   return out;
 }
 
+/**
+ * Where a hash must be a signal that is there already: the witness of another one would prove something else than was
+ * asked for.
+ *
+ * @throws WITNESS_INVALID
+ */
+export function must(s: Synthesis, computed: Element, wanted: Element | undefined, what: string): Element {
+  if (wanted && s.valued && computed.value !== mod(wanted.value)) {
+    throw new AnchorError("WITNESS_INVALID", `the inputs do not give the ${what} that they are to be proven for`);
+  }
+  return computed;
+}
+
 /** A node's way to the root of its dataset. */
 export interface RootPath {
   readonly chunk: Element;
@@ -138,7 +152,7 @@ export function datasetRoot(
   s: Synthesis,
   name: string,
   { chunk, index, group, opening }: RootPath,
-  out?: number,
+  out?: Element,
 ): Element {
   s.enter(name);
   s.alias(chunk.wire, "chunk");
@@ -149,7 +163,7 @@ export function datasetRoot(
   s.enter("hash");
   const inputs = [top, ...opening, ...new Array<Element>(11).fill(constant(0n))];
   for (const [i, { wire }] of inputs.entries()) s.alias(wire, "in", i);
-  const root = poseidon(s, TAGS.root + (BigInt(group.length) << 64n), inputs, out);
+  const root = must(s, poseidon(s, TAGS.root + (BigInt(group.length) << 64n), inputs, out?.wire), out, "root");
   s.leave();
   s.alias(root.wire, "root");
   s.leave();
@@ -190,7 +204,7 @@ export function claimDigest(
   name: string,
   code: number,
   params: readonly Element[],
-  out?: number,
+  out?: Element,
 ): Element {
   s.enter(name);
   for (const [i, { wire }] of params.entries()) s.alias(wire, "param", i);
@@ -205,7 +219,7 @@ export function commitState(
   name: string,
   fields: readonly Element[],
   salt: Element,
-  out?: number,
+  out?: Element,
 ): Element {
   s.enter(name);
   for (const [i, { wire }] of fields.entries()) s.alias(wire, "field", i);
@@ -215,9 +229,9 @@ export function commitState(
   return commitment;
 }
 
-function chained(s: Synthesis, capacity: bigint, start: Element, inputs: readonly Element[], out?: number): Element {
+function chained(s: Synthesis, capacity: bigint, start: Element, inputs: readonly Element[], out?: Element): Element {
   s.enter("chain");
-  const result = hashChain(s, capacity, start, inputs, out);
+  const result = must(s, hashChain(s, capacity, start, inputs, out?.wire), out, "commitment");
   s.leave();
   s.alias(result.wire, "out");
   return result;
