@@ -37,12 +37,14 @@ namespace anchorproof {
 namespace {
 
 // What src/field/native.ts expects; raised when a signature here changes.
-constexpr double kVersion = 2;
+constexpr double kVersion = 3;
 
 constexpr unsigned kMaxThreads = 256;
 constexpr size_t kMaxPath = PATH_MAX;
 constexpr size_t kMaxDomain = size_t{1} << 28;
 constexpr size_t kScalar = 32, kProof = 256;
+constexpr size_t kInputs = 16 * kScalar, kBlock = 15 * kScalar;  // of a permutation; of a step of a chain
+constexpr size_t kMaxTraces = size_t{1} << 16;                   // over a gigabyte
 
 static_assert(std::atomic<int32_t>::is_always_lock_free && sizeof(std::atomic<int32_t>) == sizeof(int32_t),
               "the abort flag is a plain element of an Int32Array");
@@ -150,21 +152,30 @@ const Engine& engineOf(Napi::Value value) {
   return *found;
 }
 
-// A Uint8Array's memory for the length of one call, or a copy of it where that memory can change or go away during the
+const char* arrayName(napi_typedarray_type type) {
+  switch (type) {
+    case napi_uint32_array: return "Uint32Array";
+    case napi_float64_array: return "Float64Array";
+    default: return "Uint8Array";
+  }
+}
+
+// A typed array's memory for the length of one call, or a copy of it where that memory can change or go away during the
 // call: another thread shares it, or a callback may detach it.
 class Input {
  public:
-  Input(Napi::Value value, const char* name, bool callbacks = false) {
+  Input(Napi::Value value, const char* name, bool callbacks = false, napi_typedarray_type wanted = napi_uint8_array) {
     const Napi::Env env = value.Env();
-    if (!value.IsTypedArray()) invalid(std::string(name) + " must be a Uint8Array");
     napi_typedarray_type type;
     void* data = nullptr;
     napi_value buffer;
     size_t length = 0, offset = 0;
-    if (napi_get_typedarray_info(env, value, &type, &length, &data, &buffer, &offset) != napi_ok ||
-        type != napi_uint8_array) {
-      invalid(std::string(name) + " must be a Uint8Array");
+    if (!value.IsTypedArray() ||
+        napi_get_typedarray_info(env, value, &type, &length, &data, &buffer, &offset) != napi_ok || type != wanted) {
+      invalid(std::string(name) + " must be a " + arrayName(wanted));
     }
+    if (wanted == napi_uint32_array) length *= sizeof(uint32_t);
+    if (wanted == napi_float64_array) length *= sizeof(double);
     bool own = false, detached = false;
     if (napi_is_arraybuffer(env, buffer, &own) != napi_ok) own = false;
     if (own && (napi_is_detached_arraybuffer(env, buffer, &detached) != napi_ok || detached)) {
@@ -680,6 +691,84 @@ Napi::Value poseidon(const Napi::CallbackInfo& info) {
   return out;
 }
 
+Napi::Value poseidonChains(const Napi::CallbackInfo& info) {
+  const Napi::Value options = info[4];
+  const Engine& engine = engineOf(option(options, "engine"));
+  Caller caller(info.Env(), options);
+  const bool copies = caller.callbacks();
+  const Input capacity(info[0], "capacity", copies), starts(info[1], "starts", copies), blocks(info[2], "blocks", copies);
+  const Input steps(info[3], "steps", copies, napi_uint32_array);
+  const size_t n = steps.size() / sizeof(uint32_t);
+  if (capacity.size() != kScalar) invalid("capacity must have 32 bytes");
+  if (starts.size() != kScalar && starts.size() != n * kScalar) {
+    invalid("starts must be one for all or one for each of " + std::to_string(n) + " chains, of 32 bytes");
+  }
+  items(blocks, kBlock, "blocks");
+  Napi::Uint8Array out = Napi::Uint8Array::New(info.Env(), n * kScalar);
+  const uint32_t* counts = reinterpret_cast<const uint32_t*>(steps.bytes().data);
+  caller.run([&] {
+    engine.poseidonChains(capacity.bytes(), starts.bytes(), blocks.bytes(), counts, n, caller.control, out.Data());
+  });
+  return out;
+}
+
+Napi::Value contentDigests(const Napi::CallbackInfo& info) {
+  const Napi::Value options = info[5];
+  const Engine& engine = engineOf(option(options, "engine"));
+  Caller caller(info.Env(), options);
+  const bool copies = caller.callbacks();
+  const Input capacity(info[0], "capacity", copies), start(info[1], "start", copies), data(info[2], "data", copies);
+  const Input places(info[3], "offsets", copies, napi_float64_array), packings(info[4], "packings", copies);
+  const size_t n = items(packings, 2, "packings");
+  if (capacity.size() != kScalar || start.size() != kScalar) invalid("capacity and start must have 32 bytes");
+  if (places.size() != (n + 1) * sizeof(double)) invalid("offsets must be one more than contents");
+  std::vector<uint64_t> offsets(n + 1);
+  for (size_t i = 0; i <= n; i++) {
+    double place;
+    std::memcpy(&place, places.bytes().data + i * sizeof place, sizeof place);
+    if (!(place >= 0 && place <= static_cast<double>(data.size())) ||
+        static_cast<double>(static_cast<uint64_t>(place)) != place) {
+      invalid("offsets must be integers within the data");
+    }
+    offsets[i] = static_cast<uint64_t>(place);
+  }
+  Napi::Uint8Array out = Napi::Uint8Array::New(info.Env(), n * kScalar);
+  caller.run([&] {
+    engine.contentDigests(capacity.bytes(), start.bytes(), data.bytes(), offsets.data(), packings.bytes(), n,
+                          caller.control, out.Data());
+  });
+  return out;
+}
+
+Napi::Value poseidonTraces(const Napi::CallbackInfo& info) {
+  const Napi::Value options = info[2];
+  const Engine& engine = engineOf(option(options, "engine"));
+  Caller caller(info.Env(), options);
+  const Input capacity(info[0], "capacity", caller.callbacks()), inputs(info[1], "inputs", caller.callbacks());
+  const size_t n = items(inputs, kInputs, "inputs");
+  if (capacity.size() != kScalar) invalid("capacity must have 32 bytes");
+  if (n > kMaxTraces) invalid("at most 2^16 traces at a time");
+  Napi::Uint8Array out = Napi::Uint8Array::New(info.Env(), n * POSEIDON_TRACE_BYTES);
+  caller.run([&] { engine.poseidonTraces(capacity.bytes(), inputs.bytes(), n, caller.control, out.Data()); });
+  return out;
+}
+
+Napi::Value chainTraces(const Napi::CallbackInfo& info) {
+  const Napi::Value options = info[3];
+  const Engine& engine = engineOf(option(options, "engine"));
+  Caller caller(info.Env(), options);
+  const bool copies = caller.callbacks();
+  const Input capacity(info[0], "capacity", copies), start(info[1], "start", copies), blocks(info[2], "blocks", copies);
+  const size_t steps = items(blocks, kBlock, "blocks");
+  if (capacity.size() != kScalar || start.size() != kScalar) invalid("capacity and start must have 32 bytes");
+  if (steps > kMaxTraces) invalid("at most 2^16 traces at a time");
+  Napi::Uint8Array out = Napi::Uint8Array::New(info.Env(), steps * POSEIDON_TRACE_BYTES);
+  caller.run([&] {
+    engine.chainTraces(capacity.bytes(), start.bytes(), blocks.bytes(), steps, caller.control, out.Data());
+  });
+  return out;
+}
+
 Napi::Value fieldOp(const Napi::CallbackInfo& info) {
   static const std::map<std::string, FieldOp> kOps = {{"mul", FieldOp::Mul}, {"square", FieldOp::Square},
                                                       {"add", FieldOp::Add}, {"sub", FieldOp::Sub},
@@ -764,6 +853,10 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add("verifyPhase2", guarded<verifyPhase2>);
   add("verifyPhase2Step", guarded<verifyPhase2Step>);
   add("poseidon", guarded<poseidon>);
+  add("poseidonChains", guarded<poseidonChains>);
+  add("contentDigests", guarded<contentDigests>);
+  add("poseidonTraces", guarded<poseidonTraces>);
+  add("chainTraces", guarded<chainTraces>);
   add("fieldOp", guarded<fieldOp>);
   add("fieldTimings", guarded<fieldTimings>);
   add("msm", guarded<msm>);

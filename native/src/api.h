@@ -122,6 +122,14 @@ struct PtauInfo {
   bool prepared = false;
 };
 
+// How the numbers of a content become unsigned keys in the same order: as they are, two's complement with the top bit
+// flipped, or IEEE bits with the top bit flipped and with a sign all of them.
+enum class Packing : uint8_t { Unsigned, Signed, Float };
+
+// Of one permutation of sixteen inputs: for each of its 204 S-boxes, in order of evaluation (lane 0 first), the second,
+// fourth and fifth power of what goes into it; then the hash. 32 bytes each.
+constexpr size_t POSEIDON_TRACE_BYTES = (3 * 204 + 1) * 32;
+
 enum class FieldOp { Mul, Square, Add, Sub, Neg, Inverse };
 
 struct Engine {
@@ -137,6 +145,20 @@ struct Engine {
   // all (32 bytes) or n of them; out: n·32 bytes. Throws InputInvalid for values outside the field.
   virtual void poseidon(unsigned arity, Bytes capacities, Bytes inputs, size_t n, unsigned threads,
                         uint8_t* out) const = 0;
+
+  // Chains h ← Poseidon(capacity; h, 15 elements). starts: one for all or n of them; blocks: 15·32 bytes a step, chain after
+  // chain; steps: n; out: n·32 bytes, the start where there are no steps. Throws InputInvalid for values outside the field.
+  virtual void poseidonChains(Bytes capacity, Bytes starts, Bytes blocks, const uint32_t* steps, size_t n,
+                              const Control& control, uint8_t* out) const = 0;
+  // The same over contents: content i is data[offsets[i], offsets[i + 1]), numbers of 1, 2, 4 or 8 bytes little-endian,
+  // ⌊31/size⌋ an element, first highest. packings: two bytes a content, size and Packing; floats have at least 2 bytes.
+  // Throws InputInvalid for those, for offsets out of order or of the data, and for parts of numbers.
+  virtual void contentDigests(Bytes capacity, Bytes start, Bytes data, const uint64_t* offsets, Bytes packings, size_t n,
+                              const Control& control, uint8_t* out) const = 0;
+  // Traces (POSEIDON_TRACE_BYTES each) of n permutations, inputs n·16·32 bytes, and of the steps of one chain.
+  virtual void poseidonTraces(Bytes capacity, Bytes inputs, size_t n, const Control& control, uint8_t* out) const = 0;
+  virtual void chainTraces(Bytes capacity, Bytes start, Bytes blocks, size_t steps, const Control& control,
+                           uint8_t* out) const = 0;
 
   // The setup (setup.h, ptau.h). Paths written to must not exist. All of them tell their progress.
   // Makes a development key: the trapdoor is drawn from the OS and wiped. stamp: content of the section that marks it.

@@ -1,6 +1,7 @@
 // The Engine of one instruction set. Included once by each engine_*.cpp, which defines ENGINE_NS, FIELD_ADX and
 // LANES_IFMA and sets the compiler's target before.
 
+#include "chains.h"
 #include "groth16.h"
 #include "poseidon.h"
 #include "setup.h"
@@ -27,6 +28,25 @@ class EngineOfTarget : public Engine {
   void poseidon(unsigned arity, Bytes capacities, Bytes inputs, size_t n, unsigned threads,
                 uint8_t* out) const override {
     poseidonHash(arity, capacities, inputs, n, threads, out);
+  }
+
+  void poseidonChains(Bytes capacity, Bytes starts, Bytes blocks, const uint32_t* steps, size_t n, const Control& control,
+                      uint8_t* out) const override {
+    ENGINE_NS::poseidonChains(capacity, starts, blocks, steps, n, control, out);
+  }
+
+  void contentDigests(Bytes capacity, Bytes start, Bytes data, const uint64_t* offsets, Bytes packings, size_t n,
+                      const Control& control, uint8_t* out) const override {
+    ENGINE_NS::contentDigests(capacity, start, data, offsets, packings, n, control, out);
+  }
+
+  void poseidonTraces(Bytes capacity, Bytes inputs, size_t n, const Control& control, uint8_t* out) const override {
+    ENGINE_NS::poseidonTraces(capacity, inputs, n, control, out);
+  }
+
+  void chainTraces(Bytes capacity, Bytes start, Bytes blocks, size_t steps, const Control& control,
+                   uint8_t* out) const override {
+    ENGINE_NS::chainTraces(capacity, start, blocks, steps, control, out);
   }
 
   void setupDevelopment(const std::string& r1cs, const std::string& zkey, Bytes stamp, const Control& control) const override {

@@ -17,6 +17,9 @@
 //   the S-box              for x below 25p: x² below 8.5p, x⁴ below 2p, x⁵ below 2p, with a constant below 3p
 // and all stays below the 84p that a factor may have (lanes.h).
 //
+// A chain's steps follow one another, so a hash by itself would leave seven of eight lanes idle. SinglePoseidon spreads
+// one state over the lanes instead, which takes a quarter of the time that eight hashes at once take.
+//
 // The work does not depend on values, but for the check of the inputs' range.
 #pragma once
 
@@ -156,93 +159,33 @@ AP_INLINE VecFr multiplyAdd(const VecFr& a, const VecFr& b, const LaneConstant& 
 
 #endif
 
-// One instance: the constants of an arity in the order of their use. Lane 0 stands last, so that the state and the
-// S-box outputs of a block form one array.
-class Poseidon {
+// The constants of an arity: drawn as published, and rewritten with sparse matrices (appendix B).
+class PoseidonForm {
  public:
-  static constexpr unsigned MAX_ARITY = 16;
-
-  // Made on first use, and kept for the life of the process.
-  static const Poseidon& forArity(unsigned arity) {
-    static std::mutex mutex;
-    static const Poseidon* instances[MAX_ARITY];
-    std::lock_guard<std::mutex> lock(mutex);
-    const Poseidon*& instance = instances[arity - 1];
-    if (!instance) instance = new Poseidon(arity);
-    return *instance;
-  }
-
-  // What a thread computes in. It holds secrets when the inputs are secret.
-  struct Scratch {
-    VecFr state[MAX_ARITY + 4], next[MAX_ARITY + 1];
-  };
-
-  // state: the inputs, then the capacity, reduced. Gives the hash, below 2p.
-  VecFr hash(Scratch& scratch) const {
-    VecFr* state = scratch.state;
-    const LaneConstant* c = constants.data();
-    for (size_t i = 0; i < t; i++) state[i] = state[i] + broadcast(*c++);
-    for (size_t round = 0; round < HALF; round++) {
-      for (size_t i = 0; i < t; i++) state[i] = sbox(state[i], zero);
-      c = mix(scratch, c, round == HALF - 1 ? dense : mds);
-    }
-    VecFr lane0 = state[t - 1];
-    for (size_t done = 0; done < partialRounds; done += BLOCK) {
-      size_t rounds = std::min(BLOCK, partialRounds - done);
-      for (size_t round = 0; round < rounds; round++) {
-        state[t - 1 + round] = sbox(lane0, *c++);
-        lane0 = innerProduct(VecFr::zero(), state, c, t + round);
-        c += t + round;
-      }
-      for (size_t i = 0; i < t - 1; i++) {
-        state[i] = innerProduct(state[i], state + t - 1, c, rounds);
-        c += rounds;
-      }
-    }
-    state[t - 1] = lane0;
-    for (size_t i = 0; i < t; i++) state[i] = state[i] + broadcast(*c++);
-    for (size_t round = 0; round < HALF - 1; round++) {
-      for (size_t i = 0; i < t; i++) state[i] = sbox(state[i], zero);
-      c = mix(scratch, c, mds);
-    }
-    for (size_t i = 0; i < t; i++) state[i] = sbox(state[i], zero);
-    return innerProduct(VecFr::zero(), state, mds.data() + (t - 1) * t, t);
-  }
-
- private:
   using Vector = std::vector<Fr>;
   using Matrix = std::vector<Vector>;
 
-  static constexpr size_t HALF = 4;
-  static constexpr size_t BLOCK = 4;
+  static constexpr unsigned MAX_ARITY = 16;
+  static constexpr size_t HALF = 4;  // full rounds before the partial ones, and after them
 
   size_t t, partialRounds;
-  LaneConstant zero;
-  std::vector<LaneConstant> mds, dense;  // rows
-  std::vector<LaneConstant> constants;   // all else
+  Matrix head;           // constants of the first full rounds and of the first partial one
+  Vector lane0;          // lane 0's, behind the S-box of each partial round
+  Matrix rows, columns;  // of each partial round's matrix the first row and column, both without their first entry
+  Matrix tail;           // constants of the last full rounds
+  Matrix mds, dense;     // of full rounds, and of the one before the partial rounds
 
-  // x⁵ + c
-  static AP_INLINE VecFr sbox(const VecFr& x, const LaneConstant& c) { return multiplyAdd(x.sqr().sqr(), x, c); }
-
-  // Linear layer, with the constants of the next round.
-  const LaneConstant* mix(Scratch& scratch, const LaneConstant* c, const std::vector<LaneConstant>& matrix) const {
-    for (size_t i = 0; i < t; i++) {
-      scratch.next[i] = innerProduct(broadcast(c[i]), scratch.state, matrix.data() + i * t, t);
-    }
-    for (size_t i = 0; i < t; i++) scratch.state[i] = scratch.next[i];
-    return c + t;
-  }
-
-  explicit Poseidon(unsigned arity) : t(arity + 1), zero(laneConstant(Fr::zero())) {
+  explicit PoseidonForm(unsigned arity) : t(arity + 1) {
     constexpr uint8_t PARTIAL_ROUNDS[MAX_ARITY] = {56, 57, 56, 60, 60, 63, 64, 63, 60, 66, 60, 65, 70, 60, 64, 68};
     partialRounds = PARTIAL_ROUNDS[arity - 1];
-    Matrix published(2 * HALF + partialRounds, Vector(t)), m(t, Vector(t));
-    generate(published, m);
+    Matrix published(2 * HALF + partialRounds, Vector(t));
+    mds = Matrix(t, Vector(t));
+    generate(published, mds);
 
-    // Appendix B. Constants: all but lane 0's commute with the S-box of a partial round, so they travel through the
-    // inverse of the linear layer to the round before; lane 0's stays behind that round's S-box.
-    const Matrix inverse = invert(m);
-    Vector lane0(partialRounds, Fr::zero());
+    // Constants: all but lane 0's commute with the S-box of a partial round, so they travel through the inverse of the
+    // linear layer to the round before; lane 0's stays behind that round's S-box.
+    const Matrix inverse = invert(mds);
+    lane0 = Vector(partialRounds, Fr::zero());
     for (size_t round = HALF + partialRounds - 1; round > HALF; round--) {
       Vector pulled = multiply(inverse, published[round]);
       lane0[round - HALF - 1] = pulled[0];
@@ -253,12 +196,13 @@ class Poseidon {
     Matrix hat(t - 1, Vector(t - 1));
     Vector row(t - 1), column(t - 1);
     for (size_t i = 0; i < t - 1; i++) {
-      row[i] = m[0][i + 1];
-      column[i] = m[i + 1][0];
-      for (size_t j = 0; j < t - 1; j++) hat[i][j] = m[i + 1][j + 1];
+      row[i] = mds[0][i + 1];
+      column[i] = mds[i + 1][0];
+      for (size_t j = 0; j < t - 1; j++) hat[i][j] = mds[i + 1][j + 1];
     }
     const Matrix hatInverse = transpose(invert(hat));
-    Matrix rows(partialRounds), columns(partialRounds);
+    rows.resize(partialRounds);
+    columns.resize(partialRounds);
     for (size_t round = partialRounds; round-- > 0;) {
       row = rows[round] = multiply(hatInverse, row);
       columns[round] = column;
@@ -270,38 +214,19 @@ class Poseidon {
     block[0][0] = Fr::one();
     for (size_t i = 1; i < t; i++) std::copy(hatPower[i - 1].begin(), hatPower[i - 1].end(), block[i].begin() + 1);
 
-    for (size_t round = 0; round < HALF; round++) addState(published[round]);
-    addState(multiply(block, published[HALF]));
-    for (size_t done = 0; done < partialRounds; done += BLOCK) {
-      size_t rounds = std::min(BLOCK, partialRounds - done);
-      for (size_t round = done; round < done + rounds; round++) {
-        add(lane0[round]);
-        for (const Fr& value : rows[round]) add(value);
-        // Rounds of this block that the other lanes do not know yet.
-        for (size_t before = done; before < round; before++) add(dot(rows[round], columns[before]));
-        add(m[0][0]);
-      }
-      for (size_t i = 0; i < t - 1; i++) {
-        for (size_t round = done; round < done + rounds; round++) add(columns[round][i]);
-      }
-    }
-    for (size_t round = HALF + partialRounds; round < published.size(); round++) addState(published[round]);
-    mds = flatten(m);
-    dense = flatten(multiply(block, m));
+    head.assign(published.begin(), published.begin() + HALF);
+    head.push_back(multiply(block, published[HALF]));
+    tail.assign(published.end() - HALF, published.end());
+    dense = multiply(block, mds);
   }
 
-  void add(const Fr& value) { constants.push_back(laneConstant(value)); }
-  void addState(const Vector& values) {
-    for (size_t i = 1; i <= t; i++) add(values[i % t]);
-  }
-  std::vector<LaneConstant> flatten(const Matrix& matrix) const {
-    std::vector<LaneConstant> out;
-    for (size_t i = 1; i <= t; i++) {
-      for (size_t j = 1; j <= t; j++) out.push_back(laneConstant(matrix[i % t][j % t]));
-    }
-    return out;
+  static Fr dot(const Vector& a, const Vector& b) {
+    Fr sum = Fr::zero();
+    for (size_t i = 0; i < a.size(); i++) sum += a[i] * b[i];
+    return sum;
   }
 
+ private:
   // The Grain LFSR of appendix F: 80 bits, self-shrinking. Cell i of the register is bit i.
   class Grain {
    public:
@@ -382,11 +307,6 @@ class Poseidon {
     }
   }
 
-  static Fr dot(const Vector& a, const Vector& b) {
-    Fr sum = Fr::zero();
-    for (size_t i = 0; i < a.size(); i++) sum += a[i] * b[i];
-    return sum;
-  }
   static Vector multiply(const Matrix& a, const Vector& b) {
     Vector out;
     for (const Vector& row : a) out.push_back(dot(row, b));
@@ -428,6 +348,344 @@ class Poseidon {
   }
 };
 
+// Sees the powers that S-boxes compute on their way. This one does not look.
+struct NoTap {
+  AP_INLINE void operator()(size_t, const VecFr&, const VecFr&, const VecFr&) const {}
+  AP_INLINE void one(size_t, const VecFr&, const VecFr&, const VecFr&) const {}
+  AP_INLINE void eight(size_t, const VecFr&, const VecFr&, const VecFr&) const {}
+};
+
+// One instance: the constants of an arity in the order of their use. Lane 0 stands last, so that the state and the
+// S-box outputs of a block form one array.
+class Poseidon {
+ public:
+  static constexpr unsigned MAX_ARITY = PoseidonForm::MAX_ARITY;
+
+  // Made on first use, and kept for the life of the process.
+  static const Poseidon& forArity(unsigned arity) {
+    static std::mutex mutex;
+    static const Poseidon* instances[MAX_ARITY];
+    std::lock_guard<std::mutex> lock(mutex);
+    const Poseidon*& instance = instances[arity - 1];
+    if (!instance) instance = new Poseidon(PoseidonForm(arity));
+    return *instance;
+  }
+
+  // What a thread computes in. It holds secrets when the inputs are secret.
+  struct Scratch {
+    VecFr state[MAX_ARITY + 4], next[MAX_ARITY + 1];
+  };
+
+  VecFr hash(Scratch& scratch) const {
+    NoTap none;
+    return hash(scratch, none);
+  }
+
+  // state: the inputs, then the capacity, all below 2p. Gives the hash, below 2p. tap: called with the number of each
+  // S-box, in the order of the plain form (lane 0 first), and the second, fourth and fifth power of what goes into it.
+  template <class Tap>
+  VecFr hash(Scratch& scratch, Tap& tap) const {
+    VecFr* state = scratch.state;
+    const LaneConstant* c = constants.data();
+    size_t box = 0;
+    auto full = [&]() __attribute__((always_inline)) {
+      for (size_t i = 0; i < t; i++) state[i] = sbox(state[i], zero, box + (i + 1) % t, tap);
+      box += t;
+    };
+    for (size_t i = 0; i < t; i++) state[i] = state[i] + broadcast(*c++);
+    for (size_t round = 0; round < HALF; round++) {
+      full();
+      c = mix(scratch, c, round == HALF - 1 ? dense : mds);
+    }
+    VecFr lane0 = state[t - 1];
+    for (size_t done = 0; done < partialRounds; done += BLOCK) {
+      size_t rounds = std::min(BLOCK, partialRounds - done);
+      for (size_t round = 0; round < rounds; round++) {
+        state[t - 1 + round] = sbox(lane0, *c++, box++, tap);
+        lane0 = innerProduct(VecFr::zero(), state, c, t + round);
+        c += t + round;
+      }
+      for (size_t i = 0; i < t - 1; i++) {
+        state[i] = innerProduct(state[i], state + t - 1, c, rounds);
+        c += rounds;
+      }
+    }
+    state[t - 1] = lane0;
+    for (size_t i = 0; i < t; i++) state[i] = state[i] + broadcast(*c++);
+    for (size_t round = 0; round < HALF - 1; round++) {
+      full();
+      c = mix(scratch, c, mds);
+    }
+    full();
+    return innerProduct(VecFr::zero(), state, mds.data() + (t - 1) * t, t);
+  }
+
+ private:
+  static constexpr size_t HALF = PoseidonForm::HALF;
+  static constexpr size_t BLOCK = 4;
+
+  size_t t, partialRounds;
+  LaneConstant zero;
+  std::vector<LaneConstant> mds, dense;  // rows
+  std::vector<LaneConstant> constants;   // all else
+
+  // x⁵ + c
+  template <class Tap>
+  static AP_INLINE VecFr sbox(const VecFr& x, const LaneConstant& c, size_t box, Tap& tap) {
+    const VecFr square = x.sqr(), fourth = square.sqr();
+    if constexpr (std::is_same_v<Tap, NoTap>) {
+      return multiplyAdd(fourth, x, c);
+    } else {
+      const VecFr fifth = fourth * x;
+      tap(box, square, fourth, fifth);
+      return fifth + broadcast(c);
+    }
+  }
+
+  // Linear layer, with the constants of the next round.
+  const LaneConstant* mix(Scratch& scratch, const LaneConstant* c, const std::vector<LaneConstant>& matrix) const {
+    for (size_t i = 0; i < t; i++) {
+      scratch.next[i] = innerProduct(broadcast(c[i]), scratch.state, matrix.data() + i * t, t);
+    }
+    for (size_t i = 0; i < t; i++) scratch.state[i] = scratch.next[i];
+    return c + t;
+  }
+
+  explicit Poseidon(const PoseidonForm& form)
+      : t(form.t), partialRounds(form.partialRounds), zero(laneConstant(Fr::zero())) {
+    for (const auto& round : form.head) addState(round);
+    for (size_t done = 0; done < partialRounds; done += BLOCK) {
+      size_t rounds = std::min(BLOCK, partialRounds - done);
+      for (size_t round = done; round < done + rounds; round++) {
+        add(form.lane0[round]);
+        for (const Fr& value : form.rows[round]) add(value);
+        // Rounds of this block that the other lanes do not know yet.
+        for (size_t before = done; before < round; before++) add(PoseidonForm::dot(form.rows[round], form.columns[before]));
+        add(form.mds[0][0]);
+      }
+      for (size_t i = 0; i < t - 1; i++) {
+        for (size_t round = done; round < done + rounds; round++) add(form.columns[round][i]);
+      }
+    }
+    for (const auto& round : form.tail) addState(round);
+    mds = flatten(form.mds);
+    dense = flatten(form.dense);
+  }
+
+  void add(const Fr& value) { constants.push_back(laneConstant(value)); }
+  void addState(const PoseidonForm::Vector& values) {
+    for (size_t i = 1; i <= t; i++) add(values[i % t]);
+  }
+  std::vector<LaneConstant> flatten(const PoseidonForm::Matrix& matrix) const {
+    std::vector<LaneConstant> out;
+    for (size_t i = 1; i <= t; i++) {
+      for (size_t j = 1; j <= t; j++) out.push_back(laneConstant(matrix[i % t][j % t]));
+    }
+    return out;
+  }
+};
+
+#ifdef LANES_IFMA
+
+// Sixteen inputs, one hash at a time: lanes 1–8 of the state in the lanes of one vector, 9–16 in a second, and lane 0 in
+// all lanes of a third.
+//
+// Of a partial round only lane 0's S-box has to wait for the round before: the next lane 0 is x⁴·(m₀₀·x) + (the others'
+// part), and the others are brought up to date beside it.
+//
+// Bounds. Lane 0 comes out of a sum over eight lanes. After a full layer these are below 1.1p each, lane 0 below 10p and the
+// others below 2.5p. Every partial round adds up to 1.04p to the others: below 74p after all of them, so that the eight
+// partial sums are below 2.8p each and lane 0 stays below 25p, as an S-box wants it. The others are multiplied by 1 then.
+class SinglePoseidon {
+ public:
+  static const SinglePoseidon& instance() {
+    static const SinglePoseidon* const made = new SinglePoseidon(PoseidonForm(16));
+    return *made;
+  }
+
+  struct State {
+    VecFr low, high, zero;
+  };
+
+  // Inputs and capacity below 10p; gives the hash in all lanes, below 10p. tap.eight(box, …) is called for the S-boxes from
+  // `box` on, one a lane; tap.one(box, …) for one, which is in all lanes.
+  template <class Tap>
+  VecFr hash(State s, Tap& tap) const {
+    size_t box = 0;
+    auto full = [&]() __attribute__((always_inline)) {
+      const VecFr zero2 = s.zero.sqr(), low2 = s.low.sqr(), high2 = s.high.sqr();
+      const VecFr zero4 = zero2.sqr(), low4 = low2.sqr(), high4 = high2.sqr();
+      s = {low4 * s.low, high4 * s.high, zero4 * s.zero};
+      tap.one(box, zero2, zero4, s.zero);
+      tap.eight(box + 1, low2, low4, s.low);
+      tap.eight(box + 9, high2, high4, s.high);
+      box += T;
+    };
+    s.low = s.low + load(head[0].low);
+    s.high = s.high + load(head[0].high);
+    s.zero = s.zero + broadcast(head[0].zero);
+    for (size_t round = 0; round < HALF; round++) {
+      full();
+      mix(s, round == HALF - 1 ? dense : mds, head[round + 1]);
+    }
+    for (const Partial& round : partial) {
+      const VecFr x = s.zero, square = x.sqr(), fourth = square.sqr();
+      ProductSum others(VecFr::zero());
+      others.add(s.low, load(round.rowLow));
+      others.add(s.high, load(round.rowHigh));
+      ProductSum next(sumOfLanes(VecFr::montgomeryReduce(others.t), round.scaled));
+      next.add(fourth, x * broadcast(corner));
+      s.zero = VecFr::montgomeryReduce(next.t);
+      VecFr y;
+      if constexpr (std::is_same_v<Tap, NoTap>) {
+        y = multiplyAdd(fourth, x, round.lane0);
+      } else {
+        const VecFr fifth = fourth * x;
+        tap.one(box++, square, fourth, fifth);
+        y = fifth + broadcast(round.lane0);
+      }
+      ProductSum low(s.low), high(s.high);
+      low.add(y, load(round.columnLow));
+      high.add(y, load(round.columnHigh));
+      s.low = VecFr::montgomeryReduce(low.t);
+      s.high = VecFr::montgomeryReduce(high.t);
+    }
+    ProductSum low(load(tail[0].low)), high(load(tail[0].high));
+    low.add(s.low, broadcast(one));
+    high.add(s.high, broadcast(one));
+    s.low = VecFr::montgomeryReduce(low.t);
+    s.high = VecFr::montgomeryReduce(high.t);
+    s.zero = s.zero + broadcast(tail[0].zero);
+    for (size_t round = 1; round < HALF; round++) {
+      full();
+      mix(s, mds, tail[round]);
+    }
+    full();
+    return lane0Of(s, mds, zero);
+  }
+
+ private:
+  static constexpr size_t T = 17, HALF = PoseidonForm::HALF;
+
+  // Eight elements in stored form, one a lane.
+  struct alignas(64) Eight {
+    u64 l[5][8];
+  };
+  struct Constants {
+    Eight low, high;
+    LaneConstant zero;
+  };
+  struct Matrix {
+    Eight low[T], high[T];  // columns; lane 0's last
+    Eight rowLow, rowHigh, rowZero;
+  };
+  struct Partial {
+    Eight rowLow, rowHigh, columnLow, columnHigh;
+    LaneConstant lane0, scaled;  // behind the S-box; times m₀₀
+  };
+
+  LaneConstant zero, one, corner;
+  std::vector<Constants> head, tail;
+  std::vector<Partial> partial;
+  Matrix mds, dense;
+
+  static AP_INLINE VecFr load(const Eight& a) {
+    VecFr out;
+    for (int i = 0; i < 5; i++) out.l[i] = _mm512_load_si512(a.l[i]);
+    return out;
+  }
+
+  // In all lanes: the sum of a's lanes, and c.
+  static AP_INLINE VecFr sumOfLanes(const VecFr& a, const LaneConstant& c) {
+    VecFr out;
+    for (int i = 0; i < 5; i++) {
+      __m512i sum = _mm512_add_epi64(a.l[i], _mm512_shuffle_i64x2(a.l[i], a.l[i], 0x4e));
+      sum = _mm512_add_epi64(sum, _mm512_shuffle_i64x2(sum, sum, 0xb1));
+      sum = _mm512_add_epi64(sum, _mm512_permutex_epi64(sum, 0xb1));
+      out.l[i] = _mm512_add_epi64(sum, _mm512_set1_epi64((long long)c.l[i]));
+    }
+    return out.carry();
+  }
+
+  static AP_INLINE VecFr lane0Of(const State& s, const Matrix& m, const LaneConstant& c) {
+    ProductSum sum(VecFr::zero());
+    sum.add(s.low, load(m.rowLow));
+    sum.add(s.high, load(m.rowHigh));
+    sum.add(s.zero, load(m.rowZero));
+    return sumOfLanes(VecFr::montgomeryReduce(sum.t), c);
+  }
+
+  static AP_NOINLINE void mix(State& s, const Matrix& m, const Constants& next) {
+    // Through memory: a lane is then broadcast by the load that reads it.
+    Eight x[2];
+    for (int i = 0; i < 5; i++) {
+      _mm512_store_si512(x[0].l[i], s.low.l[i]);
+      _mm512_store_si512(x[1].l[i], s.high.l[i]);
+    }
+    ProductSum low(load(next.low)), high(load(next.high));
+    low.add(s.zero, load(m.low[T - 1]));
+    high.add(s.zero, load(m.high[T - 1]));
+    for (size_t j = 0; j < T - 1; j++) {
+      VecFr value;
+      for (int i = 0; i < 5; i++) value.l[i] = _mm512_set1_epi64((long long)x[j / 8].l[i][j % 8]);
+      low.add(value, load(m.low[j]));
+      high.add(value, load(m.high[j]));
+    }
+    s.zero = lane0Of(s, m, next.zero);
+    s.low = VecFr::montgomeryReduce(low.t);
+    s.high = VecFr::montgomeryReduce(high.t);
+    wipe(x, sizeof x);
+  }
+
+  template <class At>
+  static Eight eight(At at) {
+    Eight out;
+    for (size_t lane = 0; lane < 8; lane++) {
+      const LaneConstant value = laneConstant(at(lane));
+      for (int i = 0; i < 5; i++) out.l[i][lane] = value.l[i];
+    }
+    return out;
+  }
+  static Constants constantsOf(const PoseidonForm::Vector& v) {
+    return {eight([&](size_t lane) { return v[1 + lane]; }), eight([&](size_t lane) { return v[9 + lane]; }),
+            laneConstant(v[0])};
+  }
+  static void fill(Matrix& out, const PoseidonForm::Matrix& m) {
+    for (size_t j = 0; j < T; j++) {
+      out.low[j] = eight([&](size_t lane) { return m[1 + lane][(j + 1) % T]; });
+      out.high[j] = eight([&](size_t lane) { return m[9 + lane][(j + 1) % T]; });
+    }
+    out.rowLow = eight([&](size_t lane) { return m[0][1 + lane]; });
+    out.rowHigh = eight([&](size_t lane) { return m[0][9 + lane]; });
+    // Lane 0 is in all lanes, but counts once.
+    out.rowZero = eight([&](size_t lane) { return lane == 0 ? m[0][0] : Fr::zero(); });
+  }
+
+  explicit SinglePoseidon(const PoseidonForm& form)
+      : zero(laneConstant(Fr::zero())), one(laneConstant(Fr::one())), corner(laneConstant(form.mds[0][0])) {
+    for (const auto& round : form.head) head.push_back(constantsOf(round));
+    for (const auto& round : form.tail) tail.push_back(constantsOf(round));
+    for (size_t round = 0; round < form.partialRounds; round++) {
+      const auto &row = form.rows[round], &column = form.columns[round];
+      partial.push_back({eight([&](size_t lane) { return row[lane]; }), eight([&](size_t lane) { return row[8 + lane]; }),
+                         eight([&](size_t lane) { return column[lane]; }),
+                         eight([&](size_t lane) { return column[8 + lane]; }), laneConstant(form.lane0[round]),
+                         laneConstant(form.mds[0][0] * form.lane0[round])});
+    }
+    fill(mds, form.mds);
+    fill(dense, form.dense);
+  }
+};
+
+#endif
+
+// Integers to the Montgomery form of the lanes (times R²), and back.
+AP_INLINE VecFr entering() {
+  constexpr Limbs square = powerOfTwo(LANES == 1 ? 512 : 520, ScalarModulus::P);
+  return VecFr::broadcast(Fr::fromLimbs(square));
+}
+AP_INLINE VecFr leaving() { return VecFr::broadcast(Fr{{1, 0, 0, 0}}); }
+
 // Engine::poseidon (api.h).
 inline void poseidonHash(unsigned arity, Bytes capacities, Bytes inputs, size_t n, unsigned threads, uint8_t* out) {
   // Some milliseconds a task on the slowest engine.
@@ -450,9 +708,7 @@ inline void poseidonHash(unsigned arity, Bytes capacities, Bytes inputs, size_t 
       Fr words[LANES];
       ~Workspace() { wipe(this, sizeof *this); }
     } space;
-    // Integers to the Montgomery form of the lanes: times R².
-    const VecFr enter = VecFr::broadcast(Fr::fromLimbs(powerOfTwo(LANES == 1 ? 512 : 520, ScalarModulus::P)));
-    const VecFr leave = VecFr::broadcast(Fr{{1, 0, 0, 0}});
+    const VecFr enter = entering(), leave = leaving();
     const size_t end = std::min(n, (task + 1) * TASK);
     for (size_t first = task * TASK; first < end; first += LANES) {
       for (unsigned input = 0; input <= arity; input++) {

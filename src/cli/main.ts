@@ -30,6 +30,7 @@ import { demoCommand } from "./demo.js";
 import { keyExportCommand, keyLintCommand } from "./key.js";
 import { modelEvaluateCommand, modelImportCommand, modelInfoCommand } from "./model.js";
 import { missingCoreNote, nativeBuildCommand, nativeStatusCommand } from "./native.js";
+import { datasetPovCommand } from "./pov.js";
 import { proveCircuitCommand, proveInferenceCommand } from "./prove.js";
 import {
   circuitExportCommand,
@@ -49,6 +50,7 @@ const COMMANDS: readonly Command[] = [
   demoCommand,
   datasetCommitCommand,
   datasetProveCommand,
+  datasetPovCommand,
   modelImportCommand,
   modelEvaluateCommand,
   modelInfoCommand,

@@ -62,23 +62,33 @@ export function hexOption(values: Values, name: string, bytes: number, fallback:
   }
 }
 
+/** Chain and gate. @throws USAGE */
+export function readDomain(values: Values): Domain {
+  return {
+    chainId: numberOption(values, "chain-id", 31337n),
+    verifyingContract: hexOption(values, "contract", 20, ZERO_ADDRESS),
+  };
+}
+
 /** @throws USAGE */
 export function readTask(values: Values, keyDigest: Hex): { domain: Domain; task: Task } {
-  const number = (name: string, fallback: bigint): bigint => {
-    const value = optional(values, name);
-    if (value === undefined) return fallback;
-    if (!/^\d{1,77}$/.test(value)) throw new AnchorError("USAGE", `--${name} takes a decimal number`);
-    return BigInt(value);
-  };
   return {
-    domain: { chainId: number("chain-id", 31337n), verifyingContract: hexOption(values, "contract", 20, ZERO_ADDRESS) },
+    domain: readDomain(values),
     task: {
       keyDigest,
       taskId: hexOption(values, "task-id", 32, toHex(randomBytes(32))),
       requester: hexOption(values, "requester", 20, ZERO_ADDRESS),
       payee: hexOption(values, "payee", 20, ZERO_ADDRESS),
-      nonce: number("nonce", BigInt(toHex(randomBytes(16)))),
-      deadline: number("deadline", BigInt(Math.floor(Date.now() / 1000) + 3600)),
+      nonce: numberOption(values, "nonce", BigInt(toHex(randomBytes(16)))),
+      deadline: numberOption(values, "deadline", BigInt(Math.floor(Date.now() / 1000) + 3600)),
     },
   };
+}
+
+/** @throws USAGE */
+export function numberOption(values: Values, name: string, fallback: bigint): bigint {
+  const value = optional(values, name);
+  if (value === undefined) return fallback;
+  if (!/^\d{1,77}$/.test(value)) throw new AnchorError("USAGE", `--${name} takes a decimal number`);
+  return BigInt(value);
 }

@@ -131,6 +131,28 @@ export function partCount(dtype: Dtype, values: number): number {
   return Math.max(1, Math.ceil(values / partValues(dtype)));
 }
 
+/** The part of a record with this number. The cells of the first stand for the whole. */
+export function partOf(
+  whole: Omit<DatasetRecord, "data">,
+  part: number,
+  parts: number,
+  data: Uint8Array,
+): DatasetRecord {
+  if (parts === 1) return { ...whole, data };
+  const cells = part === 0 ? whole.cells : whole.cells?.map(() => null);
+  return { ...whole, cells, part, parts, data };
+}
+
+/** The parts that a record is committed in, however long it is: itself where it is short. They share its memory. */
+export function splitRecord(whole: DatasetRecord): DatasetRecord[] {
+  if (whole.data.length <= PART_BYTES) return [whole];
+  const each = partValues(whole.dtype) * DTYPES[whole.dtype].size;
+  const parts = Math.ceil(whole.data.length / each);
+  return Array.from({ length: parts }, (_, part) =>
+    partOf(whole, part, parts, whole.data.subarray(part * each, (part + 1) * each)),
+  );
+}
+
 /**
  * Checks everything about a record that its type does not say; with `columns`, also that its cells are theirs.
  *

@@ -16,7 +16,7 @@ import { AnchorError, ERROR_CODES, type ErrorCode } from "../errors.js";
 import { PACKAGE_ROOT } from "../paths.js";
 
 /** The addon's interface that this file was written for; `kVersion` in native/src/addon.cpp. */
-export const NATIVE_VERSION = 2;
+export const NATIVE_VERSION = 3;
 
 export const NATIVE_ENGINES = ["portable", "adx", "ifma"] as const;
 export type NativeEngine = (typeof NATIVE_ENGINES)[number];
@@ -213,6 +213,55 @@ export interface NativeCore {
     capacities: Uint8Array,
     inputs: Uint8Array,
     options?: { threads?: number; engine?: NativeEngine },
+  ): Uint8Array;
+
+  /**
+   * Many chains `h ← Poseidon(capacity; h, 15 elements)`; see chains.ts.
+   *
+   * @param starts one element for all, or one a chain
+   * @param blocks 15 elements a step, chain after chain
+   * @param steps  of each chain
+   * @returns an element a chain: the last h
+   * @throws ABORTED
+   */
+  poseidonChains(
+    capacity: Uint8Array,
+    starts: Uint8Array,
+    blocks: Uint8Array,
+    steps: Uint32Array,
+    options?: NativeControl & { engine?: NativeEngine },
+  ): Uint8Array;
+  /**
+   * The same over numbers as they lie in data; see chains.ts.
+   *
+   * @param offsets  of the contents in the data, and where the last one ends
+   * @param packings two bytes a content: size of a number, and 0 (unsigned), 1 (signed) or 2 (float)
+   * @throws ABORTED
+   */
+  contentDigests(
+    capacity: Uint8Array,
+    start: Uint8Array,
+    data: Uint8Array,
+    offsets: Float64Array,
+    packings: Uint8Array,
+    options?: NativeControl & { engine?: NativeEngine },
+  ): Uint8Array;
+  /**
+   * What witnesses need of permutations: 613 elements each, see {@link poseidon16Powers} in poseidon.ts. At most 2^16.
+   *
+   * @param inputs 16 elements a permutation
+   */
+  poseidonTraces(
+    capacity: Uint8Array,
+    inputs: Uint8Array,
+    options?: NativeControl & { engine?: NativeEngine },
+  ): Uint8Array;
+  /** The same of a chain's steps, whose last elements are the values that the chain goes through. */
+  chainTraces(
+    capacity: Uint8Array,
+    start: Uint8Array,
+    blocks: Uint8Array,
+    options?: NativeControl & { engine?: NativeEngine },
   ): Uint8Array;
 
   /** Element by element, for tests. `b` belongs to mul, add and sub only; the inverse of zero is zero. */

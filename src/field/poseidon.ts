@@ -101,6 +101,18 @@ export function poseidon16Trace(capacity: bigint, inputs: readonly bigint[]): { 
   return { hash: permute(capacity, inputs, boxes), boxes };
 }
 
+/**
+ * What the witness of a circuit needs of a permutation, from the native core: for each of the 204 S-boxes, in order of
+ * evaluation, the second, fourth and fifth power of what goes into it, and the hash. 613 scalars of 32 bytes,
+ * little-endian; `undefined` where there is no core, and {@link poseidon16Trace} serves.
+ *
+ * @throws INPUT_INVALID
+ */
+export function poseidon16Powers(capacity: bigint, inputs: readonly bigint[]): Uint8Array | undefined {
+  if (inputs.length !== T - 1) throw new AnchorError("INPUT_INVALID", "poseidon16Powers takes exactly 16 inputs");
+  return nativeCore()?.poseidonTraces(encodeScalars([capacity]), encodeScalars(inputs));
+}
+
 /** Matrices and constants of the instance with 16 inputs in the form that needs the fewest multiplications. */
 export function poseidonSparseForm(): SparseForm {
   sparse ??= toSparseForm(poseidonParameters());
@@ -121,9 +133,7 @@ export function poseidon16Many(capacities: Uint8Array, inputs: Uint8Array, threa
   if (!isUint8Array(capacities) || !isUint8Array(inputs)) {
     throw new AnchorError("INPUT_INVALID", "poseidon16Many takes capacities and inputs as Uint8Arrays");
   }
-  if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
-    throw new AnchorError("INPUT_INVALID", `threads must be an integer from 1 to ${MAX_THREADS}`);
-  }
+  assertThreads(threads);
   const rowBytes = (T - 1) * SCALAR_BYTES;
   const count = inputs.length / rowBytes;
   if (!Number.isInteger(count)) throw new AnchorError("INPUT_INVALID", "poseidon16Many takes 16 inputs for each hash");
@@ -142,6 +152,13 @@ export function poseidon16Many(capacities: Uint8Array, inputs: Uint8Array, threa
     hashes.push(permute(capacity, row));
   }
   return encodeScalars(hashes);
+}
+
+/** Checks a number of threads for the native core. @throws INPUT_INVALID */
+export function assertThreads(threads: unknown): asserts threads is number {
+  if (!Number.isInteger(threads) || (threads as number) < 1 || (threads as number) > MAX_THREADS) {
+    throw new AnchorError("INPUT_INVALID", `threads must be an integer from 1 to ${MAX_THREADS}`);
+  }
 }
 
 /** Scalars as 32 bytes each, little-endian. @throws INPUT_INVALID */

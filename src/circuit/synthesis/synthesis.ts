@@ -56,6 +56,14 @@ export interface Synthesis {
    */
   wire(value: number | bigint, name: string, index?: number): number;
 
+  /**
+   * New wires in a row, without names: 32 bytes a value, little-endian, below r. Only where values are used and rows are
+   * not; {@link wire} does for all.
+   *
+   * @returns the first wire
+   */
+  bulk?(values: Uint8Array): number;
+
   /** Gives a wire that is there already its value. */
   assign(wire: number, value: number | bigint): void;
 

@@ -41,6 +41,8 @@ export class ValueWriter implements Synthesis {
   readonly file: Uint8Array;
 
   readonly #words: Uint32Array;
+  /** The same memory. */
+  readonly #bytes: Uint8Array;
   readonly #map: WireMap;
   readonly #inverses: Inverses;
 
@@ -55,6 +57,7 @@ export class ValueWriter implements Synthesis {
       this.file.byteOffset + this.file.length - 4 * WORDS * wires,
       WORDS * wires,
     );
+    this.#bytes = new Uint8Array(this.#words.buffer, this.#words.byteOffset, this.#words.byteLength);
     this.#map = map;
     this.#inverses = inverses;
     this.#words[WORDS * ONE] = 1;
@@ -64,6 +67,21 @@ export class ValueWriter implements Synthesis {
     const wire = this.wires++;
     writeScalar(this.#words, WORDS * placeOf(wire, this.#map), value);
     return wire;
+  }
+
+  bulk(values: Uint8Array): number {
+    const first = this.wires;
+    const count = values.length / (4 * WORDS);
+    const { alias = -1 } = this.#map;
+    this.wires += count;
+    // Places follow one another as wires do, but for the one wire that stands elsewhere.
+    const pieces = alias >= first && alias < this.wires ? count : 1;
+    const size = values.length / pieces;
+    for (let i = 0; i < pieces; i++) {
+      const place = placeOf(first + i, this.#map);
+      this.#bytes.set(values.subarray(size * i, size * (i + 1)), 4 * WORDS * place);
+    }
+    return first;
   }
 
   assign(wire: number, value: number | bigint): void {

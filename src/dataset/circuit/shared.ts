@@ -130,7 +130,7 @@ export function product(s: Synthesis, a: Element, b: Element, name: string, inde
  *
  * @throws WITNESS_INVALID
  */
-function must(s: Synthesis, computed: Element, wanted: Element | undefined, what: string): Element {
+export function must(s: Synthesis, computed: Element, wanted: Element | undefined, what: string): Element {
   if (wanted && s.valued && computed.value !== mod(wanted.value)) {
     throw new AnchorError("WITNESS_INVALID", `the inputs do not give the ${what} that they are to be proven for`);
   }
