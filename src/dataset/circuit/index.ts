@@ -6,6 +6,16 @@
 import type { Program } from "../../circuit/synthesis/program.js";
 import { AnchorError } from "../../errors.js";
 import { type ColumnRequest, type ColumnShape, columnProgram } from "./column.js";
+import {
+  bytesProgram,
+  type ContentRequest,
+  type ContentShape,
+  contentProgram,
+  type NumbersShape,
+  numbersProgram,
+  type RangedRequest,
+  type RangedShape,
+} from "./content.js";
 import { labelsProgram } from "./labels.js";
 import { type ChunkRequest, type ChunkShape, chunkProgram } from "./records.js";
 import type { RecordSegmentRequest } from "./segment.js";
@@ -14,16 +24,22 @@ import { type Sha256Request, type Sha256Shape, sha256Program } from "./sha256.js
 /** Names a circuit. Plain data: it crosses to the pool's workers. */
 export type DatasetProgramSpec =
   | ({ readonly kind: "chunk" } & ChunkShape)
+  | ({ readonly kind: "sha256" } & Sha256Shape)
+  | ({ readonly kind: "content" } & ContentShape)
+  | ({ readonly kind: "bytes" } & RangedShape)
+  | ({ readonly kind: "numbers" } & NumbersShape)
   | ({ readonly kind: "labels" } & ChunkShape)
-  | ({ readonly kind: "column" } & ColumnShape)
-  | ({ readonly kind: "sha256" } & Sha256Shape);
+  | ({ readonly kind: "column" } & ColumnShape);
 
 /** What a proof by such a circuit is about. */
 export interface DatasetRequests {
   chunk: ChunkRequest;
+  sha256: Sha256Request;
+  content: ContentRequest;
+  bytes: RangedRequest;
+  numbers: RangedRequest;
   labels: RecordSegmentRequest;
   column: ColumnRequest;
-  sha256: Sha256Request;
 }
 
 export type DatasetRequest = DatasetRequests[keyof DatasetRequests];
@@ -34,19 +50,32 @@ type Programs = {
 
 const PROGRAMS: Programs = {
   chunk: chunkProgram,
+  sha256: sha256Program,
+  content: contentProgram,
+  bytes: bytesProgram,
+  numbers: numbersProgram,
   labels: labelsProgram,
   column: columnProgram,
-  sha256: sha256Program,
 };
 
 /** @throws INPUT_INVALID for a circuit that there is not */
 export function datasetProgram<Spec extends DatasetProgramSpec>(spec: Spec): Program<DatasetRequests[Spec["kind"]]> {
-  const make = Object.hasOwn(PROGRAMS, spec.kind) ? PROGRAMS[spec.kind] : undefined;
-  if (!make) throw new AnchorError("INPUT_INVALID", `there is no circuit of datasets called ${String(spec.kind)}`);
-  return (make as (spec: DatasetProgramSpec) => Program<unknown>)(spec) as Program<DatasetRequests[Spec["kind"]]>;
+  if (!Object.hasOwn(PROGRAMS, spec.kind)) {
+    throw new AnchorError("INPUT_INVALID", `there is no circuit of datasets called ${String(spec.kind)}`);
+  }
+  const make = PROGRAMS[spec.kind] as unknown as (spec: Spec) => Program<DatasetRequests[Spec["kind"]]>;
+  return make(spec);
 }
 
 export type { ColumnRequest, ColumnShape } from "./column.js";
+export type {
+  ContentRequest,
+  ContentShape,
+  ContentStep,
+  NumbersShape,
+  RangedRequest,
+  RangedShape,
+} from "./content.js";
 export type { ChunkRequest, ChunkShape, ChunkValues } from "./records.js";
 export type { RecordSegmentRequest } from "./segment.js";
 export {
