@@ -5,18 +5,35 @@
  */
 import type { Program } from "../../circuit/synthesis/program.js";
 import { AnchorError } from "../../errors.js";
+import {
+  type DistinctListRequest,
+  type DistinctListShape,
+  type DistinctRecordsRequest,
+  distinctListProgram,
+  distinctRecordsProgram,
+} from "./distinct.js";
+import { type GrowthRequest, type GrowthShape, growthProgram } from "./growth.js";
+import { type OpeningRequest, type OpeningShape, openingProgram } from "./opening.js";
 import { type ChunkRequest, type ChunkShape, chunkProgram } from "./records.js";
 import { type Sha256Request, type Sha256Shape, sha256Program } from "./sha256.js";
 
 /** Names a circuit. Plain data: it crosses to the pool's workers. */
 export type DatasetProgramSpec =
   | ({ readonly kind: "chunk" } & ChunkShape)
-  | ({ readonly kind: "sha256" } & Sha256Shape);
+  | ({ readonly kind: "distinct" } & ChunkShape)
+  | ({ readonly kind: "growth" } & GrowthShape)
+  | ({ readonly kind: "opening" } & OpeningShape)
+  | ({ readonly kind: "sha256" } & Sha256Shape)
+  | ({ readonly kind: "sorted" } & DistinctListShape);
 
 /** What a proof by such a circuit is about. */
 export interface DatasetRequests {
   chunk: ChunkRequest;
+  distinct: DistinctRecordsRequest;
+  growth: GrowthRequest;
+  opening: OpeningRequest;
   sha256: Sha256Request;
+  sorted: DistinctListRequest;
 }
 
 export type DatasetRequest = DatasetRequests[keyof DatasetRequests];
@@ -25,7 +42,14 @@ export type DatasetRequest = DatasetRequests[keyof DatasetRequests];
 export function datasetProgram<Spec extends DatasetProgramSpec>(spec: Spec): Program<DatasetRequests[Spec["kind"]]> {
   const programs: {
     [K in keyof DatasetRequests]: (spec: Extract<DatasetProgramSpec, { kind: K }>) => Program<DatasetRequests[K]>;
-  } = { chunk: chunkProgram, sha256: sha256Program };
+  } = {
+    chunk: chunkProgram,
+    distinct: distinctRecordsProgram,
+    growth: growthProgram,
+    opening: openingProgram,
+    sha256: sha256Program,
+    sorted: distinctListProgram,
+  };
   if (!Object.hasOwn(programs, spec.kind)) {
     throw new AnchorError("INPUT_INVALID", `there is no circuit of datasets called ${String(spec.kind)}`);
   }
@@ -33,6 +57,14 @@ export function datasetProgram<Spec extends DatasetProgramSpec>(spec: Spec): Pro
   return make(spec);
 }
 
+export type {
+  DistinctChallenges,
+  DistinctListRequest,
+  DistinctListShape,
+  DistinctRecordsRequest,
+} from "./distinct.js";
+export type { GrowthRequest, GrowthShape } from "./growth.js";
+export type { OpeningRequest, OpeningShape } from "./opening.js";
 export type { ChunkRequest, ChunkShape, ChunkValues } from "./records.js";
 export {
   planSha256,
