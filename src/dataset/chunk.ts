@@ -11,10 +11,10 @@ import { CHUNK_RECORDS, chunkBlinds } from "./layout.js";
 /**
  * The request for a proof about a chunk, but for its context.
  *
- * @param size records of a chunk, but for the last
+ * @param size records of a full chunk
  * @throws DATASET_CHUNK_UNKNOWN
  */
-export function chunkRequest(dataset: OpenDataset, index: number, size: number = CHUNK_RECORDS): ChunkValues {
+export function chunkRequest(dataset: OpenDataset, index: number, size = CHUNK_RECORDS): ChunkValues {
   const { root, opening } = dataset.commitment;
   const { group } = chunkPath(dataset, index);
   const { records, blocks, values } = opening.totals;

@@ -1,6 +1,15 @@
 export * from "./chunk.js";
 export * from "./circuit/index.js";
-export * from "./commit.js";
+export { cellBounds, cellText, decimalText, parseCell } from "./claims/cells.js";
+export {
+  type ColumnResult,
+  type ColumnTerms,
+  columnClaim,
+  columnExtremes,
+  columnFamily,
+  planColumn,
+} from "./claims/column.js";
+export { type LabelsClaim, type LabelsResult, labelsFamily, planLabels } from "./claims/labels.js";
 export {
   type ChunkPath,
   type CommitOptions,
@@ -10,10 +19,7 @@ export {
   treeLevels,
 } from "./commit.js";
 export * from "./dataset.js";
-export * from "./dataset.js";
 export * from "./directory.js";
-export * from "./directory.js";
-export * from "./layout.js";
 export * from "./layout.js";
 export * from "./pov.js";
 export * from "./readers/index.js";

@@ -24,16 +24,7 @@ const SAMPLES: readonly Sample[] = [
   { file: "lib/num2bits.circom", instance: "Num2Bits(6)", inputs: [{ in: 0n }, { in: 37n }] },
   { file: "lib/range_check.circom", instance: "RangeCheck(-8, 4)", inputs: [{ in: -8n }, { in: 3n }] },
   { file: "lib/select16.circom", instance: "Select16()", inputs: [{ bit: [1n, 0n, 1n, 1n], in: counted(16, 7n) }] },
-  {
-    file: "lib/zero_from.circom",
-    instance: "ZeroFrom(3)",
-    inputs: [
-      { count: 2n, slot: [5n, 6n, 0n] },
-      { count: 3n, slot: [0n, 0n, 0n] },
-    ],
-    // What forces slots to zero determines nothing.
-    redundant: 3,
-  },
+  { file: "lib/is_zero.circom", instance: "IsZero()", inputs: [{ in: 0n }, { in: 3n }] },
   {
     file: "inference/linear.circom",
     instance: "Linear(1, 1, 2, 2, [1, -2, 3, 4], [7, -8])",
