@@ -5,13 +5,10 @@
  */
 import { AnchorError, throwIfAborted } from "../errors.js";
 import type { Hex } from "../field/bytes.js";
-import type { ChunkRequest } from "./circuit/index.js";
 import { planColumn } from "./claims/column.js";
 import { planLabels } from "./claims/labels.js";
 import type { Claim, Segment } from "./claims.js";
-import { chunkPath } from "./commit.js";
 import type { OpenDataset } from "./dataset.js";
-import { CHUNK_RECORDS, chunkBlinds } from "./layout.js";
 
 export interface PlanOptions {
   /** What the set is bound to, for challenges. */
@@ -59,21 +56,4 @@ function plan(dataset: OpenDataset, claim: Claim, { sizes }: PlanOptions): Itera
     default:
       throw new AnchorError("CLAIM_INVALID", `there is no claim of type ${String(claim.type)}`);
   }
-}
-
-/** What a chunk's proof is made from. @throws DATASET_CHUNK_UNKNOWN */
-export function chunkRequest(dataset: OpenDataset, index: number): Omit<ChunkRequest, "context"> {
-  const { root, opening } = dataset.commitment;
-  const { records, blocks, values } = opening.totals;
-  const { group } = chunkPath(dataset, index);
-  const first = CHUNK_RECORDS * index;
-  const descriptions = dataset.descriptions(first, Math.min(CHUNK_RECORDS, records - first));
-  return {
-    root,
-    index: BigInt(index),
-    descriptions,
-    blinds: chunkBlinds(dataset.seed, index, descriptions.length),
-    group,
-    opening: [...[records, blocks, values].map(BigInt), opening.schema],
-  };
 }
