@@ -1,13 +1,16 @@
 /** Sets of proofs as they are made: in parallel, through a journal, with small circuits. */
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type CircuitKey, developmentKey } from "../../src/circuit/setup.js";
-import { buildProgram } from "../../src/circuit/synthesis/program.js";
 import { ArtefactStore } from "../../src/circuit/store.js";
-import { type DatasetProgramSpec, datasetProgram } from "../../src/dataset/circuit/index.js";
-import type { Claim } from "../../src/dataset/claims.js";
+import { buildProgram } from "../../src/circuit/synthesis/program.js";
+import { datasetProgram } from "../../src/dataset/circuit/index.js";
 import { proofSetFromJson, verifyProofSet } from "../../src/dataset/proofSet.js";
 import { nativeCore } from "../../src/field/native.js";
 import { ProverPool } from "../../src/prover/pool.js";
@@ -15,28 +18,11 @@ import { journalTask, type ProveClaimOptions, proveClaim, type SetProgress } fro
 import { DOMAIN, TASK } from "../dataset/proofSetFixture.js";
 import { smallDataset } from "../dataset/smallDataset.js";
 import { code } from "../support/errors.js";
-
-const CHUNK = 2;
-const LABELS = ["ham", "spam", "ham", "ham", "spam"];
-const dataset = smallDataset(
-  LABELS.map((label, i) => ({ data: `record ${i}`, label })),
-  CHUNK,
-);
-const SPEC: DatasetProgramSpec = { kind: "labels", records: CHUNK, depth: 2 };
-const CLAIM: Claim = { type: "labels", labels: ["ham", "spam"], counts: true };
+import { CHUNK, CLAIM, dataset, keyOf, LABELS, SPEC } from "./proveSet.js";
 
 let directory: string;
 let pool: ProverPool;
 let count = 0;
-const keys = new Map<string, Promise<CircuitKey>>();
-
-function keyOf(spec: DatasetProgramSpec): Promise<CircuitKey> {
-  const name = JSON.stringify(spec);
-  const key = keys.get(name) ?? buildProgram(datasetProgram(spec)).then((circuit) => developmentKey(circuit));
-  keys.set(name, key);
-  return key;
-}
-
 /** Options for a run of its own. */
 function run(of: Partial<ProveClaimOptions> = {}): ProveClaimOptions {
   const name = `run-${++count}`;
@@ -162,13 +148,13 @@ describe("a run that was stopped", () => {
 
   it("by kill -9 goes on as well", async () => {
     const options = run();
-    const child = spawn(process.execPath, ["--input-type=module", "--eval", CHILD], {
-      env: { ...process.env, OUT: options.out, ZKEY: (await keyOf(SPEC)).zkeyPath },
+    const script = fileURLToPath(new URL("./proveSet.ts", import.meta.url));
+    const child = spawn(process.execPath, ["--import", "tsx", script, options.out, options.journal!], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     const ended = once(child, "close");
-    // A line a proof; the first one is the last thing that the process does.
-    for await (const _ of child.stdout) child.kill("SIGKILL");
+    // It says when a proof is done.
+    child.stdout.once("data", () => child.kill("SIGKILL"));
     expect((await ended)[1]).toBe("SIGKILL");
     expect(await exists(options.out)).toBe(false);
     const { resumed, verified } = await proveClaim(options);
@@ -244,15 +230,6 @@ describe("a run that was stopped", () => {
     expect((await proveClaim({ ...options, restart: true })).resumed).toBe(0);
   });
 });
-
-/** The same run in a process of its own, which says when a proof is done and then waits to be killed. */
-const CHILD = `
-  import { ProverPool } from ${JSON.stringify(moduleUrl("dist/prover/pool.js"))};
-  import { proveClaim } from ${JSON.stringify(moduleUrl("dist/prover/proofSets.js"))};
-  import { developmentKey } from ${JSON.stringify(moduleUrl("dist/circuit/setup.js"))};
-  import { buildProgram } from ${JSON.stringify(moduleUrl("dist/circuit/synthesis/program.js"))};
-  import { datasetProgram } from ${JSON.stringify(moduleUrl("dist/dataset/circuit/index.js"))};
-`;
 
 /** Another key of the same circuit. */
 async function developmentKeyAgain(): Promise<CircuitKey> {
