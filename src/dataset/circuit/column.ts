@@ -5,7 +5,7 @@
  */
 import { constant, type Element, hashChain } from "../../circuit/synthesis/poseidon.js";
 import type { Program } from "../../circuit/synthesis/program.js";
-import type { Synthesis } from "../../circuit/synthesis/synthesis.js";
+import type { Combination, Synthesis } from "../../circuit/synthesis/synthesis.js";
 import { AnchorError } from "../../errors.js";
 import { assertScalar, mod } from "../../field/scalar.js";
 import { CLAIM_CODES } from "../claims.js";
@@ -148,14 +148,9 @@ function synthesiseColumn(
   }
   const pick = oneHot(s, "pick", param("column"), isRest ? INLINE_CELLS : 0, isRest ? cells[0]!.length : INLINE_CELLS);
 
-  const eligibles = { value: 0n, sum: s.combination() };
-  const counts = { value: 0n, sum: s.combination() };
-  const sum = { value: 0n, sum: s.combination() };
-  const inBin = Array.from({ length: MAX_BINS }, () => ({ value: 0n, sum: s.combination() }));
-  const tally = (total: { value: bigint; sum: ReturnType<Synthesis["combination"]> }, { wire, value }: Element) => {
-    total.value += value;
-    total.sum.add(1, wire);
-  };
+  const total = (): Total => ({ value: 0n, sum: s.combination() });
+  const [eligibles, counts, sum] = [total(), total(), total()];
+  const inBin = Array.from({ length: MAX_BINS }, total);
   let previous = field("previous");
   let fromFirst = constant(0n);
   let fromLast = constant(0n);
@@ -167,7 +162,7 @@ function synthesiseColumn(
       s.row(only(s, real[i]!), only(s, chain).add(-1, description[AT.rest]!.wire), s.combination());
     }
     const candidates = isRest ? cells[i]! : description.slice(AT.cell0);
-    const own = { value: 0n, sum: s.combination() };
+    const own = total();
     for (const [k, candidate] of candidates.entries()) tally(own, product(s, pick[k]!, candidate, `picked[${i}]`, k));
     const cell = sumOf(s, own.value, `absent[${i}].in`, undefined, own.sum);
     const absent = isZero(s, "absent", i, cell);
@@ -188,8 +183,7 @@ function synthesiseColumn(
     tally(sum, value);
 
     const bins = s.combination();
-    const lowerEdge = { value: 0n, sum: s.combination() };
-    const upperEdge = { value: 0n, sum: s.combination() };
+    const [lowerEdge, upperEdge] = [total(), total()];
     for (const [j, bin] of inBin.entries()) {
       const [from, to] = [edges[j]!, edges[j + 1]!];
       const inside = counted.value === 1n && value.value >= from.value && value.value < to.value ? 1 : 0;
@@ -200,22 +194,22 @@ function synthesiseColumn(
       tally(bin, bit);
     }
     equate(s, bins.add(-1, counted.wire));
-    const above = mod(value.value - lowerEdge.value);
-    const below = mod(upperEdge.value - counted.value - value.value);
-    rangeCheck(
+    const above = sumOf(
       s,
-      "above",
-      i,
-      sumOf(s, above, `above[${i}].in`, undefined, only(s, value).plus(lowerEdge.sum, -1)),
-      DIFFERENCE_BITS,
+      mod(value.value - lowerEdge.value),
+      `above[${i}].in`,
+      undefined,
+      only(s, value).plus(lowerEdge.sum, -1),
     );
-    rangeCheck(
+    rangeCheck(s, "above", i, above, DIFFERENCE_BITS);
+    const below = sumOf(
       s,
-      "below",
-      i,
-      sumOf(s, below, `below[${i}].in`, undefined, upperEdge.sum.add(-1, counted.wire).add(-1, value.wire)),
-      DIFFERENCE_BITS,
+      mod(upperEdge.value - counted.value - value.value),
+      `below[${i}].in`,
+      undefined,
+      upperEdge.sum.add(-1, counted.wire).add(-1, value.wire),
     );
+    rangeCheck(s, "below", i, below, DIFFERENCE_BITS);
 
     fromFirst = distances(s, "fromFirst", i, fromFirst, value, edges[0]!, 0n);
     fromLast = distances(s, "fromLast", i, fromLast, value, edges[MAX_BINS]!, 1n);
@@ -248,27 +242,23 @@ function synthesiseColumn(
   );
   const kept = unless(isZero(s, "done", undefined, left), previous, "kept");
 
-  const plus = (place: number, value: bigint, by: ReturnType<Synthesis["combination"]>) =>
-    sumOf(s, mod(state[place]!.value + value), "to.field", place, only(s, state[place]!).plus(by));
+  const plus = (place: number, { value, sum }: Total) =>
+    sumOf(s, mod(state[place]!.value + value), "to.field", place, only(s, state[place]!).plus(sum));
   /** The field before, and where the flag is set, what is added to it. */
-  const plusIf = (
-    place: number,
-    flag: Element,
-    { value, sum }: { value: bigint; sum: ReturnType<Synthesis["combination"]> },
-  ) => {
+  const plusIf = (place: number, flag: Element, { value, sum }: Total) => {
     const old = state[place]!;
     const out = element(s, mod(old.value + flag.value * value), "to.field", place);
     s.row(only(s, flag), sum, only(s, out).add(-1, old.wire));
     return out;
   };
-  const alone = (one: Element) => ({ value: one.value, sum: only(s, one) });
+  const alone = (one: Element): Total => ({ value: one.value, sum: only(s, one) });
   commitAfter(
     s,
     [
-      plus(COLUMN_STATE.chunks, 1n, s.combination(1)),
-      plus(COLUMN_STATE.records, count.value, only(s, count)),
-      plus(COLUMN_STATE.eligible, eligibles.value, eligibles.sum),
-      plus(COLUMN_STATE.counted, counts.value, counts.sum),
+      plus(COLUMN_STATE.chunks, alone(constant(1n))),
+      plus(COLUMN_STATE.records, alone(count)),
+      plus(COLUMN_STATE.eligible, eligibles),
+      plus(COLUMN_STATE.counted, counts),
       plusIf(COLUMN_STATE.sum, param("sum"), sum),
       plusIf(COLUMN_STATE.first, param("attained"), alone(newFirst)),
       plusIf(COLUMN_STATE.last, param("attained"), alone(newLast)),
@@ -277,6 +267,17 @@ function synthesiseColumn(
     ],
     inputs,
   );
+}
+
+/** A sum with its value. */
+interface Total {
+  value: bigint;
+  readonly sum: Combination;
+}
+
+function tally(total: Total, { wire, value }: Element): void {
+  total.value += value;
+  total.sum.add(1, wire);
 }
 
 /** The product so far of how far values lie from `edge - less`. */

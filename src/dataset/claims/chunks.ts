@@ -4,10 +4,8 @@
  * @module
  */
 import { AnchorError } from "../../errors.js";
-import type { RecordSegmentRequest } from "../circuit/segment.js";
-import type { SegmentSignals } from "../claims.js";
 import type { OpenDataset } from "../dataset.js";
-import { CHUNK_RECORDS, chunkBlinds, type Description, hashNode, MAX_TEXT_BYTES } from "../layout.js";
+import { CHUNK_RECORDS, type Description, MAX_TEXT_BYTES } from "../layout.js";
 
 /** Records of one chunk, numbered from `first`. */
 export interface ChunkOfRecords {
@@ -19,60 +17,9 @@ export interface ChunkOfRecords {
 /** The chunks of a dataset in order. @param records of a chunk, but for the last */
 export function* chunksOf(dataset: OpenDataset, records = CHUNK_RECORDS): Generator<ChunkOfRecords> {
   const total = dataset.commitment.opening.totals.records;
-  for (let index = 0; index * records < total; index++) yield chunkAt(dataset, index, records);
-}
-
-function chunkAt(dataset: OpenDataset, index: number, records: number): ChunkOfRecords {
-  const first = index * records;
-  const count = Math.min(records, dataset.commitment.opening.totals.records - first);
-  return { index, first, descriptions: dataset.descriptions(first, count) };
-}
-
-/** A segment's own part of its request. */
-export type OwnRequest = Omit<RecordSegmentRequest, Exclude<keyof SegmentSignals, "root">>;
-
-/** {@link Segment.request} of a segment over one chunk. */
-export function chunkRequest(
-  dataset: OpenDataset,
-  index: number,
-  params: readonly bigint[],
-  records = CHUNK_RECORDS,
-): OwnRequest & Record<string, unknown> {
-  const { root, opening } = dataset.commitment;
-  const { descriptions } = chunkAt(dataset, index, records);
-  const { totals, schema } = opening;
-  return {
-    root,
-    params,
-    descriptions,
-    blinds: chunkBlinds(dataset.seed, index, descriptions.length),
-    group: chunkGroup(dataset, index),
-    opening: [...[totals.records, totals.blocks, totals.values].map(BigInt), schema],
-  };
-}
-
-const levelsOf = new WeakMap<OpenDataset, bigint[][]>();
-
-/** At each level from the lowest, the sixteen children among which a chunk's path goes on. */
-function chunkGroup(dataset: OpenDataset, index: number): bigint[][] {
-  const { depth } = dataset.commitment.opening;
-  let levels = levelsOf.get(dataset);
-  if (!levels) {
-    levels = [[...dataset.chunkRoots]];
-    for (let level = 1; level < depth; level++) {
-      const below = levels.at(-1)!;
-      levels.push(
-        Array.from({ length: Math.ceil(below.length / 16) }, (_, i) =>
-          hashNode(level, below.slice(16 * i, 16 * i + 16)),
-        ),
-      );
-    }
-    levelsOf.set(dataset, levels);
+  for (let index = 0, first = 0; first < total; index++, first += records) {
+    yield { index, first, descriptions: dataset.descriptions(first, Math.min(records, total - first)) };
   }
-  return levels.map((nodes, level) => {
-    const from = 16 * Math.floor(index / 16 ** (level + 1));
-    return Array.from({ length: 16 }, (_, i) => nodes[from + i] ?? 0n);
-  });
 }
 
 /** @throws PROOF_SET_INVALID unless a last state has these fields, and is that of a run over all records */

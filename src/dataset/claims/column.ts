@@ -5,6 +5,7 @@
  */
 
 import { AnchorError } from "../../errors.js";
+import { chunkRequest } from "../chunk.js";
 import {
   COLUMN_FIELD_COUNT,
   COLUMN_PARAM_COUNT,
@@ -16,9 +17,9 @@ import {
 import { CLAIM_CODES, type ClaimFamily, type ColumnClaim, claimSignal, type Segment } from "../claims.js";
 import type { OpenDataset } from "../dataset.js";
 import { AT, CHUNK_RECORDS, type Description, digestName, INLINE_CELLS } from "../layout.js";
-import { type Column, encodeCell } from "../record.js";
+import { type Column, encodeCell, schemaDigest } from "../record.js";
 import { cellBounds, cellText, DECIMAL_OFFSET, numberColumn, parseCell, parseEdge } from "./cells.js";
-import { checkLabel, checkLast, chunkRequest, chunksOf, claimFalse, claimInvalid } from "./chunks.js";
+import { checkLabel, checkLast, chunksOf, claimFalse, claimInvalid } from "./chunks.js";
 
 /** About the cells that are there of the records that have the claim's label, if it names one. */
 export interface ColumnResult {
@@ -78,8 +79,10 @@ function checkColumnClaim(claim: ColumnClaim, columns: readonly Column[]): void 
 }
 
 export const columnFamily: ClaimFamily<ColumnClaim, ColumnResult> = {
-  signals(claim, { columns }) {
+  signals(claim, { opening, columns }) {
     checkColumnClaim(claim, columns);
+    // What a cell means hangs on its column: nothing may rest on the caller's having looked.
+    if (schemaDigest(columns) !== opening.schema) throw claimInvalid("the columns are not those of the root");
     return { datasetColumn: claimSignal(CLAIM_CODES.column, columnParams(claim)) };
   },
   initial({ order }) {
@@ -230,7 +233,8 @@ export function* planColumn(
       before,
       after,
       request: () => ({
-        ...chunkRequest(dataset, index, params, records),
+        ...chunkRequest(dataset, index, records),
+        params,
         cells: rest === 0 ? [] : descriptions.map((_, i) => restOf(dataset, first + i)),
       }),
     };

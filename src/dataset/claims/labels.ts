@@ -3,11 +3,13 @@
  *
  * @module
  */
+
+import { chunkRequest } from "../chunk.js";
 import { LABEL_HEAD, MAX_LABELS } from "../circuit/labels.js";
 import { CLAIM_CODES, type Claim, type ClaimFamily, claimSignal, type Segment } from "../claims.js";
 import type { OpenDataset } from "../dataset.js";
 import { AT, CHUNK_RECORDS, digestName } from "../layout.js";
-import { checkLabel, checkLast, chunkRequest, chunksOf, claimFalse, claimInvalid } from "./chunks.js";
+import { checkLabel, checkLast, chunksOf, claimFalse, claimInvalid } from "./chunks.js";
 
 export type LabelsClaim = Extract<Claim, { type: "labels" }>;
 
@@ -79,7 +81,7 @@ export function* planLabels(
       claim: signal!,
       before,
       after,
-      request: () => chunkRequest(dataset, index, params, records),
+      request: () => ({ ...chunkRequest(dataset, index, records), params }),
     };
     before = after;
   }
