@@ -18,6 +18,7 @@ import { type DatasetProgramSpec, type DatasetRequest, datasetProgram } from "..
 import { claimToJson } from "../dataset/claimJson.js";
 import { type Claim, commitState, type Segment } from "../dataset/claims.js";
 import type { OpenDataset } from "../dataset/dataset.js";
+import { needsColumns } from "../dataset/families.js";
 import { chunkBlinds } from "../dataset/layout.js";
 import { type CircuitSizes, planClaim } from "../dataset/plan.js";
 import {
@@ -195,7 +196,7 @@ export async function proveClaim(options: ProveClaimOptions): Promise<ProvenClai
   const end = steps.at(-1)!;
   const set: ProofSet = {
     ...head,
-    ...(claim.type === "column" ? { columns } : {}),
+    ...(needsColumns(claim) && columns.length > 0 ? { columns } : {}),
     circuits: circuits.map(({ type, name, verifyingKey }) => ({ type, name, verifyingKey })),
     segments: steps.map(({ circuit, before, after }, i) => ({ circuit, before, after, proof: proofs[i]! })),
     last: { fields: end.segment.after, salt: end.afterSalt },

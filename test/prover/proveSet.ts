@@ -5,7 +5,7 @@
 import { type CircuitKey, developmentKey } from "../../src/circuit/setup.js";
 import { buildProgram } from "../../src/circuit/synthesis/program.js";
 import { type DatasetProgramSpec, datasetProgram } from "../../src/dataset/circuit/index.js";
-import type { Claim } from "../../src/dataset/claims.js";
+import type { LabelsClaim } from "../../src/dataset/claims/labels.js";
 import { ProverPool } from "../../src/prover/pool.js";
 import { proveClaim } from "../../src/prover/proofSets.js";
 import { DOMAIN, TASK } from "../dataset/proofSetFixture.js";
@@ -13,7 +13,7 @@ import { smallDataset } from "../dataset/smallDataset.js";
 
 export const CHUNK = 2;
 export const LABELS = ["ham", "spam", "ham", "ham", "spam"];
-export const CLAIM: Claim = { type: "labels", labels: ["ham", "spam"], counts: true };
+export const CLAIM: LabelsClaim = { type: "labels", labels: ["ham", "spam"], counts: true };
 export const SPEC: DatasetProgramSpec = { kind: "labels", records: CHUNK, depth: 2 };
 export const dataset = smallDataset(
   LABELS.map((label, i) => ({ data: `record ${i}`, label })),
