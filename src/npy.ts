@@ -31,7 +31,8 @@ export function npyLengthBytes(magic: Uint8Array): 2 | 4 | string {
  * Reads the header, a Python literal: `{'descr': '<f4', 'fortran_order': False, 'shape': (60000, 784), }`, blanks, a line
  * feed. Anything else that Python would take for a dictionary is refused: undefined.
  */
-export function parseNpyHeader(text: string): NpyHeader | undefined {
+export function parseNpyHeader(magic: Uint8Array, header: Buffer): NpyHeader | undefined {
+  const text = header.toString(magic[6] === 3 ? "utf8" : "latin1");
   const fields = new Map<string, string>();
   const body = /^\{(.*)\} *\n$/s.exec(text)?.[1];
   const entry = /\s*'(descr|fortran_order|shape)'\s*:\s*('[^'\\]*'|True|False|\([\d\s,]*\))\s*(,\s*|$)/y;

@@ -18,7 +18,8 @@ export const TASK_OPTIONS = {
   deadline: { type: "string" },
 } as const;
 
-export const TASK_HELP = `
+/** @param until how long from now a proof is good for unless told */
+export const taskHelp = (until = "an hour") => `
 What the proof is bound to (a proof for one task proves nothing for another):
   --chain-id N       [31337]
   --contract 0x…     the gate that will check it [the zero address: nobody's]
@@ -26,8 +27,10 @@ What the proof is bound to (a proof for one task proves nothing for another):
   --requester 0x…    who asked, and receives the token [the zero address]
   --payee 0x…        who did the work [the zero address]
   --nonce N          [random]
-  --deadline N       Unix seconds [an hour from now]
+  --deadline N       Unix seconds [${until} from now]
 `;
+
+export const TASK_HELP = taskHelp();
 
 export const KEY_OPTIONS = { zkey: { type: "string" } } as const;
 
@@ -70,8 +73,8 @@ export function readDomain(values: Values): Domain {
   };
 }
 
-/** @throws USAGE */
-export function readTask(values: Values, keyDigest: Hex): { domain: Domain; task: Task } {
+/** @param seconds how long from now a proof is good for unless told. @throws USAGE */
+export function readTask(values: Values, keyDigest: Hex, seconds = 3600): { domain: Domain; task: Task } {
   return {
     domain: readDomain(values),
     task: {
@@ -80,7 +83,7 @@ export function readTask(values: Values, keyDigest: Hex): { domain: Domain; task
       requester: hexOption(values, "requester", 20, ZERO_ADDRESS),
       payee: hexOption(values, "payee", 20, ZERO_ADDRESS),
       nonce: numberOption(values, "nonce", BigInt(toHex(randomBytes(16)))),
-      deadline: numberOption(values, "deadline", BigInt(Math.floor(Date.now() / 1000) + 3600)),
+      deadline: numberOption(values, "deadline", BigInt(Math.floor(Date.now() / 1000) + seconds)),
     },
   };
 }

@@ -8,13 +8,18 @@ import { chunkPath } from "./commit.js";
 import type { OpenDataset } from "./dataset.js";
 import { CHUNK_RECORDS, chunkBlinds } from "./layout.js";
 
-/** The request for a proof about a chunk, but for its context. @throws DATASET_CHUNK_UNKNOWN */
-export function chunkRequest(dataset: OpenDataset, index: number): ChunkValues {
+/**
+ * The request for a proof about a chunk, but for its context.
+ *
+ * @param size records of a full chunk
+ * @throws DATASET_CHUNK_UNKNOWN
+ */
+export function chunkRequest(dataset: OpenDataset, index: number, size = CHUNK_RECORDS): ChunkValues {
   const { root, opening } = dataset.commitment;
   const { group } = chunkPath(dataset, index);
   const { records, blocks, values } = opening.totals;
-  const first = index * CHUNK_RECORDS;
-  const count = Math.min(CHUNK_RECORDS, records - first);
+  const first = index * size;
+  const count = Math.min(size, records - first);
   return {
     root,
     index: BigInt(index),

@@ -14,6 +14,9 @@ import { type Column, checkRecord, type DatasetRecord, encodeCell, packing, reco
 /** Bytes of an encoded description: 14 scalars, little-endian. */
 export const ROW_BYTES = FIELDS.length * SCALAR_BYTES;
 
+/** Records that are checked between two looks at the clock: some milliseconds. */
+const RECORDS_AT_ONCE = 512;
+
 /** A chain's end that goes into a row. */
 interface Place {
   readonly row: number;
@@ -49,6 +52,7 @@ export async function describeRecords(
   const rests: { row: number; cells: (bigint | { job: number })[] }[] = [];
 
   for (let row = 0; row < records.length; row++) {
+    if (row % RECORDS_AT_ONCE === RECORDS_AT_ONCE - 1) await new Promise(setImmediate);
     const record = records[row]!;
     try {
       checkRecord(record, columns);

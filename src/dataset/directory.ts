@@ -489,7 +489,7 @@ async function append(
     waiting.push(bytes);
     end += bytes.length;
     ends[i] = BigInt(end);
-    if (end - at >= PIECE) await flush();
+    if (end - at >= PIECE || waiting.length >= 512) await flush();
   }
   await flush();
   await writeAt(bulk.index, littleEndian(ends), first * INDEX_BYTES);

@@ -1,5 +1,15 @@
 export * from "./chunk.js";
 export * from "./circuit/index.js";
+export { cellBounds, cellText, decimalText, parseCell } from "./claims/cells.js";
+export {
+  type ColumnResult,
+  type ColumnTerms,
+  columnClaim,
+  columnExtremes,
+  columnFamily,
+  planColumn,
+} from "./claims/column.js";
+export { type LabelsClaim, type LabelsResult, labelsFamily, planLabels } from "./claims/labels.js";
 export {
   type ChunkPath,
   type CommitOptions,

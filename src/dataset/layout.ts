@@ -61,6 +61,7 @@ export const STARTS = {
   text: capacityTag("text"),
   shape: capacityTag("shape"),
   claim: capacityTag("claim"),
+  list: capacityTag("list"),
 } as const;
 
 /**

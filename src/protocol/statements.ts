@@ -174,6 +174,18 @@ export const CIRCUIT_TYPES = {
   adaptedInferenceBatch: toHex(tag("anchorproof/adapted-inference-batch/1")),
 } as const;
 
+export type CircuitType = keyof typeof CIRCUIT_TYPES;
+
+/** "dataset-content" of "datasetContent": how documents and commands call a circuit's type. */
+export function circuitTypeName(type: CircuitType): string {
+  return type.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** Undefined for a name that is none. */
+export function circuitTypeOf(name: string): CircuitType | undefined {
+  return (Object.keys(CIRCUIT_TYPES) as CircuitType[]).find((type) => circuitTypeName(type) === name);
+}
+
 /** The statements that a proof of one inference circuit can be of, and its circuit's family. */
 export const INFERENCE_STATEMENTS = {
   InferenceStatement: CIRCUIT_TYPES.inference,

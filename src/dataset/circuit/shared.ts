@@ -114,6 +114,7 @@ function select16(
     sum.add(1, picked.wire);
   }
   s.alias(out.wire, "out");
+  must(s, inputs[digit] ?? out, out, "chunk");
   equate(s, addElement(sum, -1, out));
   s.leave();
 }
@@ -132,7 +133,7 @@ export function product(s: Synthesis, a: Element, b: Element, name: string, inde
  * @throws WITNESS_INVALID
  */
 export function must(s: Synthesis, computed: Element, wanted: Element | undefined, what: string): Element {
-  if (wanted && s.valued && computed.value !== mod(wanted.value)) {
+  if (wanted && s.valued && mod(computed.value) !== mod(wanted.value)) {
     throw new AnchorError("WITNESS_INVALID", `the inputs do not give the ${what} that they are to be proven for`);
   }
   return computed;

@@ -65,8 +65,7 @@ async function readHeader(source: Source): Promise<{ dtype: Dtype; shape: readon
   if (length > MAX_NPY_HEADER) {
     throw source.tooLarge(`has a header of ${length} bytes; ${MAX_NPY_HEADER} are read at most`);
   }
-  const text = (await source.take(length, "the .npy header")).toString(magic[6] === 3 ? "utf8" : "latin1");
-  const header = parseNpyHeader(text);
+  const header = parseNpyHeader(magic, await source.take(length, "the .npy header"));
   if (header === undefined) {
     throw source.malformed("has a header that is not one of a plain array (numpy.save of an array of numbers)", {
       offset: NPY_MAGIC_BYTES + width,

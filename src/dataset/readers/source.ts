@@ -13,7 +13,7 @@ import type { DatasetRecord } from "../record.js";
 /** Most bytes of a line, of a row of a table, or of a header: these are held in memory. */
 export const MAX_LINE_BYTES = 2 ** 24;
 /** Bytes that are read at once. */
-const BLOCK_BYTES = 2 ** 20;
+const BLOCK_BYTES = 2 ** 18;
 /** Records that are handed on at once. */
 export const BATCH_RECORDS = 1024;
 
@@ -141,6 +141,8 @@ export class Source {
   /** The SHA-256 of the file, all of which has been taken. @throws FILE_UNREADABLE for a file that changed */
   async finish(): Promise<Hex> {
     if (this.offset !== this.size) throw this.malformed(`goes on after byte ${this.offset}, where its data ends`);
+    // Some files of the system say that they are empty, and are not.
+    if ((await this.#readInto(Buffer.alloc(1), 0, 1)) > 0) throw this.#changed();
     await this.#checkUnchanged();
     return toHex(this.#hash.digest());
   }
@@ -174,12 +176,7 @@ export class Source {
     const block = Buffer.allocUnsafeSlow(wanted);
     let filled = 0;
     while (filled < wanted) {
-      let count: number;
-      try {
-        ({ bytesRead: count } = await this.#handle.read(block, filled, wanted - filled, null));
-      } catch (error) {
-        throw readError(error, this.#file.location);
-      }
+      const count = await this.#readInto(block, filled, wanted - filled);
       if (count === 0) throw this.#changed();
       filled += count;
     }
@@ -187,6 +184,14 @@ export class Source {
     this.#hash.update(block);
     this.#options.onBytes?.(wanted);
     return block;
+  }
+
+  async #readInto(block: Buffer, at: number, count: number): Promise<number> {
+    try {
+      return (await this.#handle.read(block, at, count, null)).bytesRead;
+    } catch (error) {
+      throw readError(error, this.#file.location);
+    }
   }
 
   async #checkUnchanged(): Promise<void> {
