@@ -17,6 +17,7 @@ include "layout.circom";
 // Not enforced: that `after` is the value of a chain that started where chains of chunks do, and had as many steps before as
 // the record's number says. Whoever made the root decides how it begins.
 template ChunkTail(BITS, K, DEPTH) {
+    assert(BITS >= 2 && K >= 2); // of the parameters, at compile time; with fewer, circom sees copies where there are rows
     signal input after;
     signal input index;
     signal input records;

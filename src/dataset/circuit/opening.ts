@@ -8,9 +8,9 @@ import type { Program } from "../../circuit/synthesis/program.js";
 import type { Combination, Synthesis } from "../../circuit/synthesis/synthesis.js";
 import { AnchorError } from "../../errors.js";
 import { assertScalar } from "../../field/scalar.js";
-import { CHUNK_RECORDS, type Description, digestDescription, FIELDS, TAGS } from "../layout.js";
+import { CHUNK_RECORDS, type Description, FIELDS, TAGS } from "../layout.js";
 import { checkContext } from "./records.js";
-import { addElement, datasetRoot, element, elements, equate, nonZero, num2Bits, only } from "./shared.js";
+import { addElement, datasetRoot, element, elements, equate, must, nonZero, num2Bits, only } from "./shared.js";
 
 /** Slots for records that follow one in its chunk. The smallest that is enough is the one to take. */
 export const FOLLOWING = [7, 31, CHUNK_RECORDS - 1] as const;
@@ -40,6 +40,8 @@ export interface OpeningRequest extends TailValues {
   readonly root: bigint;
   /** Number of the record. */
   readonly index: bigint;
+  /** Digest of its description, under the salt. */
+  readonly record: bigint;
   readonly context: bigint;
   /** The chunk's chain before the record. */
   readonly previous: bigint;
@@ -53,8 +55,11 @@ export interface OpeningRequest extends TailValues {
   readonly opening: readonly bigint[];
 }
 
-/** Bits of a record's place in its chunk. */
-export function placeBits({ bits = Math.log2(CHUNK_RECORDS) }: TailShape): number {
+/** Bits of a record's place in its chunk. @throws INPUT_INVALID for a shape that the template does not have */
+export function placeBits({ bits = Math.log2(CHUNK_RECORDS), following }: TailShape): number {
+  if (!Number.isInteger(bits) || bits < 2 || !Number.isInteger(following) || following < 2 || following >= 2 ** bits) {
+    throw new AnchorError("INPUT_INVALID", "a chunk has 4 records or more, of which 2 or more follow one");
+  }
   return bits;
 }
 
@@ -213,10 +218,9 @@ export function openingProgram(shape: OpeningShape): Program<OpeningRequest> {
     synthesise(s, request) {
       if (request) checkOpening(shape, request);
       const none = new Array<bigint>(16).fill(0n);
-      const digest = request ? digestDescription(request.description, request.salt) : 0n;
       const root = element(s, request?.root ?? 0n, "root");
       const index = element(s, request?.index ?? 0n, "index");
-      const record = element(s, digest, "record");
+      const record = element(s, request?.record ?? 0n, "record");
       const context = element(s, request?.context ?? 0n, "context");
       const previous = element(s, request?.previous ?? 0n, "previous");
       const description = elements(s, request?.description ?? none.slice(0, FIELDS.length), "description");
@@ -232,7 +236,7 @@ export function openingProgram(shape: OpeningShape): Program<OpeningRequest> {
       s.enter("digest");
       const zero = { wire: 0, value: 0n };
       for (const [i, { wire }] of [salt, ...description].entries()) s.alias(wire, "in", i);
-      poseidon(s, TAGS.record, [salt, ...description, zero], record.wire);
+      must(s, poseidon(s, TAGS.record, [salt, ...description, zero], record.wire), record, "record");
       s.alias(record.wire, "out");
       s.leave();
       s.enter("step");
@@ -240,21 +244,33 @@ export function openingProgram(shape: OpeningShape): Program<OpeningRequest> {
       const after = poseidon(s, TAGS.chain, [previous, ...description, blind]);
       s.leave();
       const { chunk, root: end } = chunkTail(s, bits, depth, { after, index, records: opening[0]!, ...tail });
-      datasetRoot(s, "top", { chunk: end, index: chunk, group, opening }, root.wire);
+      datasetRoot(s, "top", { chunk: end, index: chunk, group, opening }, root);
     },
   };
 }
 
 function checkOpening(shape: OpeningShape, request: OpeningRequest): void {
-  const { root, index, context, previous, description, blind, salt, following, followingBlinds, group, opening } =
-    request;
+  const {
+    root,
+    index,
+    record,
+    context,
+    previous,
+    description,
+    blind,
+    salt,
+    following,
+    followingBlinds,
+    group,
+    opening,
+  } = request;
   const fits =
     description.length === FIELDS.length &&
     group.length === shape.depth &&
     group.every((children) => children.length === 16) &&
     opening.length === 4;
   if (!fits) throw new AnchorError("INPUT_INVALID", "the opening is not of the circuit's size");
-  const scalars = [root, index, previous, blind, salt, ...description, ...following.flat(), ...followingBlinds];
+  const scalars = [root, index, record, previous, blind, salt, ...description, ...following.flat(), ...followingBlinds];
   for (const value of [...scalars, ...group.flat(), ...opening]) assertScalar(value, "an input of the opening");
   checkTail(shape, shape.depth, request, index, opening[0]!);
   checkContext(context);
