@@ -494,8 +494,9 @@ class Poseidon {
 // part), and the others are brought up to date beside it.
 //
 // Bounds. Lane 0 comes out of a sum over eight lanes. After a full layer these are below 1.1p each, lane 0 below 10p and the
-// others below 2.5p. Every partial round adds up to 1.04p to the others: below 74p after all of them, so that the eight
-// partial sums are below 2.8p each and lane 0 stays below 25p, as an S-box wants it. The others are multiplied by 1 then.
+// others below 2.5p. Every partial round adds up to 1.04p to the others: below 73p after all of them, and 72p where the last
+// one reads them, so that the eight partial sums are below 2.72p each and lane 0, with two products and a constant, below 24p;
+// with the next constant below 25p, as an S-box wants it. The others are multiplied by 1 then.
 class SinglePoseidon {
  public:
   static const SinglePoseidon& instance() {

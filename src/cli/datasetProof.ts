@@ -8,10 +8,10 @@ import { dirname, join } from "node:path";
 import { trustFromJson } from "../bundle/index.js";
 import { type CircuitKey, developmentKey, openCircuitKey } from "../circuit/setup.js";
 import { buildProgram } from "../circuit/synthesis/program.js";
+import { chunkRequest } from "../dataset/chunk.js";
 import { type DatasetProgramSpec, datasetProgram } from "../dataset/circuit/index.js";
 import type { Claim } from "../dataset/claims.js";
 import { openDatasetDirectory, readCommitment } from "../dataset/directory.js";
-import { chunkRequest } from "../dataset/plan.js";
 import {
   type Expectation,
   proofSetFromJson,

@@ -8,8 +8,9 @@
  */
 import { availableParallelism } from "node:os";
 import { throwIfAborted } from "../errors.js";
+import { chains } from "../field/chains.js";
 import { nativeCore } from "../field/native.js";
-import { encodeScalars, poseidon16Many } from "../field/poseidon.js";
+import { encodeScalars } from "../field/poseidon.js";
 import { BLOCK_ELEMENTS, TAGS } from "./layout.js";
 
 /** Bytes of a scalar in a buffer, little-endian. */
@@ -92,25 +93,9 @@ function advance(
     jobs[i]!.fill(blocks, at, done[i]!, counts[place]!);
     at += counts[place]! * STEP_BYTES;
   });
-  const ends = chainEnds(starts, blocks, counts);
+  const ends = chains(CAPACITY, starts, blocks, counts, hashThreads());
   chosen.forEach((i, place) => {
     states.set(ends.subarray(place * SCALAR_BYTES, (place + 1) * SCALAR_BYTES), i * SCALAR_BYTES);
     done[i] = done[i]! + counts[place]!;
   });
-}
-
-function chainEnds(starts: Uint8Array, blocks: Uint8Array, counts: Uint32Array): Uint8Array {
-  const core = nativeCore();
-  if (core) return core.poseidonChains(CAPACITY, starts, blocks, counts, { threads: hashThreads() });
-  const ends = starts.slice();
-  let at = 0;
-  counts.forEach((count, chain) => {
-    const row = new Uint8Array(SCALAR_BYTES + STEP_BYTES);
-    for (let step = 0; step < count; step++, at += STEP_BYTES) {
-      row.set(ends.subarray(chain * SCALAR_BYTES, (chain + 1) * SCALAR_BYTES));
-      row.set(blocks.subarray(at, at + STEP_BYTES), SCALAR_BYTES);
-      ends.set(poseidon16Many(CAPACITY, row), chain * SCALAR_BYTES);
-    }
-  });
-  return ends;
 }

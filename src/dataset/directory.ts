@@ -205,15 +205,10 @@ async function makeDirectory(
     if (!lock) throw new AnchorError("INPUT_INVALID", `another process is committing to ${out}`);
     try {
       const work = { source, old, options, target };
-      const made = await fillPart(work, false)
-        .catch((error: unknown) => {
-          if (!(error instanceof LeftoverDiffers)) throw error;
-          return fillPart(work, true);
-        })
-        .catch(async (error: unknown) => {
-          if (!isWorthKeeping(error)) await rm(`${target}.part`, { recursive: true, force: true });
-          throw error;
-        });
+      const made = await fillPart(work, false).catch((error: unknown) => {
+        if (!(error instanceof LeftoverDiffers)) throw error;
+        return fillPart(work, true);
+      });
       await finishPart(work, made);
       const { files } = made;
       const { commitment, resumed } = made;
@@ -355,6 +350,7 @@ async function fillPart(work: Work, anew: boolean): Promise<Made> {
   if (!left) await beginPart(folder, header, seed);
   const bulk = await Bulk.open(folder, !left);
   const journal = await open(join(folder, JOURNAL), "a", PRIVATE);
+  let useless = false;
   try {
     let mark = START;
     for (const line of left?.lines ?? []) {
@@ -437,9 +433,13 @@ async function fillPart(work: Work, anew: boolean): Promise<Made> {
     } finally {
       await records.close();
     }
+  } catch (error) {
+    useless = !isWorthKeeping(error);
+    throw error;
   } finally {
     await journal.close();
     await bulk.close();
+    if (useless) await rm(folder, { recursive: true, force: true });
   }
 }
 
@@ -819,11 +819,14 @@ class Fds {
 
   constructor(path: string) {
     this.path = path;
-    try {
-      for (const name of BULK) this.#fds.set(name, openSync(join(path, DATASET_FILES[name]), "r"));
-    } catch (error) {
-      this.close();
-      throw unreadable(error, path);
+    for (const name of BULK) {
+      const file = join(path, DATASET_FILES[name]);
+      try {
+        this.#fds.set(name, openSync(file, "r"));
+      } catch (error) {
+        this.close();
+        throw unreadable(error, file);
+      }
     }
   }
 
@@ -1167,12 +1170,12 @@ export function commitmentFromJson(json: unknown, path: string): PublishedCommit
   let commitment: PublishedCommitment | undefined;
   try {
     checkColumns(columns);
-    if (opening && Number.isSafeInteger(bytes) && typeof blinded === "boolean") {
+    if (opening && isCount(bytes) && typeof blinded === "boolean") {
       commitment = {
         root: readScalar(root) ?? 0n,
         opening,
         columns: plainColumns(columns),
-        bytes: bytes as number,
+        bytes,
         blinded,
       };
     }
@@ -1197,14 +1200,16 @@ function readOpening({
   values,
   schema,
 }: Record<string, unknown>): RootOpening | undefined {
-  const count = (value: unknown, most: number): value is number =>
-    Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= most;
   if (!DEPTHS.includes(depth as (typeof DEPTHS)[number])) return undefined;
-  if (!count(records, MAX_RECORDS) || records === 0) return undefined;
-  if (!count(blocks, Number.MAX_SAFE_INTEGER) || !count(values, Number.MAX_SAFE_INTEGER)) return undefined;
+  if (!isCount(records) || records < 1 || records > MAX_RECORDS || !isCount(blocks) || !isCount(values))
+    return undefined;
   const [topValue, schemaValue] = [readScalar(top), readScalar(schema)];
   if (topValue === undefined || schemaValue === undefined) return undefined;
   return { depth: depth as number, top: topValue, totals: { records, blocks, values }, schema: schemaValue };
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function readScalar(value: unknown): bigint | undefined {
@@ -1230,7 +1235,7 @@ function filesFromText(text: string, path: string): Files {
   const isHash = (value: unknown): value is Hex => typeof value === "string" && /^0x[0-9a-f]{64}$/.test(value);
   const isFile = (each: unknown): each is FileDigest => {
     const file = (each ?? {}) as Record<string, unknown>;
-    return typeof file["path"] === "string" && Number.isSafeInteger(file["bytes"]) && isHash(file["sha256"]);
+    return typeof file["path"] === "string" && isCount(file["bytes"]) && isHash(file["sha256"]);
   };
   if (!isHash(sha256) || !Array.isArray(list) || !list.every(isFile)) throw malformed(path, "it is no list of files");
   const content = {
@@ -1368,18 +1373,21 @@ function encodedLength(read: (at: number, count: number) => Uint8Array, size: nu
     at += bytes;
     return value;
   };
+  const skip = (bytes: number): void => {
+    at += bytes;
+  };
   try {
-    at = 2;
-    at += 8 * integer(1) + 3;
-    at += integer(2);
-    at += integer(2);
+    skip(2);
+    skip(8 * integer(1) + 3);
+    skip(integer(2));
+    skip(integer(2));
     for (let cells = integer(1); cells > 0; cells--) {
       const type = integer(1);
-      if (type === 3) at += integer(4);
-      else if (type !== 0) at += 8;
+      if (type === 3) skip(integer(4));
+      else if (type !== 0) skip(8);
     }
-    at += 8;
-    at += integer(8);
+    skip(8);
+    skip(integer(8));
     return at <= size ? at : undefined;
   } catch {
     return undefined;

@@ -39,7 +39,7 @@ import {
 import { lintVerifyingKey } from "../verifier/lint.js";
 import { claimFromJson, claimToJson } from "./claimJson.js";
 import { type Claim, commitState } from "./claims.js";
-import { type ClaimResult, claimFamily, describeClaim } from "./families.js";
+import { type ClaimResult, claimFamily, describeClaim, needsColumns } from "./families.js";
 import { DEPTHS, hashRoot, MAX_CELLS, type RootOpening } from "./layout.js";
 import { type Column, schemaDigest } from "./record.js";
 
@@ -174,7 +174,7 @@ export function verifyProofSet(set: ProofSet, expected: Expectation, { threads =
   checkExpected(set, root, expected);
   const columns = columnsOf(set);
   const family = claimFamily(claim);
-  const signals = family.signals(claim, { root, opening, columns, challenge: setDigest(set) });
+  const signals = family.signals(claim, { root, opening, columns, challenge: setDigest(set), last: last.fields });
   const keys = circuits.map((circuit, i) => {
     if (!Object.hasOwn(signals, circuit.type)) {
       throw invalid(`circuit ${i}, ${circuitTypeName(circuit.type)}, is none that shows a claim of type ${claim.type}`);
@@ -249,9 +249,10 @@ function rootOf(opening: RootOpening): bigint {
 /** The columns are those that the root binds, or none are given. @throws PROOF_SET_INVALID */
 function columnsOf({ columns, opening, claim }: ProofSet): readonly Column[] {
   if (columns === undefined) {
-    if (claim.type === "column") throw invalid("a claim about a column comes with the dataset's columns");
+    if (needsColumns(claim) && opening.schema !== 0n) throw invalid("the claim comes with the dataset's columns");
     return [];
   }
+  if (columns.length === 0 || !needsColumns(claim)) throw invalid("the set has columns that its claim is not about");
   let digest: bigint;
   try {
     digest = schemaDigest(columns);

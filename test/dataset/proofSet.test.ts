@@ -152,7 +152,7 @@ describe("a set of proofs", () => {
     [
       "columns that the root does not bind",
       { columns: [{ name: "age", type: "float" }] },
-      /PROOF_SET_INVALID: the columns are not/,
+      /PROOF_SET_INVALID: the set has columns that its claim is not about/,
     ],
   ])("changed to %s is refused", (_, change, reason) => {
     expect(outcome({ ...set, ...change }, trust, {})).toMatch(reason);
@@ -282,7 +282,7 @@ describe("a set about a column", () => {
 
   it("comes with the columns that the root binds", () => {
     const { columns: _, ...without } = made.set;
-    expect(outcome(without, made.trust, {})).toMatch(/PROOF_SET_INVALID: a claim about a column comes with/);
+    expect(outcome(without, made.trust, {})).toMatch(/PROOF_SET_INVALID: the claim comes with the dataset's columns/);
     const renamed = { ...made.set, columns: [{ ...columns[0], name: "weight" }, columns[1]] };
     expect(outcome(renamed, made.trust, {})).toMatch(/PROOF_SET_INVALID: the columns are not those of the dataset/);
     expect(outcome({ ...made.set, columns: [columns[1], columns[0]] }, made.trust, {})).toMatch(/PROOF_SET_INVALID/);
