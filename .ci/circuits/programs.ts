@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { benchCircuit } from "../../src/bench/circuits.js";
 import type { CircuitSource } from "../../src/circuit/compile.js";
 import { calibrationMails, MODEL_FILE, SPAM_OPTIONS } from "../../src/cli/demo/anchoring.js";
-import { datasetChunkCircuit } from "../../src/dataset/circuit.js";
+import { type DatasetProgramSpec, datasetProgram } from "../../src/dataset/circuit/index.js";
 import { circuitText } from "../../src/model/circuit/index.js";
 import { loadCorpus, split } from "../../src/model/corpus.js";
 import { extractFeatures, featuresToFloat } from "../../src/model/features.js";
@@ -21,8 +21,11 @@ export interface Program extends CircuitSource {
   file: string;
 }
 
-/** The demonstration's dataset has a tree of height 3; the other heights are those of the tests. */
-const DATASET_DEPTHS = [1, 2, 3];
+/** Circuits of datasets at small sizes: circom takes half a second a hash. */
+const DATASETS: readonly DatasetProgramSpec[] = [
+  { kind: "chunk", records: 3, depth: 2 },
+  { kind: "sha256", blocks: 1 },
+];
 
 /** Every template, at small sizes, and on both sides of an `if` on its parameters. */
 const TEMPLATES: readonly (readonly [file: string, instance: string])[] = [
@@ -32,7 +35,11 @@ const TEMPLATES: readonly (readonly [file: string, instance: string])[] = [
   ["lib/range_check.circom", "RangeCheck(-8, 4)"],
   ["lib/range_check.circom", "RangeCheck(0, 253)"],
   ["lib/select16.circom", "Select16()"],
-  ["lib/zero_from.circom", "ZeroFrom(4)"],
+  ["lib/is_zero.circom", "IsZero()"],
+  ["dataset/claim.circom", "ClaimDigest(4, 2)"],
+  ["dataset/claim.circom", "CommitState(2)"],
+  ["dataset/dataset_root.circom", "DatasetRoot(1)"],
+  ["dataset/record_chunk.circom", "RecordChunk(2, 1)"],
   ["dataset/merkle_path16.circom", "MerklePath16(1, 0x61705f6e6f6465)"],
   ["inference/argmax_run.circom", "ArgMaxRun(2, 8)"],
   ["inference/argmax_run.circom", "ArgMaxRun(5, 64)"],
@@ -83,7 +90,7 @@ export async function programs(): Promise<Program[]> {
     file: instance,
     source: `pragma circom 2.2.3;\ninclude "${file}";\ncomponent main = ${instance};\n`,
   }));
-  const chunks = DATASET_DEPTHS.map(datasetChunkCircuit).map((circuit) => ({ ...circuit, file: circuit.name }));
+  const datasets = DATASETS.map((spec) => datasetProgram(spec).circom).map((each) => ({ ...each, file: each.name }));
   const bench = await Promise.all(
     // The other kind has no template of its own.
     (["poseidon", "sha256"] as const).map(async (kind) => {
@@ -100,7 +107,7 @@ export async function programs(): Promise<Program[]> {
     ...SPAM_OPTIONS,
   });
   const spam = { name: "spam-classifier", file: "spam-classifier", source: circuitText(graph).source };
-  return [...alone, ...chunks, spam, ...bench];
+  return [...alone, ...datasets, spam, ...bench];
 }
 
 /** The files of `circuits/`, by their path in it. */

@@ -14,9 +14,8 @@ import { type PointOfView, povFromJson, povToJson } from "../protocol/pov.js";
 import { type Certificate, certificateFromJson, certificateToJson } from "../protocol/quorum.js";
 import { type Receipt, receiptFromJson, receiptToJson } from "../protocol/settlement.js";
 import {
-  type DatasetStatement,
   type InferenceStatement,
-  type ModelStatement,
+  type Statements,
   statementFromJson,
   statementToJson,
 } from "../protocol/statements.js";
@@ -29,29 +28,27 @@ import {
   verifyingKeyToJson,
 } from "../verifier/groth16.js";
 
-const FORMAT = "anchorproof/bundle@1";
+const FORMAT = "anchorproof/bundle@2";
 const CODE = "BUNDLE_INVALID";
 
-/** What a creator hands to the validators for a dataset. */
-export interface DatasetEvidence {
-  pov: PointOfView;
-  /** The creator's, over the submission. */
-  povSignature: Hex;
-  statement: DatasetStatement;
+/** A statement that asks for a token, and what shows it. */
+interface Evidence<N extends "DatasetStatement" | "ModelStatement"> {
+  statement: Statements[N];
   /** The requester's, over the statement: the proof alone binds neither supply nor parents nor metadata. */
   statementSignature: Hex;
   proof: Proof;
   verifyingKey: VerifyingKey;
 }
 
-/** What a creator hands to the validators for a model. */
-export interface ModelEvidence {
-  statement: ModelStatement;
-  /** The requester's, over the statement. */
-  statementSignature: Hex;
-  proof: Proof;
-  verifyingKey: VerifyingKey;
+/** What a creator hands to the validators for a dataset. */
+export interface DatasetEvidence extends Evidence<"DatasetStatement"> {
+  pov: PointOfView;
+  /** The creator's, over the submission. */
+  povSignature: Hex;
 }
+
+/** What a creator hands to the validators for a model. */
+export type ModelEvidence = Evidence<"ModelStatement">;
 
 export interface InferenceEvidence {
   statement: InferenceStatement;
@@ -73,19 +70,9 @@ export function bundleToJson({ dataset, model, inference }: Bundle): Record<stri
     dataset: {
       pov: povToJson(dataset.pov),
       povSignature: dataset.povSignature,
-      statement: statementToJson("DatasetStatement", dataset.statement),
-      statementSignature: dataset.statementSignature,
-      proof: proofToJson(dataset.proof),
-      verifyingKey: verifyingKeyToJson(dataset.verifyingKey),
-      certificate: certificateToJson(dataset.certificate),
+      ...evidenceToJson("DatasetStatement", dataset),
     },
-    model: {
-      statement: statementToJson("ModelStatement", model.statement),
-      statementSignature: model.statementSignature,
-      proof: proofToJson(model.proof),
-      verifyingKey: verifyingKeyToJson(model.verifyingKey),
-      certificate: certificateToJson(model.certificate),
-    },
+    model: evidenceToJson("ModelStatement", model),
     inference: {
       statement: statementToJson("InferenceStatement", inference.statement),
       proof: proofToJson(inference.proof),
@@ -100,28 +87,17 @@ export function bundleFromJson(json: unknown): Bundle {
   const root = readObject(json, ["format", "dataset", "model", "inference"], CODE, "bundle");
   if (root["format"] !== FORMAT)
     throw new AnchorError("FORMAT_UNSUPPORTED", `this is not a bundle of format ${FORMAT}`);
-  const evidence = ["statement", "statementSignature", "proof", "verifyingKey", "certificate"];
-  const dataset = readObject(root["dataset"], ["pov", "povSignature", ...evidence], CODE, "dataset");
-  const model = readObject(root["model"], evidence, CODE, "model");
+  const dataset = readObject(root["dataset"], ["pov", "povSignature", ...EVIDENCE_FIELDS], CODE, "dataset");
+  const model = readObject(root["model"], EVIDENCE_FIELDS, CODE, "model");
   const inference = readObject(root["inference"], ["statement", "proof", "receipt", "signatures"], CODE, "inference");
   const signatures = readObject(inference["signatures"], ["user", "node"], CODE, "inference.signatures");
   return {
     dataset: {
       pov: povFromJson(dataset["pov"], "dataset.pov"),
       povSignature: readSignature(dataset["povSignature"], "dataset.povSignature"),
-      statement: statementFromJson("DatasetStatement", dataset["statement"], "dataset.statement"),
-      statementSignature: readSignature(dataset["statementSignature"], "dataset.statementSignature"),
-      proof: readProof(dataset["proof"], "dataset.proof"),
-      verifyingKey: readKey(dataset["verifyingKey"], "dataset.verifyingKey"),
-      certificate: certificateFromJson(dataset["certificate"], "dataset.certificate"),
+      ...readEvidence("DatasetStatement", dataset, "dataset"),
     },
-    model: {
-      statement: statementFromJson("ModelStatement", model["statement"], "model.statement"),
-      statementSignature: readSignature(model["statementSignature"], "model.statementSignature"),
-      proof: readProof(model["proof"], "model.proof"),
-      verifyingKey: readKey(model["verifyingKey"], "model.verifyingKey"),
-      certificate: certificateFromJson(model["certificate"], "model.certificate"),
-    },
+    model: readEvidence("ModelStatement", model, "model"),
     inference: {
       statement: statementFromJson("InferenceStatement", inference["statement"], "inference.statement"),
       proof: readProof(inference["proof"], "inference.proof"),
@@ -131,6 +107,34 @@ export function bundleFromJson(json: unknown): Bundle {
         node: readSignature(signatures["node"], "inference.signatures.node"),
       },
     },
+  };
+}
+
+const EVIDENCE_FIELDS = ["statement", "statementSignature", "proof", "verifyingKey", "certificate"];
+
+type Certified<N extends "DatasetStatement" | "ModelStatement"> = Evidence<N> & { certificate: Certificate };
+
+function evidenceToJson<N extends "DatasetStatement" | "ModelStatement">(name: N, evidence: Certified<N>) {
+  return {
+    statement: statementToJson(name, evidence.statement),
+    statementSignature: evidence.statementSignature,
+    proof: proofToJson(evidence.proof),
+    verifyingKey: verifyingKeyToJson(evidence.verifyingKey),
+    certificate: certificateToJson(evidence.certificate),
+  };
+}
+
+function readEvidence<N extends "DatasetStatement" | "ModelStatement">(
+  name: N,
+  json: Record<string, unknown>,
+  path: string,
+): Certified<N> {
+  return {
+    statement: statementFromJson(name, json["statement"], `${path}.statement`),
+    statementSignature: readSignature(json["statementSignature"], `${path}.statementSignature`),
+    proof: readProof(json["proof"], `${path}.proof`),
+    verifyingKey: readKey(json["verifyingKey"], `${path}.verifyingKey`),
+    certificate: certificateFromJson(json["certificate"], `${path}.certificate`),
   };
 }
 

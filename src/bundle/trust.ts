@@ -8,12 +8,14 @@ import { assertHex, type Hex } from "../field/bytes.js";
 import { type Domain, readInteger, readObject } from "../protocol/eip712.js";
 import { checkEpoch, type Epoch } from "../protocol/quorum.js";
 import { type Shares, splitCost } from "../protocol/settlement.js";
+import { circuitTypeOf } from "../protocol/statements.js";
 
 const FORMAT = "anchorproof/trust@1";
 const CODE = "TRUST_INVALID";
 
 export interface TrustedKey {
-  circuit: "dataset-chunk" | "inference";
+  /** `inference`, or the type of a dataset's circuit, such as `dataset-chunk`. */
+  circuit: "inference" | `dataset-${string}`;
   keyDigest: Hex;
   circuitDigest: Hex;
   /** For inference keys: the model whose weights are the circuit's constants. */
@@ -119,8 +121,8 @@ function readKey(json: unknown, index: number): TrustedKey {
   const required = ["circuit", "keyDigest", "circuitDigest", "development"];
   const record = readObject(json, required, CODE, at, ["modelDigest"]);
   const { circuit, development } = record;
-  if (circuit !== "dataset-chunk" && circuit !== "inference") {
-    throw new AnchorError(CODE, `${at}.circuit must be dataset-chunk or inference`);
+  if (!isTrustable(circuit)) {
+    throw new AnchorError(CODE, `${at}.circuit must be inference, or the type of a dataset's circuit`);
   }
   if (typeof development !== "boolean") throw new AnchorError(CODE, `${at}.development must be true or false`);
   if ((circuit === "inference") !== Object.hasOwn(record, "modelDigest")) {
@@ -134,6 +136,12 @@ function readKey(json: unknown, index: number): TrustedKey {
   };
   if (circuit === "inference") key.modelDigest = hex(record["modelDigest"], `${at}.modelDigest`, 32);
   return key;
+}
+
+/** Adapted and batched inferences are by the same keys' holders, and named by `inference`. */
+function isTrustable(circuit: unknown): circuit is TrustedKey["circuit"] {
+  if (circuit === "inference") return true;
+  return typeof circuit === "string" && circuit.startsWith("dataset-") && circuitTypeOf(circuit) !== undefined;
 }
 
 function array(value: unknown, at: string): unknown[] {

@@ -6,17 +6,18 @@
  *
  * @module
  */
+import { chunkCount, hashRoot, treeDepth } from "../dataset/layout.js";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { type Hex, toHex } from "../field/bytes.js";
 import { bigIntToBytes } from "../field/scalar.js";
 import { canonicalJson, documentDigest } from "../protocol/document.js";
-import { checkPov } from "../protocol/pov.js";
+import { checkPov, type PointOfView } from "../protocol/pov.js";
 import { type Certificate, checkCertificate } from "../protocol/quorum.js";
 import { checkReceipt, type Shares, splitCost } from "../protocol/settlement.js";
 import { checkSigner } from "../protocol/signature.js";
 import {
   ASSET_CLASSES,
-  CHUNK_ELEMENTS,
+  CHUNK_RECORDS,
   checkAsset,
   datId,
   type Statements,
@@ -160,11 +161,11 @@ export function receiptSplit(trust: Trust, bundle: Bundle): Shares {
 
 function checkDataset(claims: Claims, trust: Trust, evidence: DatasetEvidence, now?: bigint): Hex | undefined {
   const { pov, povSignature, statement, statementSignature, proof, verifyingKey } = evidence;
-  const { task, asset, chunkIndex, chunkElements } = statement;
+  const { task, asset, chunkIndex, chunkRecords } = statement;
   const key = checkKey(claims, trust, "dataset", "dataset-chunk", verifyingKey);
   claims.check(
     "dataset.submission",
-    `the creator ${pov.creator} submits ${pov.records} records in ${pov.elements} elements under the root ${pov.dataRoot}`,
+    `the creator ${pov.creator} submits ${pov.records} records, ${pov.dataSize} bytes, under the root ${pov.dataRoot}`,
     "the creator's signature over the POV submission",
     () => {
       const { digest } = checkPov(domains(trust).gate, pov, povSignature, now);
@@ -172,23 +173,37 @@ function checkDataset(claims: Claims, trust: Trust, evidence: DatasetEvidence, n
       require(asset.commitment === pov.dataRoot, "the statement is about another root than the submission");
       require(asset.metadataDigest === digest, "the statement names another submission");
       require(task.requester === pov.creator, "the token would go to someone else than the creator");
-      const rest = pov.elements - chunkIndex * CHUNK_ELEMENTS;
-      const isLast = rest < CHUNK_ELEMENTS;
+      const rest = pov.records - chunkIndex * CHUNK_RECORDS;
+      const isLast = rest < CHUNK_RECORDS;
       require(rest > 0n &&
-        chunkElements ===
-          (isLast ? rest : CHUNK_ELEMENTS), "the submission has no such chunk, or one of another length");
+        chunkRecords === (isLast ? rest : CHUNK_RECORDS), "the submission has no such chunk, or one of another length");
     },
+  );
+  claims.check(
+    "dataset.root",
+    `the root ${pov.dataRoot} commits to ${pov.records} records, ${pov.blocks} blocks and ${pov.values} values as its totals`,
+    "the root itself: it is the hash of them",
+    () => checkRoot(pov),
   );
   checkRequest(claims, trust, "dataset", "DatasetStatement", statement, statementSignature);
   return claims.check(
     "dataset.proof",
-    `the creator's side knew the ${chunkElements} field elements of chunk ${chunkIndex} under the root`,
+    `the creator's side knew what describes the ${chunkRecords} records of chunk ${chunkIndex} under the root`,
     `a Groth16 proof under key ${task.keyDigest}`,
     () => {
       require(key !== undefined, UNTRUSTED);
       return verifyStatement(domains(trust).gate, "DatasetStatement", statement, verifyingKey, proof).evidenceDigest;
     },
   );
+}
+
+/** The submission's numbers are those that the root was made from. That they are true of the records, proofs have to show. */
+function checkRoot(pov: PointOfView): void {
+  const totals = { records: Number(pov.records), blocks: Number(pov.blocks), values: Number(pov.values) };
+  const depth = treeDepth(chunkCount(totals.records));
+  require(pov.depth === BigInt(depth), `a tree over ${pov.records} records has height ${depth}`);
+  const root = hashRoot({ depth, top: BigInt(pov.top), totals, schema: BigInt(pov.schema) });
+  require(root === BigInt(pov.dataRoot), "the root is not the hash of what the submission says of it");
 }
 
 /** Binds what the proof does not: who asks for which token, with which supply, parents and metadata. */
@@ -365,9 +380,11 @@ function usedKeys({ dataset, model }: Bundle): Hex[] {
 function notProven(keys: readonly TrustedKey[]): string[] {
   const gaps = [
     "TEE: no hardware attestation is part of this bundle",
-    "dataset: chunks other than the one proven, which its creator chose (each needs a proof of its own), and that its " +
-      "elements pack bytes",
-    "dataset: its totals; the numbers of records and elements are the creator's word",
+    "dataset: chunks other than the one proven, which its creator chose, and the contents of its records: the proof is " +
+      "about their descriptions, which hold the contents' digests; sets of proofs show both (`dataset prove`)",
+    "dataset: that the totals under its root are those of the records; sets of proofs show that as well",
+    "dataset: its size in bytes, and that the parts which the submission names are records under the root; openings show " +
+      "the latter",
     "authorship: that whoever asked for a token made the data or the model",
     "dataset: that the SHA-256 in the submission names the same bytes as the root",
     "model: that it was trained on the dataset that it names as its parent",

@@ -22,6 +22,7 @@ import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { AnchorError, isAnchorError, throwIfAborted, toAnchorError } from "../errors.js";
 import { ensureDirectory } from "../files.js";
+import { breakLock, isAbandoned, type Lock, ownerState, thisOwner, tryLock, waitForLock } from "../lock.js";
 import {
   type CheckOptions,
   checkEntry,
@@ -32,7 +33,6 @@ import {
   type Verdict,
   versionOf,
 } from "./entry.js";
-import { breakLock, isAbandoned, type Lock, ownerState, thisOwner, tryLock, waitForLock } from "./lock.js";
 
 const DAY_MS = 86_400_000;
 /** Use is noted to the hour, so that it costs a write now and then only. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { open, stat } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import {
@@ -26,12 +26,12 @@ import { assertHex, type Hex } from "../field/bytes.js";
 import { nativeCore } from "../field/native.js";
 import { accountOf } from "../protocol/signature.js";
 import { parseVerifyingKey } from "../verifier/groth16.js";
+import { readAccount } from "./account.js";
 import {
   type Command,
   integer,
   optional,
   pretty,
-  readBytes,
   readDocument,
   readJson,
   required,
@@ -591,22 +591,6 @@ function printHash(terminal: Terminal, hash: Hex): void {
 function manifestPath([path]: readonly string[]): string {
   if (!path) throw new AnchorError("USAGE", "name the manifest");
   return path;
-}
-
-/** A secret that is on no command line, where every user of the machine could read it. */
-async function readAccount(path: string, terminal: Terminal): Promise<Hex> {
-  const text = new TextDecoder().decode(await readBytes(path)).trim();
-  try {
-    assertHex(text, "account", 32);
-    accountOf(text);
-  } catch {
-    // Not the cause: it might hold the secret.
-    throw new AnchorError("INPUT_INVALID", `${path} must hold a secp256k1 secret: 32 bytes of lower-case 0x-hex`);
-  }
-  if (((await stat(path)).mode & 0o077) !== 0) {
-    terminal.line(`warning: ${path} can be read by others on this machine: chmod 600 ${path}`);
-  }
-  return text;
 }
 
 async function readEntropy(

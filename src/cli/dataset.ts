@@ -1,299 +1,370 @@
-import { randomBytes } from "node:crypto";
-import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { isAbsolute, join, relative, resolve, sep } from "node:path";
-import { compileCircuit } from "../circuit/compile.js";
+import { realpath, stat } from "node:fs/promises";
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import {
-  type CommittedDataset,
-  chunkWitness,
-  commitDataset,
-  type DatasetCommitment,
-  type DatasetRecord,
-  datasetChunkCircuit,
-  reopenDataset,
-  SEED_BYTES,
+  type Column,
+  type CommittedDirectory,
+  checkTarget,
+  commitmentToJson,
+  commitToDirectory,
+  DATASET_FILES,
+  type DatasetReader,
+  exportSeed,
+  extendDirectory,
+  FORMAT_NAMES,
+  type FormatName,
+  hashRoot,
+  importSeed,
+  MAX_TEXT_BYTES,
+  openDatasetDirectory,
+  openReader,
+  type ReaderOptions,
+  readCommitment,
+  restoreSeed,
+  schemaDigest,
+  verifyDirectory,
 } from "../dataset/index.js";
-import { AnchorError, toAnchorError } from "../errors.js";
-import { fromHex, toHex } from "../field/bytes.js";
+import { AnchorError } from "../errors.js";
+import { toHex } from "../field/bytes.js";
 import { bigIntToBytes } from "../field/scalar.js";
-import { readInteger, readObject } from "../protocol/eip712.js";
+import { counted, formatBytes, formatCount } from "../text.js";
 import {
-  ASSET_CLASSES,
-  CIRCUIT_TYPES,
-  contextSignal,
-  type DatasetStatement,
-  statementToJson,
-} from "../protocol/statements.js";
-import { ProverPool } from "../prover/pool.js";
-import { proofToJson } from "../verifier/groth16.js";
-import { verifyStatement } from "../verifier/statement.js";
-import { type Command, integer, optional, pretty, readBytes, readJson, writeWhole } from "./command.js";
-import { hexOption, KEY_HELP, KEY_OPTIONS, keyOf, readTask, TASK_HELP, TASK_OPTIONS } from "./task.js";
+  type Command,
+  type Context,
+  optional,
+  pretty,
+  readBytes,
+  required,
+  type Values,
+  writeWhole,
+} from "./command.js";
 import { seconds, type Terminal } from "./terminal.js";
 
-const FORMAT = "anchorproof/dataset@1";
+const DEFAULT_DIRECTORY = "out/dataset";
+/** Least milliseconds between two states of a progress bar. */
+const PROGRESS_MS = 100;
+
+const READER_OPTIONS = {
+  format: { type: "string" },
+  lines: { type: "boolean" },
+  whole: { type: "boolean" },
+  columns: { type: "string", multiple: true },
+  "name-field": { type: "string" },
+  "name-column": { type: "string" },
+  "label-field": { type: "string" },
+  "label-column": { type: "string" },
+  "content-field": { type: "string" },
+  "content-column": { type: "string" },
+  "label-from": { type: "string" },
+} as const satisfies Command["options"];
+
+const READER_HELP = `  --format NAME  of all files: ${[...FORMAT_NAMES, "lines"].join(", ")} [auto: by the ends of their names, else bytes]
+  --lines        text and bytes: a record a line instead of a record a file
+  --whole        .npy: a record a file instead of a record a row
+  --columns LIST what becomes cells, which claims can be about: NAME:TYPE, TYPE decimal, decimal2 (two digits after the
+                 point), float or text; several separated by commas, or as JSON [{"name": …, "type": …, "digits": …}]
+                 [all columns of CSV files, with types found in a first pass; no fields of JSON Lines]
+  --name-field F, --label-field F, --content-field F   field or column that a record's name, label and content are in
+                 (also --name-column …)
+  --label-from folder  the label is the first folder in a file's path`;
 
 export const datasetCommitCommand: Command = {
   name: "dataset commit",
   summary: "commit to a file, or to the files of a folder",
   help: `
-  PATH           a file, or a folder (each file of it is a record, in order of its path)
-  --out DIR      where to write [out/dataset]
+  PATH           a file, or a folder (its files in order of their paths)
+${READER_HELP}
+  --out DIR      where to write [${DEFAULT_DIRECTORY}]
   --force        replace DIR when it is a dataset directory; its seed is lost, and with it every later proof
-  --lines        a record a line instead of a record a file
   --no-blind     leave the blinding out: the root then depends on the data alone, and guessable data can be guessed
   --json         print the commitment as JSON
 
-Writes commitment.json (to publish), dataset.bin (the canonical stream), sha256.txt (its SHA-256, which LazAI's
-DataRegistry wants; it is not blinded, so publishing it lets anyone test a guess at the data) and, unless --no-blind,
-seed.hex (secret: who has it and the data can open the commitment; without it nothing can be proven any more).
+Writes ${DATASET_FILES.commitment} (to publish), the data with everything that proofs need, ${DATASET_FILES.sha256} (what LazAI's DataRegistry
+wants: the SHA-256 of the file, or of what sha256sum prints for all; it is not blinded, so publishing it lets anyone test a
+guess at the data) and, unless --no-blind, ${DATASET_FILES.seed} (secret: who has it and the data can open the commitment; without it
+nothing can be proven any more: see dataset seed backup).
+What is interrupted goes on from DIR.part when it is started again in the same way.
 `,
   options: {
+    ...READER_OPTIONS,
     out: { type: "string" },
     force: { type: "boolean" },
-    lines: { type: "boolean" },
     "no-blind": { type: "boolean" },
     json: { type: "boolean" },
   },
   positionals: ["PATH"],
-  async run({ values, positionals, terminal, signal }) {
-    const [path] = positionals;
-    if (!path) throw new AnchorError("USAGE", "name the file or folder to commit to");
-    const out = optional(values, "out") ?? "out/dataset";
-    const force = values["force"] === true;
-    await checkTarget(out, path, force); // before the long work
-    const records = await readRecords(path, values["lines"] === true);
-    const seed = values["no-blind"] ? undefined : new Uint8Array(randomBytes(SEED_BYTES));
-    const started = performance.now();
-    const dataset = await commitDataset(records, {
-      seed,
-      signal,
-      onProgress: (done, chunks) => terminal.progress("committing", done / chunks),
-    });
-    await writeDataset(out, dataset, force);
-    if (values["json"]) return terminal.line(pretty(commitmentToJson(dataset.commitment)).trimEnd());
-    printCommitment(terminal, dataset.commitment, out, performance.now() - started);
-  },
-};
-
-export const datasetProveCommand: Command = {
-  name: "dataset prove",
-  summary: "prove that a private chunk lies under a dataset's root",
-  help: `
-  DIR            what \`dataset commit\` wrote [out/dataset]
-  --chunk N      which chunk [0]
-  --metadata-digest 0x…  what the statement says describes the dataset: the digest of a POV submission [zero]
-  --out DIR      where to write [DIR/proof-N]
-${KEY_HELP}
-${TASK_HELP}
-Writes proof.json, public.json and verification_key.json (snarkjs' formats) and statement.json.
-`,
-  options: {
-    chunk: { type: "string" },
-    "metadata-digest": { type: "string" },
-    out: { type: "string" },
-    ...KEY_OPTIONS,
-    ...TASK_OPTIONS,
-  },
-  positionals: ["DIR"],
   async run(context) {
     const { values, positionals, terminal, signal } = context;
-    const directory = positionals[0] ?? "out/dataset";
-    const dataset = await readDataset(directory, terminal, signal);
-    const { commitment } = dataset;
-    const index = integer(values, "chunk", 0, Number.MAX_SAFE_INTEGER, 0);
-    const witness = chunkWitness(dataset, index); // refuses an unknown chunk before anything long starts
-    const out = optional(values, "out") ?? join(directory, `proof-${index}`);
-
-    terminal.busy("compiling the circuit");
-    const circuit = await compileCircuit(datasetChunkCircuit(commitment.depth), { signal });
-    const { key, label } = await keyOf(circuit, context);
-    const { domain, task } = readTask(values, key.keyDigest);
-    const metadataDigest = hexOption(values, "metadata-digest", 32, `0x${"00".repeat(32)}`);
-    const statement: DatasetStatement = {
-      task,
-      asset: {
-        class: ASSET_CLASSES.dataset,
-        commitment: toHex(bigIntToBytes(commitment.root, 32)),
-        metadataDigest,
-        supply: 1n,
-        parents: [],
-      },
-      chunkIndex: witness.index,
-      chunkElements: witness.count,
-    };
-    const pool = new ProverPool({ concurrency: 1 });
-    try {
-      terminal.busy("proving");
-      const bound = contextSignal(domain, CIRCUIT_TYPES.datasetChunk, task);
-      const { proof, timings } = await pool.prove(circuit, key, { ...witness, context: bound }, { signal });
-      const { publicSignals } = verifyStatement(domain, "DatasetStatement", statement, key.verifyingKey, proof);
-      await writeWhole(join(out, "proof.json"), pretty(proofToJson(proof)));
-      await writeWhole(join(out, "public.json"), pretty(publicSignals));
-      await writeWhole(join(out, "verification_key.json"), pretty(key.verifyingKeyJson));
-      await writeWhole(join(out, "statement.json"), pretty(statementToJson("DatasetStatement", statement)));
-      terminal.line(`chunk ${index} of ${commitment.totals.chunks} under ${statement.asset.commitment}`);
-      terminal.line(`proof in ${seconds(timings.witnessMs + timings.proveMs)} (${circuit.rows} rows), key ${label}`);
-      terminal.line(`written to ${out}`);
-    } finally {
-      await pool.close();
-    }
+    const [path] = positionals;
+    if (!path) throw new AnchorError("USAGE", "name the file or folder to commit to");
+    const out = optional(values, "out") ?? DEFAULT_DIRECTORY;
+    const force = values["force"] === true;
+    const options = readerOptions(values);
+    await checkOutside(out, path); // before the long work
+    await checkTarget(out, force);
+    const started = performance.now();
+    const reader = await open(path, options, context);
+    const made = await commitToDirectory(reader, out, { signal, force, noBlind: values["no-blind"] === true });
+    report(terminal, values, made, out, performance.now() - started);
   },
 };
 
-/** The files of a folder in order of their path (compared by code unit, `/` between folders), or one file. */
-async function readRecords(path: string, lines: boolean): Promise<DatasetRecord[]> {
-  const files: string[] = [];
-  const visit = async (at: string): Promise<void> => {
-    const entries = await readdir(at, { withFileTypes: true });
-    for (const entry of entries) {
-      if (entry.isDirectory()) await visit(join(at, entry.name));
-      else if (entry.isFile()) files.push(join(at, entry.name));
-      else
-        throw new AnchorError(
-          "INPUT_INVALID",
-          `${join(at, entry.name)} is neither a file nor a folder; copy what it stands for`,
-        );
+export const datasetExtendCommand: Command = {
+  name: "dataset extend",
+  summary: "append records to a dataset, in a new directory",
+  help: `
+  DIR            what \`dataset commit\` wrote
+  PATH           a file, or a folder, with the records to append
+${READER_HELP}
+  --out NEW      where to write; DIR stays as it is
+  --force        replace NEW when it is a dataset directory
+  --json         print the new commitment as JSON
+
+The records of DIR keep their places and blinding values, so that it can be proven that the new root extends the old one.
+Columns must be those of DIR.
+`,
+  options: {
+    ...READER_OPTIONS,
+    out: { type: "string" },
+    force: { type: "boolean" },
+    json: { type: "boolean" },
+  },
+  positionals: ["DIR", "PATH"],
+  async run(context) {
+    const { values, positionals, terminal, signal } = context;
+    const [directory, path] = positionals;
+    if (!directory || !path) throw new AnchorError("USAGE", "name the dataset's directory, and the file or folder");
+    const out = required(values, "out");
+    const force = values["force"] === true;
+    const given = readerOptions(values);
+    await checkOutside(out, path);
+    await checkOutside(out, directory);
+    await checkTarget(out, force);
+    const { columns } = await readCommitment(directory);
+    const started = performance.now();
+    let reader = await open(path, given, context);
+    if (given.columns === undefined && schemaDigest(reader.columns) !== schemaDigest(columns)) {
+      // What a first pass finds in these rows may be narrower, and JSON Lines have columns only when they are told.
+      const added = reader.files.some(({ format }) => format === "wav") ? 1 : 0;
+      reader = await open(path, { ...given, columns: columns.slice(0, columns.length - added) }, context);
     }
-  };
-  const info = await stat(path).catch(() => undefined);
-  if (!info) throw new AnchorError("FILE_NOT_FOUND", `cannot read ${path}: no such file or folder`);
-  if (info.isDirectory()) await visit(path);
-  else files.push(path);
-  const named = files.map((file) => {
-    const label = info.isDirectory() ? relative(path, file).split(sep).join("/") : "";
-    return { file, label };
-  });
-  named.sort((a, b) => (a.label < b.label ? -1 : 1));
-  const records: DatasetRecord[] = [];
-  for (const { file, label } of named) {
-    let data: Uint8Array;
-    try {
-      data = await readFile(file);
-    } catch (error) {
-      throw toAnchorError(error, "FILE_UNREADABLE", `cannot read ${file}`);
+    const made = await extendDirectory(directory, reader, out, { signal, force });
+    report(terminal, values, made, out, performance.now() - started);
+  },
+};
+
+export const datasetInfoCommand: Command = {
+  name: "dataset info",
+  summary: "show what a dataset directory holds, and check it",
+  help: `
+  DIR            what \`dataset commit\` wrote [${DEFAULT_DIRECTORY}]
+  --check        work out everything again from the data and the seed; names the first record that differs
+  --json         print it as JSON
+`,
+  options: { check: { type: "boolean" }, json: { type: "boolean" } },
+  positionals: ["DIR"],
+  async run({ values, positionals, terminal, signal }) {
+    const directory = positionals[0] ?? DEFAULT_DIRECTORY;
+    const checked = values["check"] === true;
+    if (checked) {
+      const bar = progressBar(terminal);
+      await verifyDirectory(directory, {
+        signal,
+        onProgress: ({ bytes, totalBytes }) => bar("checking", bytes, totalBytes),
+      });
     }
-    for (const part of lines ? splitLines(data) : [data])
-      records.push({ dtype: "bytes", shape: [part.length], label, data: part });
+    const dataset = await openDatasetDirectory(directory, { withoutSeed: true });
+    dataset.close();
+    const { commitment, files, previous, seed } = dataset;
+    const hasSeed = seed !== undefined;
+    if (values["json"]) {
+      const extended = previous.map((opening) => hex32(hashRoot(opening)));
+      const { sha256 } = commitment;
+      const json = { ...commitmentToJson(commitment), sha256, files, extends: extended, seed: hasSeed, checked };
+      return terminal.line(pretty(json).trimEnd());
+    }
+    print(terminal, commitment);
+    for (const { name, type, digits } of commitment.columns) {
+      terminal.line(`column   ${name}: ${type}${digits ? `, ${counted(digits, "digit")} after the point` : ""}`);
+    }
+    for (const opening of previous) {
+      terminal.line(`extends  ${hex32(hashRoot(opening))} (${counted(opening.totals.records, "record")})`);
+    }
+    const shown = files.slice(0, 10);
+    for (const { path, bytes, sha256 } of shown)
+      terminal.line(`file     ${sha256.slice(2)}  ${path} (${formatBytes(bytes)})`);
+    if (files.length > shown.length) terminal.line(`         and ${counted(files.length - shown.length, "more file")}`);
+    if (commitment.blinded && !hasSeed) terminal.line("seed     missing: nothing can be proven without it");
+    if (checked) terminal.line("checked  every record is the one that was committed to");
+  },
+};
+
+export const datasetSeedBackupCommand: Command = {
+  name: "dataset seed backup",
+  summary: "write a dataset's seed to a file, to be kept somewhere else",
+  help: `
+  DIR            what \`dataset commit\` wrote [${DEFAULT_DIRECTORY}]
+  --out FILE     where to write: one line, with a checksum. Keep it secret
+`,
+  options: { out: { type: "string" } },
+  positionals: ["DIR"],
+  async run({ values, positionals, terminal }) {
+    const directory = positionals[0] ?? DEFAULT_DIRECTORY;
+    const out = required(values, "out");
+    const dataset = await openDatasetDirectory(directory);
+    dataset.close();
+    if (!dataset.seed) throw new AnchorError("INPUT_INVALID", `${directory} is not blinded: it has no seed`);
+    const text = `${exportSeed(dataset.seed)}\n`;
+    const present = await readBytes(out).catch((error: unknown) => {
+      if (error instanceof AnchorError && error.code === "FILE_NOT_FOUND") return undefined;
+      throw error;
+    });
+    // It may be the only copy of another dataset's.
+    if (present && Buffer.from(present).toString("utf8") !== text) {
+      throw new AnchorError("INPUT_INVALID", `${out} exists and is something else: name another --out`);
+    }
+    await writeWhole(out, text, 0o600);
+    terminal.line(`seed of ${hex32(dataset.commitment.root)} written to ${out}: keep it secret`);
+  },
+};
+
+export const datasetSeedRestoreCommand: Command = {
+  name: "dataset seed restore",
+  summary: "put a dataset's seed back from a backup",
+  help: `
+  DIR            what \`dataset commit\` wrote [${DEFAULT_DIRECTORY}]
+  --from FILE    what \`dataset seed backup\` wrote; a seed that gives another root is refused
+`,
+  options: { from: { type: "string" } },
+  positionals: ["DIR"],
+  async run({ values, positionals, terminal }) {
+    const directory = positionals[0] ?? DEFAULT_DIRECTORY;
+    const bytes = await readBytes(required(values, "from"));
+    const text = Buffer.from(bytes.subarray(0, MAX_TEXT_BYTES)).toString("utf8");
+    await restoreSeed(directory, importSeed(text));
+    terminal.line(`seed written to ${join(directory, DATASET_FILES.seed)}`);
+  },
+};
+
+const hex32 = (value: bigint) => toHex(bigIntToBytes(value, 32));
+
+function report(terminal: Terminal, values: Values, made: CommittedDirectory, out: string, ms: number): void {
+  const { commitment, files, resumed } = made;
+  if (values["json"]) {
+    const json = { ...commitmentToJson(commitment), sha256: commitment.sha256, directory: out, resumed };
+    terminal.line(pretty(json).trimEnd());
+    return;
   }
-  return records;
+  print(terminal, commitment);
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  terminal.line(`         ${counted(files.length, "file")}, ${formatBytes(bytes)}; ${seconds(ms)}`);
+  if (resumed > 0) terminal.line(`         went on after ${counted(resumed, "record")} of an interrupted commit`);
+  const kept = commitment.blinded
+    ? ` (keep ${join(out, DATASET_FILES.seed)} secret, and a copy: dataset seed backup)`
+    : "";
+  terminal.line(`written to ${out}${kept}`);
 }
 
-/** Lines without their "\n"; a last line without one counts, an empty rest does not. */
-function splitLines(data: Uint8Array): Uint8Array[] {
-  const lines: Uint8Array[] = [];
-  let start = 0;
-  for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10, start)) {
-    lines.push(data.subarray(start, end));
-    start = end + 1;
-  }
-  if (start < data.length) lines.push(data.subarray(start));
-  return lines;
-}
-
-export type PublishedCommitment = Omit<DatasetCommitment, "sha256">;
-
-function commitmentToJson({ root, depth, totals, blinded }: PublishedCommitment): Record<string, unknown> {
-  return {
-    format: FORMAT,
-    root: toHex(bigIntToBytes(root, 32)),
-    depth: String(depth),
-    records: String(totals.records),
-    elements: String(totals.elements),
-    chunks: String(totals.chunks),
-    bytes: String(totals.bytes),
-    blinded,
-  };
-}
-
-/** A seed that is overwritten is gone: only a dataset directory is replaced, and only on request. */
-async function checkTarget(out: string, source: string, force: boolean): Promise<void> {
-  const inside = relative(resolve(source), resolve(out));
-  if (inside === "" || !(inside.startsWith("..") || isAbsolute(inside))) {
-    throw new AnchorError(
-      "INPUT_INVALID",
-      `${out} lies in ${source}: what is written would be committed to the next time`,
-    );
-  }
-  const present = await readdir(out).catch(() => undefined);
-  if (present === undefined || present.length === 0) return;
-  if (!present.includes("commitment.json")) {
-    throw new AnchorError("INPUT_INVALID", `${out} holds other files: name another --out`);
-  }
-  if (!force) {
-    throw new AnchorError(
-      "INPUT_INVALID",
-      `${out} holds a commitment already, and perhaps its only seed: name another --out, or --force`,
-    );
-  }
-}
-
-/** The directory appears whole, or not at all. */
-async function writeDataset(
-  out: string,
-  { commitment, stream, seed }: CommittedDataset,
-  force: boolean,
-): Promise<void> {
-  const beside = `${resolve(out)}.${toHex(randomBytes(6)).slice(2)}.part`;
-  try {
-    await writeWhole(join(beside, "dataset.bin"), stream, 0o600);
-    await writeWhole(join(beside, "sha256.txt"), `${commitment.sha256}\n`, 0o600);
-    if (seed) await writeWhole(join(beside, "seed.hex"), `${toHex(seed)}\n`, 0o600);
-    await writeWhole(join(beside, "commitment.json"), pretty(commitmentToJson(commitment)));
-    if (force) await rm(out, { recursive: true, force: true });
-    await rename(beside, out);
-  } catch (error) {
-    throw toAnchorError(error, "FILE_UNREADABLE", `cannot write ${out}`);
-  } finally {
-    await rm(beside, { recursive: true, force: true });
-  }
-}
-
-/** @throws INPUT_INVALID, FORMAT_UNSUPPORTED */
-function commitmentFromJson(json: unknown, path: string): PublishedCommitment {
-  const numbers = ["depth", "records", "elements", "chunks", "bytes"] as const;
-  const record = readObject(json, ["format", "root", ...numbers, "blinded"], "INPUT_INVALID", path);
-  if (record["format"] !== FORMAT) throw new AnchorError("FORMAT_UNSUPPORTED", `${path} is not of format ${FORMAT}`);
-  if (typeof record["blinded"] !== "boolean")
-    throw new AnchorError("INPUT_INVALID", `${path}: blinded is true or false`);
-  const count = (name: (typeof numbers)[number]) =>
-    Number(readInteger(record[name], 48, "INPUT_INVALID", `${path}: ${name}`));
-  return {
-    root: BigInt(toHex(fromHex(record["root"], "root", 32))),
-    depth: count("depth"),
-    totals: { records: count("records"), elements: count("elements"), chunks: count("chunks"), bytes: count("bytes") },
-    blinded: record["blinded"],
-  };
-}
-
-/** What `dataset commit` published. */
-export async function readCommitment(directory: string): Promise<PublishedCommitment> {
-  const path = join(directory, "commitment.json");
-  return commitmentFromJson(await readJson(path), path);
-}
-
-/** Reads what `dataset commit` wrote. Data that was changed since is refused. */
-async function readDataset(directory: string, terminal: Terminal, signal: AbortSignal): Promise<CommittedDataset> {
-  const commitment = await readCommitment(directory);
-  let seed: Uint8Array | undefined;
-  if (commitment.blinded) {
-    const text = new TextDecoder().decode(await readBytes(join(directory, "seed.hex"))).trim();
-    seed = fromHex(text, "seed.hex", SEED_BYTES);
-  }
-  return reopenDataset(commitment, new Uint8Array(await readBytes(join(directory, "dataset.bin"))), {
-    seed,
-    signal,
-    onProgress: (done, chunks) => terminal.progress("reading the dataset", done / chunks),
-  });
-}
-
-function printCommitment(terminal: Terminal, commitment: DatasetCommitment, out: string, ms: number): void {
-  const { root, totals, sha256, blinded } = commitment;
-  const rate = totals.bytes / 1e6 / (ms / 1000);
-  terminal.line(`root     ${toHex(bigIntToBytes(root, 32))}`);
+function print(terminal: Terminal, { root, opening, sha256, bytes, blinded }: CommittedDirectory["commitment"]): void {
+  const { records, blocks } = opening.totals;
+  terminal.line(`root     ${hex32(root)}`);
   terminal.line(`sha-256  ${sha256}${blinded ? "  (not blinded: publishing it lets anyone test a guess)" : ""}`);
   terminal.line(
-    `         ${totals.records} records, ${totals.bytes} bytes in ${totals.elements} elements, ${totals.chunks} chunks`,
+    `         ${counted(records, "record")}, ${formatCount(bytes)} bytes of data in ${counted(blocks, "block")}; ` +
+      `${blinded ? "blinded" : "not blinded"}`,
   );
-  terminal.line(`         ${blinded ? "blinded" : "not blinded"}; ${seconds(ms)}, ${rate.toFixed(2)} MB/s`);
-  terminal.line(`written to ${out}${blinded ? ` (keep ${join(out, "seed.hex")} secret, and a copy of it)` : ""}`);
+}
+
+/** The reader, with a bar for what it reads. */
+function open(path: string, options: ReaderOptions, { terminal, signal }: Context): Promise<DatasetReader> {
+  const bar = progressBar(terminal);
+  const labels = { columns: "looking for columns", records: "committing" };
+  return openReader(path, {
+    ...options,
+    signal,
+    onProgress: ({ phase, done, total }) => bar(labels[phase], done, total),
+  });
+}
+
+/** A bar with the speed since its label is the same. */
+function progressBar(terminal: Terminal): (label: string, done: number, total: number) => void {
+  let [current, started, shown] = ["", 0, 0];
+  return (label, done, total) => {
+    const now = performance.now();
+    if (label !== current) [current, started, shown] = [label, now, 0];
+    if (now - shown < PROGRESS_MS) return;
+    shown = now;
+    const rate = done / 1e6 / Math.max(0.001, (now - started) / 1000);
+    terminal.progress(`${label}, ${rate.toFixed(1)} MB/s`, total === 0 ? 1 : done / total);
+  };
+}
+
+/** @throws USAGE */
+function readerOptions(values: Values): ReaderOptions {
+  const format = optional(values, "format") ?? "auto";
+  const lines = values["lines"] === true || format === "lines";
+  const known = format === "auto" || format === "lines" || FORMAT_NAMES.includes(format as FormatName);
+  if (!known) throw new AnchorError("USAGE", `--format takes auto, lines, ${FORMAT_NAMES.join(", ")}`);
+  const labelFrom = optional(values, "label-from");
+  if (labelFrom !== undefined && labelFrom !== "folder") throw new AnchorError("USAGE", "--label-from takes folder");
+  const columns = columnsOf(values["columns"] as string[] | undefined);
+  const [name, label, content] = ["name", "label", "content"].map((field) => fieldOf(values, field));
+  return {
+    format: format === "lines" ? "text" : (format as FormatName | "auto"),
+    lines,
+    whole: values["whole"] === true,
+    name,
+    label,
+    content,
+    labelFrom,
+    columns,
+  };
+}
+
+/** @throws USAGE */
+function fieldOf(values: Values, field: string): string | undefined {
+  const [first, second] = [optional(values, `${field}-field`), optional(values, `${field}-column`)];
+  if (first !== undefined && second !== undefined) {
+    throw new AnchorError("USAGE", `--${field}-field and --${field}-column are the same: give one`);
+  }
+  return first ?? second;
+}
+
+/** @throws USAGE */
+function columnsOf(lists: readonly string[] | undefined): Column[] | undefined {
+  return lists?.flatMap((list) => {
+    if (!list.trimStart().startsWith("[")) return list.split(",").map(columnOf);
+    try {
+      return JSON.parse(list) as Column[]; // checked by the reader
+    } catch (error) {
+      throw new AnchorError("USAGE", `--columns: ${(error as Error).message}`);
+    }
+  });
+}
+
+/** @throws USAGE */
+function columnOf(text: string): Column {
+  const [, name, type, digits] = /^(.+):(decimal|float|text)(\d{1,2})?$/s.exec(text) ?? [];
+  if (name === undefined || (type !== "decimal" && digits !== undefined)) {
+    throw new AnchorError("USAGE", `--columns: "${text}" is not NAME:TYPE with TYPE decimal, decimal2, float or text`);
+  }
+  if (type === "decimal") return { name, type, digits: Number(digits ?? 0) };
+  return { name, type: type as "float" | "text" };
+}
+
+/** What is written must not be read the next time. @throws INPUT_INVALID */
+async function checkOutside(out: string, source: string): Promise<void> {
+  if (!(await stat(source).catch(() => undefined))) return; // the reader says that it is not there
+  const inside = relative(await realPath(source), await realPath(out));
+  if (inside === ".." || inside.startsWith(`..${sep}`) || isAbsolute(inside)) return;
+  throw new AnchorError(
+    "INPUT_INVALID",
+    `${out} lies in ${source}: what is written would be committed to the next time`,
+  );
+}
+
+/** With links followed as far as there is something. */
+async function realPath(path: string): Promise<string> {
+  const whole = resolve(path);
+  const real = await realpath(whole).catch(() => undefined);
+  return real ?? (dirname(whole) === whole ? whole : join(await realPath(dirname(whole)), basename(whole)));
 }

@@ -25,11 +25,18 @@ import {
 } from "./ceremony.js";
 import { circuitCheckCommand } from "./circuit.js";
 import type { Command } from "./command.js";
-import { datasetCommitCommand, datasetProveCommand } from "./dataset.js";
+import {
+  datasetCommitCommand,
+  datasetExtendCommand,
+  datasetInfoCommand,
+  datasetSeedBackupCommand,
+  datasetSeedRestoreCommand,
+} from "./dataset.js";
 import { demoCommand } from "./demo.js";
 import { keyExportCommand, keyLintCommand } from "./key.js";
 import { modelEvaluateCommand, modelImportCommand, modelInfoCommand } from "./model.js";
 import { missingCoreNote, nativeBuildCommand, nativeStatusCommand } from "./native.js";
+import { datasetPovCommand } from "./pov.js";
 import { proveCircuitCommand, proveInferenceCommand } from "./prove.js";
 import {
   circuitExportCommand,
@@ -48,7 +55,11 @@ import { verifyInferenceCommand } from "./verifyInference.js";
 const COMMANDS: readonly Command[] = [
   demoCommand,
   datasetCommitCommand,
-  datasetProveCommand,
+  datasetInfoCommand,
+  datasetExtendCommand,
+  datasetSeedBackupCommand,
+  datasetSeedRestoreCommand,
+  datasetPovCommand,
   modelImportCommand,
   modelEvaluateCommand,
   modelInfoCommand,

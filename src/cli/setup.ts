@@ -7,14 +7,14 @@ import { applyBeacon, contribute, newPhase2Key, verifyPhase2 } from "../circuit/
 import { type ImportedPtau, importPtau, listPtau, newDevelopmentPtau } from "../circuit/ptau.js";
 import { type CircuitRows, describeR1cs, domainPower } from "../circuit/r1cs.js";
 import { setupDevelopment } from "../circuit/setup.js";
-import { datasetChunkCircuit } from "../dataset/index.js";
+import { buildProgram } from "../circuit/synthesis/program.js";
+import { datasetProgram, readCommitment } from "../dataset/index.js";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { fromHex, toHex } from "../field/bytes.js";
 import { ensureDirectory } from "../files.js";
 import { readModelDirectory } from "../model/directory.js";
 import { keyDigest } from "../verifier/groth16.js";
 import { type Command, integer, optional, pretty, readBytes, required, type Values } from "./command.js";
-import { readCommitment } from "./dataset.js";
 import { seconds, type Terminal } from "./terminal.js";
 
 export const ptauImportCommand: Command = {
@@ -282,10 +282,13 @@ async function compile(
     const { circuit } = await readModelDirectory(model, { signal });
     return { circuit, files: [[circuit.r1csPath, "circuit.r1cs"]] };
   }
-  const source =
-    file !== undefined
-      ? { name: basename(file), source: new TextDecoder().decode(await readBytes(file)) }
-      : datasetChunkCircuit((await readCommitment(dataset!)).depth);
+  if (dataset !== undefined) {
+    const { depth } = (await readCommitment(dataset)).opening;
+    terminal.busy("writing the circuit");
+    const circuit = await buildProgram(datasetProgram({ kind: "chunk", depth }), { signal });
+    return { circuit, files: [[circuit.r1csPath, "circuit.r1cs"]] };
+  }
+  const source = { name: basename(file!), source: new TextDecoder().decode(await readBytes(file!)) };
   terminal.busy("compiling the circuit");
   const circuit = await compileCircuit(source, { signal });
   const { r1csPath, wasmPath, symPath } = circuit;

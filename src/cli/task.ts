@@ -18,7 +18,8 @@ export const TASK_OPTIONS = {
   deadline: { type: "string" },
 } as const;
 
-export const TASK_HELP = `
+/** @param until how long from now a proof is good for unless told */
+export const taskHelp = (until = "an hour") => `
 What the proof is bound to (a proof for one task proves nothing for another):
   --chain-id N       [31337]
   --contract 0x…     the gate that will check it [the zero address: nobody's]
@@ -26,8 +27,10 @@ What the proof is bound to (a proof for one task proves nothing for another):
   --requester 0x…    who asked, and receives the token [the zero address]
   --payee 0x…        who did the work [the zero address]
   --nonce N          [random]
-  --deadline N       Unix seconds [an hour from now]
+  --deadline N       Unix seconds [${until} from now]
 `;
+
+export const TASK_HELP = taskHelp();
 
 export const KEY_OPTIONS = { zkey: { type: "string" } } as const;
 
@@ -62,23 +65,33 @@ export function hexOption(values: Values, name: string, bytes: number, fallback:
   }
 }
 
-/** @throws USAGE */
-export function readTask(values: Values, keyDigest: Hex): { domain: Domain; task: Task } {
-  const number = (name: string, fallback: bigint): bigint => {
-    const value = optional(values, name);
-    if (value === undefined) return fallback;
-    if (!/^\d{1,77}$/.test(value)) throw new AnchorError("USAGE", `--${name} takes a decimal number`);
-    return BigInt(value);
-  };
+/** Chain and gate. @throws USAGE */
+export function readDomain(values: Values): Domain {
   return {
-    domain: { chainId: number("chain-id", 31337n), verifyingContract: hexOption(values, "contract", 20, ZERO_ADDRESS) },
+    chainId: numberOption(values, "chain-id", 31337n),
+    verifyingContract: hexOption(values, "contract", 20, ZERO_ADDRESS),
+  };
+}
+
+/** @param seconds how long from now a proof is good for unless told. @throws USAGE */
+export function readTask(values: Values, keyDigest: Hex, seconds = 3600): { domain: Domain; task: Task } {
+  return {
+    domain: readDomain(values),
     task: {
       keyDigest,
       taskId: hexOption(values, "task-id", 32, toHex(randomBytes(32))),
       requester: hexOption(values, "requester", 20, ZERO_ADDRESS),
       payee: hexOption(values, "payee", 20, ZERO_ADDRESS),
-      nonce: number("nonce", BigInt(toHex(randomBytes(16)))),
-      deadline: number("deadline", BigInt(Math.floor(Date.now() / 1000) + 3600)),
+      nonce: numberOption(values, "nonce", BigInt(toHex(randomBytes(16)))),
+      deadline: numberOption(values, "deadline", BigInt(Math.floor(Date.now() / 1000) + seconds)),
     },
   };
+}
+
+/** @throws USAGE */
+export function numberOption(values: Values, name: string, fallback: bigint): bigint {
+  const value = optional(values, name);
+  if (value === undefined) return fallback;
+  if (!/^\d{1,77}$/.test(value)) throw new AnchorError("USAGE", `--${name} takes a decimal number`);
+  return BigInt(value);
 }

@@ -1,4 +1,26 @@
+export * from "./chunk.js";
 export * from "./circuit/index.js";
+export { cellBounds, cellText, decimalText, parseCell } from "./claims/cells.js";
+export {
+  type ColumnResult,
+  type ColumnTerms,
+  columnClaim,
+  columnExtremes,
+  columnFamily,
+  planColumn,
+} from "./claims/column.js";
+export { type LabelsClaim, type LabelsResult, labelsFamily, planLabels } from "./claims/labels.js";
+export {
+  type ChunkPath,
+  type CommitOptions,
+  type CommitProgress,
+  chunkPath,
+  commitDataset,
+  treeLevels,
+} from "./commit.js";
 export * from "./dataset.js";
+export * from "./directory.js";
 export * from "./layout.js";
+export * from "./pov.js";
+export * from "./readers/index.js";
 export * from "./record.js";

@@ -24,7 +24,7 @@ import { AnchorError } from "../errors.js";
 import { capacityTag, packElements, utf8 } from "../field/bytes.js";
 import { chain } from "../field/chain.js";
 import { poseidon16 } from "../field/poseidon.js";
-import { bigIntToBytes, bytesToBigInt, R } from "../field/scalar.js";
+import { bigIntToBytes, R } from "../field/scalar.js";
 
 /** Elements of data that one step of a chain takes in. */
 export const BLOCK_ELEMENTS = 15;
@@ -61,6 +61,7 @@ export const STARTS = {
   text: capacityTag("text"),
   shape: capacityTag("shape"),
   claim: capacityTag("claim"),
+  list: capacityTag("list"),
 } as const;
 
 /**
@@ -199,9 +200,10 @@ export function chunkBlinds(seed: Uint8Array | undefined, chunk: number, records
   const key = createHmac("sha256", seed).update(BLIND_TAG).digest();
   const counter = bigIntToBytes(BigInt(chunk) << 64n, 16);
   const stream = createCipheriv("aes-256-ctr", key, counter).update(new Uint8Array(BLIND_BYTES * records));
+  const hex = stream.toString("hex");
   return Array.from(
     { length: records },
-    (_, i) => bytesToBigInt(stream.subarray(BLIND_BYTES * i, BLIND_BYTES * (i + 1))) % R,
+    (_, i) => BigInt(`0x${hex.slice(2 * BLIND_BYTES * i, 2 * BLIND_BYTES * (i + 1))}`) % R,
   );
 }
 

@@ -18,6 +18,7 @@ import { basename, dirname, join } from "node:path";
 import { pipeline, Readable } from "node:stream";
 import { createGunzip, type Gunzip } from "node:zlib";
 import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
+import { MAX_NPY_HEADER, NPY_MAGIC_BYTES, npyLengthBytes, parseNpyHeader } from "../npy.js";
 import { GRAPH_LIMITS } from "./graph.js";
 
 /** Limits of what is read at once. */
@@ -299,48 +300,26 @@ async function idxHeader(bytes: Bytes): Promise<ArrayHeader> {
   return { kind, order: "BE", shape: Array.from({ length: rank! }, (_, i) => dimensions.readUInt32BE(4 * i)) };
 }
 
-/** NumPy itself reads no longer header from a file that it does not trust. */
-const NPY_HEADER = 10_000;
-
-/**
- * Magic, version, length, then the header as a Python literal: `{'descr': '<f4', 'fortran_order': False, 'shape': (60000,
- * 784), }`, blanks, a line feed. Anything else that Python would take for a dictionary is refused.
- */
+/** An `.npy` header; see `src/npy.ts`. */
 async function npyHeader(bytes: Bytes): Promise<ArrayHeader> {
-  const magic = await bytes.take(8, "the .npy header");
-  const [major, minor] = [magic[6]!, magic[7]!];
-  if (major < 1 || major > 3 || minor !== 0)
-    throw invalid(bytes, `is .npy of version ${major}.${minor}; 1 to 3 are read`);
-  const width = major === 1 ? 2 : 4;
+  const magic = await bytes.take(NPY_MAGIC_BYTES, "the .npy header");
+  const width = npyLengthBytes(magic);
+  if (typeof width === "string") throw invalid(bytes, width);
   const length = (await bytes.take(width, "the .npy header")).readUIntLE(0, width);
-  if (length > NPY_HEADER) throw invalid(bytes, `has a header of ${length} bytes; ${NPY_HEADER} are read at most`);
-  const text = (await bytes.take(length, "the .npy header")).toString(major === 3 ? "utf8" : "latin1");
-
-  const fields = new Map<string, string>();
-  const body = /^\{(.*)\} *\n$/s.exec(text)?.[1];
-  const entry = /\s*'(descr|fortran_order|shape)'\s*:\s*('[^'\\]*'|True|False|\([\d\s,]*\))\s*(,\s*|$)/y;
-  let at = 0;
-  while (body !== undefined && at < body.length) {
-    entry.lastIndex = at;
-    const [whole = "", key = "", value = "", comma = ""] = entry.exec(body) ?? [];
-    at += whole.length;
-    // Without a comma, the entry must be the last.
-    if (whole === "" || fields.has(key) || (comma === "" && at < body.length)) break;
-    fields.set(key, value);
-  }
-  const shapeText = /^\(\s*((?:\d+\s*,\s*)+\d*|)\s*\)$/.exec(fields.get("shape") ?? "")?.[1];
-  const descr = fields.get("descr");
-  if (body === undefined || at < body.length || fields.size !== 3 || shapeText === undefined || descr?.[0] !== "'") {
+  if (length > MAX_NPY_HEADER)
+    throw invalid(bytes, `has a header of ${length} bytes; ${MAX_NPY_HEADER} are read at most`);
+  const header = parseNpyHeader(magic, await bytes.take(length, "the .npy header"));
+  if (header === undefined) {
     throw invalid(bytes, "has a header that is not one of a plain array (numpy.save of an array of numbers)");
   }
-  const [, order, kind] = /^'([<>|])([a-z]\d+)'$/.exec(descr) ?? [];
+  const { descr, fortranOrder, shape } = header;
+  const [, order, kind] = /^([<>|])([a-z]\d+)$/.exec(descr) ?? [];
   if (!isKind(kind) || (order === "|" && NUMBERS[kind].array.BYTES_PER_ELEMENT > 1)) {
-    throw invalid(bytes, `holds numbers of type ${descr}; convert them with .astype("float32")`);
+    throw invalid(bytes, `holds numbers of type '${descr}'; convert them with .astype("float32")`);
   }
-  if (fields.get("fortran_order") !== "False") {
+  if (fortranOrder) {
     throw invalid(bytes, "is in Fortran order; save numpy.ascontiguousarray of it");
   }
-  const shape = shapeText.split(",").flatMap((dimension) => (dimension.trim() === "" ? [] : [Number(dimension)]));
   if (shape.length < 1 || shape.length > MAX_RANK) {
     throw invalid(bytes, `has ${shape.length} dimensions; 1 to ${MAX_RANK} are read`);
   }

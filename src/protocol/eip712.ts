@@ -24,6 +24,14 @@ export interface Field {
 /** Struct types by name, in the order of their fields. */
 export type TypeTable = Readonly<Record<string, readonly Field[]>>;
 
+/** What is wrong with a value that is read; in the `details` of the error, beside the path. */
+export type Fault = "missing" | "unknown" | "duplicate" | "type" | "limit";
+
+/** Most bytes of a field of type `bytes`, entries of an array, and characters of a string. */
+const MAX_BYTES = 65_536;
+const MAX_ENTRIES = 1024;
+const MAX_CHARACTERS = 4096;
+
 const DOMAIN_TYPES: TypeTable = {
   EIP712Domain: [
     { name: "name", type: "string" },
@@ -95,11 +103,11 @@ function integerBits(type: string): number {
   return Number(match[1]);
 }
 
-/** A struct as JSON. */
+/** A struct as JSON. What is no value of its type stays as it is, for {@link structFromJson} to refuse. */
 export function structToJson(types: TypeTable, name: string, value: unknown): Record<string, unknown> {
   const convert = (type: string, item: unknown): unknown => {
-    if (type.endsWith("[]")) return (item as unknown[]).map((entry) => convert(type.slice(0, -2), entry));
-    if (types[type]) return structToJson(types, type, item);
+    if (Array.isArray(item)) return type.endsWith("[]") ? item.map((each) => convert(type.slice(0, -2), each)) : item;
+    if (types[type] && typeof item === "object" && item !== null) return structToJson(types, type, item);
     return typeof item === "bigint" ? item.toString() : item;
   };
   const record = value as Record<string, unknown>;
@@ -115,13 +123,25 @@ export function structToJson(types: TypeTable, name: string, value: unknown): Re
 export function structFromJson<T>(types: TypeTable, name: string, json: unknown, code: ErrorCode, path: string): T {
   const read = (type: string, value: unknown, at: string): unknown => {
     if (type.endsWith("[]")) {
-      if (!Array.isArray(value) || value.length > 1024) fail(code, at, "must be an array of at most 1,024 entries");
+      if (!Array.isArray(value)) fail(code, at, "must be an array");
+      if ((value as unknown[]).length > MAX_ENTRIES) fail(code, at, "must have at most 1,024 entries", "limit");
       return (value as unknown[]).map((item, i) => read(type.slice(0, -2), item, `${at}[${i}]`));
     }
     if (types[type]) return structFromJson(types, type, value, code, at);
     if (type === "string") {
-      if (typeof value !== "string" || value.length > 4096)
-        fail(code, at, "must be a string of at most 4,096 characters");
+      if (typeof value !== "string") fail(code, at, "must be a string");
+      if ((value as string).length > MAX_CHARACTERS) fail(code, at, "must have at most 4,096 characters", "limit");
+      return value;
+    }
+    if (type === "bytes") {
+      if (typeof value === "string" && value.length > 2 + 2 * MAX_BYTES) {
+        fail(code, at, "must have at most 65,536 bytes", "limit");
+      }
+      try {
+        assertHex(value, at);
+      } catch {
+        fail(code, at, "must be lower-case 0x-hex");
+      }
       return value;
     }
     if (type === "address" || type === "bytes32") {
@@ -156,9 +176,11 @@ export function readObject(
 ): Record<string, unknown> {
   if (typeof json !== "object" || json === null || Array.isArray(json)) fail(code, path, "must be an object");
   const record = json as Record<string, unknown>;
-  for (const key of keys) if (!Object.hasOwn(record, key)) fail(code, `${path}.${key}`, "is missing");
+  for (const key of keys) if (!Object.hasOwn(record, key)) fail(code, `${path}.${key}`, "is missing", "missing");
   for (const key of Object.keys(record)) {
-    if (!keys.includes(key) && !optional.includes(key)) fail(code, `${path}.${key}`, "is not a field of this format");
+    if (!keys.includes(key) && !optional.includes(key)) {
+      fail(code, `${path}.${key}`, "is not a field of this format", "unknown");
+    }
   }
   return record;
 }
@@ -167,10 +189,10 @@ export function readObject(
 export function readInteger(value: unknown, bits: number, code: ErrorCode, path: string): bigint {
   if (typeof value !== "string" || !/^(?:0|[1-9]\d{0,77})$/.test(value)) fail(code, path, "must be a decimal string");
   const integer = BigInt(value as string);
-  if (integer >> BigInt(bits) !== 0n) fail(code, path, `must fit ${bits} bits`);
+  if (integer >> BigInt(bits) !== 0n) fail(code, path, `must fit ${bits} bits`, "limit");
   return integer;
 }
 
-function fail(code: ErrorCode, path: string, reason: string): never {
-  throw new AnchorError(code, `${path} ${reason}`, { details: { path } });
+function fail(code: ErrorCode, path: string, reason: string, fault: Fault = "type"): never {
+  throw new AnchorError(code, `${path} ${reason}`, { details: { path, fault } });
 }

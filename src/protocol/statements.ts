@@ -41,12 +41,12 @@ export interface Asset {
   parents: bigint[];
 }
 
-/** "The payee knows `chunkElements` field elements at chunk `chunkIndex` under the root `asset.commitment`." */
+/** "The payee knows the descriptions of the `chunkRecords` records of chunk `chunkIndex` under the root `asset.commitment`." */
 export interface DatasetStatement {
   task: Task;
   asset: Asset;
   chunkIndex: bigint;
-  chunkElements: bigint;
+  chunkRecords: bigint;
 }
 
 /** "The model, on the input behind `inputCommitment`, gives `output`." */
@@ -116,7 +116,7 @@ export const STATEMENT_TYPES: TypeTable = {
     { name: "task", type: "Task" },
     { name: "asset", type: "Asset" },
     { name: "chunkIndex", type: "uint256" },
-    { name: "chunkElements", type: "uint256" },
+    { name: "chunkRecords", type: "uint256" },
   ],
   InferenceStatement: [
     { name: "task", type: "Task" },
@@ -152,16 +152,39 @@ export const STATEMENT_TYPES: TypeTable = {
 };
 
 /**
- * keccak256 of a circuit family's name: part of the context, and of the registry's entry for a key. That families of
- * inferences have their own keeps a proof of one from ever being one of another, whatever a key's holder believes of it.
+ * keccak256 of a circuit family's name: part of the context, and of the registry's entry for a key. That families have
+ * their own keeps a proof of one from ever being one of another, whatever a key's holder believes of it.
  */
 export const CIRCUIT_TYPES = {
-  datasetChunk: toHex(tag("anchorproof/dataset-chunk/1")),
+  datasetChunk: toHex(tag("anchorproof/dataset-chunk/2")),
+  // Of proofs over a whole dataset, in sets: the registry and the gate know none of them.
+  datasetContent: toHex(tag("anchorproof/dataset-content/1")),
+  datasetBytes: toHex(tag("anchorproof/dataset-bytes/1")),
+  datasetNumbers: toHex(tag("anchorproof/dataset-numbers/1")),
+  datasetLabels: toHex(tag("anchorproof/dataset-labels/1")),
+  datasetColumn: toHex(tag("anchorproof/dataset-column/1")),
+  datasetDistinct: toHex(tag("anchorproof/dataset-distinct/1")),
+  datasetSorted: toHex(tag("anchorproof/dataset-sorted/1")),
+  datasetOpening: toHex(tag("anchorproof/dataset-opening/1")),
+  datasetGrowth: toHex(tag("anchorproof/dataset-growth/1")),
+  datasetSha256: toHex(tag("anchorproof/dataset-sha256/1")),
   inference: toHex(tag("anchorproof/inference/1")),
   adaptedInference: toHex(tag("anchorproof/adapted-inference/1")),
   inferenceBatch: toHex(tag("anchorproof/inference-batch/1")),
   adaptedInferenceBatch: toHex(tag("anchorproof/adapted-inference-batch/1")),
 } as const;
+
+export type CircuitType = keyof typeof CIRCUIT_TYPES;
+
+/** "dataset-content" of "datasetContent": how documents and commands call a circuit's type. */
+export function circuitTypeName(type: CircuitType): string {
+  return type.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** Undefined for a name that is none. */
+export function circuitTypeOf(name: string): CircuitType | undefined {
+  return (Object.keys(CIRCUIT_TYPES) as CircuitType[]).find((type) => circuitTypeName(type) === name);
+}
 
 /** The statements that a proof of one inference circuit can be of, and its circuit's family. */
 export const INFERENCE_STATEMENTS = {
@@ -225,8 +248,8 @@ export function inferenceFromJson(json: unknown, path: string): NamedInference {
   return { name, statement: statementFromJson(name, json, path) } as NamedInference;
 }
 
-/** Field elements of a full chunk; only a dataset's last one may have fewer. */
-export const CHUNK_ELEMENTS = 240n;
+/** Records of a full chunk; only a dataset's last one may have fewer. */
+export const CHUNK_RECORDS = 128n;
 
 /** Most parents that a token may name, here and in the gate. */
 export const MAX_PARENTS = 16;
@@ -283,10 +306,10 @@ export function contextSignal(domain: Domain, circuitType: Hex, task: Task): big
  */
 export function publicSignals<N extends StatementName>(domain: Domain, name: N, statement: Statements[N]): bigint[] {
   if (name === "DatasetStatement") {
-    const { task, asset, chunkIndex, chunkElements } = statement as DatasetStatement;
+    const { task, asset, chunkIndex, chunkRecords } = statement as DatasetStatement;
     if (asset.class !== ASSET_CLASSES.dataset) invalid("a dataset statement is about an asset of class 1");
     const root = BigInt(asset.commitment);
-    return scalars([root, chunkIndex, chunkElements, contextSignal(domain, CIRCUIT_TYPES.datasetChunk, task)]);
+    return scalars([root, chunkIndex, chunkRecords, contextSignal(domain, CIRCUIT_TYPES.datasetChunk, task)]);
   }
   if (name === "ModelStatement") {
     const { asset, sample } = statement as ModelStatement;

@@ -31,6 +31,7 @@ import {
   NOW,
   request,
   signReceipt,
+  submission,
   TRUST,
   USER,
   withLeaf,
@@ -62,6 +63,7 @@ describe("an honest bundle", () => {
     expect(verdict.claims.map(({ id }) => id)).toEqual([
       "dataset.key",
       "dataset.submission",
+      "dataset.root",
       "dataset.request",
       "dataset.proof",
       "dataset.certificate",
@@ -195,16 +197,46 @@ describe("documents have one spelling", () => {
 
 describe("changes with every unkeyed hash recomputed", () => {
   it("the submission, its digest in the statement, and the statement's digests", () => {
-    const pov = { ...honest.dataset.pov, records: 13n };
+    const pov = { ...honest.dataset.pov, records: 301n };
     const statement = {
       ...honest.dataset.statement,
       asset: { ...honest.dataset.statement.asset, metadataDigest: povDigest(DOMAINS.gate, pov) },
     };
     expect(check({ ...honest, dataset: { ...honest.dataset, pov, statement } })).toEqual([
       "dataset.submission",
+      "dataset.root",
       "dataset.request",
       "dataset.certificate",
     ]);
+  });
+
+  it.each([
+    ["records", { records: 299n }],
+    ["blocks", { blocks: 399n }],
+    ["values", { values: 14_000n }],
+    ["columns", { schema: `0x00${"11".repeat(31)}` as const }],
+    ["the top of the tree", { top: `0x00${"22".repeat(31)}` as const }],
+    ["another height", { depth: 4n }],
+  ])("%s of the submission by its creator, who signs everything again under the old root", (_, change) => {
+    const pov = { ...honest.dataset.pov, ...change };
+    const povSignature = signDigest(CREATOR.secretKey, povDigest(DOMAINS.gate, pov));
+    const { asset } = honest.dataset.statement;
+    const statement = {
+      ...honest.dataset.statement,
+      asset: { ...asset, metadataDigest: povDigest(DOMAINS.gate, pov) },
+    };
+    const statementSignature = request("DatasetStatement", statement);
+    const failed = check({
+      ...honest,
+      dataset: { ...honest.dataset, pov, povSignature, statement, statementSignature },
+    });
+    expect(failed).toEqual(["dataset.root", "dataset.certificate"]);
+  });
+
+  it("a tree that is higher than it has to be, under its own root", () => {
+    const pov = submission({ depth: 4n });
+    const povSignature = signDigest(CREATOR.secretKey, povDigest(DOMAINS.gate, pov));
+    expect(check({ ...honest, dataset: { ...honest.dataset, pov, povSignature } })).toContain("dataset.root");
   });
 
   it("the same, signed by a creator of one's own", () => {
@@ -444,11 +476,12 @@ describe("a validator's review", () => {
   });
 
   it.each([
-    ["no elements", { chunkElements: 0n }],
-    ["fewer than there are", { chunkElements: 239n }],
-    ["more than are left in the last chunk", { chunkIndex: 2n, chunkElements: 240n }],
-    ["a chunk behind the end", { chunkIndex: 3n, chunkElements: 240n }],
-    ["a chunk behind the end, empty", { chunkIndex: 3n, chunkElements: 0n }],
+    ["no records", { chunkRecords: 0n }],
+    ["fewer than there are", { chunkRecords: 127n }],
+    ["more than are left in the last chunk", { chunkIndex: 2n, chunkRecords: 128n }],
+    ["fewer than are left in the last chunk", { chunkIndex: 2n, chunkRecords: 43n }],
+    ["a chunk behind the end", { chunkIndex: 3n, chunkRecords: 128n }],
+    ["a chunk behind the end, empty", { chunkIndex: 3n, chunkRecords: 0n }],
   ])("refuses a proof that contradicts the submission's size: %s", (_, change) => {
     const statement = { ...evidence.statement, ...change };
     const proof = simulateProof(DATASET_KEY, publicSignals(DOMAINS.gate, "DatasetStatement", statement));
@@ -459,7 +492,7 @@ describe("a validator's review", () => {
   });
 
   it("accepts the short last chunk with its own length", () => {
-    const statement = { ...evidence.statement, chunkIndex: 2n, chunkElements: 20n };
+    const statement = { ...evidence.statement, chunkIndex: 2n, chunkRecords: 44n };
     const proof = simulateProof(DATASET_KEY, publicSignals(DOMAINS.gate, "DatasetStatement", statement));
     const statementSignature = request("DatasetStatement", statement);
     expect(rejected(() => reviewDataset(TRUST, { ...evidence, statement, statementSignature, proof }, NOW))).toEqual(

@@ -1,6 +1,8 @@
 /** A whole bundle under simulated keys (known trapdoor, valid proofs in milliseconds), and the trust that fits it. */
+import { sha256 } from "@noble/hashes/sha2.js";
 import { type Bundle, documentDigest, type Trust } from "../../src/bundle/index.js";
-import { toHex } from "../../src/field/bytes.js";
+import { hashRoot } from "../../src/dataset/layout.js";
+import { toHex, utf8 } from "../../src/field/bytes.js";
 import { bigIntToBytes } from "../../src/field/scalar.js";
 import { type PointOfView, povDigest } from "../../src/protocol/pov.js";
 import { assembleCertificate, type Certificate, signVote, VERDICTS } from "../../src/protocol/quorum.js";
@@ -83,26 +85,61 @@ export function request<N extends "DatasetStatement" | "ModelStatement">(
   return signDigest(by.secretKey, statementDigest(DOMAINS.gate, name, statement));
 }
 
+/** A submission of 300 records, which are three chunks. A change of what the root is the hash of changes the root. */
+export function submission(change: Partial<PointOfView> = {}): PointOfView {
+  const pov: PointOfView = {
+    dataHash: digestOf("file"),
+    dataTag: "dataset metadata",
+    dataType: "mixed",
+    dataSize: 17_000n,
+    parts: [
+      {
+        role: "prompt",
+        name: "question",
+        dtype: "text",
+        shape: [5n],
+        size: 5n,
+        record: 0n,
+        digest: toHex(sha256(utf8("hello"))),
+        data: toHex(utf8("hello")),
+      },
+      {
+        role: "voice",
+        name: "answer.wav",
+        dtype: "i16",
+        shape: [1000n, 2n],
+        size: 4000n,
+        record: 7n,
+        digest: `0x${"00".repeat(32)}`,
+        data: "0x",
+      },
+    ],
+    timestamp: NOW,
+    proofs: [{ kind: "content", digest: digestOf("proofs") }],
+    creator: CREATOR.account,
+    dataRoot: "0x",
+    depth: 2n,
+    top: `0x00${digestOf("top").slice(4)}`,
+    records: 300n,
+    blocks: 400n,
+    values: 15_000n,
+    schema: `0x${"00".repeat(32)}`,
+    ...change,
+  };
+  const totals = { records: Number(pov.records), blocks: Number(pov.blocks), values: Number(pov.values) };
+  const root = hashRoot({ depth: Number(pov.depth), top: BigInt(pov.top), totals, schema: BigInt(pov.schema) });
+  return { ...pov, dataRoot: toHex(bigIntToBytes(root, 32)) };
+}
+
 /** An honest bundle. `keys` replaces the keys that it is made with, everything else consistently so. */
 export function makeBundle(keys = { dataset: DATASET_KEY, model: MODEL_KEY }): Bundle {
   const domain = DOMAINS.gate;
-  const root = digestOf("root");
-  const pov: PointOfView = {
-    creator: CREATOR.account,
-    dataHash: digestOf("stream"),
-    dataTag: "dataset metadata",
-    dataType: "bytes",
-    dataSize: 31n * 500n,
-    timestamp: NOW,
-    dataRoot: `0x00${root.slice(4)}`,
-    records: 12n,
-    elements: 500n,
-  };
+  const pov = submission();
   const statement: DatasetStatement = {
     task: task("dataset", keys.dataset),
     asset: { class: 1n, commitment: pov.dataRoot, metadataDigest: povDigest(domain, pov), supply: 1n, parents: [] },
     chunkIndex: 1n,
-    chunkElements: 240n,
+    chunkRecords: 128n,
   };
   const proof = simulateProof(keys.dataset, publicSignals(domain, "DatasetStatement", statement), "dataset");
   const evidence = (name: "DatasetStatement" | "ModelStatement", value: never, of: typeof MODEL_KEY, by: Proof) => ({

@@ -108,7 +108,7 @@ describe("minting a dataset", () => {
       { ...statement, task: { ...task, deadline: task.deadline + 1n } },
       { ...statement, task: { ...task, taskId: digestOf("other") } },
       { ...statement, chunkIndex: 4n },
-      { ...statement, chunkElements: 1023n },
+      { ...statement, chunkRecords: 127n },
       {
         ...statement,
         asset: { ...asset, commitment: digestOf("low").replace("0x", "0x00").slice(0, 66) as `0x${string}` },

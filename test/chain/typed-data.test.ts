@@ -62,7 +62,7 @@ describe("digests", () => {
   it("of dataset statements", () =>
     fc.assert(
       fc.asyncProperty(
-        fc.record({ task, asset, chunkIndex: uint(256), chunkElements: uint(256) }),
+        fc.record({ task, asset, chunkIndex: uint(256), chunkRecords: uint(256) }),
         async (statement) => {
           const digest = statementDigest(world.gate, "DatasetStatement", statement);
           expect(await world.client.datasetStatementDigest(statement)).toBe(digest);

@@ -132,7 +132,7 @@ export async function makeDataset(chain: Chain, world: World, changes: Changes =
     parents: [] as bigint[],
     ...changes.asset,
   };
-  return { task, asset, chunkIndex: 3n, chunkElements: 1024n };
+  return { task, asset, chunkIndex: 3n, chunkRecords: 128n };
 }
 
 export async function makeInference(

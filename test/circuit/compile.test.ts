@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { compileCircuit } from "../../src/circuit/compile.js";
 import { readR1csHeader } from "../../src/circuit/r1cs.js";
 import type { ArtefactStore } from "../../src/circuit/store.js";
-import { datasetChunkCircuit } from "../../src/dataset/circuit.js";
+import { datasetProgram } from "../../src/dataset/circuit/index.js";
 import { code, entries, TINY, temporaryStore } from "./support.js";
 
 let store: ArtefactStore;
@@ -109,7 +109,10 @@ describe("compileCircuit", () => {
   it("stops in the middle, and leaves nothing", async () => {
     const own = await temporaryStore();
     const stop = new AbortController();
-    const running = compileCircuit(datasetChunkCircuit(1), { store: own, signal: stop.signal });
+    const running = compileCircuit(datasetProgram({ kind: "chunk", records: 16, depth: 2 }).circom, {
+      store: own,
+      signal: stop.signal,
+    });
     const settled = expect(running).rejects.toThrowError(code("ABORTED"));
     // circom takes seconds for this one; its stage exists before it starts.
     while ((await entries(own, "circuit")).length === 0) await new Promise((resolve) => setTimeout(resolve, 10));

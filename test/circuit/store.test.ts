@@ -21,9 +21,9 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { readArtefact } from "../../src/circuit/entry.js";
-import { ownerState, thisOwner, tryLock } from "../../src/circuit/lock.js";
 import { ArtefactStore, defaultStore, defaultStoreRoot, type StoreItem } from "../../src/circuit/store.js";
 import { AnchorError } from "../../src/errors.js";
+import { ownerState, thisOwner, tryLock } from "../../src/lock.js";
 import { PACKAGE_ROOT } from "../../src/paths.js";
 import { code, entries, temporaryFolder, temporaryStore } from "./support.js";
 

@@ -4,7 +4,6 @@
  */
 import { describe, expect, it } from "vitest";
 import { checkDeterminism } from "../../src/circuit/determinism.js";
-import { datasetChunkCircuit } from "../../src/dataset/circuit.js";
 import { expectSound, withoutEachRow } from "../support/soundness.js";
 import { Gadget } from "./inference/support.js";
 
@@ -25,16 +24,7 @@ const SAMPLES: readonly Sample[] = [
   { file: "lib/num2bits.circom", instance: "Num2Bits(6)", inputs: [{ in: 0n }, { in: 37n }] },
   { file: "lib/range_check.circom", instance: "RangeCheck(-8, 4)", inputs: [{ in: -8n }, { in: 3n }] },
   { file: "lib/select16.circom", instance: "Select16()", inputs: [{ bit: [1n, 0n, 1n, 1n], in: counted(16, 7n) }] },
-  {
-    file: "lib/zero_from.circom",
-    instance: "ZeroFrom(3)",
-    inputs: [
-      { count: 2n, slot: [5n, 6n, 0n] },
-      { count: 3n, slot: [0n, 0n, 0n] },
-    ],
-    // What forces slots to zero determines nothing.
-    redundant: 3,
-  },
+  { file: "lib/is_zero.circom", instance: "IsZero()", inputs: [{ in: 0n }, { in: 3n }] },
   {
     file: "inference/linear.circom",
     instance: "Linear(1, 1, 2, 2, [1, -2, 3, 4], [7, -8])",
@@ -138,13 +128,5 @@ describe("what is made of them", () => {
   it("a permutation", async () => {
     const { r1cs } = await Gadget.template("lib/poseidon16.circom", "Poseidon16()");
     expect((await checkDeterminism(r1cs)).left).toEqual([]);
-  });
-
-  it("a chunk's circuit", async () => {
-    const { name, source } = datasetChunkCircuit(1);
-    const { r1cs } = await Gadget.compile(name, source);
-    const { left, unusedInputs } = await checkDeterminism(r1cs);
-    expect(left).toEqual([]);
-    expect(unusedInputs).toEqual([]);
   });
 });

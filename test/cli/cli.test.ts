@@ -204,7 +204,7 @@ describe("verify", () => {
   it("names the failing claim for changed values", async () => {
     const document = JSON.parse(JSON.stringify(bundleToJson(makeBundle())));
     const trust = await file("trust.json", trustToJson(TRUST));
-    const numbers = leaves(document).filter((path) => /output|chunkElements|cost$|supply/.test(path.join(".")));
+    const numbers = leaves(document).filter((path) => /output|chunkRecords|cost$|supply/.test(path.join(".")));
     expect(numbers.length).toBeGreaterThanOrEqual(5);
     for (const path of numbers) {
       const changed = await file(

@@ -414,7 +414,7 @@ describe("contentElements", () => {
     f32.writeFloatLE(1, 0);
     f32.writeFloatLE(-1, 4);
     expect(contentElements({ dtype: "f32", data: f32 })).toEqual([0xbf800000_407fffffn << 160n]);
-    expect(contentElements({ dtype: "u64", data: fromHex("0x0102030405060708") })).toEqual([
+    expect(contentElements({ dtype: "u64", data: fromHex("0x0102030405060708", "data") })).toEqual([
       0x0807060504030201n << 128n,
     ]);
     expect(contentElements({ dtype: "bytes", data: new Uint8Array() })).toEqual([]);

@@ -1,4 +1,4 @@
-/** Batches of Poseidon and the commitments made of them, by the native core (where it is built) and by JavaScript. */
+/** Batches of Poseidon, by the native core (where it is built) and by JavaScript. */
 import fc from "fast-check";
 import { poseidon16 as circomlibPoseidon } from "poseidon-lite";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -9,19 +9,14 @@ import { code } from "../support/errors.js";
 
 const scalar = fc.oneof(fc.bigInt({ min: 0n, max: R - 1n }), fc.constantFrom(0n, 1n, R - 1n));
 const row = fc.array(scalar, { minLength: 16, maxLength: 16 });
-const SEED = new Uint8Array(32).fill(7);
 
 /** The same modules in a process that has no core. */
 let javascript: typeof import("../../src/field/poseidon.js");
-let javascriptCommitment: typeof import("../../src/dataset/commitment.js");
-let commitment: typeof import("../../src/dataset/commitment.js");
 
 beforeAll(async () => {
-  commitment = await import("../../src/dataset/commitment.js");
   vi.resetModules();
   vi.stubEnv("ANCHORPROOF_NATIVE", "off");
   javascript = await import("../../src/field/poseidon.js");
-  javascriptCommitment = await import("../../src/dataset/commitment.js");
   // Looks the core up, which happens once.
   expect((await import("../../src/field/native.js")).nativeCore()).toBeUndefined();
   vi.unstubAllEnvs();
@@ -190,20 +185,4 @@ describe.each([
     expect(decodeScalars(capacities)).toEqual([3n]);
     expect(decodeScalars(inputs)).toEqual(new Array(32).fill(R - 1n));
   });
-});
-
-describe.skipIf(!nativeCore())("with the native core", () => {
-  // A leaf, a chunk less an element, a chunk, a block and more, a level more.
-  it.each([1, 239, 240, 241, 8 * 240 + 17, 17 * 240 + 1])(
-    "a stream of %i elements has the same commitment",
-    async (n) => {
-      const stream = Uint8Array.from({ length: 31 * n }, (_, i) => (i * 131 + (i >> 8)) & 255);
-      for (const options of [{}, { seed: SEED }]) {
-        const native = await commitment.commitStream(stream, 1, options);
-        expect(native).toEqual(await javascriptCommitment.commitStream(stream, 1, options));
-        const last = native.commitment.totals.chunks - 1;
-        expect(commitment.chunkWitness(native, last)).toEqual(javascriptCommitment.chunkWitness(native, last));
-      }
-    },
-  );
 });

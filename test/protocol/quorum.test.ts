@@ -3,7 +3,6 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Hex, toHex } from "../../src/field/bytes.js";
 import { bigIntToBytes } from "../../src/field/scalar.js";
-import { checkPov, type PointOfView, povDigest } from "../../src/protocol/pov.js";
 import {
   assembleCertificate,
   type Certificate,
@@ -216,42 +215,5 @@ describe("settlement", () => {
     expect(outcome(receipt, { user: byNode, node: byNode })).toBe("SIGNATURE_INVALID");
     expect(outcome(receipt, sign(receipt, DOMAINS.gate))).toBe("SIGNATURE_INVALID");
     expect(outcome(receipt, sign(receipt, { ...DOMAINS.settlement, chainId: 1n }))).toBe("SIGNATURE_INVALID");
-  });
-});
-
-describe("POV submissions", () => {
-  const creator = party("creator");
-  const pov: PointOfView = {
-    creator: creator.account,
-    dataHash: digestOf("data"),
-    dataTag: "inference prompt",
-    dataType: "f32",
-    dataSize: 310n,
-    timestamp: 1_000_000n,
-    dataRoot: digestOf("root"),
-    records: 2n,
-    elements: 10n,
-  };
-  const outcome = (change: Partial<PointOfView>, now?: bigint) => {
-    const changed = { ...pov, ...change };
-    const signature = signDigest(creator.secretKey, povDigest(DOMAINS.gate, changed));
-    return outcomeOf(() => checkPov(DOMAINS.gate, changed, signature, now));
-  };
-
-  it("follow their rules", () => {
-    expect(outcome({})).toBe("accepted");
-    expect(outcome({ dataTag: "anything" })).toBe("POV_INVALID");
-    expect(outcome({ dataType: "f128" })).toBe("POV_INVALID");
-    expect(outcome({ records: 0n })).toBe("POV_INVALID");
-    expect(outcome({ records: 11n })).toBe("POV_INVALID");
-    expect(outcome({ dataSize: 311n })).toBe("POV_INVALID");
-    expect(outcome({ creator: party("other").account })).toBe("SIGNATURE_INVALID");
-  });
-
-  it("have a clock, with its edges", () => {
-    expect(outcome({}, pov.timestamp - 300n)).toBe("accepted");
-    expect(outcome({}, pov.timestamp - 301n)).toBe("POV_INVALID");
-    expect(outcome({}, pov.timestamp + 7n * 86_400n)).toBe("accepted");
-    expect(outcome({}, pov.timestamp + 7n * 86_400n + 1n)).toBe("POV_INVALID");
   });
 });

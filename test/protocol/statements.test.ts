@@ -30,6 +30,7 @@ function arbitrary(types: TypeTable, name: string): fc.Arbitrary<Record<string, 
     if (types[type]) return arbitrary(types, type);
     if (type === "string") return fc.string({ unit: "grapheme" });
     const bytes = (n: number) => fc.uint8Array({ minLength: n, maxLength: n }).map(toHex);
+    if (type === "bytes") return fc.uint8Array({ maxLength: 40 }).map(toHex);
     if (type === "bytes32") return bytes(32);
     if (type === "address") return bytes(20);
     return fc.bigInt({ min: 0n, max: (1n << BigInt(type.slice(4))) - 1n });
@@ -93,7 +94,7 @@ const dataset: DatasetStatement = {
   task,
   asset: { class: 1n, commitment: `0x00${"01".repeat(31)}`, metadataDigest: digestOf("m"), supply: 1n, parents: [9n] },
   chunkIndex: 5n,
-  chunkElements: 240n,
+  chunkRecords: 128n,
 };
 
 describe("the context", () => {
@@ -129,7 +130,7 @@ describe("public signals", () => {
     expect(publicSignals(DOMAINS.gate, "DatasetStatement", dataset)).toEqual([
       BigInt(dataset.asset.commitment),
       5n,
-      240n,
+      128n,
       contextSignal(DOMAINS.gate, CIRCUIT_TYPES.datasetChunk, task),
     ]);
   });
@@ -189,7 +190,7 @@ describe("public signals of inferences", () => {
   it("never have the context of another family", () => {
     const contexts = Object.values(of()).map((signals) => signals.at(-1));
     expect(new Set(contexts).size).toBe(4);
-    expect(new Set(Object.values(CIRCUIT_TYPES)).size).toBe(5);
+    expect(new Set(Object.values(CIRCUIT_TYPES)).size).toBe(15);
   });
 
   it("change with every entry of a batch, and its order", () => {

@@ -67,9 +67,10 @@ contract MintGate is EIP712 {
         quorum = quorum_;
     }
 
-    /// @notice Mints a dataset's token to the requester. The proof shows that the requester's prover knows one chunk of
-    ///         `chunkElements` elements at `chunkIndex` under the root `asset.commitment`.
-    /// @dev NOT enforced: availability or quality of the rest of the dataset. That is what the votes are about.
+    /// @notice Mints a dataset's token to the requester. The proof shows that the requester's prover knows what describes
+    ///         the `chunkRecords` records of chunk `chunkIndex` under the root `asset.commitment`.
+    /// @dev NOT enforced: knowledge of the records' contents, or availability and quality of the rest of the dataset. That
+    ///      is what the votes, and proofs over the whole dataset, are about.
     function mintDataset(DatasetStatement calldata statement, uint256[8] calldata proof, Certificate calldata certificate)
         external
         returns (uint256 datId)
@@ -172,7 +173,7 @@ contract MintGate is EIP712 {
         uint256[4] memory signals = [
             uint256(statement.asset.commitment),
             statement.chunkIndex,
-            statement.chunkElements,
+            statement.chunkRecords,
             contextOf(Statements.TYPE_DATASET_CHUNK, statement.task)
         ];
         IDatasetVerifier(entry.verifier).verifyProof(proof, signals);

@@ -24,7 +24,7 @@ struct DatasetStatement {
     Task task;
     Asset asset;
     uint256 chunkIndex;
-    uint256 chunkElements;
+    uint256 chunkRecords;
 }
 
 struct InferenceStatement {
@@ -50,7 +50,7 @@ library Statements {
     uint8 internal constant CLASS_ADAPTER = 3;
     uint8 internal constant CLASS_INFERENCE = 4;
 
-    bytes32 internal constant TYPE_DATASET_CHUNK = keccak256("anchorproof/dataset-chunk/1");
+    bytes32 internal constant TYPE_DATASET_CHUNK = keccak256("anchorproof/dataset-chunk/2");
     bytes32 internal constant TYPE_INFERENCE = keccak256("anchorproof/inference/1");
 
     /// @dev Public signals of each circuit, context included.
@@ -68,7 +68,7 @@ library Statements {
         "Asset(uint8 class,bytes32 commitment,bytes32 metadataDigest,uint256 supply,uint256[] parents)"
     );
     bytes32 internal constant DATASET_TYPEHASH = keccak256(
-        "DatasetStatement(Task task,Asset asset,uint256 chunkIndex,uint256 chunkElements)"
+        "DatasetStatement(Task task,Asset asset,uint256 chunkIndex,uint256 chunkRecords)"
         "Asset(uint8 class,bytes32 commitment,bytes32 metadataDigest,uint256 supply,uint256[] parents)"
         "Task(bytes32 keyDigest,bytes32 taskId,address requester,address payee,uint256 nonce,uint256 deadline)"
     );
@@ -108,7 +108,7 @@ library Statements {
                 hashTask(statement.task),
                 hashAsset(statement.asset),
                 statement.chunkIndex,
-                statement.chunkElements
+                statement.chunkRecords
             )
         );
     }

@@ -8,7 +8,8 @@
  */
 
 import { createHash } from "node:crypto";
-import { writeFile } from "node:fs/promises";
+import { writeSync } from "node:fs";
+import { open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AnchorError, throwIfAborted } from "../../errors.js";
 import { concat } from "../../field/bytes.js";
@@ -16,7 +17,7 @@ import type { CircuitSource, CompileOptions } from "../compile.js";
 import { readArtefact } from "../entry.js";
 import { type CircuitRows, describeR1cs } from "../r1cs.js";
 import { defaultStore } from "../store.js";
-import { systemHead, writeLabels } from "./file.js";
+import { ROWS_AT, type SystemLayout, systemHead, uint64, writeLabels } from "./file.js";
 import { RowWriter, type Sink } from "./rows.js";
 import { Counter, type Synthesis } from "./synthesis.js";
 import { Inverses, ValueWriter } from "./values.js";
@@ -88,7 +89,7 @@ export async function buildProgram<Request>(
     "circuit",
     key,
     async (workshop) => {
-      await writeFile(join(workshop, "main.r1cs"), emitProgram(program));
+      await writeProgram(join(workshop, "main.r1cs"), program);
       const header = await describeR1cs(join(workshop, "main.r1cs"), signal);
       const summary = {
         circuitDigest: header.circuitDigest,
@@ -107,21 +108,44 @@ export async function buildProgram<Request>(
   return { name: program.name, r1csPath: join(directory, "main.r1cs"), ...summary };
 }
 
+/** The file, piece by piece: the largest circuits' rows do not fit memory twice. */
+async function writeProgram<Request>(path: string, program: Program<Request>): Promise<void> {
+  const file = await open(path, "wx");
+  try {
+    const append: Sink = (bytes) => {
+      for (let done = 0; done < bytes.length; ) done += writeSync(file.fd, bytes, done);
+    };
+    const layout = layoutOf(program);
+    append(systemHead(layout, 0)); // the length of the rows comes when they are written
+    const { bytes } = writeRows(program, layout, append);
+    await file.write(uint64(bytes), 0, 8, ROWS_AT - 8);
+  } finally {
+    await file.close();
+  }
+}
+
 function emit<Request>(program: Program<Request>, scope?: string) {
-  const { rows, wires } = measureProgram(program);
+  const layout = layoutOf(program);
   const pieces: Uint8Array[] = [];
-  const append: Sink = (piece) => pieces.push(piece);
+  const { bytes, names } = writeRows(program, layout, (piece) => pieces.push(piece), scope);
+  return { r1cs: concat(systemHead(layout, bytes), ...pieces), names };
+}
+
+function layoutOf<Request>(program: Program<Request>): SystemLayout {
+  return {
+    ...measureProgram(program),
+    publicOutputs: 0,
+    publicInputs: program.publicSignals.length,
+    privateInputs: program.privateInputs,
+  };
+}
+
+/** Hands on rows and labels. */
+function writeRows<Request>(program: Program<Request>, { rows, wires }: SystemLayout, append: Sink, scope?: string) {
   const writer = new RowWriter(wires, NO_OUTPUT, append, scope);
   program.synthesise(writer, undefined);
   writer.end();
   if (writer.rows !== rows) throw new AnchorError("INTERNAL", "the circuit has other rows than were counted");
   writeLabels(wires, append);
-  const layout = {
-    wires,
-    rows,
-    publicOutputs: 0,
-    publicInputs: program.publicSignals.length,
-    privateInputs: program.privateInputs,
-  };
-  return { r1cs: concat(systemHead(layout, writer.bytes), ...pieces), names: writer.names };
+  return writer;
 }

@@ -15,20 +15,21 @@ import {
   reviewModel,
 } from "../../bundle/index.js";
 import { deployVerifier } from "../../chain/index.js";
-import { type CompiledCircuit, compileCircuit } from "../../circuit/compile.js";
 import type { CircuitRows } from "../../circuit/r1cs.js";
 import { type CircuitKey, developmentKey } from "../../circuit/setup.js";
+import { buildProgram } from "../../circuit/synthesis/program.js";
 import {
   bytesRecord,
-  type CommittedDataset,
-  chunkWitness,
+  chunkRequest,
   commitDataset,
-  datasetChunkCircuit,
+  type DatasetRecord,
+  datasetPov,
+  datasetProgram,
+  type OpenDataset,
   SEED_BYTES,
 } from "../../dataset/index.js";
 import { AnchorError } from "../../errors.js";
-import { toHex } from "../../field/bytes.js";
-import { bigIntToBytes, randomScalar } from "../../field/scalar.js";
+import { randomScalar } from "../../field/scalar.js";
 import { MAIL_CLASSES, type Mail } from "../../model/corpus.js";
 import type { ModelCircuit, ModelDirectory } from "../../model/directory.js";
 import { extractFeatures, FEATURE_RANGE, featuresToFloat } from "../../model/features.js";
@@ -63,14 +64,19 @@ const CALIBRATION_MAILS = 400;
 export const MODEL_FILE = join(PACKAGE_ROOT, "bench", "models", "spam-classifier.onnx");
 
 export interface DatasetSubmission {
-  dataset: CommittedDataset;
+  dataset: OpenDataset;
   pov: PointOfView;
   povSignature: `0x${string}`;
 }
 
-export interface Prover<C extends CircuitRows = CompiledCircuit> {
+export interface Prover<C extends CircuitRows = CircuitRows> {
   circuit: C;
   key: CircuitKey;
+}
+
+/** The chunk circuit's, of datasets whose tree has one height. */
+export interface ChunkProver extends Prover {
+  program: { kind: "chunk"; depth: number };
 }
 
 /** The model's, whose witness comes from the model itself. */
@@ -85,48 +91,44 @@ export async function submitDataset(world: World, mails: readonly Mail[]): Promi
     bytes += mail.bytes.length;
     chosen.push(mail);
   }
-  const dataset = await commitDataset(
-    chosen.map((mail) => bytesRecord(mail.bytes, `${mail.label}/${mail.id}`)),
-    {
-      seed: new Uint8Array(randomBytes(SEED_BYTES)),
-      signal: world.signal,
-      onProgress: (done, chunks) => world.terminal.progress("committing", done / chunks),
-    },
-  );
-  const { commitment } = dataset;
-  const pov: PointOfView = {
+  const dataset = await commitDataset(chosen.map(mailRecord), {
+    seed: new Uint8Array(randomBytes(SEED_BYTES)),
+    signal: world.signal,
+    onProgress: ({ bytes: done }) => world.terminal.progress("committing", done / bytes),
+  });
+  const pov = datasetPov(dataset, {
     creator: world.creator.account,
-    dataHash: commitment.sha256,
     dataTag: "dataset metadata",
-    dataType: "bytes",
-    dataSize: BigInt(commitment.totals.bytes),
     timestamp: await blockTime(world),
-    dataRoot: toHex(bigIntToBytes(commitment.root, 32)),
-    records: BigInt(commitment.totals.records),
-    elements: BigInt(commitment.totals.elements),
-  };
+  });
   const povSignature = signDigest(world.creator.secretKey, povDigest(domains(world.trust).gate, pov));
   return { dataset, pov, povSignature };
 }
 
+/** A mail with its file's name, and "spam" or "ham" as its label. */
+export function mailRecord({ bytes, id, label }: Mail): DatasetRecord {
+  return { ...bytesRecord(bytes, id), label };
+}
+
 /** Step 2, first half: circuit, key, and the verifier contract in the registry. */
-export async function prepareDatasetProver(world: World, { dataset }: DatasetSubmission): Promise<Prover> {
-  world.terminal.busy("compiling the circuit");
-  const circuit = await compileCircuit(datasetChunkCircuit(dataset.commitment.depth), { signal: world.signal });
+export async function prepareDatasetProver(world: World, { dataset }: DatasetSubmission): Promise<ChunkProver> {
+  world.terminal.busy("writing the circuit");
+  const program = { kind: "chunk", depth: dataset.commitment.opening.depth } as const;
+  const circuit = await buildProgram(datasetProgram(program), { signal: world.signal });
   const key = await makeKey(world, circuit);
   await register(world, "DatasetChunkVerifier", key);
-  return { circuit, key };
+  return { circuit, key, program };
 }
 
 /** Step 2: a chunk lies under the root. */
 export async function proveChunk(
   world: World,
   { dataset, pov, povSignature }: DatasetSubmission,
-  { circuit, key }: Prover,
+  { key, program }: ChunkProver,
   index: number,
 ): Promise<{ evidence: DatasetEvidence; result: ProveResult }> {
   const domain = domains(world.trust).gate;
-  const witness = chunkWitness(dataset, index);
+  const request = chunkRequest(dataset, index);
   const statement: DatasetStatement = {
     task: await newTask(world, key, world.creator, world.creator),
     asset: {
@@ -136,12 +138,12 @@ export async function proveChunk(
       supply: 1n,
       parents: [],
     },
-    chunkIndex: witness.index,
-    chunkElements: witness.count,
+    chunkIndex: request.index,
+    chunkRecords: BigInt(request.descriptions.length),
   };
   const context = contextSignal(domain, CIRCUIT_TYPES.datasetChunk, statement.task);
   world.terminal.busy("proving");
-  const result = await world.pool.prove(circuit, key, { ...witness, context }, { signal: world.signal });
+  const result = await world.pool.prove({ dataset: program }, key, { ...request, context }, { signal: world.signal });
   const statementSignature = signDigest(
     world.creator.secretKey,
     statementDigest(domain, "DatasetStatement", statement),

@@ -13,6 +13,7 @@ import {
   verdictToJson,
   verifyBundle,
 } from "../../bundle/index.js";
+import { chunkCount } from "../../dataset/index.js";
 import { AnchorError, throwIfAborted } from "../../errors.js";
 import { toHex } from "../../field/bytes.js";
 import { bigIntToBytes, randomScalar } from "../../field/scalar.js";
@@ -87,8 +88,9 @@ async function tell(world: World, { out, mail, terminal, signal }: DemoOptions, 
   const mails = split(await loadCorpus({ signal }));
   const submission = await submitDataset(world, mails.train);
   const { commitment } = submission.dataset;
+  const { records } = commitment.opening.totals;
   step.end("1 dataset", [
-    `${commitment.totals.records} mails, ${commitment.totals.bytes} bytes, ${commitment.totals.chunks} blinded chunks`,
+    `${records} mails, ${commitment.bytes} bytes, ${chunkCount(records)} blinded chunks`,
     `root     ${submission.pov.dataRoot}`,
     `sha-256  ${submission.pov.dataHash}`,
     `POV submission signed by the creator ${world.creator.account}`,
@@ -96,11 +98,11 @@ async function tell(world: World, { out, mail, terminal, signal }: DemoOptions, 
 
   step.begin();
   const datasetProver = await prepareDatasetProver(world, submission);
-  const { evidence: datasetEvidence, result: chunkProof } = await proveChunk(world, submission, datasetProver, 7);
+  const { evidence: datasetEvidence, result: chunkProof } = await proveChunk(world, submission, datasetProver, 1);
   step.end("2 dataset proof", [
     `circuit  ${datasetProver.circuit.rows} rows, ${datasetProver.circuit.circuitDigest}`,
     `key      ${datasetProver.key.keyDigest} (development, locked to chain 31337)`,
-    `proof    private chunk 7, ${datasetEvidence.statement.chunkElements} elements, lies under the root; ` +
+    `proof    private chunk 1, ${datasetEvidence.statement.chunkRecords} mails, lies under the root; ` +
       `witness ${seconds(chunkProof.timings.witnessMs)}, proof ${seconds(chunkProof.timings.proveMs)}`,
   ]);
 

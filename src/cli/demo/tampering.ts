@@ -28,13 +28,24 @@ import {
   startAnvil,
 } from "../../chain/index.js";
 import { type CircuitKey, setupDevelopment } from "../../circuit/setup.js";
-import { chunkWitness, commitStream, reopenDataset } from "../../dataset/index.js";
+import {
+  AT,
+  CHUNK_RECORDS,
+  type ChunkValues,
+  chunkRequest,
+  commitDataset,
+  contentElements,
+  datasetPov,
+  digestContent,
+  digestName,
+} from "../../dataset/index.js";
 import { AnchorError, type ErrorCode } from "../../errors.js";
 import { toHex } from "../../field/bytes.js";
 import { Q, R, randomScalar } from "../../field/scalar.js";
-import type { Mail } from "../../model/corpus.js";
+import { MAIL_CLASSES, type Mail } from "../../model/corpus.js";
 import type { ModelDirectory } from "../../model/directory.js";
 import { extractFeatures } from "../../model/features.js";
+import { type PointOfView, povDigest } from "../../protocol/pov.js";
 import { assembleCertificate, type Certificate, checkCertificate, signVote, VERDICTS } from "../../protocol/quorum.js";
 import { checkReceipt, receiptDigest } from "../../protocol/settlement.js";
 import { signDigest } from "../../protocol/signature.js";
@@ -42,7 +53,7 @@ import { CIRCUIT_TYPES, contextSignal, publicSignals, statementDigest } from "..
 import { keyDigest, type Proof, proofWords, type VerifyingKey, verifyGroth16 } from "../../verifier/groth16.js";
 import { lintVerifyingKey } from "../../verifier/lint.js";
 import { verifyStatement } from "../../verifier/statement.js";
-import { type DatasetSubmission, type ModelProver, type Prover, proveChunk, proveInference } from "./anchoring.js";
+import { type ChunkProver, type DatasetSubmission, type ModelProver, proveChunk, proveInference } from "./anchoring.js";
 import { blockTime, type World } from "./world.js";
 
 export interface Attempt {
@@ -80,7 +91,7 @@ export async function tryToCheat(attempt: Attempt): Promise<Refusal> {
 export interface Evidence {
   bundle: Bundle;
   submission: DatasetSubmission;
-  datasetProver: Prover;
+  datasetProver: ChunkProver;
   model: ModelDirectory;
   modelProver: ModelProver;
   question: Mail;
@@ -99,8 +110,31 @@ export function attempts(world: World, evidence: Evidence): Attempt[] {
   ];
 }
 
+/** Changes of a chunk before it is proven. */
+type Change = (chunk: ChunkValues) => Partial<ChunkValues>;
+
+const withField =
+  (field: keyof typeof AT, value: bigint): Change =>
+  ({ descriptions: [first, ...others] }) => ({ descriptions: [first!.with(AT[field], value), ...others] });
+
 function datasetAttempts(world: World, { bundle, submission, datasetProver }: Evidence): Attempt[] {
   const { dataset } = submission;
+  const { key, program } = datasetProver;
+  const first = dataset.record(Number(bundle.dataset.statement.chunkIndex) * CHUNK_RECORDS);
+  const otherLabel = MAIL_CLASSES.find((label) => label !== first.label)!;
+  const flipped = first.data.map((byte, i) => (i === 100 ? byte ^ 1 : byte));
+  const changedByte = withField("content", digestContent(contentElements({ ...first, data: flipped })));
+  const relabelled = withField("label", digestName(otherLabel));
+  const without = (chunk: ChunkValues, at: number): Partial<ChunkValues> => ({
+    descriptions: chunk.descriptions.filter((_, i) => i !== at),
+    blinds: chunk.blinds.filter((_, i) => i !== at),
+  });
+  const dropped: Change = (chunk) => without(chunk, 3);
+  const cut: Change = (chunk) => without(chunk, chunk.descriptions.length - 1);
+  const repeated: Change = ({ descriptions }) => ({ descriptions: descriptions.with(4, descriptions[3]!) });
+  const exchanged: Change = ({ descriptions }) => ({
+    descriptions: descriptions.with(3, descriptions[4]!).with(4, descriptions[3]!),
+  });
   const { statement, proof, verifyingKey } = bundle.dataset;
   const domain = domains(world.trust).gate;
   const verify = (
@@ -115,27 +149,39 @@ function datasetAttempts(world: World, { bundle, submission, datasetProver }: Ev
       other.proof ?? proof,
     );
   return [
+    ...[
+      { what: "a changed byte of a mail", change: changedByte },
+      { what: "a mail relabelled as the other class", change: relabelled },
+      { what: "a mail dropped", change: dropped },
+      { what: "the last mail dropped, and a smaller count claimed", change: cut },
+      { what: "a mail twice", change: repeated },
+      { what: "two mails exchanged", change: exchanged },
+    ].map(({ what, change }): Attempt => {
+      return {
+        step: "dataset",
+        what: `${what}, proven under the old root`,
+        expect: "WITNESS_INVALID",
+        run: () => {
+          const request = chunkRequest(dataset, Number(statement.chunkIndex));
+          const context = contextSignal(domain, CIRCUIT_TYPES.datasetChunk, statement.task);
+          return world.pool.prove({ dataset: program }, key, { ...request, ...change(request), context });
+        },
+      };
+    }),
     {
       step: "dataset",
-      what: "a flipped byte, proven under the old root",
+      what: "a mail moved to another chunk, proven under the old root",
       expect: "WITNESS_INVALID",
       run: () => {
-        const stream = dataset.stream.slice();
-        stream[100]! ^= 1;
-        const context = contextSignal(domain, CIRCUIT_TYPES.datasetChunk, statement.task);
-        const { circuit, key } = datasetProver;
-        return world.pool.prove(circuit, key, { ...chunkWitness({ ...dataset, stream }, 0), context });
-      },
-    },
-    {
-      step: "dataset",
-      what: "a flipped byte, committed again and passed off as the same dataset",
-      expect: "DATASET_MISMATCH",
-      run: async () => {
-        const stream = dataset.stream.slice(0, 31 * 100);
-        const { commitment } = await commitStream(stream, 1, { seed: dataset.seed });
-        stream[100]! ^= 1;
-        return reopenDataset(commitment, stream, { seed: dataset.seed });
+        const [from, to] = [0, 1].map((index) => chunkRequest(dataset, index)) as [ChunkValues, ChunkValues];
+        const [moved, blind] = [from.descriptions[0]!, from.blinds[0]!];
+        const request = {
+          ...to,
+          descriptions: [moved, ...to.descriptions.slice(1)],
+          blinds: [blind, ...to.blinds.slice(1)],
+          context: contextSignal(domain, CIRCUIT_TYPES.datasetChunk, statement.task),
+        };
+        return world.pool.prove({ dataset: program }, key, request);
       },
     },
     {
@@ -149,6 +195,12 @@ function datasetAttempts(world: World, { bundle, submission, datasetProver }: Ev
       what: "the proof of another chunk",
       expect: "PROOF_INVALID",
       run: () => verify({ chunkIndex: statement.chunkIndex + 1n }),
+    },
+    {
+      step: "dataset proof",
+      what: "the proof of another number of mails",
+      expect: "PROOF_INVALID",
+      run: () => verify({ chunkRecords: statement.chunkRecords - 1n }),
     },
     {
       step: "dataset proof",
@@ -171,7 +223,22 @@ function datasetAttempts(world: World, { bundle, submission, datasetProver }: Ev
   ];
 }
 
-function quorumAttempts(world: World, { bundle }: Evidence): Attempt[] {
+/** The creator signs another submission, and the statement about it. */
+function resubmit(world: World, evidence: DatasetEvidence, pov: PointOfView): DatasetEvidence {
+  const domain = domains(world.trust).gate;
+  const { statement } = evidence;
+  const digest = povDigest(domain, pov);
+  const changed = { ...statement, asset: { ...statement.asset, metadataDigest: digest } };
+  return {
+    ...evidence,
+    pov,
+    povSignature: signDigest(world.creator.secretKey, digest),
+    statement: changed,
+    statementSignature: signDigest(world.creator.secretKey, statementDigest(domain, "DatasetStatement", changed)),
+  };
+}
+
+function quorumAttempts(world: World, { bundle, submission }: Evidence): Attempt[] {
   const { certificate, ...evidence } = bundle.dataset;
   const { statement } = evidence;
   const domain = domains(world.trust);
@@ -188,6 +255,26 @@ function quorumAttempts(world: World, { bundle }: Evidence): Attempt[] {
       what: "a submission whose size was changed after signing",
       expect: "VERDICT_REJECTED dataset.submission",
       run: () => review({ ...evidence, pov: { ...evidence.pov, records: evidence.pov.records + 1n } }),
+    },
+    {
+      step: "quorum",
+      what: "a number of records that the root was not made from, signed by the creator",
+      expect: "VERDICT_REJECTED dataset.root",
+      run: () => review(resubmit(world, evidence, { ...evidence.pov, records: evidence.pov.records + 1n })),
+    },
+    {
+      step: "quorum",
+      what: "a submission of another dataset, signed by the creator, with this one's proof",
+      expect: "VERDICT_REJECTED dataset.submission",
+      run: async () => {
+        const mails = [submission.dataset.record(1), submission.dataset.record(0)];
+        const other = datasetPov(await commitDataset(mails), {
+          creator: world.creator.account,
+          dataTag: evidence.pov.dataTag,
+          timestamp: evidence.pov.timestamp,
+        });
+        return review(resubmit(world, evidence, other));
+      },
     },
     {
       step: "quorum",

@@ -80,7 +80,7 @@ export function num2Bits(
   return bits;
 }
 
-/** `circuits/lib/select16.circom`; `out` must be the value that is picked. */
+/** `circuits/lib/select16.circom`; `out` must be the value that is picked. @throws WITNESS_INVALID */
 function select16(
   s: Synthesis,
   index: number,
@@ -104,6 +104,7 @@ function select16(
   const low = quarters(b0, b1, low3);
   const high = quarters(b2, b3, high3);
   const digit = Number(b0.value + 2n * b1.value + 4n * b2.value + 8n * b3.value);
+  must(s, inputs[digit]!, out, "node");
   const sum = s.combination();
   for (let d = 0; d < 16; d++) {
     const is = element(s, d === digit ? 1n : 0n, "is", d);
@@ -113,6 +114,7 @@ function select16(
     sum.add(1, picked.wire);
   }
   s.alias(out.wire, "out");
+  must(s, inputs[digit] ?? out, out, "chunk");
   equate(s, addElement(sum, -1, out));
   s.leave();
 }
@@ -125,13 +127,13 @@ export function product(s: Synthesis, a: Element, b: Element, name: string, inde
 }
 
 /**
- * Where a hash must be a signal that is there already: the witness of another one would prove something else than was
+ * Where a value must be a signal that is there already: the witness of another one would prove something else than was
  * asked for.
  *
  * @throws WITNESS_INVALID
  */
-function must(s: Synthesis, computed: Element, wanted: Element | undefined, what: string): Element {
-  if (wanted && s.valued && computed.value !== mod(wanted.value)) {
+export function must(s: Synthesis, computed: Element, wanted: Element | undefined, what: string): Element {
+  if (wanted && s.valued && mod(computed.value) !== mod(wanted.value)) {
     throw new AnchorError("WITNESS_INVALID", `the inputs do not give the ${what} that they are to be proven for`);
   }
   return computed;

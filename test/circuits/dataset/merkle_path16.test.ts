@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { TAGS } from "../../../src/dataset/commitment.js";
+import { TAGS } from "../../../src/dataset/layout.js";
 import { poseidon16 } from "../../../src/field/poseidon.js";
 import { bit, fieldElements, Gadget, R } from "../inference/support.js";
 import { forge, violatesNear } from "../lib/forge.js";
@@ -26,7 +26,7 @@ function seeds(gadget: Gadget, depth: number) {
     node: gadget.wire("node"),
     index: gadget.wire("index"),
     group: gadget.wiresLike(/^group\[/),
-    bits: gadget.wiresLike(/^(?:bits|Num2Bits_\d+_\d+\.out)\[/),
+    bits: gadget.wiresLike(/^digits\.out\[/),
   };
   expect(wires.group).toHaveLength(16 * depth);
   expect(wires.bits).toHaveLength(4 * depth);

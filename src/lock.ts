@@ -12,7 +12,7 @@ import { readFileSync, readlinkSync } from "node:fs";
 import { type FileHandle, link, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { AnchorError, throwIfAborted } from "../errors.js";
+import { AnchorError, throwIfAborted } from "./errors.js";
 
 /** How often a holder shows that it lives. */
 const HEARTBEAT_MS = 10_000;

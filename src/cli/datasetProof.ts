@@ -1,0 +1,533 @@
+/**
+ * Commands that prove things about a dataset, and check what was proven.
+ *
+ * @module
+ */
+import { stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { trustFromJson } from "../bundle/index.js";
+import { type CircuitKey, developmentKey, openCircuitKey } from "../circuit/setup.js";
+import { buildProgram } from "../circuit/synthesis/program.js";
+import { chunkRequest } from "../dataset/chunk.js";
+import { type DatasetProgramSpec, datasetProgram } from "../dataset/circuit/index.js";
+import type { Claim } from "../dataset/claims.js";
+import { openDatasetDirectory, readCommitment } from "../dataset/directory.js";
+import {
+  type Expectation,
+  proofSetFromJson,
+  type SetTask,
+  type TrustedCircuit,
+  type VerifiedSet,
+  verifyProofSet,
+} from "../dataset/proofSet.js";
+import { AnchorError } from "../errors.js";
+import { fromHex, type Hex, toHex, word } from "../field/bytes.js";
+import { bytesToBigInt } from "../field/scalar.js";
+import type { Domain } from "../protocol/eip712.js";
+import {
+  ASSET_CLASSES,
+  CIRCUIT_TYPES,
+  type CircuitType,
+  circuitTypeName,
+  circuitTypeOf,
+  contextSignal,
+  type DatasetStatement,
+  statementFromJson,
+  statementToJson,
+} from "../protocol/statements.js";
+import { ProverPool } from "../prover/pool.js";
+import { journalTask, type ProvenClaim, proveClaim } from "../prover/proofSets.js";
+import { counted, formatCount } from "../text.js";
+import { keyDigest, parseProof, parseVerifyingKey, proofToJson } from "../verifier/groth16.js";
+import { verifyStatement } from "../verifier/statement.js";
+import { CLAIM_HELP, CLAIM_OPTIONS, claimOf, claimTitle } from "./claimOptions.js";
+import {
+  type Command,
+  type Context,
+  integer,
+  optional,
+  pretty,
+  readDocument,
+  readJson,
+  type Values,
+  writeWhole,
+} from "./command.js";
+import { hexOption, readTask, TASK_OPTIONS, taskHelp, ZERO_ADDRESS } from "./task.js";
+import { seconds, type Terminal } from "./terminal.js";
+
+const WEEK = 7 * 24 * 3600;
+
+const PROVING_OPTIONS = {
+  out: { type: "string" },
+  zkey: { type: "string", multiple: true },
+  threads: { type: "string" },
+  restart: { type: "boolean" },
+  json: { type: "boolean" },
+  ...TASK_OPTIONS,
+} as const;
+
+const PROVING_HELP = `
+  --zkey [CIRCUIT=]FILE  prove with this key, such as a ceremony's; once a circuit where there are several
+                     [development keys of this machine, made on first use]
+  --threads N        cores to prove with [all]
+  --restart          throw away what an interrupted run with another task, claim or key has left
+  --json             print the outcome as JSON
+${taskHelp("a week")}
+A run that was stopped, however, continues when the same command is given again: with its task, and with the proofs that it
+had finished. Until then the folder FILE.journal holds a secret and is its owner's alone.
+`;
+
+export const datasetProveCommand: Command = {
+  name: "dataset prove",
+  summary: "prove that you know the whole dataset behind a root, one chunk of it, or that it extends another one",
+  help: `
+  DIR            what \`dataset commit\` wrote [out/dataset]
+
+By default, the claim of integrity: every byte under the root is known, in every record, and the totals in the root are
+those of the records. As many proofs as it takes, in one file. Or, one proof:
+  --chunk N      the records of chunk N are known: what the gate mints a token for
+  --metadata-digest 0x…  … and what its statement says describes the dataset: the digest of a POV submission [zero]
+
+  --out FILE     where to write [DIR/proofs/integrity.json; for a chunk the folder DIR/proof-N]
+${PROVING_HELP}`,
+  options: {
+    claim: { type: "string" },
+    chunk: { type: "string" },
+    "metadata-digest": { type: "string" },
+    ...PROVING_OPTIONS,
+  },
+  positionals: ["DIR"],
+  async run(context) {
+    const { values, positionals } = context;
+    const directory = positionals[0] ?? "out/dataset";
+    if (values["chunk"] !== undefined) return proveChunk(context, directory);
+    if (values["metadata-digest"] !== undefined) throw new AnchorError("USAGE", "--metadata-digest goes with --chunk");
+    const claim = optional(values, "claim") ?? "integrity";
+    if (claim !== "integrity")
+      throw new AnchorError("USAGE", "--claim takes integrity; see `dataset claim` for others");
+    await proveWhole(context, directory, () => ({ type: "integrity" }));
+  },
+};
+
+export const datasetClaimCommand: Command = {
+  name: "dataset claim",
+  summary: "prove a claim about all records of a dataset, without showing them",
+  help: `
+  DIR            what \`dataset commit\` wrote
+${CLAIM_HELP}
+  --out FILE     where to write [DIR/proofs/CLAIM.json]
+${PROVING_HELP}`,
+  options: { ...CLAIM_OPTIONS, ...PROVING_OPTIONS },
+  positionals: ["DIR", "CLAIM"],
+  async run(context) {
+    const [directory, name] = context.positionals;
+    if (directory === undefined || name === undefined) throw new AnchorError("USAGE", "name the dataset and the claim");
+    await proveWhole(context, directory, (dataset) => claimOf(name, context.values, dataset));
+  },
+};
+
+export const datasetVerifyCommand: Command = {
+  name: "dataset verify",
+  summary: "check proofs about a dataset against the keys that you trust; offline",
+  help: `
+  FILE                 a set of proofs (\`dataset prove\`, \`dataset claim\`), or the folder of a chunk's proof
+
+What you hold to be true, from elsewhere than FILE:
+  --key CIRCUIT=0x…    the digest of a verifying key that you trust for a circuit, such as dataset-content=0x…; repeat it
+                       where a set has several, or:
+  --trust FILE         a trust file with these keys
+
+What you expect; each one that is given must be the proof's. What is not is shown as the proof has it:
+  --root 0x…           the dataset's root, or
+  --commitment FILE    … its commitment.json
+  --chain-id N   --contract 0x…   --task-id 0x…   --requester 0x…   --payee 0x…   --nonce N   --deadline N
+  --json               print the outcome as JSON
+
+All public signals are rebuilt from the root, the claim and the task. Exits with 0 only if everything holds.
+`,
+  options: {
+    key: { type: "string", multiple: true },
+    trust: { type: "string" },
+    root: { type: "string" },
+    commitment: { type: "string" },
+    threads: { type: "string" },
+    json: { type: "boolean" },
+    ...TASK_OPTIONS,
+  },
+  positionals: ["FILE"],
+  async run(context) {
+    const { values, positionals, terminal } = context;
+    const [path] = positionals;
+    if (path === undefined) throw new AnchorError("USAGE", "name the file of the proofs");
+    const expected = await readExpectation(values);
+    if ((await stat(path).catch(() => undefined))?.isDirectory()) return verifyChunk(context, path, expected);
+    const set = proofSetFromJson(await readDocument(path));
+    const threads = integer(values, "threads", 1, 256, 1);
+    const verified = verifyProofSet(set, expected, { threads });
+    if (values["json"] === true) {
+      terminal.line(
+        pretty({ kind: "proof-set", ...outcomeToJson(verified), domain: set.domain, task: set.task }).trimEnd(),
+      );
+      return;
+    }
+    terminal.line(`ok     ${counted(verified.segments, "proof")} of one claim, nothing left out, repeated or moved`);
+    printVerified(terminal, verified);
+    printTask(terminal, set.domain, set.task);
+    if (expected.root === undefined) terminal.line("note   no --root or --commitment given: compare the root yourself");
+  },
+};
+
+/** Opens the dataset, proves a claim about all of it, says what came out. */
+async function proveWhole(
+  context: Context,
+  directory: string,
+  claimOfDataset: (dataset: Awaited<ReturnType<typeof openDatasetDirectory>>) => Claim | Promise<Claim>,
+): Promise<void> {
+  const { values, terminal, signal } = context;
+  const dataset = await openDatasetDirectory(directory);
+  let pool: ProverPool | undefined;
+  try {
+    const claim = await claimOfDataset(dataset);
+    const out =
+      optional(values, "out") ?? join(directory, "proofs", `${claimTitle(claim, dataset.commitment.columns)}.json`);
+    const journal = `${out}.journal`;
+    const restart = values["restart"] === true;
+    const { domain, task } = await taskFor(values, restart ? undefined : journal);
+    const keys = new Map<string, string>();
+    pool = new ProverPool(poolOptions(values));
+    const proven = await proveClaim({
+      dataset,
+      claim,
+      pool,
+      keyOf: (spec) => keyFor(spec, context, keys),
+      domain,
+      task,
+      out,
+      journal,
+      restart,
+      signal,
+      onProgress: ({ phase, done, total, etaMs }) => {
+        if (phase === "planning") terminal.busy("planning the proofs");
+        else if (phase === "keys") terminal.busy("looking for keys");
+        else if (phase === "verifying") terminal.busy("verifying the set");
+        else {
+          const left = etaMs === undefined ? "" : `, ${seconds(etaMs)} left`;
+          terminal.progress(`proving ${Math.min(done + 1, total)} of ${total}${left}`, done / total);
+        }
+      },
+    });
+    checkKeysUsed(values, keys);
+    const bytes = dataset.commitment.bytes;
+    if (values["json"] === true) {
+      const { rows, resumed, ms, verified } = proven;
+      terminal.line(
+        pretty({
+          file: out,
+          ...outcomeToJson(verified),
+          bytes,
+          rows,
+          rowsPerByte: bytes === 0 ? null : rows / bytes,
+          resumed,
+          seconds: ms / 1000,
+          domain,
+          task,
+        }).trimEnd(),
+      );
+      return;
+    }
+    printProven(terminal, proven, bytes);
+    printVerified(terminal, proven.verified);
+    printTask(terminal, domain, task);
+    terminal.line(`written to ${out}`);
+  } finally {
+    await pool?.close();
+    dataset.close();
+  }
+}
+
+/** One chunk, with a statement as the gate takes it. */
+async function proveChunk(context: Context, directory: string): Promise<void> {
+  const { values, terminal, signal } = context;
+  const dataset = await openDatasetDirectory(directory);
+  let pool: ProverPool | undefined;
+  try {
+    const { root, opening } = dataset.commitment;
+    const index = integer(values, "chunk", 0, Number.MAX_SAFE_INTEGER, 0);
+    const request = chunkRequest(dataset, index); // refuses an unknown chunk before anything long starts
+    const out = optional(values, "out") ?? join(directory, `proof-${index}`);
+    const keys = new Map<string, string>();
+    const spec: DatasetProgramSpec = { kind: "chunk", depth: opening.depth };
+    const key = await keyFor(spec, context, keys);
+    checkKeysUsed(values, keys);
+    const { domain, task } = readTask(values, key.keyDigest);
+    const metadataDigest = hexOption(values, "metadata-digest", 32, `0x${"00".repeat(32)}`);
+    const statement: DatasetStatement = {
+      task,
+      asset: { class: ASSET_CLASSES.dataset, commitment: hex(root), metadataDigest, supply: 1n, parents: [] },
+      chunkIndex: BigInt(index),
+      chunkRecords: BigInt(request.descriptions.length),
+    };
+    pool = new ProverPool({ ...poolOptions(values), concurrency: 1 });
+    terminal.busy("proving");
+    const bound = contextSignal(domain, CIRCUIT_TYPES.datasetChunk, task);
+    const { proof, timings } = await pool.prove({ dataset: spec }, key, { ...request, context: bound }, { signal });
+    const { publicSignals } = verifyStatement(domain, "DatasetStatement", statement, key.verifyingKey, proof);
+    await writeWhole(join(out, "proof.json"), pretty(proofToJson(proof)));
+    await writeWhole(join(out, "public.json"), pretty(publicSignals));
+    await writeWhole(join(out, "verification_key.json"), pretty(key.verifyingKeyJson));
+    await writeWhole(join(out, "statement.json"), pretty(statementToJson("DatasetStatement", statement)));
+    const ms = timings.witnessMs + timings.proveMs;
+    if (values["json"] === true) {
+      const { chunkRecords } = statement;
+      terminal.line(
+        pretty({
+          folder: out,
+          root: hex(root),
+          chunk: index,
+          records: chunkRecords,
+          keyDigest: key.keyDigest,
+          seconds: ms / 1000,
+        }).trimEnd(),
+      );
+      return;
+    }
+    terminal.line(
+      `chunk ${index} of ${dataset.chunkRoots.length} under ${hex(root)}: ${counted(request.descriptions.length, "record")}`,
+    );
+    terminal.line(`proof in ${seconds(ms)}, key ${key.keyDigest}${key.development ? " (development)" : ""}`);
+    terminal.line(`written to ${out}`);
+  } finally {
+    await pool?.close();
+    dataset.close();
+  }
+}
+
+async function verifyChunk({ values, terminal }: Context, directory: string, expected: Expectation): Promise<void> {
+  const statement = statementFromJson(
+    "DatasetStatement",
+    await readDocument(join(directory, "statement.json")),
+    "statement",
+  );
+  const key = parseVerifyingKey(await readJson(join(directory, "verification_key.json")));
+  const proof = parseProof(await readJson(join(directory, "proof.json")));
+  const digest = keyDigest(key);
+  if (!expected.trust.some((trusted) => trusted.type === "datasetChunk" && trusted.keyDigest === digest)) {
+    throw new AnchorError("KEY_UNKNOWN", `the proof is by another key than you trust for dataset-chunk: ${digest}`);
+  }
+  const { asset, task, chunkIndex, chunkRecords } = statement;
+  if (expected.root !== undefined && hex(expected.root) !== asset.commitment) {
+    throw new AnchorError("CLAIM_FAILED", `the statement is about another root: ${asset.commitment}`);
+  }
+  for (const [name, value] of Object.entries(expected.task ?? {})) {
+    const own = task[name as keyof SetTask];
+    if (own !== value) throw new AnchorError("CLAIM_FAILED", `the statement has another ${name}: ${String(own)}`);
+  }
+  // A statement does not name its chain: the proof shows whether it is this one.
+  const { chainId = 31337n, verifyingContract = ZERO_ADDRESS } = expected.domain ?? {};
+  const domain = { chainId, verifyingContract };
+  verifyStatement(domain, "DatasetStatement", statement, key, proof);
+  if (values["json"] === true) {
+    terminal.line(
+      pretty({
+        kind: "chunk",
+        root: asset.commitment,
+        chunk: chunkIndex,
+        records: chunkRecords,
+        keyDigest: digest,
+        domain,
+        task,
+      }).trimEnd(),
+    );
+    return;
+  }
+  terminal.line(`ok     one chunk: the descriptions of its ${chunkRecords} records are known, data by its digest only`);
+  terminal.line(`root   ${asset.commitment}, chunk ${chunkIndex}`);
+  terminal.line("not    that other chunks are known, or that the totals in the root are true");
+  printTask(terminal, domain, task);
+  if (expected.root === undefined) terminal.line("note   no --root or --commitment given: compare the root yourself");
+}
+
+/** The task of a set; of an interrupted run where there is one, but for what is given. */
+async function taskFor(values: Values, journal: string | undefined): Promise<{ domain: Domain; task: SetTask }> {
+  const { domain, task } = readTask(values, `0x${"00".repeat(32)}`, WEEK);
+  const { keyDigest: _, ...own } = task;
+  const known = journal === undefined ? undefined : await journalTask(journal);
+  if (known === undefined) return { domain, task: own };
+  const given = <T>(option: keyof typeof TASK_OPTIONS, mine: T, theirs: T) =>
+    values[option] === undefined ? theirs : mine;
+  return {
+    domain: {
+      chainId: given("chain-id", domain.chainId, known.domain.chainId),
+      verifyingContract: given("contract", domain.verifyingContract, known.domain.verifyingContract),
+    },
+    task: {
+      taskId: given("task-id", own.taskId, known.task.taskId),
+      requester: given("requester", own.requester, known.task.requester),
+      payee: given("payee", own.payee, known.task.payee),
+      nonce: given("nonce", own.nonce, known.task.nonce),
+      deadline: given("deadline", own.deadline, known.task.deadline),
+    },
+  };
+}
+
+/** The key to prove a circuit with. @param used gets the words of `--zkey` that it took */
+async function keyFor(
+  spec: DatasetProgramSpec,
+  { values, terminal, signal }: Context,
+  used: Map<string, string>,
+): Promise<CircuitKey> {
+  const program = datasetProgram(spec);
+  const circuit = await buildProgram(program, { signal });
+  const given = (values["zkey"] as string[] | undefined) ?? [];
+  const named = given.find((word) => word.startsWith(`${program.name}=`));
+  const choice = named ?? given.find((word) => !/^dataset-[a-z0-9-]+=/.test(word));
+  if (choice === undefined) {
+    const onProgress = (done: number) => terminal.progress(`making the key of ${program.name}`, done);
+    return developmentKey(circuit, { signal, onProgress });
+  }
+  const path = choice === named ? choice.slice(program.name.length + 1) : choice;
+  const other = used.get(choice);
+  if (other !== undefined) {
+    throw new AnchorError("USAGE", `there are several circuits: give ${other}=FILE and ${program.name}=FILE to --zkey`);
+  }
+  used.set(choice, program.name);
+  const onProgress = (done: number) => terminal.progress(`checking the key of ${program.name}`, done);
+  return openCircuitKey(circuit, path, { signal, onProgress });
+}
+
+/** A key that was named and not used is a mistake. @throws USAGE */
+function checkKeysUsed(values: Values, used: ReadonlyMap<string, string>): void {
+  for (const word of (values["zkey"] as string[] | undefined) ?? []) {
+    if (!used.has(word)) throw new AnchorError("USAGE", `--zkey ${word} is of no circuit that this takes`);
+  }
+}
+
+function poolOptions(values: Values): { threads?: number } {
+  return values["threads"] === undefined ? {} : { threads: integer(values, "threads", 1, 256, 1) };
+}
+
+/** @throws UNANCHORED, USAGE, and what reading the files throws */
+async function readExpectation(values: Values): Promise<Expectation> {
+  const keys = (values["key"] as string[] | undefined) ?? [];
+  const trustPath = optional(values, "trust");
+  if (keys.length === 0 && trustPath === undefined) {
+    throw new AnchorError(
+      "UNANCHORED",
+      "proofs show nothing by themselves: name the keys that you trust, by --key CIRCUIT=0x… or by --trust",
+    );
+  }
+  const trust: TrustedCircuit[] = keys.map((word) => {
+    const [, name, digest] = /^([a-z0-9-]+)=(0x[0-9a-fA-F]{64})$/.exec(word) ?? [];
+    const type = name === undefined ? undefined : circuitTypeOf(name);
+    if (type === undefined) {
+      const known = (Object.keys(CIRCUIT_TYPES) as CircuitType[])
+        .map(circuitTypeName)
+        .filter((of) => of.startsWith("dataset-"));
+      throw new AnchorError("USAGE", `--key takes CIRCUIT=0x… with 32 bytes, and one of ${known.join(", ")}`);
+    }
+    return { type, keyDigest: digest!.toLowerCase() as Hex };
+  });
+  let domain: Partial<Domain> = {};
+  if (trustPath !== undefined) {
+    const file = trustFromJson(await readDocument(trustPath));
+    domain = { chainId: file.chainId, verifyingContract: file.contracts.gate };
+    for (const { circuit, keyDigest: digest, development } of file.keys) {
+      const type = circuitTypeOf(circuit);
+      if (type !== undefined) trust.push({ type, keyDigest: digest, development });
+    }
+  }
+  // Checks every option; only those that were given are expected.
+  const read = readTask(values, `0x${"00".repeat(32)}`);
+  const given = (option: keyof typeof TASK_OPTIONS) => values[option] !== undefined;
+  if (given("chain-id")) domain = { ...domain, chainId: read.domain.chainId };
+  if (given("contract")) domain = { ...domain, verifyingContract: read.domain.verifyingContract };
+  const task: Partial<SetTask> = {
+    ...(given("task-id") ? { taskId: read.task.taskId } : {}),
+    ...(given("requester") ? { requester: read.task.requester } : {}),
+    ...(given("payee") ? { payee: read.task.payee } : {}),
+    ...(given("nonce") ? { nonce: read.task.nonce } : {}),
+    ...(given("deadline") ? { deadline: read.task.deadline } : {}),
+  };
+  return { trust, root: await expectedRoot(values), domain, task };
+}
+
+async function expectedRoot(values: Values): Promise<bigint | undefined> {
+  const given =
+    optional(values, "root") === undefined
+      ? undefined
+      : bytesToBigInt(fromHex(hexOption(values, "root", 32, "0x"), "root"));
+  const path = optional(values, "commitment");
+  if (path === undefined) return given;
+  const { root } = await readCommitment(path.endsWith(".json") ? dirname(path) : path);
+  if (given !== undefined && given !== root)
+    throw new AnchorError("USAGE", "--root is another one than that of --commitment");
+  return root;
+}
+
+function outcomeToJson({
+  root,
+  claim,
+  result,
+  records,
+  segments,
+  keys,
+  proven,
+  notProven,
+}: VerifiedSet): Record<string, unknown> {
+  return {
+    root: hex(root),
+    claim,
+    result,
+    records,
+    proofs: segments,
+    keys: keys.map(({ type, name, keyDigest: digest, development }) => ({
+      circuit: circuitTypeName(type),
+      name,
+      keyDigest: digest,
+      ...(development === undefined ? {} : { development }),
+    })),
+    proven,
+    notProven,
+  };
+}
+
+function printProven(terminal: Terminal, { verified, rows, resumed, ms }: ProvenClaim, bytes: number): void {
+  const before = resumed === 0 ? "" : `, ${resumed} of them by a run before`;
+  const rate = bytes / 1e6 / (ms / 1000);
+  terminal.line(`${counted(verified.segments, "proof")} in ${seconds(ms)}${before}, ${rate.toFixed(3)} MB/s`);
+  const perByte = bytes === 0 ? "" : `, ${(rows / bytes).toFixed(3)} a byte of data`;
+  terminal.line(`${formatCount(rows)} rows in all${perByte}`);
+}
+
+function printVerified(terminal: Terminal, { root, keys, proven, notProven }: VerifiedSet): void {
+  terminal.line(`root   ${hex(root)}`);
+  for (const line of proven) terminal.line(`proven ${line}`);
+  for (const line of notProven) terminal.line(`not    ${line}`);
+  for (const { name, keyDigest: digest, development } of keys) {
+    const note =
+      development === false
+        ? ""
+        : development
+          ? "; a development key: whoever made it could forge"
+          : "; no ceremony is known for it: whoever made it could forge";
+    terminal.line(`key    ${name} ${digest}${note}`);
+  }
+}
+
+function printTask(terminal: Terminal, domain: Domain, task: SetTask): void {
+  terminal.line(`task   ${task.taskId}, nonce ${task.nonce}, until ${timeText(task.deadline)}`);
+  terminal.line(`       asked by ${task.requester}, done by ${task.payee}`);
+  terminal.line(`       for chain ${domain.chainId}, contract ${domain.verifyingContract}`);
+  if (task.deadline < BigInt(Math.floor(Date.now() / 1000))) {
+    terminal.line("note   the deadline has passed, by this machine's clock");
+  }
+}
+
+/** Unix seconds for people. A deadline is any uint256, and a date ends after some 275,000 years. */
+function timeText(time: bigint): string {
+  return time <= 8_640_000_000_000n ? new Date(Number(time) * 1000).toISOString() : `second ${time}`;
+}
+
+function hex(value: bigint): Hex {
+  return toHex(word(value));
+}

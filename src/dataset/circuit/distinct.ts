@@ -1,0 +1,337 @@
+/**
+ * Twins of `circuits/dataset/distinct_list.circom`, `fingerprint.circom` and `distinct_records.circom`: no two records are
+ * the same.
+ *
+ * @module
+ */
+import { constant, type Element, hashChain } from "../../circuit/synthesis/poseidon.js";
+import type { Program } from "../../circuit/synthesis/program.js";
+import type { Synthesis } from "../../circuit/synthesis/synthesis.js";
+import { AnchorError } from "../../errors.js";
+import { assertScalar, invert, mod, R } from "../../field/scalar.js";
+import { CLAIM_CODES, commitState as commitFields, type SegmentSignals } from "../claims.js";
+import { AT, CHUNK_RECORDS, type Description, TAGS } from "../layout.js";
+import {
+  type ChunkShape,
+  type ChunkValues,
+  checkChunk,
+  checkContext,
+  chunkInputCount,
+  chunkInputs,
+  recordChunk,
+} from "./records.js";
+import { addElement, claimDigest, commitState, element, elements, equate, nonZero, only, product } from "./shared.js";
+
+/** Fields of the state, in order. */
+export const DISTINCT_STATE = ["chunks", "records", "listed", "list", "last", "sum"] as const;
+
+/** Fields of a description that make a record what it is, whatever its name, label and part. */
+export const IDENTITY = [
+  AT.kind,
+  AT.length,
+  AT.blocks,
+  AT.shape,
+  AT.content,
+  AT.rest,
+  AT.cell0,
+  AT.cell1,
+  AT.cell2,
+  AT.cell3,
+  AT.cell4,
+] as const;
+
+/** Entries that one step of the list's chain takes in, beside a blinding value. */
+export const LIST_STEP = 14;
+/** Steps of a segment of the list in all that ships: the most that 2^17 rows have room for. */
+export const LIST_STEPS = 30;
+export const LOW_BITS = 128;
+export const GAP_BITS = 126;
+/** High parts of entries are below this. */
+export const HIGH_END = R >> BigInt(LOW_BITS);
+
+/** The public parameters: what fingerprints and fractions are evaluated at. */
+export interface DistinctChallenges {
+  readonly rho: bigint;
+  readonly gamma: bigint;
+}
+
+export interface DistinctListShape {
+  /** {@link LIST_STEPS} in all that ships. */
+  readonly steps?: number | undefined;
+}
+
+export interface DistinctListRequest extends SegmentSignals {
+  readonly challenges: DistinctChallenges;
+  /** Of each entry, how far its high part is beyond that of the one before, less 1. */
+  readonly gaps: readonly bigint[];
+  readonly lows: readonly bigint[];
+  /** One for each step. */
+  readonly blinds: readonly bigint[];
+}
+
+export interface DistinctRecordsRequest extends ChunkValues, SegmentSignals {
+  readonly challenges: DistinctChallenges;
+}
+
+/** The fingerprint of a record: its identity as a polynomial at rho. */
+export function fingerprint(description: Description, rho: bigint): bigint {
+  return horner(description, rho)[0]!;
+}
+
+/** The polynomial's values from each of its coefficients on, but for the last one alone. */
+function horner(description: Description, rho: bigint): bigint[] {
+  const values: bigint[] = [];
+  let value = description[IDENTITY.at(-1)!]!;
+  for (let j = IDENTITY.length - 2; j >= 0; j--) values[j] = value = (description[IDENTITY[j]!]! + rho * value) % R;
+  return values;
+}
+
+const PUBLIC = ["root", "claim", "before", "after", "context"] as const;
+
+/** "The list goes on with these entries, each more than the one before." */
+export function distinctListProgram({ steps = LIST_STEPS }: DistinctListShape): Program<DistinctListRequest> {
+  const name = `dataset-distinct-list-${steps}`;
+  const slots = LIST_STEP * steps;
+  return {
+    name,
+    version: 1,
+    circom: source(name, "distinct_list", `DatasetDistinctList(${steps})`),
+    publicSignals: PUBLIC,
+    privateInputs: 2 + 4 + 2 + 3 * slots + steps,
+    synthesise(s, request) {
+      if (request) checkList(steps, request);
+      const signals = publics(s, request);
+      const [rho, gamma] = challengeInputs(s, request);
+      const input = (name: (typeof DISTINCT_STATE)[number]) =>
+        element(s, request?.before[DISTINCT_STATE.indexOf(name)] ?? 0n, name);
+      const listed = input("listed");
+      const list = input("list");
+      const last = input("last");
+      const sum = input("sum");
+      const beforeSalt = element(s, request?.beforeSalt ?? 0n, "beforeSalt");
+      const afterSalt = element(s, request?.afterSalt ?? 0n, "afterSalt");
+      const entries = request?.gaps.length ?? 0;
+      const padded = (values: readonly bigint[] | undefined) =>
+        Array.from({ length: slots }, (_, i) => values?.[i] ?? 0n);
+      const real = elements(s, padded(new Array<bigint>(entries).fill(1n)), "real");
+      const gap = elements(s, padded(request?.gaps), "gap");
+      const low = elements(s, padded(request?.lows), "low");
+      const blind = elements(s, request?.blinds ?? new Array<bigint>(steps).fill(0n), "blind");
+
+      nonZero(s, "bound", signals.context);
+      nonZero(s, "named", signals.root);
+      claimDigest(s, "digest", Number(CLAIM_CODES.distinctList), [rho, gamma], signals.claim);
+      const zero = constant(0n);
+      commitState(s, "first", [zero, zero, listed, list, last, sum], beforeSalt, signals.before);
+
+      const present = s.combination();
+      const total = s.combination();
+      const values: Element[] = [];
+      let high = last;
+      let sumAfter = sum.value;
+      s.alias(high.wire, "high", 0);
+      for (let i = 0; i < slots; i++) {
+        const is = real[i]!;
+        s.row(only(s, is), addElement(s.combination(-1), 1, is), s.combination());
+        if (i > 0) s.row(only(s, is), addElement(s.combination(1), -1, real[i - 1]!), s.combination());
+        present.add(1, is.wire);
+        rangeCheck(s, "gaps", i, gap[i]!, GAP_BITS);
+        rangeCheck(s, "lows", i, low[i]!, LOW_BITS);
+        s.row(
+          s.combination(1).add(-1, is.wire),
+          s.combination().add(1, gap[i]!.wire).add(1, low[i]!.wire),
+          s.combination(),
+        );
+        const next = element(s, high.value + gap[i]!.value + is.value, "high", i + 1);
+        equate(s, s.combination().add(1, high.wire).add(1, gap[i]!.wire).add(1, is.wire).add(-1, next.wire));
+        high = next;
+        const whole = mod(is.value * ((high.value << BigInt(LOW_BITS)) + low[i]!.value));
+        const value = element(s, whole, "value", i);
+        s.row(
+          only(s, is),
+          s
+            .combination()
+            .add(1n << BigInt(LOW_BITS), high.wire)
+            .add(1, low[i]!.wire),
+          only(s, value),
+        );
+        values.push(value);
+        const term = fraction(s, i, gamma, value, is);
+        total.add(1, term.wire);
+        sumAfter += term.value;
+      }
+      s.enter("room");
+      const room = element(s, mod(HIGH_END - 1n - high.value), "in");
+      equate(
+        s,
+        s
+          .combination(HIGH_END - 1n)
+          .add(-1, high.wire)
+          .add(-1, room.wire),
+      );
+      s.leave();
+      rangeCheck(s, "room", undefined, room, GAP_BITS);
+
+      s.enter("chain");
+      const taken = blind.flatMap((each, i) => [...values.slice(LIST_STEP * i, LIST_STEP * (i + 1)), each]);
+      const chained = hashChain(s, TAGS.chain, list, taken);
+      s.leave();
+
+      s.enter("next");
+      const listedAfter = element(s, listed.value + BigInt(entries), "field", 2);
+      equate(s, present.add(1, listed.wire).add(-1, listedAfter.wire));
+      const summed = element(s, mod(sumAfter), "field", 5);
+      equate(s, total.add(1, sum.wire).add(-1, summed.wire));
+      s.leave();
+      commitState(s, "next", [zero, zero, listedAfter, chained, high, summed], afterSalt, signals.after);
+    },
+  };
+}
+
+/** "The next chunk's records are taken off the sum." */
+export function distinctRecordsProgram(shape: ChunkShape): Program<DistinctRecordsRequest> {
+  const { records = CHUNK_RECORDS, depth } = shape;
+  const name = `dataset-distinct-records-${records}-${depth}`;
+  return {
+    name,
+    version: 1,
+    circom: source(name, "distinct_records", `DatasetDistinctRecords(${records}, ${depth})`),
+    publicSignals: PUBLIC,
+    privateInputs: chunkInputCount(shape) + 1 + 2 + DISTINCT_STATE.length + 2,
+    synthesise(s, request) {
+      if (request) checkRecords(shape, request);
+      const signals = publics(s, request);
+      const index: Element = { wire: 0, value: 0n };
+      const inputs = chunkInputs(s, shape, { root: signals.root, index }, request);
+      const count = element(s, BigInt(request?.descriptions.length ?? 0), "count");
+      const [rho, gamma] = challengeInputs(s, request);
+      const field = elements(s, request?.before ?? DISTINCT_STATE.map(() => 0n), "field");
+      const [chunks, counted, listed, list, , sum] = field as [Element, Element, Element, Element, Element, Element];
+      const beforeSalt = element(s, request?.beforeSalt ?? 0n, "beforeSalt");
+      const afterSalt = element(s, request?.afterSalt ?? 0n, "afterSalt");
+
+      nonZero(s, "bound", signals.context);
+      claimDigest(s, "digest", Number(CLAIM_CODES.distinctRecords), [rho, gamma], signals.claim);
+      commitState(s, "first", field, beforeSalt, signals.before);
+      const { real } = recordChunk(s, "chunk", { ...inputs, index: chunks }, count);
+
+      const total = s.combination();
+      let sumAfter = sum.value;
+      for (let i = 0; i < records; i++) {
+        const term = fraction(s, i, gamma, fingerprintOf(s, i, inputs.descriptions[i]!, rho), real[i]!);
+        total.add(-1, term.wire);
+        sumAfter -= term.value;
+      }
+
+      s.enter("next");
+      const chunksAfter = element(s, chunks.value + 1n, "field", 0);
+      equate(s, s.combination(1).add(1, chunks.wire).add(-1, chunksAfter.wire));
+      const countedAfter = element(s, counted.value + count.value, "field", 1);
+      equate(s, s.combination().add(1, counted.wire).add(1, count.wire).add(-1, countedAfter.wire));
+      const summed = element(s, mod(sumAfter), "field", 5);
+      equate(s, total.add(1, sum.wire).add(-1, summed.wire));
+      s.leave();
+      const after = [chunksAfter, countedAfter, listed, list, constant(0n), summed];
+      commitState(s, "next", after, afterSalt, signals.after);
+    },
+  };
+}
+
+function source(name: string, file: string, instance: string) {
+  return {
+    name,
+    source: [
+      "pragma circom 2.2.3;",
+      `include "dataset/${file}.circom";`,
+      `component main {public [${PUBLIC.join(", ")}]} = ${instance};`,
+      "",
+    ].join("\n"),
+  };
+}
+
+function publics(s: Synthesis, request: SegmentSignals | undefined) {
+  const root = element(s, request?.root ?? 0n, "root");
+  const claim = element(s, request?.claim ?? 0n, "claim");
+  const before = element(s, request ? commitFields(request.before, request.beforeSalt) : 0n, "before");
+  const after = element(s, request ? commitFields(request.after, request.afterSalt) : 0n, "after");
+  const context = element(s, request?.context ?? 0n, "context");
+  return { root, claim, before, after, context };
+}
+
+function challengeInputs(s: Synthesis, request: { challenges: DistinctChallenges } | undefined): [Element, Element] {
+  const { rho, gamma } = request?.challenges ?? { rho: 0n, gamma: 0n };
+  return [element(s, rho, "challenge", 0), element(s, gamma, "challenge", 1)];
+}
+
+/** `Fingerprint`, as a component of `fingerprint`. */
+function fingerprintOf(s: Synthesis, index: number, description: readonly Element[], rho: Element): Element {
+  s.enter("fingerprint", index);
+  for (const [j, { wire }] of description.entries()) s.alias(wire, "description", j);
+  s.alias(rho.wire, "rho");
+  const values = horner(
+    description.map(({ value }) => value),
+    rho.value,
+  );
+  let at = description[IDENTITY.at(-1)!]!;
+  for (let j = IDENTITY.length - 2; j >= 0; j--) {
+    const next = element(s, values[j]!, "value", j);
+    s.row(only(s, rho), only(s, at), addElement(only(s, next), -1, description[IDENTITY[j]!]!));
+    at = next;
+  }
+  s.alias(at.wire, "out");
+  s.leave();
+  return at;
+}
+
+/** `RangeCheck(0, bits)` of `circuits/lib/range_check.circom`, for more bits than fit a number. */
+function rangeCheck(s: Synthesis, name: string, index: number | undefined, input: Element, bits: number): void {
+  s.enter(name, index);
+  s.alias(input.wire, "in");
+  const rest = only(s, input);
+  for (let i = 0; i < bits - 1; i++) {
+    const bit = s.bit(Number((input.value >> BigInt(i)) & 1n), "bits", i);
+    rest.add(-(1n << BigInt(i)), bit);
+  }
+  s.row(rest, s.combination(-(1n << BigInt(bits - 1))).plus(rest), s.combination());
+  s.leave();
+}
+
+/** `real / (gamma - value)`. Where the divisor is 0, no row holds. */
+function fraction(s: Synthesis, index: number, gamma: Element, value: Element, real: Element): Element {
+  const divisor = mod(gamma.value - value.value);
+  const inverse = element(s, divisor === 0n ? 0n : invert(divisor), "inverse", index);
+  s.row(addElement(only(s, gamma), -1, value), only(s, inverse), s.combination(1));
+  return product(s, real, inverse, "term", index);
+}
+
+function checkSignals(request: SegmentSignals & { challenges: DistinctChallenges }): void {
+  const { root, claim, before, after, beforeSalt, afterSalt, context, challenges } = request;
+  if (before.length !== DISTINCT_STATE.length || after.length !== DISTINCT_STATE.length) {
+    throw new AnchorError("INPUT_INVALID", `a state has ${DISTINCT_STATE.length} fields`);
+  }
+  const { rho, gamma } = challenges;
+  for (const value of [root, claim, ...before, ...after, beforeSalt, afterSalt, rho, gamma]) {
+    assertScalar(value, "an input of the segment");
+  }
+  checkContext(context);
+}
+
+function checkList(steps: number, request: DistinctListRequest): void {
+  checkSignals(request);
+  const { gaps, lows, blinds, before } = request;
+  if (gaps.length > LIST_STEP * steps || lows.length !== gaps.length || blinds.length !== steps) {
+    throw new AnchorError("INPUT_INVALID", "the segment of the list is not of the circuit's size");
+  }
+  for (const value of [...gaps, ...lows, ...blinds]) assertScalar(value, "an input of the list");
+  if (before[DISTINCT_STATE.indexOf("chunks")] !== 0n || before[DISTINCT_STATE.indexOf("records")] !== 0n) {
+    throw new AnchorError("INPUT_INVALID", "no entry of the list follows a record");
+  }
+}
+
+function checkRecords(shape: ChunkShape, request: DistinctRecordsRequest): void {
+  checkSignals(request);
+  checkChunk(shape, request);
+  if (request.index !== request.before[DISTINCT_STATE.indexOf("chunks")]) {
+    throw new AnchorError("INPUT_INVALID", "the chunk is not the state's next one");
+  }
+}

@@ -1,0 +1,277 @@
+/**
+ * Twins of `circuits/dataset/chunk_tail.circom` and `opening.circom`: one record, by its number.
+ *
+ * @module
+ */
+import { type Element, poseidon } from "../../circuit/synthesis/poseidon.js";
+import type { Program } from "../../circuit/synthesis/program.js";
+import type { Combination, Synthesis } from "../../circuit/synthesis/synthesis.js";
+import { AnchorError } from "../../errors.js";
+import { assertScalar } from "../../field/scalar.js";
+import { CHUNK_RECORDS, type Description, FIELDS, TAGS } from "../layout.js";
+import { checkContext } from "./records.js";
+import { addElement, datasetRoot, element, elements, equate, must, nonZero, num2Bits, only } from "./shared.js";
+
+/** Slots for records that follow one in its chunk. The smallest that is enough is the one to take. */
+export const FOLLOWING = [7, 31, CHUNK_RECORDS - 1] as const;
+
+/** Bits of the number of a dataset's records. */
+const RECORD_BITS = 31;
+
+/** How the chunk goes on after a record. */
+export interface TailShape {
+  /** Records of a chunk, as a power of two: 7 in all that ships, fewer in tests. */
+  readonly bits?: number | undefined;
+  /** Slots for records, one of {@link FOLLOWING} in all that ships. */
+  readonly following: number;
+}
+
+export interface TailValues {
+  /** Descriptions of those that follow, and their blinding values. */
+  readonly following: readonly Description[];
+  readonly followingBlinds: readonly bigint[];
+}
+
+export interface OpeningShape extends TailShape {
+  readonly depth: number;
+}
+
+export interface OpeningRequest extends TailValues {
+  readonly root: bigint;
+  /** Number of the record. */
+  readonly index: bigint;
+  /** Digest of its description, under the salt. */
+  readonly record: bigint;
+  readonly context: bigint;
+  /** The chunk's chain before the record. */
+  readonly previous: bigint;
+  readonly description: Description;
+  readonly blind: bigint;
+  /** 0 where the record is shown. */
+  readonly salt: bigint;
+  /** Children at each level of the chunk's path. */
+  readonly group: readonly (readonly bigint[])[];
+  /** Records, blocks, values, schema. */
+  readonly opening: readonly bigint[];
+}
+
+/** Bits of a record's place in its chunk. @throws INPUT_INVALID for a shape that the template does not have */
+export function placeBits({ bits = Math.log2(CHUNK_RECORDS), following }: TailShape): number {
+  if (!Number.isInteger(bits) || bits < 2 || !Number.isInteger(following) || following < 2 || following >= 2 ** bits) {
+    throw new AnchorError("INPUT_INVALID", "a chunk has 4 records or more, of which 2 or more follow one");
+  }
+  return bits;
+}
+
+/** Allocates count, following and followingBlind, which are {@link tailInputCount} private inputs. */
+export function tailInputs(s: Synthesis, { following }: TailShape, values: TailValues | undefined) {
+  const none = new Array<bigint>(FIELDS.length).fill(0n);
+  const count = element(s, BigInt(values?.following.length ?? 0), "count");
+  const descriptions = Array.from({ length: following }, (_, i) =>
+    elements(s, values?.following[i] ?? none, `following[${i}]`),
+  );
+  const blinds = elements(
+    s,
+    Array.from({ length: following }, (_, i) => values?.followingBlinds[i] ?? 0n),
+    "followingBlind",
+  );
+  return { count, descriptions, blinds };
+}
+
+export function tailInputCount({ following }: TailShape): number {
+  return 1 + following * (FIELDS.length + 1);
+}
+
+export interface TailInputs {
+  readonly after: Element;
+  /** Without a wire of its own, the combination that it is. */
+  readonly index: Element | { readonly value: bigint; readonly form: Combination };
+  readonly records: Element;
+  readonly count: Element;
+  readonly descriptions: readonly (readonly Element[])[];
+  readonly blinds: readonly Element[];
+}
+
+/** `ChunkTail`, as a component `tail`: the chunk's number, its bits, and its root. */
+export function chunkTail(
+  s: Synthesis,
+  bits: number,
+  depth: number,
+  { after, index: given, records, count, descriptions, blinds }: TailInputs,
+): { chunk: Element; digit: Element[]; root: Element } {
+  s.enter("tail");
+  let index: Element;
+  if ("wire" in given) {
+    index = given;
+    s.alias(index.wire, "index");
+  } else {
+    index = element(s, given.value, "index");
+    equate(s, s.combination().add(-1, index.wire).plus(given.form));
+  }
+  s.alias(after.wire, "after");
+  s.alias(records.wire, "records");
+  s.alias(count.wire, "count");
+  for (const [i, description] of descriptions.entries()) {
+    for (const [j, { wire }] of description.entries()) s.alias(wire, `description[${i}]`, j);
+  }
+  for (const [i, { wire }] of blinds.entries()) s.alias(wire, "blind", i);
+
+  const all = num2Bits(s, "bits", undefined, index, bits + 4 * depth);
+  const digit = all.slice(bits);
+  for (const [i, { wire }] of digit.entries()) s.alias(wire, "digit", i);
+  const chunk = element(s, index.value >> BigInt(bits), "chunk");
+  equate(s, weighted(s, digit).add(-1, chunk.wire));
+
+  const place = index.value & ((1n << BigInt(bits)) - 1n);
+  const last = (1n << BigInt(bits)) - 1n;
+  const spare = addElement(s.combination(last).plus(weighted(s, all.slice(0, bits)), -1), -1, count);
+  const slots = range(s, "slots", last - place - count.value, spare, bits);
+  const beyond = addElement(addElement(addElement(s.combination(-1), 1, records), -1, index), -1, count);
+  const others = range(s, "others", records.value - 1n - index.value - count.value, beyond, RECORD_BITS);
+  s.row(only(s, slots), only(s, others), s.combination());
+
+  const total = s.combination();
+  const real: Element[] = [];
+  for (let i = 0; i < descriptions.length; i++) {
+    const value = BigInt(i) < count.value ? 1 : 0;
+    const bit = { wire: s.bit(value, "real", i), value: BigInt(value) };
+    if (i > 0) s.row(only(s, bit), addElement(s.combination(1), -1, real[i - 1]!), s.combination());
+    total.add(1, bit.wire);
+    real.push(bit);
+  }
+  equate(s, addElement(total, -1, count));
+
+  let at = after;
+  s.alias(at.wire, "at", 0);
+  for (let i = 0; i < descriptions.length; i++) {
+    s.enter("step", i);
+    const out = poseidon(s, TAGS.chain, [at, ...descriptions[i]!, blinds[i]!]);
+    s.leave();
+    const next = element(s, real[i]!.value === 1n ? out.value : at.value, "at", i + 1);
+    s.row(only(s, real[i]!), addElement(only(s, out), -1, at), addElement(only(s, next), -1, at));
+    at = next;
+  }
+  s.alias(at.wire, "root");
+  s.leave();
+  return { chunk, digit, root: at };
+}
+
+/** The sum of bits, lowest first. */
+function weighted(s: Synthesis, bits: readonly Element[]): Combination {
+  const sum = s.combination();
+  for (const [i, { wire }] of bits.entries()) sum.add(1n << BigInt(i), wire);
+  return sum;
+}
+
+/** `Num2Bits` of what is no wire yet. */
+function range(s: Synthesis, name: string, value: bigint, form: Combination, bits: number): Element {
+  s.enter(name);
+  const input = element(s, value, "in");
+  equate(s, form.add(-1, input.wire));
+  s.leave();
+  num2Bits(s, name, undefined, input, bits);
+  return input;
+}
+
+/** @throws INPUT_INVALID for values that do not fit the circuit */
+export function checkTail(
+  shape: TailShape,
+  depth: number,
+  { following, followingBlinds }: TailValues,
+  index: bigint,
+  records: bigint,
+): void {
+  const bits = BigInt(placeBits(shape));
+  if (index < 0n || index >= records || records > 1n << BigInt(RECORD_BITS) || index >> bits >= 16n ** BigInt(depth)) {
+    throw new AnchorError("INPUT_INVALID", "the record's number does not fit the dataset");
+  }
+  const slots = (1n << bits) - 1n - (index & ((1n << bits) - 1n));
+  const others = records - 1n - index;
+  const count = slots < others ? slots : others;
+  const fits =
+    BigInt(following.length) === count &&
+    following.length <= shape.following &&
+    following.every((description) => description.length === FIELDS.length) &&
+    followingBlinds.length === following.length;
+  if (!fits) throw new AnchorError("INPUT_INVALID", "what follows is not the rest of the chunk, or does not fit");
+}
+
+/** "The record of this number has the description behind `record`." */
+export function openingProgram(shape: OpeningShape): Program<OpeningRequest> {
+  const { following, depth } = shape;
+  const bits = placeBits(shape);
+  const name = `dataset-opening-${bits}-${following}-${depth}`;
+  return {
+    name,
+    version: 1,
+    circom: {
+      name,
+      source: [
+        "pragma circom 2.2.3;",
+        'include "dataset/opening.circom";',
+        `component main {public [root, index, record, context]} = DatasetOpening(${bits}, ${following}, ${depth});`,
+        "",
+      ].join("\n"),
+    },
+    publicSignals: ["root", "index", "record", "context"],
+    privateInputs: 1 + FIELDS.length + 2 + tailInputCount(shape) + 16 * depth + 4,
+    synthesise(s, request) {
+      if (request) checkOpening(shape, request);
+      const none = new Array<bigint>(16).fill(0n);
+      const root = element(s, request?.root ?? 0n, "root");
+      const index = element(s, request?.index ?? 0n, "index");
+      const record = element(s, request?.record ?? 0n, "record");
+      const context = element(s, request?.context ?? 0n, "context");
+      const previous = element(s, request?.previous ?? 0n, "previous");
+      const description = elements(s, request?.description ?? none.slice(0, FIELDS.length), "description");
+      const blind = element(s, request?.blind ?? 0n, "blind");
+      const salt = element(s, request?.salt ?? 0n, "salt");
+      const tail = tailInputs(s, shape, request);
+      const group = Array.from({ length: depth }, (_, level) =>
+        elements(s, request?.group[level] ?? none, `group[${level}]`),
+      );
+      const opening = elements(s, request?.opening ?? none.slice(0, 4), "opening");
+
+      nonZero(s, "bound", context);
+      s.enter("digest");
+      const zero = { wire: 0, value: 0n };
+      for (const [i, { wire }] of [salt, ...description].entries()) s.alias(wire, "in", i);
+      must(s, poseidon(s, TAGS.record, [salt, ...description, zero], record.wire), record, "record");
+      s.alias(record.wire, "out");
+      s.leave();
+      s.enter("step");
+      for (const [i, { wire }] of [previous, ...description, blind].entries()) s.alias(wire, "in", i);
+      const after = poseidon(s, TAGS.chain, [previous, ...description, blind]);
+      s.leave();
+      const { chunk, root: end } = chunkTail(s, bits, depth, { after, index, records: opening[0]!, ...tail });
+      datasetRoot(s, "top", { chunk: end, index: chunk, group, opening }, root);
+    },
+  };
+}
+
+function checkOpening(shape: OpeningShape, request: OpeningRequest): void {
+  const {
+    root,
+    index,
+    record,
+    context,
+    previous,
+    description,
+    blind,
+    salt,
+    following,
+    followingBlinds,
+    group,
+    opening,
+  } = request;
+  const fits =
+    description.length === FIELDS.length &&
+    group.length === shape.depth &&
+    group.every((children) => children.length === 16) &&
+    opening.length === 4;
+  if (!fits) throw new AnchorError("INPUT_INVALID", "the opening is not of the circuit's size");
+  const scalars = [root, index, record, previous, blind, salt, ...description, ...following.flat(), ...followingBlinds];
+  for (const value of [...scalars, ...group.flat(), ...opening]) assertScalar(value, "an input of the opening");
+  checkTail(shape, shape.depth, request, index, opening[0]!);
+  checkContext(context);
+}

@@ -1,0 +1,345 @@
+/**
+ * Twin of `circuits/dataset/sha256_link.circom`: a record's data have this SHA-256.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { constant, type Element, hashChain, poseidon } from "../../circuit/synthesis/poseidon.js";
+import type { Program } from "../../circuit/synthesis/program.js";
+import { addWord, sha256Block, sha256Start, type Word, wordValue } from "../../circuit/synthesis/sha256.js";
+import type { Synthesis } from "../../circuit/synthesis/synthesis.js";
+import { AnchorError } from "../../errors.js";
+import { packElements } from "../../field/bytes.js";
+import { assertScalar, bytesToBigInt } from "../../field/scalar.js";
+import type { OpenDataset } from "../dataset.js";
+import { AT, BLOCK_ELEMENTS, type Description, digestDescription, FIELDS, STARTS, TAGS } from "../layout.js";
+import { DTYPES } from "../record.js";
+import { checkContext } from "./records.js";
+import { addElement, element, elements, equate, must, nonZero, num2Bits, only } from "./shared.js";
+
+/** Sizes of circuits, in blocks of SHA-256: just below 2^17 to 2^21 rows. */
+export const SHA256_BLOCKS = [4, 9, 19, 38, 76] as const;
+
+/** Most bytes of data that a circuit of so many blocks takes. */
+export function sha256Capacity(blocks: number): number {
+  return 64 * blocks - 9;
+}
+
+export interface Sha256Shape {
+  readonly blocks: number;
+}
+
+export interface Sha256Request {
+  readonly record: bigint;
+  readonly description: Description;
+  readonly salt: bigint;
+  readonly data: Uint8Array;
+  readonly context: bigint;
+}
+
+/** What a verifier knows of a link. */
+export interface Sha256Claim {
+  /** Digest of the record's description, as in its opening. */
+  readonly record: bigint;
+  readonly sha256: Uint8Array;
+  /** Bytes. */
+  readonly length: number;
+}
+
+/**
+ * The public signals of a link, but for the context.
+ *
+ * @throws STATEMENT_INVALID
+ */
+export function sha256Signals({ record, sha256, length }: Sha256Claim): bigint[] {
+  if (sha256.length !== 32 || !Number.isSafeInteger(length) || length < 0) {
+    throw new AnchorError("STATEMENT_INVALID", "a SHA-256 has 32 bytes, and a length is a number of bytes");
+  }
+  return [record, bytesToBigInt(sha256.subarray(0, 16)), bytesToBigInt(sha256.subarray(16)), BigInt(length)];
+}
+
+/**
+ * The request for one record of a dataset, and the smallest circuit that takes it.
+ *
+ * @param salt of the record's digest; the same as in its opening
+ * @throws DATASET_RECORD_UNKNOWN, CLAIM_INVALID for a record that is no whole object of bytes, INPUT_TOO_LARGE
+ */
+export function planSha256(
+  dataset: OpenDataset,
+  index: number,
+  salt: bigint,
+): { spec: { kind: "sha256" } & Sha256Shape; claim: Sha256Claim; request: Omit<Sha256Request, "context"> } {
+  const [description] = dataset.descriptions(index, 1) as [Description];
+  const { data, dtype, parts = 1 } = dataset.record(index);
+  if (!BYTE_TYPES.has(DTYPES[dtype].code) || parts !== 1) {
+    const message =
+      "a link to SHA-256 is of bytes, text or u8, in one part: the digest of numbers is that of their file";
+    throw new AnchorError("CLAIM_INVALID", message);
+  }
+  const blocks = SHA256_BLOCKS.find((size) => sha256Capacity(size) >= data.length);
+  if (blocks === undefined) {
+    const most = sha256Capacity(SHA256_BLOCKS.at(-1)!);
+    throw new AnchorError("INPUT_TOO_LARGE", `a link to SHA-256 is for at most ${most} bytes, not ${data.length}`);
+  }
+  const record = digestDescription(description, salt);
+  const sha256 = new Uint8Array(createHash("sha256").update(data).digest());
+  return {
+    spec: { kind: "sha256", blocks },
+    claim: { record, sha256, length: data.length },
+    request: { record, description, salt, data },
+  };
+}
+
+const BYTE_TYPES = new Set<number>([DTYPES.bytes.code, DTYPES.text.code, DTYPES.u8.code]);
+const WHOLE = 2n ** 32n;
+const MAX_BLOCKS = 128;
+const LENGTH_BITS = 13;
+const BLOCK_BYTES = 31 * BLOCK_ELEMENTS;
+
+/** @throws INPUT_INVALID */
+export function sha256Program({ blocks }: Sha256Shape): Program<Sha256Request> {
+  if (!Number.isInteger(blocks) || blocks < 1 || blocks > MAX_BLOCKS) {
+    throw new AnchorError("INPUT_INVALID", `a circuit takes 1 to ${MAX_BLOCKS} blocks of SHA-256`);
+  }
+  const name = `dataset-sha256-${blocks}`;
+  const size = Math.ceil(sha256Capacity(blocks) / 31);
+  return {
+    name,
+    version: 1,
+    circom: {
+      name,
+      source: [
+        "pragma circom 2.2.3;",
+        'include "dataset/sha256_link.circom";',
+        `component main {public [record, high, low, length, context]} = DatasetSha256(${blocks});`,
+        "",
+      ].join("\n"),
+    },
+    publicSignals: ["record", "high", "low", "length", "context"],
+    privateInputs: FIELDS.length + 1 + size,
+    synthesise(s, request) {
+      if (request) check(request, blocks);
+      const data = request?.data ?? new Uint8Array();
+      const hash = createHash("sha256").update(data).digest();
+      const record = element(s, request?.record ?? 0n, "record");
+      const high = element(s, bytesToBigInt(hash.subarray(0, 16)), "high");
+      const low = element(s, bytesToBigInt(hash.subarray(16)), "low");
+      const length = element(s, BigInt(data.length), "length");
+      const context = element(s, request?.context ?? 0n, "context");
+      const description = elements(s, request?.description ?? new Array<bigint>(FIELDS.length).fill(0n), "description");
+      const salt = element(s, request?.salt ?? 0n, "salt");
+      const packed = packElements(data);
+      const content = elements(
+        s,
+        Array.from({ length: size }, (_, i) => packed[i] ?? 0n),
+        "element",
+      );
+      nonZero(s, "bound", context);
+      s.enter("digest");
+      must(s, hashChain(s, TAGS.record, salt, description, record.wire), record, "record");
+      s.leave();
+      link(s, { blocks, description, content, length, high, low, context, data });
+    },
+  };
+}
+
+interface Link {
+  blocks: number;
+  description: readonly Element[];
+  content: readonly Element[];
+  length: Element;
+  high: Element;
+  low: Element;
+  context: Element;
+  data: Uint8Array;
+}
+
+function link(s: Synthesis, { blocks, description, content, length, high, low, context, data }: Link): void {
+  const kind = num2Bits(s, "kind", undefined, description[AT.kind]!, 64);
+  const others = s.combination();
+  for (let i = 10; i < 16; i++) addElement(others, 1, kind[i]!);
+  equate(s, others);
+  s.row(only(s, kind[8]!), only(s, kind[9]!), s.combination());
+  s.row(addElement(only(s, description[AT.length]!), -1, length), only(s, context), s.combination());
+  s.row(addElement(s.combination(-WHOLE), 1, description[AT.part]!), only(s, context), s.combination());
+
+  const total = 31 * content.length;
+  const bits: Element[][] = [];
+  const before: Element[] = [];
+  const count = s.combination();
+  for (let p = 0; p < total; p++) {
+    const flag = bit(s, p < data.length ? 1 : 0, "before", p);
+    if (p > 0) s.row(only(s, flag), addElement(s.combination(1), -1, before[p - 1]!), s.combination());
+    addElement(count, 1, flag);
+    before.push(flag);
+    const byte = data[p] ?? 0;
+    const own = Array.from({ length: 8 }, (_, i) => bit(s, (byte >> i) & 1, `bit[${p}]`, i));
+    s.row(addElement(s.combination(1), -1, flag), addWord(s.combination(), 1n, own), s.combination());
+    bits.push(own);
+  }
+  equate(s, addElement(count, -1, length));
+  for (const [k, whole] of content.entries()) {
+    const sum = s.combination();
+    for (let p = 0; p < 31; p++) addWord(sum, 1n << BigInt(8 * (30 - p)), bits[31 * k + p]!);
+    equate(s, addElement(sum, -1, whole));
+  }
+
+  contentChain(s, description, content, length, context);
+  const message = messageBits(s, { blocks, length, context, bits, before, data });
+
+  let state = sha256Start();
+  const words = Array.from({ length: 8 }, () => ({ sum: s.combination(), value: 0n }));
+  for (let b = 0; b < blocks; b++) {
+    state = sha256Block(s, "block", b, state, message.words[b]!);
+    for (const [j, word] of state.entries()) {
+      const last = message.last[b]!;
+      const picked = element(s, last.value * wordValue(word), `picked[${b}]`, j);
+      s.row(only(s, last), addWord(s.combination(), 1n, word), only(s, picked));
+      addElement(words[j]!.sum, 1, picked);
+    }
+  }
+  for (const [half, wanted] of [high, low].entries()) {
+    const sum = s.combination();
+    for (let j = 0; j < 4; j++) sum.plus(words[4 * half + j]!.sum, 1n << BigInt(32 * (3 - j)));
+    equate(s, addElement(sum, -1, wanted));
+  }
+}
+
+/** The chain over as many steps as the description says. */
+function contentChain(
+  s: Synthesis,
+  description: readonly Element[],
+  content: readonly Element[],
+  length: Element,
+  context: Element,
+): void {
+  const steps = Math.ceil(content.length / BLOCK_ELEMENTS);
+  const wanted = description[AT.blocks]!;
+  const count = s.combination();
+  let at = constant(STARTS.content);
+  let previous: Element | undefined;
+  for (let i = 0; i < steps; i++) {
+    const taken = bit(s, BigInt(i) < wanted.value ? 1 : 0, "taken", i);
+    if (previous) s.row(only(s, taken), addElement(s.combination(1), -1, previous), s.combination());
+    addElement(count, 1, taken);
+    const block = Array.from({ length: BLOCK_ELEMENTS }, (_, j) => content[BLOCK_ELEMENTS * i + j] ?? constant(0n));
+    s.enter("step", i);
+    const out = poseidon(s, TAGS.chain, [at, ...block]);
+    s.leave();
+    const last = i === steps - 1;
+    const next = last ? description[AT.content]! : element(s, taken.value === 1n ? out.value : at.value, "at", i + 1);
+    if (last) s.alias(next.wire, "at", i + 1);
+    s.row(only(s, taken), addElement(only(s, out), -1, at), addElement(only(s, next), -1, at));
+    at = next;
+    previous = taken;
+  }
+  s.row(addElement(count, -1, wanted), only(s, context), s.combination());
+  slack(s, "room", 9, BigInt(BLOCK_BYTES) * wanted.value - length.value, (sum) =>
+    addElement(addElement(sum, BLOCK_BYTES, wanted), -1, length),
+  );
+}
+
+/** `Num2Bits` of a linear form: a signal of its own first. */
+function slack(
+  s: Synthesis,
+  name: string,
+  count: number,
+  value: bigint,
+  form: (sum: ReturnType<Synthesis["combination"]>) => ReturnType<Synthesis["combination"]>,
+): void {
+  const input = element(s, value, `${name}.in`);
+  equate(s, form(s.combination()).add(-1, input.wire));
+  num2Bits(s, name, undefined, input, count);
+}
+
+interface Message {
+  blocks: number;
+  length: Element;
+  context: Element;
+  bits: readonly Word[];
+  before: readonly Element[];
+  data: Uint8Array;
+}
+
+/** The padded message, word by word, and which block is the last. */
+function messageBits(
+  s: Synthesis,
+  { blocks, length, context, bits, before, data }: Message,
+): { words: Word[][]; last: Element[] } {
+  const most = sha256Capacity(blocks);
+  const final = Math.floor((data.length + 8) / 64);
+  const ones = s.combination(-1);
+  const number = s.combination();
+  const last = Array.from({ length: blocks }, (_, b) => {
+    const flag = bit(s, b === final ? 1 : 0, "last", b);
+    addElement(ones, 1, flag);
+    addElement(number, b, flag);
+    return flag;
+  });
+  s.row(ones, only(s, context), s.combination());
+  slack(s, "rest", 6, BigInt(data.length + 8 - 64 * final), (sum) =>
+    addElement(sum.add(8, 0), 1, length).plus(number, -64),
+  );
+  const size = num2Bits(s, "size", undefined, length, LENGTH_BITS);
+
+  const words: Word[][] = [];
+  for (let b = 0; b < blocks; b++) {
+    const sized = size.map((each, i) => {
+      const out = element(s, last[b]!.value * each.value, `sized[${b}]`, i);
+      s.row(only(s, last[b]!), only(s, each), only(s, out));
+      return out;
+    });
+    let ended = 0;
+    const own: Element[][] = Array.from({ length: 16 }, () => new Array<Element>(32));
+    for (let k = 0; k < 64; k++) {
+      const p = 64 * b + k;
+      const w = Math.floor(k / 4);
+      for (let i = 0; i < 8; i++) {
+        const j = 8 * (3 - (k % 4)) + i;
+        // Times 8: bits 3 and up of the last word.
+        const length8 = w === 15 && j >= 3 && j < 3 + LENGTH_BITS ? sized[j - 3]! : undefined;
+        const plain = bits[p]?.[i];
+        if (i < 7 && !length8) {
+          own[w]![j] = plain ?? constant(0n);
+          continue;
+        }
+        const terms: [1 | -1, Element][] = [];
+        if (plain) terms.push([1, plain]);
+        if (i === 7 && p <= most) {
+          terms.push([1, p > 0 ? before[p - 1]! : constant(1n)]);
+          if (before[p]) terms.push([-1, before[p]]);
+        }
+        if (length8) terms.push([1, length8]);
+        const [name, place] = i === 7 ? [`marked[${b}]`, k] : [`ended[${b}]`, ended++];
+        if (terms.length < 2) {
+          // A copy.
+          own[w]![j] = terms[0]?.[1] ?? constant(0n);
+          s.alias(own[w]![j]!.wire, name, place);
+          continue;
+        }
+        const value = terms.reduce((sum, [factor, each]) => sum + BigInt(factor) * each.value, 0n);
+        const out = element(s, value, name, place);
+        const sum = s.combination().add(-1, out.wire);
+        for (const [factor, each] of terms) addElement(sum, factor, each);
+        equate(s, sum);
+        own[w]![j] = out;
+      }
+    }
+    words.push(own);
+  }
+  return { words, last };
+}
+
+function bit(s: Synthesis, value: 0 | 1 | number, name: string, index: number): Element {
+  return { wire: s.bit(value, name, index), value: BigInt(value) };
+}
+
+/** @throws INPUT_INVALID, CONTEXT_ZERO */
+function check({ record, description, salt, data, context }: Sha256Request, blocks: number): void {
+  checkContext(context);
+  if (!(data instanceof Uint8Array) || data.length > sha256Capacity(blocks)) {
+    throw new AnchorError("INPUT_INVALID", `the circuit takes at most ${sha256Capacity(blocks)} bytes`);
+  }
+  if (description.length !== FIELDS.length) throw new AnchorError("INPUT_INVALID", "a description has 14 elements");
+  for (const value of [record, salt, ...description]) assertScalar(value, "an input of the link");
+}

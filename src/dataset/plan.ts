@@ -1,0 +1,72 @@
+/**
+ * Which proofs show which claim about a dataset.
+ *
+ * @module
+ */
+import { throwIfAborted } from "../errors.js";
+import type { Hex } from "../field/bytes.js";
+import { planColumn } from "./claims/column.js";
+import { planContent } from "./claims/content.js";
+import { planDistinct } from "./claims/distinct.js";
+import { planLabels } from "./claims/labels.js";
+import type { Claim, Segment } from "./claims.js";
+import type { OpenDataset } from "./dataset.js";
+
+export interface PlanOptions {
+  /** What the set is bound to, for challenges. */
+  readonly challenge: Hex;
+  /** Where a plan's own random values come from, so that planning again gives the same. */
+  readonly secret: Uint8Array;
+  readonly signal?: AbortSignal | undefined;
+  /** Sizes of circuits, for tests. */
+  readonly sizes?: CircuitSizes | undefined;
+}
+
+export interface CircuitSizes {
+  /** Records of a chunk. */
+  readonly records?: number | undefined;
+  /** Steps of the circuits for contents, and of that for sorted lists. */
+  readonly steps?: readonly number[] | undefined;
+}
+
+/** Milliseconds of planning between two looks at the signal. */
+const SLICE_MS = 50;
+
+/**
+ * A claim's segments, in order: the last one's state says how the claim came out.
+ *
+ * @throws CLAIM_INVALID for a claim that makes no sense, or not for this dataset; CLAIM_FALSE for one that does not hold;
+ *   ABORTED
+ */
+export async function planClaim(dataset: OpenDataset, claim: Claim, options: PlanOptions): Promise<Segment[]> {
+  const segments: Segment[] = [];
+  let since = performance.now();
+  for await (const segment of plan(dataset, claim, options)) {
+    segments.push(segment);
+    if (performance.now() - since < SLICE_MS) continue;
+    await new Promise(setImmediate);
+    throwIfAborted(options.signal);
+    since = performance.now();
+  }
+  return segments;
+}
+
+function plan(
+  dataset: OpenDataset,
+  claim: Claim,
+  { challenge, secret, signal, sizes = {} }: PlanOptions,
+): Iterable<Segment> | AsyncIterable<Segment> {
+  const { records, steps } = sizes;
+  switch (claim.type) {
+    case "integrity":
+    case "bytes":
+    case "numbers":
+      return planContent(dataset, claim, { sizes: steps, chunkRecords: records });
+    case "labels":
+      return planLabels(dataset, claim, records);
+    case "column":
+      return planColumn(dataset, claim, records);
+    case "distinct":
+      return planDistinct(dataset, claim, { challenge, secret, signal, sizes: { records, steps: steps?.[0] } });
+  }
+}

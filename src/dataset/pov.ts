@@ -1,0 +1,134 @@
+/**
+ * The submission of a dataset: what its commitment says, as the protocol's message.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { AnchorError } from "../errors.js";
+import { type Hex, toHex } from "../field/bytes.js";
+import { bigIntToBytes } from "../field/scalar.js";
+import {
+  MAX_POV_DATA,
+  type PointOfView,
+  type PovPart,
+  type PovProof,
+  povFromJson,
+  povToJson,
+} from "../protocol/pov.js";
+import type { OpenDataset } from "./dataset.js";
+import { AT, type Description } from "./layout.js";
+import { DTYPES, type Dtype } from "./record.js";
+
+const ZERO: Hex = `0x${"00".repeat(32)}`;
+/** Descriptions that are read at once. */
+const AT_ONCE = 4096;
+
+/** A record, or one of several parts by its first, that the submission names. */
+export interface NamedRecord {
+  readonly record: number;
+  /** One of `PART_ROLES`. Unless told, text, file or tensor, by its type. */
+  readonly role?: string | undefined;
+  /** All of its data stands in the message, for everybody to read. */
+  readonly publish?: boolean | undefined;
+  /** Its SHA-256 stands there, which lets anyone test a guess at it. Always, where it is published. */
+  readonly digest?: boolean | undefined;
+}
+
+export interface PovOptions {
+  readonly creator: Hex;
+  /** One of `DATA_TAGS`. */
+  readonly dataTag: string;
+  /** Unix seconds. */
+  readonly timestamp: bigint;
+  readonly parts?: readonly NamedRecord[] | undefined;
+  readonly proofs?: readonly PovProof[] | undefined;
+  /** The dataset's SHA-256 stands there, which lets anyone test a guess at the data; true unless told. */
+  readonly dataHash?: boolean | undefined;
+}
+
+/**
+ * The message to sign.
+ *
+ * @throws POV_INVALID for what no submission can say; DATASET_RECORD_UNKNOWN; INPUT_INVALID for a part that begins in the
+ *   middle of a record
+ */
+export function datasetPov(dataset: OpenDataset, options: PovOptions): PointOfView {
+  const { creator, dataTag, timestamp, parts = [], proofs = [], dataHash = true } = options;
+  const { root, opening, bytes, sha256 } = dataset.commitment;
+  const { records, blocks, values } = opening.totals;
+  const word = (value: bigint) => toHex(bigIntToBytes(value, 32));
+  const pov: PointOfView = {
+    dataHash: dataHash ? sha256 : ZERO,
+    dataTag,
+    dataType: dataTypeOf(dataset),
+    dataSize: BigInt(bytes),
+    parts: [...parts].sort((a, b) => a.record - b.record).map((part) => describePart(dataset, part)),
+    timestamp,
+    proofs: [...proofs].sort((a, b) => (a.digest < b.digest ? -1 : 1)).map(({ kind, digest }) => ({ kind, digest })),
+    creator,
+    dataRoot: word(root),
+    depth: BigInt(opening.depth),
+    top: word(opening.top),
+    records: BigInt(records),
+    blocks: BigInt(blocks),
+    values: BigInt(values),
+    schema: word(opening.schema),
+  };
+  return povFromJson(povToJson(pov), "pov");
+}
+
+/** "table" where records have columns, else the type that all records have, or "mixed". */
+function dataTypeOf(dataset: OpenDataset): string {
+  const { columns, opening } = dataset.commitment;
+  if (columns.length > 0) return "table";
+  const { records } = opening.totals;
+  let common: string | undefined;
+  for (let first = 0; first < records; first += AT_ONCE) {
+    for (const description of dataset.descriptions(first, Math.min(AT_ONCE, records - first))) {
+      const dtype = dtypeOf(description);
+      common ??= dtype;
+      if (dtype !== common) return "mixed";
+    }
+  }
+  return common!;
+}
+
+function dtypeOf(description: Description): string {
+  const code = Number((description[AT.kind]! >> 8n) & 255n);
+  return Object.entries(DTYPES).find(([, dtype]) => dtype.code === code)![0];
+}
+
+function describePart(dataset: OpenDataset, named: NamedRecord): PovPart {
+  const first = dataset.record(named.record);
+  const { dtype, shape, name = "", part = 0, parts = 1 } = first;
+  if (part !== 0) {
+    throw new AnchorError("INPUT_INVALID", `record ${named.record} is a part: name record ${named.record - part}`);
+  }
+  const { publish = false, digest = publish, role = publish && dtype === "text" ? "prompt" : roleOf(dtype) } = named;
+  const size = shape.reduce((product, n) => product * BigInt(n), BigInt(DTYPES[dtype].size));
+  const pieces = function* () {
+    for (let i = 0; i < parts; i++) yield dataset.record(named.record + i).data;
+  };
+  if (publish && size > MAX_POV_DATA) {
+    throw new AnchorError(
+      "POV_INVALID",
+      `record ${named.record} has ${size} bytes: too many for a submission to publish`,
+    );
+  }
+  const hash = createHash("sha256");
+  if (digest || publish) for (const piece of pieces()) hash.update(piece);
+  return {
+    role,
+    name,
+    dtype,
+    shape: shape.map(BigInt),
+    size,
+    record: BigInt(named.record),
+    digest: digest || publish ? toHex(hash.digest()) : ZERO,
+    data: publish ? toHex(Buffer.concat([...pieces()])) : "0x",
+  };
+}
+
+function roleOf(dtype: Dtype): string {
+  return dtype === "text" ? "text" : dtype === "bytes" ? "file" : "tensor";
+}
