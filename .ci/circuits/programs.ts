@@ -24,6 +24,9 @@ export interface Program extends CircuitSource {
 /** Circuits of datasets at small sizes: circom takes half a second a hash. */
 const DATASETS: readonly DatasetProgramSpec[] = [
   { kind: "chunk", records: 3, depth: 2 },
+  { kind: "labels", records: 2, depth: 1 },
+  { kind: "column", records: 2, depth: 1, rest: 0 },
+  { kind: "column", records: 2, depth: 1, rest: 1 },
   { kind: "sha256", blocks: 1 },
 ];
 
@@ -40,6 +43,7 @@ const TEMPLATES: readonly (readonly [file: string, instance: string])[] = [
   ["dataset/claim.circom", "CommitState(2)"],
   ["dataset/dataset_root.circom", "DatasetRoot(1)"],
   ["dataset/record_chunk.circom", "RecordChunk(2, 1)"],
+  ["dataset/record_segment.circom", "RecordSegment(4, 2, 3, 2, 1)"],
   ["dataset/merkle_path16.circom", "MerklePath16(1, 0x61705f6e6f6465)"],
   ["inference/argmax_run.circom", "ArgMaxRun(2, 8)"],
   ["inference/argmax_run.circom", "ArgMaxRun(5, 64)"],
