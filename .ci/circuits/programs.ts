@@ -70,7 +70,7 @@ const TEMPLATES: readonly (readonly [file: string, instance: string])[] = [
   ["dataset/merkle_path16.circom", "MerklePath16(1, 0x61705f6e6f6465)"],
   ["dataset/prefix_children.circom", "PrefixChildren()"],
   ["dataset/record_chunk.circom", "RecordChunk(2, 1)"],
-  ["dataset/record_segment.circom", "RecordSegment(4, 1, 2, 1, 1)"],
+  ["dataset/record_segment.circom", "RecordSegment(4, 2, 3, 2, 1)"],
   ["inference/argmax_run.circom", "ArgMaxRun(2, 8)"],
   ["inference/argmax_run.circom", "ArgMaxRun(5, 64)"],
   ["inference/argmax.circom", "ArgMax(2, 4, [20, 9])"],

@@ -220,6 +220,12 @@ class PoseidonForm {
     dense = multiply(block, mds);
   }
 
+  // Of sixteen inputs, of which there are two instances: made once.
+  static const PoseidonForm& widest() {
+    static const PoseidonForm* const form = new PoseidonForm(MAX_ARITY);
+    return *form;
+  }
+
   static Fr dot(const Vector& a, const Vector& b) {
     Fr sum = Fr::zero();
     for (size_t i = 0; i < a.size(); i++) sum += a[i] * b[i];
@@ -367,7 +373,7 @@ class Poseidon {
     static const Poseidon* instances[MAX_ARITY];
     std::lock_guard<std::mutex> lock(mutex);
     const Poseidon*& instance = instances[arity - 1];
-    if (!instance) instance = new Poseidon(PoseidonForm(arity));
+    if (!instance) instance = new Poseidon(arity == MAX_ARITY ? PoseidonForm::widest() : PoseidonForm(arity));
     return *instance;
   }
 
@@ -500,7 +506,7 @@ class Poseidon {
 class SinglePoseidon {
  public:
   static const SinglePoseidon& instance() {
-    static const SinglePoseidon* const made = new SinglePoseidon(PoseidonForm(16));
+    static const SinglePoseidon* const made = new SinglePoseidon(PoseidonForm::widest());
     return *made;
   }
 

@@ -131,8 +131,12 @@ describe("a set of proofs", () => {
       { opening: { ...OPENING, totals: { ...OPENING.totals, records: 301 } } },
       /PROOF_SET_INVALID: the last state is not that of a run over all records/,
     ],
-    ["another height", { opening: { ...OPENING, depth: 4 } }, /PROOF_INVALID: no proof shows/],
-    ["a height that no tree has", { opening: { ...OPENING, depth: 3 } }, /PROOF_SET_INVALID: no tree/],
+    [
+      "another height",
+      { opening: { ...OPENING, depth: 4 } },
+      /PROOF_SET_INVALID: no dataset of 300 records has a tree of height 4/,
+    ],
+    ["a height that no tree has", { opening: { ...OPENING, depth: 3 } }, /PROOF_SET_INVALID: no dataset/],
     ["another schema", { opening: { ...OPENING, schema: 5n } }, /PROOF_INVALID: no proof shows/],
     [
       "another count in the last state",
@@ -176,9 +180,9 @@ describe("a set of proofs", () => {
     [
       "chain",
       { domain: { chainId: 1n } },
-      /PROOF_SET_INVALID: the set is for another chain or contract: its chainId is 31337, not 1/,
+      /PROOF_SET_INVALID: the proofs are for another chain or contract: its chainId is 31337, not 1/,
     ],
-    ["task", { task: { nonce: 9n } }, /PROOF_SET_INVALID: the set is for another task: its nonce is 7, not 9/],
+    ["task", { task: { nonce: 9n } }, /PROOF_SET_INVALID: the proofs are for another task: its nonce is 7, not 9/],
   ])("is refused where another %s is expected", (_, expected, reason) => {
     expect(outcome(set, trust, expected)).toMatch(reason);
   });
