@@ -10,13 +10,22 @@ import { AnchorError } from "../../errors.js";
 import { assertScalar } from "../../field/scalar.js";
 import { CHUNK_RECORDS, type Description, FIELDS, TAGS } from "../layout.js";
 import { checkContext } from "./records.js";
-import { addElement, datasetRoot, element, elements, equate, must, nonZero, num2Bits, only } from "./shared.js";
+import {
+  addElement,
+  datasetRoot,
+  element,
+  elements,
+  equate,
+  must,
+  nonZero,
+  num2Bits,
+  only,
+  RECORD_BITS,
+  range,
+} from "./shared.js";
 
 /** Slots for records that follow one in its chunk. The smallest that is enough is the one to take. */
 export const FOLLOWING = [7, 31, CHUNK_RECORDS - 1] as const;
-
-/** Bits of the number of a dataset's records. */
-const RECORD_BITS = 31;
 
 /** How the chunk goes on after a record. */
 export interface TailShape {
@@ -166,16 +175,6 @@ function weighted(s: Synthesis, bits: readonly Element[]): Combination {
   const sum = s.combination();
   for (const [i, { wire }] of bits.entries()) sum.add(1n << BigInt(i), wire);
   return sum;
-}
-
-/** `Num2Bits` of what is no wire yet. */
-function range(s: Synthesis, name: string, value: bigint, form: Combination, bits: number): Element {
-  s.enter(name);
-  const input = element(s, value, "in");
-  equate(s, form.add(-1, input.wire));
-  s.leave();
-  num2Bits(s, name, undefined, input, bits);
-  return input;
 }
 
 /** @throws INPUT_INVALID for values that do not fit the circuit */

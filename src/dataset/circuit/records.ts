@@ -9,7 +9,18 @@ import type { Synthesis } from "../../circuit/synthesis/synthesis.js";
 import { AnchorError } from "../../errors.js";
 import { assertScalar } from "../../field/scalar.js";
 import { CHUNK_RECORDS, DEPTHS, type Description, FIELDS, STARTS, TAGS } from "../layout.js";
-import { addElement, datasetRoot, element, elements, equate, must, nonZero, only } from "./shared.js";
+import {
+  addElement,
+  datasetRoot,
+  element,
+  elements,
+  equate,
+  must,
+  nonZero,
+  only,
+  RECORD_BITS,
+  range,
+} from "./shared.js";
 
 const MAX_DEPTH = Math.max(...DEPTHS);
 
@@ -115,12 +126,9 @@ export function recordChunk(
   must(s, constant(present), count, "number of records");
   s.alias(counted.wire, "count");
   equate(s, addElement(total, -1, counted));
-  // A full chunk, or the last one.
-  s.row(
-    addElement(s.combination(-size), 1, counted),
-    addElement(addElement(addElement(s.combination(), size, index), 1, counted), -1, records),
-    s.combination(),
-  );
+  const beyond = addElement(addElement(addElement(s.combination(), 1, records), -size, index), -1, counted);
+  const others = range(s, "others", records.value - BigInt(size) * index.value - present, beyond, RECORD_BITS);
+  s.row(addElement(s.combination(size), -1, counted), only(s, others), s.combination());
 
   let at = constant(STARTS.chunk);
   for (let i = 0; i < size; i++) {

@@ -59,6 +59,9 @@ export function isZero(s: Synthesis, name: string, index: number | undefined, in
   return out;
 }
 
+/** Bits of the number of a dataset's records, less 1. */
+export const RECORD_BITS = 31;
+
 /** `circuits/lib/num2bits.circom`: the bits of a wire below `2^count`, lowest first, `count` at most 64. */
 export function num2Bits(
   s: Synthesis,
@@ -78,6 +81,16 @@ export function num2Bits(
   equate(s, addElement(sum, -1, input));
   s.leave();
   return bits;
+}
+
+/** `Num2Bits` of what is no wire yet; of a value out of range, the rows do not hold. */
+export function range(s: Synthesis, name: string, value: bigint, form: Combination, bits: number): Element {
+  s.enter(name);
+  const input = element(s, mod(value), "in");
+  equate(s, form.add(-1, input.wire));
+  s.leave();
+  num2Bits(s, name, undefined, input, bits);
+  return input;
 }
 
 /** `circuits/lib/select16.circom`; `out` must be the value that is picked. @throws WITNESS_INVALID */
