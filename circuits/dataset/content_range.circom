@@ -25,7 +25,7 @@ pragma circom 2.2.3;
 // That `absorb` and `record` are bits, never both: content_run.circom does that.
 template ContentRange(N, W, K, EXACT) {
     assert(W == 1 || W == 2 || W == 4 || W == 8); // of the parameters, at compile time; not constraints
-    assert(K >= 1 && K <= 8 * W);
+    assert(K >= 1 && K <= 64 && K <= 8 * W);
     var PER = 31 \ W;
 
     signal input absorb[N];
@@ -127,8 +127,9 @@ template ContentRange(N, W, K, EXACT) {
                     rest * (rest - (1 << (K - 1))) === 0;
                 }
             }
-            if (e == 0) full[i][e] * (in[i][e] - min * ones) === sum - spent[i] + low[i];
-            else full[i][e] * (in[i][e] - min * ones) === sum;
+            var packed = sum;
+            if (e == 0) packed += low[i] - spent[i];
+            full[i][e] * (in[i][e] - min * ones) === packed;
         }
 
         record[i] * (in[i][0] - kind) === 0;
