@@ -9,12 +9,12 @@ include "layout.circom";
 // One segment of the first half of "no two records are the same": fingerprints in strictly increasing order. The second half,
 // distinct_records.circom, shows that they are those of the dataset's records.
 //
-// Public, in this order: root, claim, before, after, context. The state is listed, list, last, chunks, records, sum:
+// Public, in this order: root, claim, before, after, context. The state is chunks, records, listed, list, last, sum:
 //
+// - `chunks` and `records`, those that have been gone through, are 0 here: no entry follows a record
 // - `listed` entries, each more than the one before, of which `last` is the last one's high part
 // - `list` is the chain over them, 14 and a blinding value a step; a slot without an entry is 0
 // - `sum` is the sum over all entries s of 1 / (gamma - s), less that over the records so far
-// - `chunks` and `records`, those that have been gone through, are 0 here: no entry follows a record
 //
 // An entry is high * 2^128 + low; what is private is low, and the gap between its high part and the one before. High parts
 // grow by at least 1 each; low parts have 128 bits; and the last high part is below r >> 128, so that each entry is the
@@ -25,7 +25,7 @@ include "layout.circom";
 // distinctChallenges() in src/dataset/distinct.ts). Where an entry equals gamma, its row has no solution: there is no fraction
 // without a value.
 //
-// Rows: 261 an entry, 613 a step, 1,971 besides.
+// Rows: 261 an entry, 613 a step, 1,970 besides.
 //
 // Not enforced: anything about records; that is what the sum is for. `root` has no meaning here beyond what gamma has from it.
 template DatasetDistinctList(STEPS) {
@@ -43,7 +43,7 @@ template DatasetDistinctList(STEPS) {
     signal input sum;
     signal input beforeSalt;
     signal input afterSalt;
-    signal input count;
+    signal input real[entries]; // 1 for entries, and then 0
     signal input gap[entries];
     signal input low[entries];
     signal input blind[STEPS];
@@ -58,16 +58,15 @@ template DatasetDistinctList(STEPS) {
     digest.out === claim;
 
     component first = CommitState(6);
-    first.field[0] <== listed;
-    first.field[1] <== list;
-    first.field[2] <== last;
-    first.field[3] <== 0;
-    first.field[4] <== 0;
+    first.field[0] <== 0;
+    first.field[1] <== 0;
+    first.field[2] <== listed;
+    first.field[3] <== list;
+    first.field[4] <== last;
     first.field[5] <== sum;
     first.salt <== beforeSalt;
     first.out === before;
 
-    signal real[entries];
     signal high[entries + 1];
     signal value[entries];
     signal inverse[entries];
@@ -78,7 +77,6 @@ template DatasetDistinctList(STEPS) {
     var total = 0;
     high[0] <== last;
     for (var i = 0; i < entries; i++) {
-        real[i] <-- i < count ? 1 : 0;
         real[i] * (real[i] - 1) === 0;
         if (i > 0) real[i] * (1 - real[i - 1]) === 0;
         present += real[i];
@@ -98,7 +96,6 @@ template DatasetDistinctList(STEPS) {
         term[i] <== real[i] * inverse[i];
         total += term[i];
     }
-    present === count;
 
     // r >> 128, less 1 and less the last high part. None of the sums above reaches r.
     component room = RangeCheck(0, 126);
@@ -112,11 +109,11 @@ template DatasetDistinctList(STEPS) {
     }
 
     component next = CommitState(6);
-    next.field[0] <== listed + count;
-    next.field[1] <== chain.out;
-    next.field[2] <== high[entries];
-    next.field[3] <== 0;
-    next.field[4] <== 0;
+    next.field[0] <== 0;
+    next.field[1] <== 0;
+    next.field[2] <== listed + present;
+    next.field[3] <== chain.out;
+    next.field[4] <== high[entries];
     next.field[5] <== sum + total;
     next.salt <== afterSalt;
     next.out === after;

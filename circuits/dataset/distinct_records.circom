@@ -8,7 +8,7 @@ include "record_chunk.circom";
 // One segment of the second half of "no two records are the same": the records of the next chunk, taken off the sum that
 // distinct_list.circom has made of their fingerprints in order.
 //
-// Public, in this order: root, claim, before, after, context. The state is listed, list, last, chunks, records, sum, as there.
+// Public, in this order: root, claim, before, after, context. The state is chunks, records, listed, list, last, sum, as there.
 // `last`, which would tell something about the data in the state that is opened, becomes 0.
 //
 // Where the sum is 0 after the last chunk, both sides are the same fractions 1 / (gamma - x), as gamma was drawn when both
@@ -48,7 +48,7 @@ template DatasetDistinctRecords(R, DEPTH) {
 
     component chunk = RecordChunk(R, DEPTH);
     chunk.root <== root;
-    chunk.index <== field[3];
+    chunk.index <== field[0];
     chunk.description <== description;
     chunk.blind <== blind;
     chunk.group <== group;
@@ -71,11 +71,11 @@ template DatasetDistinctRecords(R, DEPTH) {
     }
 
     component next = CommitState(6);
-    next.field[0] <== field[0];
-    next.field[1] <== field[1];
-    next.field[2] <== 0;
-    next.field[3] <== field[3] + 1;
-    next.field[4] <== field[4] + count;
+    next.field[0] <== field[0] + 1;
+    next.field[1] <== field[1] + count;
+    next.field[2] <== field[2];
+    next.field[3] <== field[3];
+    next.field[4] <== 0;
     next.field[5] <== field[5] - total;
     next.salt <== afterSalt;
     next.out === after;

@@ -8,10 +8,14 @@ import { dirname, join } from "node:path";
 import { trustFromJson } from "../bundle/index.js";
 import { type CircuitKey, developmentKey, openCircuitKey } from "../circuit/setup.js";
 import { buildProgram } from "../circuit/synthesis/program.js";
+import { chunkRequest } from "../dataset/chunk.js";
 import { type DatasetProgramSpec, datasetProgram } from "../dataset/circuit/index.js";
 import type { Claim } from "../dataset/claims.js";
-import { openDatasetDirectory, readCommitment } from "../dataset/directory.js";
-import { chunkRequest } from "../dataset/plan.js";
+import type { OpenDataset } from "../dataset/dataset.js";
+import { commitmentFromJson, commitmentToJson, openDatasetDirectory, readCommitment } from "../dataset/directory.js";
+import { factFromJson, factToJson, isFact, type ProvenFact, type VerifiedFact, verifyFact } from "../dataset/fact.js";
+import { absorbRecord, CHUNK_RECORDS, chunkBlinds, chunkCount, STARTS } from "../dataset/layout.js";
+import { checkOpenedRecord, type RecordOpening } from "../dataset/opening.js";
 import {
   type Expectation,
   proofSetFromJson,
@@ -20,7 +24,8 @@ import {
   type VerifiedSet,
   verifyProofSet,
 } from "../dataset/proofSet.js";
-import { AnchorError } from "../errors.js";
+import { type DatasetRecord, encodeRecord } from "../dataset/record.js";
+import { AnchorError, isAnchorError } from "../errors.js";
 import { fromHex, type Hex, toHex, word } from "../field/bytes.js";
 import { bytesToBigInt } from "../field/scalar.js";
 import type { Domain } from "../protocol/eip712.js";
@@ -35,6 +40,7 @@ import {
   statementFromJson,
   statementToJson,
 } from "../protocol/statements.js";
+import { type FactPlan, growthFact, proveFact, recordFact } from "../prover/facts.js";
 import { ProverPool } from "../prover/pool.js";
 import { journalTask, type ProvenClaim, proveClaim } from "../prover/proofSets.js";
 import { counted, formatCount } from "../text.js";
@@ -47,8 +53,10 @@ import {
   integer,
   optional,
   pretty,
+  readBytes,
   readDocument,
   readJson,
+  required,
   type Values,
   writeWhole,
 } from "./command.js";
@@ -87,21 +95,39 @@ By default, the claim of integrity: every byte under the root is known, in every
 those of the records. As many proofs as it takes, in one file. Or, one proof:
   --chunk N      the records of chunk N are known: what the gate mints a token for
   --metadata-digest 0x…  … and what its statement says describes the dataset: the digest of a POV submission [zero]
+  --record N     record N stands under the root; nobody sees it (\`dataset open\` shows one)
+  --sha256       … and its data has a SHA-256 that is told: for bytes and text of up to a few KB
+  --grown-from OLD  the first records are those of the dataset in folder OLD, or with commitment.json OLD
 
-  --out FILE     where to write [DIR/proofs/integrity.json; for a chunk the folder DIR/proof-N]
+  --out FILE     where to write [DIR/proofs/integrity.json, …; for a chunk the folder DIR/proof-N]
 ${PROVING_HELP}`,
   options: {
     claim: { type: "string" },
     chunk: { type: "string" },
     "metadata-digest": { type: "string" },
+    record: { type: "string" },
+    sha256: { type: "boolean" },
+    "grown-from": { type: "string" },
     ...PROVING_OPTIONS,
   },
   positionals: ["DIR"],
   async run(context) {
     const { values, positionals } = context;
     const directory = positionals[0] ?? "out/dataset";
+    const kinds = ["claim", "chunk", "record", "grown-from"].filter((name) => values[name] !== undefined);
+    if (kinds.length > 1)
+      throw new AnchorError("USAGE", `--${kinds.join(" and --")} are proofs of their own: one at a time`);
+    for (const [option, kind] of [
+      ["metadata-digest", "chunk"],
+      ["sha256", "record"],
+    ] as const) {
+      if (values[option] !== undefined && values[kind] === undefined) {
+        throw new AnchorError("USAGE", `--${option} goes with --${kind}`);
+      }
+    }
     if (values["chunk"] !== undefined) return proveChunk(context, directory);
-    if (values["metadata-digest"] !== undefined) throw new AnchorError("USAGE", "--metadata-digest goes with --chunk");
+    if (values["record"] !== undefined) return proveRecord(context, directory);
+    if (values["grown-from"] !== undefined) return proveGrowth(context, directory);
     const claim = optional(values, "claim") ?? "integrity";
     if (claim !== "integrity")
       throw new AnchorError("USAGE", "--claim takes integrity; see `dataset claim` for others");
@@ -126,11 +152,46 @@ ${PROVING_HELP}`,
   },
 };
 
+export const datasetOpenCommand: Command = {
+  name: "dataset open",
+  summary: "show one record of a dataset, with a proof that it stands under the root",
+  help: `
+  DIR            what \`dataset commit\` wrote
+  N              number of the record, from 0
+  --out DIR      where to write [DIR/record-N]
+  --sha256       also prove the SHA-256 of its data, for bytes and text of up to a few KB
+${PROVING_HELP}
+Writes data.bin (the record's data), record.bin (the whole record in its canonical encoding), opening.json (the proof) and
+commitment.json (the dataset's). Other records stay hidden.
+`,
+  options: { sha256: { type: "boolean" }, ...PROVING_OPTIONS },
+  positionals: ["DIR", "N"],
+  async run(context) {
+    const { values, positionals } = context;
+    const [directory, number] = positionals;
+    if (directory === undefined || number === undefined)
+      throw new AnchorError("USAGE", "name the dataset and the record");
+    const index = /^\d{1,10}$/.test(number) ? Number(number) : Number.NaN;
+    if (Number.isNaN(index)) throw new AnchorError("USAGE", "N is the number of a record, from 0");
+    const out = optional(values, "out") ?? join(directory, `record-${index}`);
+    await withDataset(directory, async (dataset) => {
+      const record = index < dataset.commitment.opening.totals.records ? dataset.record(index) : undefined;
+      const plan = recordFact(dataset, index, { shown: true, sha256: values["sha256"] === true });
+      await proveOneFact(context, plan, join(out, "opening.json"), async () => {
+        await writeWhole(join(out, "data.bin"), record!.data, 0o600);
+        await writeWhole(join(out, "record.bin"), encodeRecord(record!), 0o600);
+        await writeWhole(join(out, "commitment.json"), pretty(commitmentToJson(dataset.commitment)));
+      });
+    });
+  },
+};
+
 export const datasetVerifyCommand: Command = {
   name: "dataset verify",
   summary: "check proofs about a dataset against the keys that you trust; offline",
   help: `
-  FILE                 a set of proofs (\`dataset prove\`, \`dataset claim\`), or the folder of a chunk's proof
+  FILE                 a set of proofs (\`dataset prove\`, \`dataset claim\`), an opening or a growth; or the folder of a chunk's
+                       proof, or of a record that was opened, whose bytes are checked as well
 
 What you hold to be true, from elsewhere than FILE:
   --key CIRCUIT=0x…    the digest of a verifying key that you trust for a circuit, such as dataset-content=0x…; repeat it
@@ -140,6 +201,7 @@ What you hold to be true, from elsewhere than FILE:
 What you expect; each one that is given must be the proof's. What is not is shown as the proof has it:
   --root 0x…           the dataset's root, or
   --commitment FILE    … its commitment.json
+  --old-root 0x…       of a growth: the root that it must start from
   --chain-id N   --contract 0x…   --task-id 0x…   --requester 0x…   --payee 0x…   --nonce N   --deadline N
   --json               print the outcome as JSON
 
@@ -150,6 +212,7 @@ All public signals are rebuilt from the root, the claim and the task. Exits with
     trust: { type: "string" },
     root: { type: "string" },
     commitment: { type: "string" },
+    "old-root": { type: "string" },
     threads: { type: "string" },
     json: { type: "boolean" },
     ...TASK_OPTIONS,
@@ -160,8 +223,12 @@ All public signals are rebuilt from the root, the claim and the task. Exits with
     const [path] = positionals;
     if (path === undefined) throw new AnchorError("USAGE", "name the file of the proofs");
     const expected = await readExpectation(values);
-    if ((await stat(path).catch(() => undefined))?.isDirectory()) return verifyChunk(context, path, expected);
-    const set = proofSetFromJson(await readDocument(path));
+    const isFolder = (await stat(path).catch(() => undefined))?.isDirectory() === true;
+    if (isFolder && (await isFile(join(path, "statement.json")))) return verifyChunk(context, path, expected);
+    const file = isFolder ? join(path, "opening.json") : path;
+    const document = await readDocument(file);
+    if (isFact(document)) return verifyOneFact(context, factFromJson(document), dirname(file), expected);
+    const set = proofSetFromJson(document);
     const threads = integer(values, "threads", 1, 256, 1);
     const verified = verifyProofSet(set, expected, { threads });
     if (values["json"] === true) {
@@ -171,7 +238,7 @@ All public signals are rebuilt from the root, the claim and the task. Exits with
       return;
     }
     terminal.line(`ok     ${counted(verified.segments, "proof")} of one claim, nothing left out, repeated or moved`);
-    printVerified(terminal, verified);
+    printWords(terminal, verified);
     printTask(terminal, set.domain, set.task);
     if (expected.root === undefined) terminal.line("note   no --root or --commitment given: compare the root yourself");
   },
@@ -236,11 +303,163 @@ async function proveWhole(
       return;
     }
     printProven(terminal, proven, bytes);
-    printVerified(terminal, proven.verified);
+    printWords(terminal, proven.verified);
     printTask(terminal, domain, task);
     terminal.line(`written to ${out}`);
   } finally {
     await pool?.close();
+    dataset.close();
+  }
+}
+
+async function proveRecord(context: Context, directory: string): Promise<void> {
+  const { values } = context;
+  const index = integer(values, "record", 0, 2 ** 31, 0);
+  const out = optional(values, "out") ?? join(directory, "proofs", `record-${index}.json`);
+  await withDataset(directory, async (dataset) => {
+    const plan = recordFact(dataset, index, { sha256: values["sha256"] === true });
+    await proveOneFact(context, plan, out);
+  });
+}
+
+async function proveGrowth(context: Context, directory: string): Promise<void> {
+  const { values } = context;
+  const from = required(values, "grown-from");
+  const out = optional(values, "out") ?? join(directory, "proofs", "growth.json");
+  await withDataset(directory, async (dataset) => {
+    const isFolder = (await stat(from).catch(() => undefined))?.isDirectory() === true;
+    const { root, opening } = isFolder ? await readCommitment(from) : commitmentFromJson(await readJson(from), from);
+    // The old chunks are found again in the new dataset: if they are not there, it has not grown out of the old one.
+    const old = { commitment: { root, opening }, chunkRoots: firstChunks(dataset, opening.totals.records) };
+    let plan: FactPlan;
+    try {
+      plan = growthFact(old, dataset);
+    } catch (error) {
+      if (!isAnchorError(error, "DATASET_MISMATCH")) throw error;
+      throw new AnchorError("CLAIM_FALSE", "the dataset's first records are not those under the old root", {
+        cause: error,
+      });
+    }
+    await proveOneFact(context, plan, out);
+  });
+}
+
+/** Roots of the chunks that a dataset's first records alone would have. */
+function firstChunks(dataset: OpenDataset, records: number): bigint[] {
+  if (records > dataset.commitment.opening.totals.records) return [];
+  const index = chunkCount(records) - 1;
+  const first = index * CHUNK_RECORDS;
+  const blinds = chunkBlinds(dataset.seed, index, records - first);
+  const last = dataset
+    .descriptions(first, records - first)
+    .reduce((at, description, i) => absorbRecord(at, description, blinds[i]!), STARTS.chunk);
+  return [...dataset.chunkRoots.slice(0, index), last];
+}
+
+/** @param beside writes what goes with the proof */
+async function proveOneFact(
+  context: Context,
+  plan: FactPlan,
+  out: string,
+  beside?: () => Promise<void>,
+): Promise<void> {
+  const { values, terminal, signal } = context;
+  const { domain, task } = await taskFor(values, undefined);
+  const keys = new Map<string, string>();
+  const pool = new ProverPool({ ...poolOptions(values), concurrency: 1 });
+  try {
+    const started = performance.now();
+    terminal.busy("proving");
+    const keyOf = (spec: DatasetProgramSpec) => keyFor(spec, context, keys);
+    const { proven, verified } = await proveFact({ plan, pool, keyOf, domain, task, signal });
+    checkKeysUsed(values, keys);
+    await beside?.();
+    await writeWhole(out, pretty(factToJson(proven)));
+    const ms = performance.now() - started;
+    if (values["json"] === true) {
+      terminal.line(pretty({ file: out, ...factOutcome(verified), seconds: ms / 1000, domain, task }).trimEnd());
+      return;
+    }
+    terminal.line(`${counted(proven.proofs.length, "proof")} in ${seconds(ms)}`);
+    printWords(terminal, verified);
+    printTask(terminal, domain, task);
+    terminal.line(`written to ${out}`);
+  } finally {
+    await pool.close();
+  }
+}
+
+async function verifyOneFact(
+  { values, terminal }: Context,
+  proven: ProvenFact,
+  directory: string,
+  expected: Expectation,
+): Promise<void> {
+  const verified = verifyFact(proven, expected);
+  const { fact } = proven;
+  const oldRoot = optional(values, "old-root") === undefined ? undefined : hexOption(values, "old-root", 32, "0x");
+  if (oldRoot !== undefined && (fact.type !== "growth" || hex(fact.oldRoot) !== oldRoot)) {
+    throw new AnchorError("PROOF_SET_INVALID", "the proof is of no growth out of --old-root");
+  }
+  const record = fact.type === "opening" ? await checkShown(values, fact, directory) : undefined;
+  if (values["json"] === true) {
+    const shown = record === undefined ? {} : { shown: recordWords(record) };
+    terminal.line(
+      pretty({
+        kind: fact.type,
+        ...factOutcome(verified),
+        ...shown,
+        domain: proven.domain,
+        task: proven.task,
+      }).trimEnd(),
+    );
+    return;
+  }
+  terminal.line(fact.type === "opening" ? "ok     one record" : "ok     a dataset that has grown out of another one");
+  printWords(terminal, verified);
+  if (record !== undefined) terminal.line(`ok     record.bin is that record: ${recordWords(record)}`);
+  printTask(terminal, proven.domain, proven.task);
+  if (expected.root === undefined) terminal.line("note   no --root or --commitment given: compare the root yourself");
+}
+
+/** The record that lies beside its opening, if one does. @throws DATASET_MISMATCH where it is another one */
+async function checkShown(
+  values: Values,
+  opening: RecordOpening,
+  directory: string,
+): Promise<DatasetRecord | undefined> {
+  const path = join(directory, "record.bin");
+  if (!(await isFile(path))) return undefined;
+  const given = optional(values, "commitment") ?? join(directory, "commitment.json");
+  const commitment = commitmentFromJson(await readJson(given), given);
+  return checkOpenedRecord(opening, await readBytes(path), commitment);
+}
+
+function recordWords({ dtype, shape, name, label, data }: DatasetRecord): string {
+  const parts = [`${dtype} [${shape.join(", ")}]`, counted(data.length, "byte")];
+  if (name) parts.push(`called ${JSON.stringify(name)}`);
+  if (label) parts.push(`labelled ${JSON.stringify(label)}`);
+  return parts.join(", ");
+}
+
+function factOutcome({ root, fact, keys, proven, notProven }: VerifiedFact): Record<string, unknown> {
+  const text = (value: unknown) => (typeof value === "bigint" ? hex(value) : value);
+  const plain = Object.fromEntries(Object.entries(fact).map(([name, value]) => [name, text(value)]));
+  return { root: hex(root), fact: plain, keys: keysToJson(keys), proven, notProven };
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isFile() === true;
+}
+
+async function withDataset(
+  directory: string,
+  work: (dataset: Awaited<ReturnType<typeof openDatasetDirectory>>) => Promise<void>,
+): Promise<void> {
+  const dataset = await openDatasetDirectory(directory);
+  try {
+    await work(dataset);
+  } finally {
     dataset.close();
   }
 }
@@ -458,7 +677,7 @@ async function expectedRoot(values: Values): Promise<bigint | undefined> {
       : bytesToBigInt(fromHex(hexOption(values, "root", 32, "0x"), "root"));
   const path = optional(values, "commitment");
   if (path === undefined) return given;
-  const { root } = await readCommitment(path.endsWith(".json") ? dirname(path) : path);
+  const { root } = commitmentFromJson(await readJson(path), path);
   if (given !== undefined && given !== root)
     throw new AnchorError("USAGE", "--root is another one than that of --commitment");
   return root;
@@ -480,15 +699,19 @@ function outcomeToJson({
     result,
     records,
     proofs: segments,
-    keys: keys.map(({ type, name, keyDigest: digest, development }) => ({
-      circuit: circuitTypeName(type),
-      name,
-      keyDigest: digest,
-      ...(development === undefined ? {} : { development }),
-    })),
+    keys: keysToJson(keys),
     proven,
     notProven,
   };
+}
+
+function keysToJson(keys: VerifiedSet["keys"]): Record<string, unknown>[] {
+  return keys.map(({ type, name, keyDigest: digest, development }) => ({
+    circuit: circuitTypeName(type),
+    name,
+    keyDigest: digest,
+    ...(development === undefined ? {} : { development }),
+  }));
 }
 
 function printProven(terminal: Terminal, { verified, rows, resumed, ms }: ProvenClaim, bytes: number): void {
@@ -499,7 +722,10 @@ function printProven(terminal: Terminal, { verified, rows, resumed, ms }: Proven
   terminal.line(`${formatCount(rows)} rows in all${perByte}`);
 }
 
-function printVerified(terminal: Terminal, { root, keys, proven, notProven }: VerifiedSet): void {
+function printWords(
+  terminal: Terminal,
+  { root, keys, proven, notProven }: Pick<VerifiedSet, "root" | "keys" | "proven" | "notProven">,
+): void {
   terminal.line(`root   ${hex(root)}`);
   for (const line of proven) terminal.line(`proven ${line}`);
   for (const line of notProven) terminal.line(`not    ${line}`);

@@ -32,6 +32,7 @@ import {
   datasetSeedBackupCommand,
   datasetSeedRestoreCommand,
 } from "./dataset.js";
+import { datasetClaimCommand, datasetOpenCommand, datasetProveCommand, datasetVerifyCommand } from "./datasetProof.js";
 import { demoCommand } from "./demo.js";
 import { keyExportCommand, keyLintCommand } from "./key.js";
 import { modelEvaluateCommand, modelImportCommand, modelInfoCommand } from "./model.js";
@@ -59,6 +60,10 @@ const COMMANDS: readonly Command[] = [
   datasetExtendCommand,
   datasetSeedBackupCommand,
   datasetSeedRestoreCommand,
+  datasetProveCommand,
+  datasetClaimCommand,
+  datasetOpenCommand,
+  datasetVerifyCommand,
   datasetPovCommand,
   modelImportCommand,
   modelEvaluateCommand,

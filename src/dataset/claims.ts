@@ -99,11 +99,20 @@ export interface ClaimFamily<C extends Claim, Result> {
   /**
    * `claim` signals that the set's segments may have, by circuit type.
    *
+   * A family whose parameters are drawn after something has been committed to finds that in the last state; `challenge` binds
+   * what it draws to the set.
+   *
    * @throws CLAIM_INVALID for a claim that is not well formed, or does not fit the columns
    */
   signals(
     claim: C,
-    about: { root: bigint; opening: RootOpening; columns: readonly Column[]; challenge?: Hex },
+    about: {
+      root: bigint;
+      opening: RootOpening;
+      columns: readonly Column[];
+      challenge?: Hex;
+      last?: readonly bigint[];
+    },
   ): Record<string, bigint>;
   /** The public first state. */
   initial(claim: C): bigint[];

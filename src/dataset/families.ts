@@ -6,28 +6,43 @@
 import { counted, formatCount } from "../text.js";
 import { cellText, decimalText, numberColumn } from "./claims/cells.js";
 import { type ColumnResult, columnFamily } from "./claims/column.js";
+import { bytesFamily, type ContentResult, contentFamily, numbersFamily } from "./claims/content.js";
+import { type DistinctResult, distinctFamily } from "./claims/distinct.js";
 import { type LabelsResult, labelsFamily } from "./claims/labels.js";
 import type { Claim, ClaimFamily, ColumnClaim } from "./claims.js";
 import type { RootOpening } from "./layout.js";
-import type { Column } from "./record.js";
+import { type Column, DTYPES, type Dtype, packing } from "./record.js";
 
 type ClaimOf<T extends Claim["type"]> = Extract<Claim, { type: T }>;
 
 interface Results {
+  integrity: ContentResult;
+  bytes: ContentResult;
+  numbers: ContentResult;
   labels: LabelsResult;
   column: ColumnResult;
+  distinct: DistinctResult;
 }
 
 /** What a set of proofs says beyond its claim; see the families. */
-export type ClaimResult = Results[keyof Results];
+export type ClaimResult = Results[Claim["type"]];
 
-const FAMILIES: { [T in keyof Results]: ClaimFamily<ClaimOf<T>, Results[T]> } = {
+const FAMILIES: { [T in Claim["type"]]: ClaimFamily<ClaimOf<T>, Results[T]> } = {
+  integrity: contentFamily,
+  bytes: bytesFamily,
+  numbers: numbersFamily,
   labels: labelsFamily,
   column: columnFamily,
+  distinct: distinctFamily,
 };
 
 export function claimFamily(claim: Claim): ClaimFamily<Claim, ClaimResult> {
-  return FAMILIES[claim.type as keyof Results] as unknown as ClaimFamily<Claim, ClaimResult>;
+  return FAMILIES[claim.type] as unknown as ClaimFamily<Claim, ClaimResult>;
+}
+
+/** Whether a claim means something only together with the dataset's columns. */
+export function needsColumns({ type }: Claim): boolean {
+  return type === "column" || type === "bytes" || type === "numbers";
 }
 
 /** What proofs are about. */
@@ -42,17 +57,50 @@ export interface ClaimWords {
   readonly notProven: string[];
 }
 
-const NO_BYTES = "that anybody knows the data behind the digests in the records: see the claim of integrity";
+const NO_DATA = "that anybody knows the data behind the digests in the records: that is the claim of integrity";
+const NO_TRUTH = "that the data is good, or true of anything";
 
 export function describeClaim(claim: Claim, result: ClaimResult, about: About): ClaimWords {
   const { records } = about.opening.totals;
   switch (claim.type) {
+    case "integrity":
+      return describeContent(result as ContentResult);
+    case "bytes":
+    case "numbers":
+      return describeRange(claim, result as ContentResult);
     case "labels":
       return describeLabels(claim, result as LabelsResult, records);
     case "column":
       return describeColumn(claim, result as ColumnResult, about);
+    case "distinct":
+      return {
+        proven: [`no two of all ${counted(records, "record")} have the same data and cells`],
+        notProven: ["that records with other data are not much alike", NO_DATA],
+      };
   }
-  return { proven: [], notProven: [] };
+}
+
+function describeContent({ records, blocks, values }: ContentResult): ClaimWords {
+  return {
+    proven: [
+      `the data of all ${counted(records, "record")} is known, to the last of ${counted(blocks, "block")} of 15 elements`,
+      `their lengths add up to ${formatCount(values)}, as the root says`,
+    ],
+    notProven: ["that elements are packed bytes or numbers: a claim about bytes or numbers shows that", NO_TRUTH],
+  };
+}
+
+function describeRange(claim: ClaimOf<"bytes" | "numbers">, { records, values }: ContentResult): ClaimWords {
+  const dtype = dtypeOfKind(claim.kind);
+  const [min, max] = [claim.min, claim.max].map((bound) => keyText(dtype, BigInt(bound)));
+  const thing = claim.type === "bytes" ? "byte" : "number";
+  return {
+    proven: [
+      `all ${counted(records, "record")} are ${dtype}, and their data is known`,
+      `${values === 1 ? `the one ${thing}` : `all ${counted(values, thing)}`} in them: ${min} to ${max}`,
+    ],
+    notProven: [NO_TRUTH],
+  };
 }
 
 function describeLabels({ labels }: ClaimOf<"labels">, { counts }: LabelsResult, records: number): ClaimWords {
@@ -62,7 +110,7 @@ function describeLabels({ labels }: ClaimOf<"labels">, { counts }: LabelsResult,
       `all ${counted(records, "record")}: the label is ${labels.length === 1 ? quoted[0] : `one of ${quoted.join(", ")}`}`,
       ...(counts ?? []).map((count, i) => `${quoted[i]}: ${counted(count, "record")}`),
     ],
-    notProven: ["that a label fits what it is the label of", NO_BYTES],
+    notProven: ["that labels fit what they are the labels of", NO_DATA],
   };
 }
 
@@ -93,11 +141,36 @@ function describeColumn(claim: ColumnClaim, result: ColumnResult, { opening, col
       `records are sorted by ${name}, ${claim.order === "strict" ? "each more than" : "none less than"} the one before`,
     );
   }
-  return { proven, notProven: ["that the values are true of what they are about", NO_BYTES] };
+  return { proven, notProven: ["that the values are true of what they are about", NO_DATA] };
 }
 
 /** Rounded towards zero, six digits beyond those of the column. */
 function meanText({ numerator, denominator }: { numerator: bigint; denominator: bigint }, digits: number): string {
   const exact = (numerator * 10n ** 6n) % denominator === 0n;
   return `${exact ? "" : "about "}${decimalText((numerator * 10n ** 6n) / denominator, digits + 6)}`;
+}
+
+/** The element type of a kind that has been checked. */
+function dtypeOfKind(kind: bigint): Dtype {
+  const code = Number((kind >> 8n) & 0xffn);
+  return (Object.keys(DTYPES) as Dtype[]).find((name) => DTYPES[name].code === code)!;
+}
+
+/** The number that an order-preserving key stands for. */
+function keyText(dtype: Dtype, key: bigint): string {
+  const { size, mode } = packing(dtype);
+  const half = 1n << BigInt(8 * size - 1);
+  if (mode === "unsigned") return String(key);
+  if (mode === "signed") return String(key - half);
+  const bits = key >= half ? key - half : 2n * half - 1n - key;
+  const view = new DataView(new ArrayBuffer(8));
+  view.setBigUint64(0, dtype === "bf16" ? bits << 48n : bits << BigInt(64 - 8 * size));
+  const value = size === 8 ? view.getFloat64(0) : dtype === "f16" ? halfFloat(view.getUint16(0)) : view.getFloat32(0);
+  return Object.is(value, -0) ? "-0" : String(value);
+}
+
+function halfFloat(bits: number): number {
+  const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023];
+  const size = exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25);
+  return (bits >= 0x8000 ? -1 : 1) * (exponent === 31 ? Number.POSITIVE_INFINITY : size);
 }

@@ -3,15 +3,14 @@
  *
  * @module
  */
-import { AnchorError, throwIfAborted } from "../errors.js";
+import { throwIfAborted } from "../errors.js";
 import type { Hex } from "../field/bytes.js";
-import type { ChunkRequest } from "./circuit/index.js";
 import { planColumn } from "./claims/column.js";
+import { planContent } from "./claims/content.js";
+import { planDistinct } from "./claims/distinct.js";
 import { planLabels } from "./claims/labels.js";
 import type { Claim, Segment } from "./claims.js";
-import { chunkPath } from "./commit.js";
 import type { OpenDataset } from "./dataset.js";
-import { CHUNK_RECORDS, chunkBlinds } from "./layout.js";
 
 export interface PlanOptions {
   /** What the set is bound to, for challenges. */
@@ -26,6 +25,8 @@ export interface PlanOptions {
 export interface CircuitSizes {
   /** Records of a chunk. */
   readonly records?: number | undefined;
+  /** Steps of the circuits for contents, and of that for sorted lists. */
+  readonly steps?: readonly number[] | undefined;
 }
 
 /** Milliseconds of planning between two looks at the signal. */
@@ -40,7 +41,7 @@ const SLICE_MS = 50;
 export async function planClaim(dataset: OpenDataset, claim: Claim, options: PlanOptions): Promise<Segment[]> {
   const segments: Segment[] = [];
   let since = performance.now();
-  for (const segment of plan(dataset, claim, options)) {
+  for await (const segment of plan(dataset, claim, options)) {
     segments.push(segment);
     if (performance.now() - since < SLICE_MS) continue;
     await new Promise(setImmediate);
@@ -50,30 +51,22 @@ export async function planClaim(dataset: OpenDataset, claim: Claim, options: Pla
   return segments;
 }
 
-function plan(dataset: OpenDataset, claim: Claim, { sizes }: PlanOptions): Iterable<Segment> {
+function plan(
+  dataset: OpenDataset,
+  claim: Claim,
+  { challenge, secret, signal, sizes = {} }: PlanOptions,
+): Iterable<Segment> | AsyncIterable<Segment> {
+  const { records, steps } = sizes;
   switch (claim.type) {
+    case "integrity":
+    case "bytes":
+    case "numbers":
+      return planContent(dataset, claim, { sizes: steps, chunkRecords: records });
     case "labels":
-      return planLabels(dataset, claim, sizes?.records);
+      return planLabels(dataset, claim, records);
     case "column":
-      return planColumn(dataset, claim, sizes?.records);
-    default:
-      throw new AnchorError("CLAIM_INVALID", `there is no claim of type ${String(claim.type)}`);
+      return planColumn(dataset, claim, records);
+    case "distinct":
+      return planDistinct(dataset, claim, { challenge, secret, signal, sizes: { records, steps: steps?.[0] } });
   }
-}
-
-/** What a chunk's proof is made from. @throws DATASET_CHUNK_UNKNOWN */
-export function chunkRequest(dataset: OpenDataset, index: number): Omit<ChunkRequest, "context"> {
-  const { root, opening } = dataset.commitment;
-  const { records, blocks, values } = opening.totals;
-  const { group } = chunkPath(dataset, index);
-  const first = CHUNK_RECORDS * index;
-  const descriptions = dataset.descriptions(first, Math.min(CHUNK_RECORDS, records - first));
-  return {
-    root,
-    index: BigInt(index),
-    descriptions,
-    blinds: chunkBlinds(dataset.seed, index, descriptions.length),
-    group,
-    opening: [...[records, blocks, values].map(BigInt), opening.schema],
-  };
 }

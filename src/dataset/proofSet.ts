@@ -39,8 +39,8 @@ import {
 import { lintVerifyingKey } from "../verifier/lint.js";
 import { claimFromJson, claimToJson } from "./claimJson.js";
 import { type Claim, commitState } from "./claims.js";
-import { type ClaimResult, claimFamily, describeClaim } from "./families.js";
-import { DEPTHS, hashRoot, MAX_CELLS, type RootOpening } from "./layout.js";
+import { type ClaimResult, claimFamily, describeClaim, needsColumns } from "./families.js";
+import { CHUNK_RECORDS, chunkCount, DEPTHS, hashRoot, MAX_CELLS, type RootOpening, treeDepth } from "./layout.js";
 import { type Column, schemaDigest } from "./record.js";
 
 const FORMAT = "anchorproof/proof-set@1";
@@ -49,6 +49,8 @@ const SET_TAG = tag("anchorproof/proof-set/1");
 
 /** Most proofs of a set: some 25 GB of data, and no file to choke on. */
 export const MAX_SEGMENTS = 65_536;
+/** Most records of a dataset. */
+const MAX_RECORDS = CHUNK_RECORDS * 16 ** DEPTHS.at(-1)!;
 /** Most circuits of a set. */
 const MAX_CIRCUITS = 16;
 /** Most fields of an automaton's state. */
@@ -174,7 +176,7 @@ export function verifyProofSet(set: ProofSet, expected: Expectation, { threads =
   checkExpected(set, root, expected);
   const columns = columnsOf(set);
   const family = claimFamily(claim);
-  const signals = family.signals(claim, { root, opening, columns, challenge: setDigest(set) });
+  const signals = family.signals(claim, { root, opening, columns, challenge: setDigest(set), last: last.fields });
   const keys = circuits.map((circuit, i) => {
     if (!Object.hasOwn(signals, circuit.type)) {
       throw invalid(`circuit ${i}, ${circuitTypeName(circuit.type)}, is none that shows a claim of type ${claim.type}`);
@@ -234,13 +236,15 @@ export function verifyProofSet(set: ProofSet, expected: Expectation, { threads =
   };
 }
 
-/** @throws PROOF_SET_INVALID */
-function rootOf(opening: RootOpening): bigint {
+/** The root, whose opening is one that a dataset may have. @throws PROOF_SET_INVALID */
+export function rootOf(opening: RootOpening): bigint {
   const { depth, top, totals, schema } = opening;
-  if (!(DEPTHS as readonly number[]).includes(depth)) throw invalid(`no tree of a dataset has height ${depth}`);
   const numbers = [totals.records, totals.blocks, totals.values];
   if (!numbers.every((n) => Number.isSafeInteger(n) && n >= 0) || totals.records < 1) {
     throw invalid("the totals of the root's opening are whole numbers, and there is a record");
+  }
+  if (totals.records > MAX_RECORDS || depth !== treeDepth(chunkCount(totals.records))) {
+    throw invalid(`no dataset of ${totals.records} records has a tree of height ${depth}`);
   }
   if (!isScalar(top) || !isScalar(schema)) throw invalid("the root's opening has a value outside the field");
   return hashRoot(opening);
@@ -249,9 +253,10 @@ function rootOf(opening: RootOpening): bigint {
 /** The columns are those that the root binds, or none are given. @throws PROOF_SET_INVALID */
 function columnsOf({ columns, opening, claim }: ProofSet): readonly Column[] {
   if (columns === undefined) {
-    if (claim.type === "column") throw invalid("a claim about a column comes with the dataset's columns");
+    if (needsColumns(claim) && opening.schema !== 0n) throw invalid("the claim comes with the dataset's columns");
     return [];
   }
+  if (columns.length === 0 || !needsColumns(claim)) throw invalid("the set has columns that its claim is not about");
   let digest: bigint;
   try {
     digest = schemaDigest(columns);
@@ -274,20 +279,35 @@ function checkExpected(
   if (claim !== undefined && canonicalJson(claimToJson(claim)) !== canonicalJson(claimToJson(set.claim))) {
     throw invalid("the set is of another claim than the expected one");
   }
+  checkTaskAndDomain(set, { domain, task });
+}
+
+/** @throws PROOF_SET_INVALID */
+export function checkTaskAndDomain(
+  of: Pick<ProofSet, "domain" | "task">,
+  { domain = {}, task = {} }: Pick<Expectation, "domain" | "task">,
+): void {
   const compare = (what: string, is: object, should: object) => {
     for (const [name, value] of Object.entries(should)) {
       const own = (is as Record<string, unknown>)[name];
       if (value !== undefined && value !== own) {
-        throw invalid(`the set is for another ${what}: its ${name} is ${String(own)}, not ${String(value)}`);
+        throw invalid(`the proofs are for another ${what}: its ${name} is ${String(own)}, not ${String(value)}`);
       }
     }
   };
-  compare("chain or contract", set.domain, domain);
-  compare("task", set.task, task);
+  compare("chain or contract", of.domain, domain);
+  compare("task", of.task, task);
 }
 
-/** @throws KEY_UNKNOWN, KEY_FORGEABLE, KEY_MALFORMED */
-function trustedKey({ type, verifyingKey }: SetCircuit, trust: readonly TrustedCircuit[]): TrustedCircuit {
+/**
+ * @param signals that the circuit has
+ * @throws KEY_UNKNOWN, KEY_FORGEABLE, KEY_MALFORMED
+ */
+export function trustedKey(
+  { type, verifyingKey }: SetCircuit,
+  trust: readonly TrustedCircuit[],
+  signals = SIGNALS,
+): TrustedCircuit {
   const digest = keyDigest(verifyingKey);
   const trusted = trust.find((key) => key.type === type && key.keyDigest === digest);
   if (!trusted) {
@@ -301,10 +321,10 @@ function trustedKey({ type, verifyingKey }: SetCircuit, trust: readonly TrustedC
     );
   }
   lintVerifyingKey(verifyingKey);
-  if (verifyingKey.nPublic !== SIGNALS) {
+  if (verifyingKey.nPublic !== signals) {
     throw new AnchorError(
       "KEY_UNKNOWN",
-      `key ${digest} is of a circuit with ${verifyingKey.nPublic} public signals, not ${SIGNALS}`,
+      `key ${digest} is of a circuit with ${verifyingKey.nPublic} public signals, not ${signals}`,
     );
   }
   return trusted;
@@ -346,13 +366,8 @@ export function proofSetToJson(set: ProofSet): Record<string, unknown> {
     ...(columns === undefined ? {} : { columns: columns.map(columnToJson) }),
     claim: claimToJson(claim),
     domain: { chainId: String(domain.chainId), verifyingContract: domain.verifyingContract },
-    task: { ...task, nonce: String(task.nonce), deadline: String(task.deadline) },
-    circuits: circuits.map(({ type, name, verifyingKey }) => ({
-      type: circuitTypeName(type),
-      name,
-      keyDigest: keyDigest(verifyingKey),
-      verifyingKey: verifyingKeyToJson(verifyingKey),
-    })),
+    task: taskToJson(task),
+    circuits: circuits.map(circuitToJson),
     segments: segments.map(({ circuit, before, after, proof }) => ({
       circuit: String(circuit),
       before: String(before),
@@ -377,19 +392,17 @@ export function proofSetFromJson(json: unknown): ProofSet {
   const record = readObject(json, fields, CODE, "set", ["columns"]);
   const opening = openingFromJson(record["opening"], "opening");
   if (hex(rootOf(opening)) !== record["root"]) throw invalid("root is not that of the opening beside it");
-  const domain = readObject(record["domain"], ["chainId", "verifyingContract"], CODE, "domain");
   const last = readObject(record["last"], ["fields", "salt"], CODE, "last");
-  const circuits = list(record["circuits"], MAX_CIRCUITS, "circuits").map(readCircuit);
+  const circuits = list(record["circuits"], MAX_CIRCUITS, "circuits").map((circuit, i) =>
+    circuitFromJson(circuit, `circuits[${i}]`),
+  );
   return {
     opening,
     ...(Object.hasOwn(record, "columns")
       ? { columns: list(record["columns"], MAX_CELLS, "columns").map(columnFromJson) }
       : {}),
     claim: claimFromJson(record["claim"]),
-    domain: {
-      chainId: readInteger(domain["chainId"], 256, CODE, "domain.chainId"),
-      verifyingContract: bytes(domain["verifyingContract"], 20, "domain.verifyingContract"),
-    },
+    domain: domainFromJson(record["domain"], "domain"),
     task: setTaskFromJson(record["task"], "task"),
     circuits,
     segments: list(record["segments"], MAX_SEGMENTS, "segments").map((segment, i) =>
@@ -399,6 +412,19 @@ export function proofSetFromJson(json: unknown): ProofSet {
       fields: list(last["fields"], MAX_FIELDS, "last.fields").map((field, i) => scalar(field, `last.fields[${i}]`)),
       salt: scalar(last["salt"], "last.salt"),
     },
+  };
+}
+
+export function taskToJson(task: SetTask): Record<string, unknown> {
+  return { ...task, nonce: String(task.nonce), deadline: String(task.deadline) };
+}
+
+/** @throws PROOF_SET_INVALID */
+export function domainFromJson(json: unknown, path: string): Domain {
+  const domain = readObject(json, ["chainId", "verifyingContract"], CODE, path);
+  return {
+    chainId: readInteger(domain["chainId"], 256, CODE, `${path}.chainId`),
+    verifyingContract: bytes(domain["verifyingContract"], 20, `${path}.verifyingContract`),
   };
 }
 
@@ -458,8 +484,17 @@ function columnFromJson(json: unknown, index: number): Column {
   return { name: name as string, type: type as Column["type"], ...digits };
 }
 
-function readCircuit(json: unknown, index: number): SetCircuit {
-  const path = `circuits[${index}]`;
+export function circuitToJson({ type, name, verifyingKey }: SetCircuit): Record<string, unknown> {
+  return {
+    type: circuitTypeName(type),
+    name,
+    keyDigest: keyDigest(verifyingKey),
+    verifyingKey: verifyingKeyToJson(verifyingKey),
+  };
+}
+
+/** @throws PROOF_SET_INVALID, KEY_MALFORMED */
+export function circuitFromJson(json: unknown, path: string): SetCircuit {
   const record = readObject(json, ["type", "name", "keyDigest", "verifyingKey"], CODE, path);
   const type = typeof record["type"] === "string" ? circuitTypeOf(record["type"]) : undefined;
   if (type === undefined) throw invalid(`${path}.type is no type of circuit`);
@@ -487,7 +522,12 @@ function readSegment(json: unknown, index: number, circuits: number): SetSegment
 }
 
 /** A value that has one spelling in snarkjs' formats as well. */
-function canonical<T>(json: unknown, parse: (json: unknown) => T, print: (value: T) => unknown, path: string): T {
+export function canonical<T>(
+  json: unknown,
+  parse: (json: unknown) => T,
+  print: (value: T) => unknown,
+  path: string,
+): T {
   const value = (() => {
     try {
       return parse(json);

@@ -18,8 +18,9 @@ import { type DatasetProgramSpec, type DatasetRequest, datasetProgram } from "..
 import { claimToJson } from "../dataset/claimJson.js";
 import { type Claim, commitState, type Segment } from "../dataset/claims.js";
 import type { OpenDataset } from "../dataset/dataset.js";
+import { needsColumns } from "../dataset/families.js";
 import { chunkBlinds } from "../dataset/layout.js";
-import { planClaim } from "../dataset/plan.js";
+import { type CircuitSizes, planClaim } from "../dataset/plan.js";
 import {
   MAX_SEGMENTS,
   type ProofSet,
@@ -75,6 +76,8 @@ export interface ProveClaimOptions {
   journal?: string | undefined;
   /** Throws away a journal of something else instead of refusing to go on. */
   restart?: boolean | undefined;
+  /** Sizes of circuits, for tests. */
+  sizes?: CircuitSizes | undefined;
   signal?: AbortSignal | undefined;
   /** What it throws ends the run. */
   onProgress?: ((progress: SetProgress) => void) | undefined;
@@ -115,7 +118,7 @@ interface Step {
  *   throw; ABORTED
  */
 export async function proveClaim(options: ProveClaimOptions): Promise<ProvenClaim> {
-  const { dataset, claim, pool, domain, task, out, signal, onProgress } = options;
+  const { dataset, claim, pool, domain, task, out, sizes, signal, onProgress } = options;
   const started = performance.now();
   throwIfAborted(signal);
   const { opening, columns } = dataset.commitment;
@@ -127,7 +130,7 @@ export async function proveClaim(options: ProveClaimOptions): Promise<ProvenClai
     options.journal === undefined ? undefined : await Journal.open(options.journal, head, options.restart);
   const secret = journal?.secret ?? new Uint8Array(randomBytes(SECRET_BYTES));
   report({ phase: "planning" });
-  const segments = await planClaim(dataset, claim, { challenge: setDigest(head), secret, signal });
+  const segments = await planClaim(dataset, claim, { challenge: setDigest(head), secret, sizes, signal });
   if (segments.length > MAX_SEGMENTS) {
     throw new AnchorError(
       "INPUT_TOO_LARGE",
@@ -193,7 +196,7 @@ export async function proveClaim(options: ProveClaimOptions): Promise<ProvenClai
   const end = steps.at(-1)!;
   const set: ProofSet = {
     ...head,
-    ...(claim.type === "column" ? { columns } : {}),
+    ...(needsColumns(claim) && columns.length > 0 ? { columns } : {}),
     circuits: circuits.map(({ type, name, verifyingKey }) => ({ type, name, verifyingKey })),
     segments: steps.map(({ circuit, before, after }, i) => ({ circuit, before, after, proof: proofs[i]! })),
     last: { fields: end.segment.after, salt: end.afterSalt },

@@ -131,8 +131,12 @@ describe("a set of proofs", () => {
       { opening: { ...OPENING, totals: { ...OPENING.totals, records: 301 } } },
       /PROOF_SET_INVALID: the last state is not that of a run over all records/,
     ],
-    ["another height", { opening: { ...OPENING, depth: 4 } }, /PROOF_INVALID: no proof shows/],
-    ["a height that no tree has", { opening: { ...OPENING, depth: 3 } }, /PROOF_SET_INVALID: no tree/],
+    [
+      "another height",
+      { opening: { ...OPENING, depth: 4 } },
+      /PROOF_SET_INVALID: no dataset of 300 records has a tree of height 4/,
+    ],
+    ["a height that no tree has", { opening: { ...OPENING, depth: 3 } }, /PROOF_SET_INVALID: no dataset/],
     ["another schema", { opening: { ...OPENING, schema: 5n } }, /PROOF_INVALID: no proof shows/],
     [
       "another count in the last state",
@@ -152,7 +156,7 @@ describe("a set of proofs", () => {
     [
       "columns that the root does not bind",
       { columns: [{ name: "age", type: "float" }] },
-      /PROOF_SET_INVALID: the columns are not/,
+      /PROOF_SET_INVALID: the set has columns that its claim is not about/,
     ],
   ])("changed to %s is refused", (_, change, reason) => {
     expect(outcome({ ...set, ...change }, trust, {})).toMatch(reason);
@@ -176,9 +180,9 @@ describe("a set of proofs", () => {
     [
       "chain",
       { domain: { chainId: 1n } },
-      /PROOF_SET_INVALID: the set is for another chain or contract: its chainId is 31337, not 1/,
+      /PROOF_SET_INVALID: the proofs are for another chain or contract: its chainId is 31337, not 1/,
     ],
-    ["task", { task: { nonce: 9n } }, /PROOF_SET_INVALID: the set is for another task: its nonce is 7, not 9/],
+    ["task", { task: { nonce: 9n } }, /PROOF_SET_INVALID: the proofs are for another task: its nonce is 7, not 9/],
   ])("is refused where another %s is expected", (_, expected, reason) => {
     expect(outcome(set, trust, expected)).toMatch(reason);
   });
@@ -282,7 +286,7 @@ describe("a set about a column", () => {
 
   it("comes with the columns that the root binds", () => {
     const { columns: _, ...without } = made.set;
-    expect(outcome(without, made.trust, {})).toMatch(/PROOF_SET_INVALID: a claim about a column comes with/);
+    expect(outcome(without, made.trust, {})).toMatch(/PROOF_SET_INVALID: the claim comes with the dataset's columns/);
     const renamed = { ...made.set, columns: [{ ...columns[0], name: "weight" }, columns[1]] };
     expect(outcome(renamed, made.trust, {})).toMatch(/PROOF_SET_INVALID: the columns are not those of the dataset/);
     expect(outcome({ ...made.set, columns: [columns[1], columns[0]] }, made.trust, {})).toMatch(/PROOF_SET_INVALID/);

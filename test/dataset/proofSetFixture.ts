@@ -59,7 +59,7 @@ export function simulateSet(plan: Plan): { set: ProofSet; trust: TrustedCircuit[
   const head = { opening, claim, domain, task };
   const last = steps.at(-1)!.after;
   const family = claimFamily(claim);
-  const signals = family.signals(claim, { root, opening, columns: columns ?? [], challenge: setDigest(head) });
+  const signals = family.signals(claim, { root, opening, columns: columns ?? [], challenge: setDigest(head), last });
   const types = [...new Set(steps.map(({ type }) => type))];
   const keyOf = (type: CircuitType) => plan.keys?.[type] ?? keyFor(type);
   let at = commitState(family.initial(claim), 0n);

@@ -9,7 +9,7 @@ import type { Program } from "../../circuit/synthesis/program.js";
 import type { Synthesis } from "../../circuit/synthesis/synthesis.js";
 import { AnchorError } from "../../errors.js";
 import { assertScalar, invert, mod, R } from "../../field/scalar.js";
-import { CLAIM_CODES, type SegmentSignals } from "../claims.js";
+import { CLAIM_CODES, commitState as commitFields, type SegmentSignals } from "../claims.js";
 import { AT, CHUNK_RECORDS, type Description, TAGS } from "../layout.js";
 import {
   type ChunkShape,
@@ -23,7 +23,7 @@ import {
 import { addElement, claimDigest, commitState, element, elements, equate, nonZero, only, product } from "./shared.js";
 
 /** Fields of the state, in order. */
-export const DISTINCT_STATE = ["listed", "list", "last", "chunks", "records", "sum"] as const;
+export const DISTINCT_STATE = ["chunks", "records", "listed", "list", "last", "sum"] as const;
 
 /** Fields of a description that make a record what it is, whatever its name, label and part. */
 export const IDENTITY = [
@@ -97,7 +97,7 @@ export function distinctListProgram({ steps = LIST_STEPS }: DistinctListShape): 
     version: 1,
     circom: source(name, "distinct_list", `DatasetDistinctList(${steps})`),
     publicSignals: PUBLIC,
-    privateInputs: 2 + 4 + 2 + 1 + 2 * slots + steps,
+    privateInputs: 2 + 4 + 2 + 3 * slots + steps,
     synthesise(s, request) {
       if (request) checkList(steps, request);
       const signals = publics(s, request);
@@ -110,46 +110,45 @@ export function distinctListProgram({ steps = LIST_STEPS }: DistinctListShape): 
       const sum = input("sum");
       const beforeSalt = element(s, request?.beforeSalt ?? 0n, "beforeSalt");
       const afterSalt = element(s, request?.afterSalt ?? 0n, "afterSalt");
-      const count = element(s, BigInt(request?.gaps.length ?? 0), "count");
+      const entries = request?.gaps.length ?? 0;
       const padded = (values: readonly bigint[] | undefined) =>
         Array.from({ length: slots }, (_, i) => values?.[i] ?? 0n);
+      const real = elements(s, padded(new Array<bigint>(entries).fill(1n)), "real");
       const gap = elements(s, padded(request?.gaps), "gap");
       const low = elements(s, padded(request?.lows), "low");
       const blind = elements(s, request?.blinds ?? new Array<bigint>(steps).fill(0n), "blind");
 
       nonZero(s, "bound", signals.context);
       nonZero(s, "named", signals.root);
-      claimDigest(s, "digest", Number(CLAIM_CODES.distinctList), [rho, gamma], signals.claim.wire);
+      claimDigest(s, "digest", Number(CLAIM_CODES.distinctList), [rho, gamma], signals.claim);
       const zero = constant(0n);
-      commitState(s, "first", [listed, list, last, zero, zero, sum], beforeSalt, signals.before.wire);
+      commitState(s, "first", [zero, zero, listed, list, last, sum], beforeSalt, signals.before);
 
       const present = s.combination();
       const total = s.combination();
       const values: Element[] = [];
       let high = last;
       let sumAfter = sum.value;
-      let before: Element | undefined;
       s.alias(high.wire, "high", 0);
       for (let i = 0; i < slots; i++) {
-        const flag = BigInt(i) < count.value ? 1 : 0;
-        const real: Element = { wire: s.bit(flag, "real", i), value: BigInt(flag) };
-        if (before) s.row(only(s, real), addElement(s.combination(1), -1, before), s.combination());
-        before = real;
-        present.add(1, real.wire);
+        const is = real[i]!;
+        s.row(only(s, is), addElement(s.combination(-1), 1, is), s.combination());
+        if (i > 0) s.row(only(s, is), addElement(s.combination(1), -1, real[i - 1]!), s.combination());
+        present.add(1, is.wire);
         rangeCheck(s, "gaps", i, gap[i]!, GAP_BITS);
         rangeCheck(s, "lows", i, low[i]!, LOW_BITS);
         s.row(
-          s.combination(1).add(-1, real.wire),
+          s.combination(1).add(-1, is.wire),
           s.combination().add(1, gap[i]!.wire).add(1, low[i]!.wire),
           s.combination(),
         );
-        const next = element(s, high.value + gap[i]!.value + real.value, "high", i + 1);
-        equate(s, s.combination().add(1, high.wire).add(1, gap[i]!.wire).add(1, real.wire).add(-1, next.wire));
+        const next = element(s, mod(high.value + gap[i]!.value + is.value), "high", i + 1);
+        equate(s, s.combination().add(1, high.wire).add(1, gap[i]!.wire).add(1, is.wire).add(-1, next.wire));
         high = next;
-        const whole = mod(real.value * ((high.value << BigInt(LOW_BITS)) + low[i]!.value));
+        const whole = mod(is.value * ((high.value << BigInt(LOW_BITS)) + low[i]!.value));
         const value = element(s, whole, "value", i);
         s.row(
-          only(s, real),
+          only(s, is),
           s
             .combination()
             .add(1n << BigInt(LOW_BITS), high.wire)
@@ -157,12 +156,10 @@ export function distinctListProgram({ steps = LIST_STEPS }: DistinctListShape): 
           only(s, value),
         );
         values.push(value);
-        const term = fraction(s, i, gamma, value, real);
+        const term = fraction(s, i, gamma, value, is);
         total.add(1, term.wire);
         sumAfter += term.value;
       }
-      equate(s, addElement(present, -1, count));
-
       s.enter("room");
       const room = element(s, mod(HIGH_END - 1n - high.value), "in");
       equate(
@@ -181,12 +178,12 @@ export function distinctListProgram({ steps = LIST_STEPS }: DistinctListShape): 
       s.leave();
 
       s.enter("next");
-      const listedAfter = element(s, mod(listed.value + count.value), "field", 0);
-      equate(s, s.combination().add(1, listed.wire).add(1, count.wire).add(-1, listedAfter.wire));
+      const listedAfter = element(s, mod(listed.value + BigInt(entries)), "field", 2);
+      equate(s, present.add(1, listed.wire).add(-1, listedAfter.wire));
       const summed = element(s, mod(sumAfter), "field", 5);
       equate(s, total.add(1, sum.wire).add(-1, summed.wire));
       s.leave();
-      commitState(s, "next", [listedAfter, chained, high, zero, zero, summed], afterSalt, signals.after.wire);
+      commitState(s, "next", [zero, zero, listedAfter, chained, high, summed], afterSalt, signals.after);
     },
   };
 }
@@ -209,13 +206,13 @@ export function distinctRecordsProgram(shape: ChunkShape): Program<DistinctRecor
       const count = element(s, BigInt(request?.descriptions.length ?? 0), "count");
       const [rho, gamma] = challengeInputs(s, request);
       const field = elements(s, request?.before ?? DISTINCT_STATE.map(() => 0n), "field");
-      const [listed, list, , chunks, counted, sum] = field as [Element, Element, Element, Element, Element, Element];
+      const [chunks, counted, listed, list, , sum] = field as [Element, Element, Element, Element, Element, Element];
       const beforeSalt = element(s, request?.beforeSalt ?? 0n, "beforeSalt");
       const afterSalt = element(s, request?.afterSalt ?? 0n, "afterSalt");
 
       nonZero(s, "bound", signals.context);
-      claimDigest(s, "digest", Number(CLAIM_CODES.distinctRecords), [rho, gamma], signals.claim.wire);
-      commitState(s, "first", field, beforeSalt, signals.before.wire);
+      claimDigest(s, "digest", Number(CLAIM_CODES.distinctRecords), [rho, gamma], signals.claim);
+      commitState(s, "first", field, beforeSalt, signals.before);
       const { real } = recordChunk(s, "chunk", { ...inputs, index: chunks }, count);
 
       const total = s.combination();
@@ -227,15 +224,15 @@ export function distinctRecordsProgram(shape: ChunkShape): Program<DistinctRecor
       }
 
       s.enter("next");
-      const chunksAfter = element(s, chunks.value + 1n, "field", 3);
+      const chunksAfter = element(s, mod(chunks.value + 1n), "field", 0);
       equate(s, s.combination(1).add(1, chunks.wire).add(-1, chunksAfter.wire));
-      const countedAfter = element(s, counted.value + count.value, "field", 4);
+      const countedAfter = element(s, mod(counted.value + count.value), "field", 1);
       equate(s, s.combination().add(1, counted.wire).add(1, count.wire).add(-1, countedAfter.wire));
       const summed = element(s, mod(sumAfter), "field", 5);
       equate(s, total.add(1, sum.wire).add(-1, summed.wire));
       s.leave();
-      const after = [listed, list, constant(0n), chunksAfter, countedAfter, summed];
-      commitState(s, "next", after, afterSalt, signals.after.wire);
+      const after = [chunksAfter, countedAfter, listed, list, constant(0n), summed];
+      commitState(s, "next", after, afterSalt, signals.after);
     },
   };
 }
@@ -255,9 +252,8 @@ function source(name: string, file: string, instance: string) {
 function publics(s: Synthesis, request: SegmentSignals | undefined) {
   const root = element(s, request?.root ?? 0n, "root");
   const claim = element(s, request?.claim ?? 0n, "claim");
-  // The two commitments are what their states hash to.
-  const before = element(s, 0n, "before");
-  const after = element(s, 0n, "after");
+  const before = element(s, request ? commitFields(request.before, request.beforeSalt) : 0n, "before");
+  const after = element(s, request ? commitFields(request.after, request.afterSalt) : 0n, "after");
   const context = element(s, request?.context ?? 0n, "context");
   return { root, claim, before, after, context };
 }
@@ -309,11 +305,12 @@ function fraction(s: Synthesis, index: number, gamma: Element, value: Element, r
 }
 
 function checkSignals(request: SegmentSignals & { challenges: DistinctChallenges }): void {
-  const { root, before, beforeSalt, afterSalt, context, challenges } = request;
-  if (before.length !== DISTINCT_STATE.length) {
+  const { root, claim, before, after, beforeSalt, afterSalt, context, challenges } = request;
+  if (before.length !== DISTINCT_STATE.length || after.length !== DISTINCT_STATE.length) {
     throw new AnchorError("INPUT_INVALID", `a state has ${DISTINCT_STATE.length} fields`);
   }
-  for (const value of [root, ...before, beforeSalt, afterSalt, challenges.rho, challenges.gamma]) {
+  const { rho, gamma } = challenges;
+  for (const value of [root, claim, ...before, ...after, beforeSalt, afterSalt, rho, gamma]) {
     assertScalar(value, "an input of the segment");
   }
   checkContext(context);

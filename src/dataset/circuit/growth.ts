@@ -19,7 +19,7 @@ import {
   tailInputs,
 } from "./opening.js";
 import { checkContext } from "./records.js";
-import { datasetRoot, element, elements, nonZero, only, product } from "./shared.js";
+import { datasetRoot, element, elements, must, nonZero, only, product } from "./shared.js";
 
 export interface GrowthShape extends TailShape {
   readonly oldDepth: number;
@@ -85,7 +85,7 @@ export function growthProgram(shape: GrowthShape): Program<GrowthRequest> {
       const index = { value: oldRecords.value - 1n, form: s.combination(-1).add(1, oldRecords.wire) };
       const tail = chunkTail(s, bits, oldDepth, { after: last, index, records: newRecords, ...following });
       const opening = [newRecords, ...newTotals, schema];
-      datasetRoot(s, "top", { chunk: tail.root, index: tail.chunk, group, opening }, newRoot.wire);
+      datasetRoot(s, "top", { chunk: tail.root, index: tail.chunk, group, opening }, newRoot);
 
       let node = last;
       for (let level = 0; level < oldDepth; level++) {
@@ -100,7 +100,8 @@ export function growthProgram(shape: GrowthShape): Program<GrowthRequest> {
       const inputs = [node, oldRecords, ...oldTotals, schema];
       for (const [i, { wire }] of inputs.entries()) s.alias(wire, "in", i);
       const zeros = new Array<Element>(11).fill(constant(0n));
-      poseidon(s, TAGS.root + (BigInt(oldDepth) << 64n), [...inputs, ...zeros], oldRoot.wire);
+      const hash = poseidon(s, TAGS.root + (BigInt(oldDepth) << 64n), [...inputs, ...zeros], oldRoot.wire);
+      must(s, hash, oldRoot, "old root");
       s.alias(oldRoot.wire, "out");
       s.leave();
     },

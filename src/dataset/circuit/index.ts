@@ -16,7 +16,16 @@ import {
   type RangedRequest,
   type RangedShape,
 } from "./content.js";
+import {
+  type DistinctListRequest,
+  type DistinctListShape,
+  type DistinctRecordsRequest,
+  distinctListProgram,
+  distinctRecordsProgram,
+} from "./distinct.js";
+import { type GrowthRequest, type GrowthShape, growthProgram } from "./growth.js";
 import { labelsProgram } from "./labels.js";
+import { type OpeningRequest, type OpeningShape, openingProgram } from "./opening.js";
 import { type ChunkRequest, type ChunkShape, chunkProgram } from "./records.js";
 import type { RecordSegmentRequest } from "./segment.js";
 import { type Sha256Request, type Sha256Shape, sha256Program } from "./sha256.js";
@@ -24,7 +33,11 @@ import { type Sha256Request, type Sha256Shape, sha256Program } from "./sha256.js
 /** Names a circuit. Plain data: it crosses to the pool's workers. */
 export type DatasetProgramSpec =
   | ({ readonly kind: "chunk" } & ChunkShape)
+  | ({ readonly kind: "distinct" } & ChunkShape)
+  | ({ readonly kind: "growth" } & GrowthShape)
+  | ({ readonly kind: "opening" } & OpeningShape)
   | ({ readonly kind: "sha256" } & Sha256Shape)
+  | ({ readonly kind: "sorted" } & DistinctListShape)
   | ({ readonly kind: "content" } & ContentShape)
   | ({ readonly kind: "bytes" } & RangedShape)
   | ({ readonly kind: "numbers" } & NumbersShape)
@@ -34,7 +47,11 @@ export type DatasetProgramSpec =
 /** What a proof by such a circuit is about. */
 export interface DatasetRequests {
   chunk: ChunkRequest;
+  distinct: DistinctRecordsRequest;
+  growth: GrowthRequest;
+  opening: OpeningRequest;
   sha256: Sha256Request;
+  sorted: DistinctListRequest;
   content: ContentRequest;
   bytes: RangedRequest;
   numbers: RangedRequest;
@@ -50,7 +67,11 @@ type Programs = {
 
 const PROGRAMS: Programs = {
   chunk: chunkProgram,
+  distinct: distinctRecordsProgram,
+  growth: growthProgram,
+  opening: openingProgram,
   sha256: sha256Program,
+  sorted: distinctListProgram,
   content: contentProgram,
   bytes: bytesProgram,
   numbers: numbersProgram,
@@ -76,6 +97,14 @@ export type {
   RangedRequest,
   RangedShape,
 } from "./content.js";
+export type {
+  DistinctChallenges,
+  DistinctListRequest,
+  DistinctListShape,
+  DistinctRecordsRequest,
+} from "./distinct.js";
+export type { GrowthRequest, GrowthShape } from "./growth.js";
+export type { OpeningRequest, OpeningShape } from "./opening.js";
 export type { ChunkRequest, ChunkShape, ChunkValues } from "./records.js";
 export type { RecordSegmentRequest } from "./segment.js";
 export {

@@ -8,9 +8,9 @@ import type { Program } from "../../circuit/synthesis/program.js";
 import type { Combination, Synthesis } from "../../circuit/synthesis/synthesis.js";
 import { AnchorError } from "../../errors.js";
 import { assertScalar } from "../../field/scalar.js";
-import { CHUNK_RECORDS, type Description, digestDescription, FIELDS, TAGS } from "../layout.js";
+import { CHUNK_RECORDS, type Description, FIELDS, TAGS } from "../layout.js";
 import { checkContext } from "./records.js";
-import { addElement, datasetRoot, element, elements, equate, nonZero, num2Bits, only } from "./shared.js";
+import { addElement, datasetRoot, element, elements, equate, must, nonZero, num2Bits, only } from "./shared.js";
 
 /** Slots for records that follow one in its chunk. The smallest that is enough is the one to take. */
 export const FOLLOWING = [7, 31, CHUNK_RECORDS - 1] as const;
@@ -40,6 +40,8 @@ export interface OpeningRequest extends TailValues {
   readonly root: bigint;
   /** Number of the record. */
   readonly index: bigint;
+  /** Digest of its description, under the salt. */
+  readonly record: bigint;
   readonly context: bigint;
   /** The chunk's chain before the record. */
   readonly previous: bigint;
@@ -53,15 +55,23 @@ export interface OpeningRequest extends TailValues {
   readonly opening: readonly bigint[];
 }
 
-/** Bits of a record's place in its chunk. */
-export function placeBits({ bits = Math.log2(CHUNK_RECORDS) }: TailShape): number {
+/** Bits of a record's place in its chunk. @throws INPUT_INVALID for a shape that the template does not have */
+export function placeBits({ bits = Math.log2(CHUNK_RECORDS), following }: TailShape): number {
+  if (!Number.isInteger(bits) || bits < 2 || !Number.isInteger(following) || following < 2 || following >= 2 ** bits) {
+    throw new AnchorError("INPUT_INVALID", "a chunk has 4 records or more, of which 2 or more follow one");
+  }
   return bits;
 }
 
-/** Allocates count, following and followingBlind, which are {@link tailInputCount} private inputs. */
+/** Allocates real, following and followingBlind, which are {@link tailInputCount} private inputs. */
 export function tailInputs(s: Synthesis, { following }: TailShape, values: TailValues | undefined) {
   const none = new Array<bigint>(FIELDS.length).fill(0n);
-  const count = element(s, BigInt(values?.following.length ?? 0), "count");
+  const given = values?.following.length ?? 0;
+  const real = elements(
+    s,
+    Array.from({ length: following }, (_, i) => (i < given ? 1n : 0n)),
+    "real",
+  );
   const descriptions = Array.from({ length: following }, (_, i) =>
     elements(s, values?.following[i] ?? none, `following[${i}]`),
   );
@@ -70,11 +80,11 @@ export function tailInputs(s: Synthesis, { following }: TailShape, values: TailV
     Array.from({ length: following }, (_, i) => values?.followingBlinds[i] ?? 0n),
     "followingBlind",
   );
-  return { count, descriptions, blinds };
+  return { real, descriptions, blinds };
 }
 
 export function tailInputCount({ following }: TailShape): number {
-  return 1 + following * (FIELDS.length + 1);
+  return following * (FIELDS.length + 2);
 }
 
 export interface TailInputs {
@@ -82,7 +92,7 @@ export interface TailInputs {
   /** Without a wire of its own, the combination that it is. */
   readonly index: Element | { readonly value: bigint; readonly form: Combination };
   readonly records: Element;
-  readonly count: Element;
+  readonly real: readonly Element[];
   readonly descriptions: readonly (readonly Element[])[];
   readonly blinds: readonly Element[];
 }
@@ -92,7 +102,7 @@ export function chunkTail(
   s: Synthesis,
   bits: number,
   depth: number,
-  { after, index: given, records, count, descriptions, blinds }: TailInputs,
+  { after, index: given, records, real, descriptions, blinds }: TailInputs,
 ): { chunk: Element; digit: Element[]; root: Element } {
   s.enter("tail");
   let index: Element;
@@ -105,7 +115,7 @@ export function chunkTail(
   }
   s.alias(after.wire, "after");
   s.alias(records.wire, "records");
-  s.alias(count.wire, "count");
+  for (const [i, { wire }] of real.entries()) s.alias(wire, "real", i);
   for (const [i, description] of descriptions.entries()) {
     for (const [j, { wire }] of description.entries()) s.alias(wire, `description[${i}]`, j);
   }
@@ -117,24 +127,24 @@ export function chunkTail(
   const chunk = element(s, index.value >> BigInt(bits), "chunk");
   equate(s, weighted(s, digit).add(-1, chunk.wire));
 
+  const total = s.combination();
+  for (const [i, is] of real.entries()) {
+    s.row(only(s, is), addElement(s.combination(-1), 1, is), s.combination());
+    if (i > 0) s.row(only(s, is), addElement(s.combination(1), -1, real[i - 1]!), s.combination());
+    total.add(1, is.wire);
+  }
+  const count = real.reduce((sum, { value }) => sum + value, 0n);
+
   const place = index.value & ((1n << BigInt(bits)) - 1n);
   const last = (1n << BigInt(bits)) - 1n;
-  const spare = addElement(s.combination(last).plus(weighted(s, all.slice(0, bits)), -1), -1, count);
-  const slots = range(s, "slots", last - place - count.value, spare, bits);
-  const beyond = addElement(addElement(addElement(s.combination(-1), 1, records), -1, index), -1, count);
-  const others = range(s, "others", records.value - 1n - index.value - count.value, beyond, RECORD_BITS);
+  const spare = s
+    .combination(last)
+    .plus(weighted(s, all.slice(0, bits)), -1)
+    .plus(total, -1);
+  const slots = range(s, "slots", last - place - count, spare, bits);
+  const beyond = addElement(addElement(s.combination(-1), 1, records), -1, index).plus(total, -1);
+  const others = range(s, "others", records.value - 1n - index.value - count, beyond, RECORD_BITS);
   s.row(only(s, slots), only(s, others), s.combination());
-
-  const total = s.combination();
-  const real: Element[] = [];
-  for (let i = 0; i < descriptions.length; i++) {
-    const value = BigInt(i) < count.value ? 1 : 0;
-    const bit = { wire: s.bit(value, "real", i), value: BigInt(value) };
-    if (i > 0) s.row(only(s, bit), addElement(s.combination(1), -1, real[i - 1]!), s.combination());
-    total.add(1, bit.wire);
-    real.push(bit);
-  }
-  equate(s, addElement(total, -1, count));
 
   let at = after;
   s.alias(at.wire, "at", 0);
@@ -213,10 +223,9 @@ export function openingProgram(shape: OpeningShape): Program<OpeningRequest> {
     synthesise(s, request) {
       if (request) checkOpening(shape, request);
       const none = new Array<bigint>(16).fill(0n);
-      const digest = request ? digestDescription(request.description, request.salt) : 0n;
       const root = element(s, request?.root ?? 0n, "root");
       const index = element(s, request?.index ?? 0n, "index");
-      const record = element(s, digest, "record");
+      const record = element(s, request?.record ?? 0n, "record");
       const context = element(s, request?.context ?? 0n, "context");
       const previous = element(s, request?.previous ?? 0n, "previous");
       const description = elements(s, request?.description ?? none.slice(0, FIELDS.length), "description");
@@ -232,7 +241,7 @@ export function openingProgram(shape: OpeningShape): Program<OpeningRequest> {
       s.enter("digest");
       const zero = { wire: 0, value: 0n };
       for (const [i, { wire }] of [salt, ...description].entries()) s.alias(wire, "in", i);
-      poseidon(s, TAGS.record, [salt, ...description, zero], record.wire);
+      must(s, poseidon(s, TAGS.record, [salt, ...description, zero], record.wire), record, "record");
       s.alias(record.wire, "out");
       s.leave();
       s.enter("step");
@@ -240,21 +249,33 @@ export function openingProgram(shape: OpeningShape): Program<OpeningRequest> {
       const after = poseidon(s, TAGS.chain, [previous, ...description, blind]);
       s.leave();
       const { chunk, root: end } = chunkTail(s, bits, depth, { after, index, records: opening[0]!, ...tail });
-      datasetRoot(s, "top", { chunk: end, index: chunk, group, opening }, root.wire);
+      datasetRoot(s, "top", { chunk: end, index: chunk, group, opening }, root);
     },
   };
 }
 
 function checkOpening(shape: OpeningShape, request: OpeningRequest): void {
-  const { root, index, context, previous, description, blind, salt, following, followingBlinds, group, opening } =
-    request;
+  const {
+    root,
+    index,
+    record,
+    context,
+    previous,
+    description,
+    blind,
+    salt,
+    following,
+    followingBlinds,
+    group,
+    opening,
+  } = request;
   const fits =
     description.length === FIELDS.length &&
     group.length === shape.depth &&
     group.every((children) => children.length === 16) &&
     opening.length === 4;
   if (!fits) throw new AnchorError("INPUT_INVALID", "the opening is not of the circuit's size");
-  const scalars = [root, index, previous, blind, salt, ...description, ...following.flat(), ...followingBlinds];
+  const scalars = [root, index, record, previous, blind, salt, ...description, ...following.flat(), ...followingBlinds];
   for (const value of [...scalars, ...group.flat(), ...opening]) assertScalar(value, "an input of the opening");
   checkTail(shape, shape.depth, request, index, opening[0]!);
   checkContext(context);
