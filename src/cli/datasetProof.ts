@@ -10,10 +10,12 @@ import { type CircuitKey, developmentKey, openCircuitKey } from "../circuit/setu
 import { buildProgram } from "../circuit/synthesis/program.js";
 import { chunkRequest } from "../dataset/chunk.js";
 import { type DatasetProgramSpec, datasetProgram } from "../dataset/circuit/index.js";
+import { claimToJson } from "../dataset/claimJson.js";
 import type { Claim } from "../dataset/claims.js";
 import type { OpenDataset } from "../dataset/dataset.js";
 import { commitmentFromJson, commitmentToJson, openDatasetDirectory, readCommitment } from "../dataset/directory.js";
 import { factFromJson, factToJson, isFact, type ProvenFact, type VerifiedFact, verifyFact } from "../dataset/fact.js";
+import { resultToJson } from "../dataset/families.js";
 import { absorbRecord, CHUNK_RECORDS, chunkBlinds, chunkCount, STARTS } from "../dataset/layout.js";
 import { checkOpenedRecord, type RecordOpening } from "../dataset/opening.js";
 import {
@@ -687,6 +689,7 @@ function outcomeToJson({
   root,
   claim,
   result,
+  columns,
   records,
   segments,
   keys,
@@ -695,8 +698,8 @@ function outcomeToJson({
 }: VerifiedSet): Record<string, unknown> {
   return {
     root: hex(root),
-    claim,
-    result,
+    claim: claimToJson(claim),
+    result: resultToJson(claim, result, columns),
     records,
     proofs: segments,
     keys: keysToJson(keys),

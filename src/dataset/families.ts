@@ -4,7 +4,7 @@
  * @module
  */
 import { counted, formatCount } from "../text.js";
-import { cellText, decimalText, numberColumn } from "./claims/cells.js";
+import { cellBounds, cellText, decimalText, numberColumn } from "./claims/cells.js";
 import { type ColumnResult, columnFamily } from "./claims/column.js";
 import { bytesFamily, type ContentResult, contentFamily, numbersFamily } from "./claims/content.js";
 import { type DistinctResult, distinctFamily } from "./claims/distinct.js";
@@ -57,6 +57,24 @@ export interface ClaimWords {
   readonly notProven: string[];
 }
 
+/** The result as documents have it: cells and sums as texts, in the column's own numbers. */
+export function resultToJson(claim: Claim, result: ClaimResult, columns: readonly Column[]): Record<string, unknown> {
+  if (claim.type !== "column") return { ...result };
+  const column = numberColumn(columns, claim.column);
+  const digits = column.digits ?? 0;
+  const { counted: known, missing, histogram, sum, mean, min, max } = result as ColumnResult;
+  const cell = (encoded: bigint) => cellText(column, encoded);
+  return {
+    counted: known,
+    missing,
+    ...(histogram === undefined ? {} : { histogram }),
+    ...(sum === undefined ? {} : { sum: decimalText(sum, digits) }),
+    ...(mean === undefined ? {} : { mean: meanText(mean, digits) }),
+    ...(min === undefined ? {} : { min: cell(min) }),
+    ...(max === undefined ? {} : { max: cell(max) }),
+  };
+}
+
 const NO_DATA = "that anybody knows the data behind the digests in the records: that is the claim of integrity";
 const NO_TRUTH = "that the data is good, or true of anything";
 
@@ -86,7 +104,11 @@ function describeContent({ records, blocks, values }: ContentResult): ClaimWords
       `the data of all ${counted(records, "record")} is known, to the last of ${counted(blocks, "block")} of 15 elements`,
       `their lengths add up to ${formatCount(values)}, as the root says`,
     ],
-    notProven: ["that elements are packed bytes or numbers: a claim about bytes or numbers shows that", NO_TRUTH],
+    notProven: [
+      "that elements are packed bytes or numbers: a claim about bytes or numbers shows that",
+      "that names, labels, texts in cells, and cells from the sixth on are known: records hold digests of those",
+      NO_TRUTH,
+    ],
   };
 }
 
@@ -124,7 +146,10 @@ function describeColumn(claim: ColumnClaim, result: ColumnResult, { opening, col
   const proven = [
     `all ${counted(opening.totals.records, "record")}: ${of}${formatCount(result.counted)} have a value in ${name}, ${formatCount(result.missing)} have none`,
   ];
-  if (result.counted > 0) proven.push(`${name}${whose} is ${cell(edges[0]!)} to ${cell(edges.at(-1)! - 1n)}`);
+  const { from, to } = cellBounds(column);
+  const ranged = edges[0] !== from || edges.at(-1) !== to;
+  if (result.counted > 0 && ranged && result.min === undefined)
+    proven.push(`${name}${whose} is ${cell(edges[0]!)} to ${cell(edges.at(-1)! - 1n)}`);
   if (result.min !== undefined && result.max !== undefined) {
     proven.push(`the smallest ${name}${whose} is ${cell(result.min)}, the largest ${cell(result.max)}`);
   }
