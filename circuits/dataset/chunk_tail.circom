@@ -4,11 +4,11 @@ include "../lib/num2bits.circom";
 include "../lib/poseidon16.circom";
 include "layout.circom";
 
-// From the chain of a chunk as it stands after the record numbered `index`, over the `count` records that follow it there,
-// to the chunk's root. A chunk has 2^BITS records (BITS is 7 in all that ships), of which at most K may follow; the tree over
+// From the chain of a chunk as it stands after the record numbered `index`, over the records that follow it there, to the
+// chunk's root: as many as there are ones in `real`, before its zeros. A chunk has 2^BITS records (BITS is 7 in all that ships), of which at most K may follow; the tree over
 // the chunks has the height DEPTH.
 //
-// A chunk ends where it is full, or where the dataset of `records` records does, whichever comes first: so `count` has one
+// A chunk ends where it is full, or where the dataset of `records` records does, whichever comes first: so their number has one
 // value for given `index` and `records`, and one record of the chain stands that far from its end. That holds of any root at
 // all, however its chunks were made.
 //
@@ -21,7 +21,7 @@ template ChunkTail(BITS, K, DEPTH) {
     signal input after;
     signal input index;
     signal input records;
-    signal input count;
+    signal input real[K];
     signal input description[K][14];
     signal input blind[K];
     signal output chunk;
@@ -39,6 +39,13 @@ template ChunkTail(BITS, K, DEPTH) {
     }
     chunk <== number;
 
+    var count = 0;
+    for (var i = 0; i < K; i++) {
+        real[i] * (real[i] - 1) === 0;
+        if (i > 0) real[i] * (1 - real[i - 1]) === 0;
+        count += real[i];
+    }
+
     // Slots of the chunk, and records of the dataset, beyond those that follow: neither is negative, and one is 0. A dataset
     // has at most 2^31 records.
     component slots = Num2Bits(BITS);
@@ -46,16 +53,6 @@ template ChunkTail(BITS, K, DEPTH) {
     component others = Num2Bits(31);
     others.in <== records - 1 - index - count;
     slots.in * others.in === 0;
-
-    signal real[K];
-    var total = 0;
-    for (var i = 0; i < K; i++) {
-        real[i] <-- i < count ? 1 : 0;
-        real[i] * (real[i] - 1) === 0;
-        if (i > 0) real[i] * (1 - real[i - 1]) === 0;
-        total += real[i];
-    }
-    total === count;
 
     component step[K];
     signal at[K + 1];

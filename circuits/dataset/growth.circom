@@ -19,8 +19,8 @@ include "prefix_children.circom";
 //
 // Record i < oldRecords of either root is the one that opening.circom opens: it stands in chunk i / 2^BITS, a number of steps
 // before the chunk's end that follows from i and from the records in the root. For chunks before k, which are full in both,
-// the roots are equal and the distances as well; chunk k's new end is `count` steps behind its old one, and so the distances
-// grow by that many.
+// the roots are equal and the distances as well; chunk k's new end is as many steps behind its old one as it has
+// new records, and the distances grow by that many.
 //
 // Rows: 613 for each of the K records; both paths.
 //
@@ -35,7 +35,7 @@ template DatasetGrowth(BITS, K, DEPTH_OLD, DEPTH_NEW) {
     signal input context;
 
     signal input last;
-    signal input count;
+    signal input real[K];
     signal input following[K][14];
     signal input followingBlind[K];
     signal input group[DEPTH_NEW][16];
@@ -50,7 +50,7 @@ template DatasetGrowth(BITS, K, DEPTH_OLD, DEPTH_NEW) {
     tail.after <== last;
     tail.index <== oldRecords - 1;
     tail.records <== newRecords;
-    tail.count <== count;
+    tail.real <== real;
     tail.description <== following;
     tail.blind <== followingBlind;
 

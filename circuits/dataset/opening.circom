@@ -27,7 +27,7 @@ template DatasetOpening(BITS, K, DEPTH) {
     signal input description[14];
     signal input blind;
     signal input salt;
-    signal input count;
+    signal input real[K];
     signal input following[K][14];
     signal input followingBlind[K];
     signal input group[DEPTH][16];
@@ -53,7 +53,7 @@ template DatasetOpening(BITS, K, DEPTH) {
     tail.after <== step.out;
     tail.index <== index;
     tail.records <== opening[0];
-    tail.count <== count;
+    tail.real <== real;
     tail.description <== following;
     tail.blind <== followingBlind;
 

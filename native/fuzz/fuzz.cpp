@@ -1,10 +1,11 @@
-// Hostile input for the core: proving keys, witnesses, verifying keys, proofs, and a setup's constraint systems, powers of
-// tau, bases and keys, that were truncated, bit-flipped, spliced and given wrong lengths. Whatever goes in, a call ends with
-// an answer or a Failure, what a setup checks is accepted untouched only, and a call that fails leaves no file; the sanitizers
+// Hostile input for the core: proving keys, witnesses, verifying keys, proofs, chains and contents to hash, and a setup's
+// constraint systems, powers of tau, bases and keys, that were truncated, bit-flipped, spliced and given wrong lengths. Whatever goes in, a call ends with
+// an answer or a Failure, all engines give the same answer to chains and contents, what a setup checks is accepted untouched only, and a call that fails leaves no file; the sanitizers
 // see the rest. Run it with `npm run fuzz` (see run.mjs); with clang's -fsanitize=fuzzer and -DLIBFUZZER it is a libFuzzer
 // target instead.
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -277,12 +278,78 @@ void setupStep(const Engine& engine, const Corpus& corpus, Random& random, const
   }
 }
 
+// Chains, contents and traces of any shape, right or nearly so: an engine and the portable one agree, also in refusing.
+void hashStep(const Engine& engine, Random& random, Tally& tally) {
+  const Engine& portable = *engineByName("portable");
+  Control control;
+  control.threads = 1 + (unsigned)random.below(4);
+  auto bytes = [&](size_t n) {
+    Buffer out(n);
+    const bool scalars = random.below(8) != 0;
+    for (size_t i = 0; i < n; i++) out[i] = scalars && i % 32 == 31 ? (uint8_t)random.below(0x30) : (uint8_t)random.next();
+    return out;
+  };
+  auto agree = [&](size_t n, auto call) {
+    Buffer own(n), reference(n);
+    const bool ok = survives([&] { call(engine, own.data()); });
+    expect(ok == survives([&] { call(portable, reference.data()); }), "engines do not refuse the same");
+    expect(!ok || own == reference, "engines hash differently");
+    tally.add(ok);
+  };
+  const Buffer capacity = bytes(random.below(16) ? 32 : random.below(64));
+  const size_t n = random.below(20);
+  switch (random.below(3)) {
+    case 0: {
+      std::vector<uint32_t> steps(n);
+      size_t total = 0;
+      for (uint32_t& count : steps) total += count = (uint32_t)random.below(5);
+      Buffer starts = bytes(random.below(2) ? 32 : 32 * n), blocks = bytes(total * 480);
+      if (random.below(8) == 0) mutate(random.below(2) ? starts : blocks, random);
+      if (n > 0 && random.below(8) == 0) steps[random.below(n)] = (uint32_t)EDGES[random.below(10)];
+      agree(32 * n, [&](const Engine& of, uint8_t* out) {
+        of.poseidonChains(view(capacity), view(starts), view(blocks), steps.data(), n, control, out);
+      });
+      break;
+    }
+    case 1: {
+      const Buffer start = bytes(32), data = bytes(random.below(3000));
+      std::vector<uint64_t> offsets(n + 1);
+      Buffer packings;
+      for (size_t i = 0; i <= n; i++) offsets[i] = random.below(data.size() + 1) & ~(size_t)7;
+      std::sort(offsets.begin(), offsets.end());
+      for (size_t i = 0; i < n; i++) {
+        const size_t size = random.below(4);
+        packings.push_back((uint8_t)(1 << size));
+        packings.push_back((uint8_t)random.below(size == 0 ? 2 : 3));
+      }
+      if (random.below(4) == 0) mutate(packings, random);
+      if (random.below(4) == 0) offsets[random.below(n + 1)] = random.below(2) ? EDGES[random.below(10)] : random.below(3000);
+      agree(32 * n, [&](const Engine& of, uint8_t* out) {
+        of.contentDigests(view(capacity), view(start), view(data), offsets.data(), view(packings), n, control, out);
+      });
+      break;
+    }
+    default: {
+      Buffer inputs = bytes(n * 512);
+      if (random.below(8) == 0) mutate(inputs, random);
+      agree(n * POSEIDON_TRACE_BYTES, [&](const Engine& of, uint8_t* out) {
+        of.poseidonTraces(view(capacity), view(inputs), n, control, out);
+      });
+      const Buffer start = bytes(32), blocks = bytes(n % 4 * 480);
+      agree(n % 4 * POSEIDON_TRACE_BYTES, [&](const Engine& of, uint8_t* out) {
+        of.chainTraces(view(capacity), view(start), view(blocks), n % 4, control, out);
+      });
+    }
+  }
+}
+
 void step(const Corpus& corpus, Random& random, const std::string& scratch, Tally& tally) {
   std::vector<std::string> names = engineNames();
   const Engine& engine = *engineByName(names[random.below(names.size())]);
   // Nothing here takes a second; what hangs is killed, and the seed repeats it.
   alarm(60);
   if (random.below(2) == 0) return setupStep(engine, corpus, random, scratch, tally);
+  if (random.below(3) == 0) return hashStep(engine, random, tally);
   Corpus c = corpus;
   // Preparing a key takes as long as some fifty of the others.
   size_t kind = random.below(64);

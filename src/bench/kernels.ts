@@ -106,18 +106,23 @@ export async function poseidonLadder(settings: Settings, results: Results): Prom
     await writeFile(file, randomBytes(2 ** size));
     await withServers(names, settings, async (servers) => {
       const { threads } = settings;
-      const entrants = names.map((name, i) => ({
-        name: name as string,
-        ask: () => servers[i]!.ask("poseidon", { file, threads: 1 }),
-        threads: 1,
-      }));
-      if (settings.native && threads > 1) {
-        const ask = () => servers[0]!.ask("poseidon", { file, threads });
-        entrants.push({ name: `native, ${threads} threads`, ask, threads });
+      for (const [operation, circuit] of [
+        ["poseidon", "tree"],
+        ["contents", "chains of contents"],
+      ] as const) {
+        const entrants = names.map((name, i) => ({
+          name: name as string,
+          ask: () => servers[i]!.ask(operation, { file, threads: 1 }),
+          threads: 1,
+        }));
+        if (settings.native && threads > 1) {
+          const ask = () => servers[0]!.ask(operation, { file, threads });
+          entrants.push({ name: `native, ${threads} threads`, ask, threads });
+        }
+        await compare("poseidon", circuit, size, entrants, settings, results, (ms) => ({
+          MBps: 2 ** size / 1e6 / (ms / 1e3),
+        }));
       }
-      await compare("poseidon", "tree", size, entrants, settings, results, (ms) => ({
-        MBps: 2 ** size / 1e6 / (ms / 1e3),
-      }));
     });
     await rm(file);
   }

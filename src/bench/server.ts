@@ -8,6 +8,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { AnchorError, toAnchorError } from "../errors.js";
+import { contentDigests, PACKING_MODES } from "../field/chains.js";
 import {
   type NativeCore,
   type NativeEngine,
@@ -25,6 +26,9 @@ import {
   verifyGroth16,
 } from "../verifier/groth16.js";
 import { decodeIntegers, decodeProof, encodeIntegers, encodeProof, encodeVerifyingKey } from "./encoding.js";
+
+/** Of the data whose contents are hashed. */
+const RECORD_BYTES = 4096;
 
 export type Implementation = "native" | "javascript" | "snarkjs";
 
@@ -45,6 +49,8 @@ export interface Operations {
   };
   /** Root of the tree of 16 over elements of 31 bytes; `value` is 0x-hex. */
   poseidon: { request: { file: string; threads: number }; value: string };
+  /** Chains over records of {@link RECORD_BYTES}; `value` is the SHA-256 of what they come to. */
+  contents: { request: { file: string; threads: number }; value: string };
   /** Writes n points, canonical; the server keeps them in its own form. */
   points: { request: { group: 1 | 2; n: number; file: string }; value: undefined };
   /** `value` is the point's coordinates in hex. */
@@ -123,6 +129,9 @@ function nativeServer(): Server {
         hex(treeRoot(elements, (inputs) => core.poseidon(16, new Uint8Array(32), inputs, { threads }))),
       );
     },
+    async contents({ file, threads }) {
+      return contents(await read(file), threads);
+    },
     async msm({ group, points, scalars, threads }) {
       const [bases, factors] = [await read(points), await read(scalars)];
       const { ms, value } = await timed(() => core.msm(undefined, group, bases, factors, { threads }));
@@ -158,6 +167,17 @@ function treeRoot(elements: Uint8Array, hash: (inputs: Uint8Array) => Uint8Array
   return level;
 }
 
+/** Served by the core where the process has one. */
+async function contents(data: Uint8Array, threads: number): Promise<Timed<string>> {
+  const count = Math.ceil(data.length / RECORD_BYTES);
+  const offsets = Float64Array.from({ length: count + 1 }, (_, i) => Math.min(i * RECORD_BYTES, data.length));
+  const packings = new Uint8Array(2 * count).map((_, i) => (i % 2 === 0 ? 1 : PACKING_MODES.unsigned));
+  const { ms, value } = await timed(() =>
+    contentDigests(new Uint8Array(32), new Uint8Array(32), data, offsets, packings, threads),
+  );
+  return { ms, value: sha256(value) };
+}
+
 /** Bytes as field elements of 31 bytes each. */
 function elementsOf(bytes: Uint8Array): Uint8Array {
   const count = Math.ceil(bytes.length / 31);
@@ -186,6 +206,7 @@ function javascriptServer(): Server {
       };
       return timed(() => hex(treeRoot(elements, hash)));
     },
+    contents: ({ file }) => contents(readFileSync(file), 1),
     async field() {
       let x = 0x1234567890abcdefn ** 3n % R;
       const y = R - 5n;

@@ -9,6 +9,14 @@ export {
   columnFamily,
   planColumn,
 } from "./claims/column.js";
+export {
+  type DistinctClaim,
+  type DistinctOptions,
+  type DistinctResult,
+  distinctChallenges,
+  distinctFamily,
+  planDistinct,
+} from "./claims/distinct.js";
 export { type LabelsClaim, type LabelsResult, labelsFamily, planLabels } from "./claims/labels.js";
 export {
   type ChunkPath,
@@ -20,7 +28,15 @@ export {
 } from "./commit.js";
 export * from "./dataset.js";
 export * from "./directory.js";
+export { type Growth, growthSignals, type OldDataset, planGrowth } from "./growth.js";
 export * from "./layout.js";
+export {
+  checkOpenedRecord,
+  type OpeningOptions,
+  openingSignals,
+  planOpening,
+  type RecordOpening,
+} from "./opening.js";
 export * from "./pov.js";
 export * from "./readers/index.js";
 export * from "./record.js";

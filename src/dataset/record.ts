@@ -37,6 +37,7 @@ import {
   MAX_TEXT_BYTES,
   PART_BYTES,
 } from "./layout.js";
+import { unfinished } from "./utf8.js";
 
 /** Codes of element types, and their size in bytes. Codes are never reused. */
 export const DTYPES = {
@@ -519,15 +520,8 @@ function sizeOf(pieces: readonly Uint8Array[]): number {
 
 /** A part of a text without the rest of the character that the part before it cut, and without one that it cuts itself. */
 function wholeCharacters(text: Uint8Array, cutBefore: boolean, cutAfter: boolean): Uint8Array {
-  const continues = (byte: number | undefined) => byte !== undefined && (byte & 0xc0) === 0x80;
-  let [from, to] = [0, text.length];
-  if (cutBefore) while (from < 3 && continues(text[from])) from++;
-  if (cutAfter) {
-    let lead = to - 1;
-    while (lead > to - 4 && continues(text[lead])) lead--;
-    const byte = text[lead] ?? 0;
-    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
-    if (lead >= from && lead + length > to) to = lead;
-  }
-  return text.subarray(from, to);
+  let from = 0;
+  if (cutBefore) while (from < 3 && (text[from]! & 0xc0) === 0x80) from++;
+  const whole = text.subarray(from);
+  return cutAfter ? whole.subarray(0, whole.length - unfinished(whole)) : whole;
 }

@@ -116,11 +116,13 @@ const BOXES = 2 * HALF * WIDTH + PARTIAL_ROUNDS;
 
 /** All wires of a permutation whose values are there: those of the S-boxes, and that of the hash. */
 function inBulk(s: Synthesis, powers: Uint8Array, out: number | undefined): Element {
-  const hash = decodeScalars(powers.subarray(3 * BOXES * SCALAR_BYTES))[0]!;
-  if (out === undefined) return { wire: s.bulk!(powers) + 3 * BOXES, value: hash };
-  s.bulk!(powers.subarray(0, 3 * BOXES * SCALAR_BYTES));
-  s.assign(out, hash);
-  return { wire: out, value: hash };
+  const boxBytes = 3 * BOXES * SCALAR_BYTES;
+  const hash = decodeScalars(powers.subarray(boxBytes))[0]!;
+  const first = s.bulk!(out === undefined ? powers : powers.subarray(0, boxBytes));
+  if (out !== undefined) s.assign(out, hash);
+  // They are part of the witness as much as the file is.
+  powers.fill(0);
+  return { wire: out ?? first + 3 * BOXES, value: hash };
 }
 
 function powersOf(x: bigint): [bigint, bigint, bigint] {

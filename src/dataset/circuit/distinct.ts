@@ -142,7 +142,7 @@ export function distinctListProgram({ steps = LIST_STEPS }: DistinctListShape): 
           s.combination().add(1, gap[i]!.wire).add(1, low[i]!.wire),
           s.combination(),
         );
-        const next = element(s, high.value + gap[i]!.value + is.value, "high", i + 1);
+        const next = element(s, mod(high.value + gap[i]!.value + is.value), "high", i + 1);
         equate(s, s.combination().add(1, high.wire).add(1, gap[i]!.wire).add(1, is.wire).add(-1, next.wire));
         high = next;
         const whole = mod(is.value * ((high.value << BigInt(LOW_BITS)) + low[i]!.value));
@@ -178,7 +178,7 @@ export function distinctListProgram({ steps = LIST_STEPS }: DistinctListShape): 
       s.leave();
 
       s.enter("next");
-      const listedAfter = element(s, listed.value + BigInt(entries), "field", 2);
+      const listedAfter = element(s, mod(listed.value + BigInt(entries)), "field", 2);
       equate(s, present.add(1, listed.wire).add(-1, listedAfter.wire));
       const summed = element(s, mod(sumAfter), "field", 5);
       equate(s, total.add(1, sum.wire).add(-1, summed.wire));
@@ -224,9 +224,9 @@ export function distinctRecordsProgram(shape: ChunkShape): Program<DistinctRecor
       }
 
       s.enter("next");
-      const chunksAfter = element(s, chunks.value + 1n, "field", 0);
+      const chunksAfter = element(s, mod(chunks.value + 1n), "field", 0);
       equate(s, s.combination(1).add(1, chunks.wire).add(-1, chunksAfter.wire));
-      const countedAfter = element(s, counted.value + count.value, "field", 1);
+      const countedAfter = element(s, mod(counted.value + count.value), "field", 1);
       equate(s, s.combination().add(1, counted.wire).add(1, count.wire).add(-1, countedAfter.wire));
       const summed = element(s, mod(sumAfter), "field", 5);
       equate(s, total.add(1, sum.wire).add(-1, summed.wire));

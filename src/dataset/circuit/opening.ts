@@ -63,10 +63,15 @@ export function placeBits({ bits = Math.log2(CHUNK_RECORDS), following }: TailSh
   return bits;
 }
 
-/** Allocates count, following and followingBlind, which are {@link tailInputCount} private inputs. */
+/** Allocates real, following and followingBlind, which are {@link tailInputCount} private inputs. */
 export function tailInputs(s: Synthesis, { following }: TailShape, values: TailValues | undefined) {
   const none = new Array<bigint>(FIELDS.length).fill(0n);
-  const count = element(s, BigInt(values?.following.length ?? 0), "count");
+  const given = values?.following.length ?? 0;
+  const real = elements(
+    s,
+    Array.from({ length: following }, (_, i) => (i < given ? 1n : 0n)),
+    "real",
+  );
   const descriptions = Array.from({ length: following }, (_, i) =>
     elements(s, values?.following[i] ?? none, `following[${i}]`),
   );
@@ -75,11 +80,11 @@ export function tailInputs(s: Synthesis, { following }: TailShape, values: TailV
     Array.from({ length: following }, (_, i) => values?.followingBlinds[i] ?? 0n),
     "followingBlind",
   );
-  return { count, descriptions, blinds };
+  return { real, descriptions, blinds };
 }
 
 export function tailInputCount({ following }: TailShape): number {
-  return 1 + following * (FIELDS.length + 1);
+  return following * (FIELDS.length + 2);
 }
 
 export interface TailInputs {
@@ -87,7 +92,7 @@ export interface TailInputs {
   /** Without a wire of its own, the combination that it is. */
   readonly index: Element | { readonly value: bigint; readonly form: Combination };
   readonly records: Element;
-  readonly count: Element;
+  readonly real: readonly Element[];
   readonly descriptions: readonly (readonly Element[])[];
   readonly blinds: readonly Element[];
 }
@@ -97,7 +102,7 @@ export function chunkTail(
   s: Synthesis,
   bits: number,
   depth: number,
-  { after, index: given, records, count, descriptions, blinds }: TailInputs,
+  { after, index: given, records, real, descriptions, blinds }: TailInputs,
 ): { chunk: Element; digit: Element[]; root: Element } {
   s.enter("tail");
   let index: Element;
@@ -110,7 +115,7 @@ export function chunkTail(
   }
   s.alias(after.wire, "after");
   s.alias(records.wire, "records");
-  s.alias(count.wire, "count");
+  for (const [i, { wire }] of real.entries()) s.alias(wire, "real", i);
   for (const [i, description] of descriptions.entries()) {
     for (const [j, { wire }] of description.entries()) s.alias(wire, `description[${i}]`, j);
   }
@@ -122,24 +127,24 @@ export function chunkTail(
   const chunk = element(s, index.value >> BigInt(bits), "chunk");
   equate(s, weighted(s, digit).add(-1, chunk.wire));
 
+  const total = s.combination();
+  for (const [i, is] of real.entries()) {
+    s.row(only(s, is), addElement(s.combination(-1), 1, is), s.combination());
+    if (i > 0) s.row(only(s, is), addElement(s.combination(1), -1, real[i - 1]!), s.combination());
+    total.add(1, is.wire);
+  }
+  const count = real.reduce((sum, { value }) => sum + value, 0n);
+
   const place = index.value & ((1n << BigInt(bits)) - 1n);
   const last = (1n << BigInt(bits)) - 1n;
-  const spare = addElement(s.combination(last).plus(weighted(s, all.slice(0, bits)), -1), -1, count);
-  const slots = range(s, "slots", last - place - count.value, spare, bits);
-  const beyond = addElement(addElement(addElement(s.combination(-1), 1, records), -1, index), -1, count);
-  const others = range(s, "others", records.value - 1n - index.value - count.value, beyond, RECORD_BITS);
+  const spare = s
+    .combination(last)
+    .plus(weighted(s, all.slice(0, bits)), -1)
+    .plus(total, -1);
+  const slots = range(s, "slots", last - place - count, spare, bits);
+  const beyond = addElement(addElement(s.combination(-1), 1, records), -1, index).plus(total, -1);
+  const others = range(s, "others", records.value - 1n - index.value - count, beyond, RECORD_BITS);
   s.row(only(s, slots), only(s, others), s.combination());
-
-  const total = s.combination();
-  const real: Element[] = [];
-  for (let i = 0; i < descriptions.length; i++) {
-    const value = BigInt(i) < count.value ? 1 : 0;
-    const bit = { wire: s.bit(value, "real", i), value: BigInt(value) };
-    if (i > 0) s.row(only(s, bit), addElement(s.combination(1), -1, real[i - 1]!), s.combination());
-    total.add(1, bit.wire);
-    real.push(bit);
-  }
-  equate(s, addElement(total, -1, count));
 
   let at = after;
   s.alias(at.wire, "at", 0);

@@ -9,7 +9,7 @@ import type { Synthesis } from "../../circuit/synthesis/synthesis.js";
 import { AnchorError } from "../../errors.js";
 import { assertScalar } from "../../field/scalar.js";
 import { CHUNK_RECORDS, DEPTHS, type Description, FIELDS, STARTS, TAGS } from "../layout.js";
-import { addElement, datasetRoot, element, elements, equate, nonZero, only } from "./shared.js";
+import { addElement, datasetRoot, element, elements, equate, must, nonZero, only } from "./shared.js";
 
 const MAX_DEPTH = Math.max(...DEPTHS);
 
@@ -112,6 +112,7 @@ export function recordChunk(
   }
   const present = real.reduce((sum, { value }) => sum + value, 0n);
   const counted = count ?? element(s, present, "count");
+  must(s, constant(present), count, "number of records");
   s.alias(counted.wire, "count");
   equate(s, addElement(total, -1, counted));
   // A full chunk, or the last one.

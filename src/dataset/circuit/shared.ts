@@ -80,7 +80,7 @@ export function num2Bits(
   return bits;
 }
 
-/** `circuits/lib/select16.circom`; `out` must be the value that is picked. */
+/** `circuits/lib/select16.circom`; `out` must be the value that is picked. @throws WITNESS_INVALID */
 function select16(
   s: Synthesis,
   index: number,
@@ -126,7 +126,7 @@ export function product(s: Synthesis, a: Element, b: Element, name: string, inde
 }
 
 /**
- * Where a hash must be a signal that is there already: the witness of another one would prove something else than was
+ * Where a value must be a signal that is there already: the witness of another one would prove something else than was
  * asked for.
  *
  * @throws WITNESS_INVALID

@@ -1,6 +1,6 @@
 /**
  * Readers: files of many formats as records, in a stream. Memory stays flat however large the files are: of a record
- * longer than 1 MiB one part is held, of a line or row at most 16 MiB.
+ * longer than 1 MiB one part is held, of a line or row at most 16 MiB, of JSON 4 MiB.
  *
  * The same bytes give the same records on every machine. Every byte of every file goes through SHA-256 on its way, and a
  * file that changes meanwhile is refused.

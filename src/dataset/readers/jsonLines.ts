@@ -11,7 +11,7 @@ import { numberCell, textProblem } from "./cells.js";
 import { type Context, emit, plain, tooLong } from "./context.js";
 import { membersOf, textOf } from "./json.js";
 import { linesOf, wholeLines } from "./lines.js";
-import { BATCH_RECORDS, type Source, type SourcedRecord } from "./source.js";
+import { BATCH_RECORDS, MAX_JSON_BYTES, type Source, type SourcedRecord } from "./source.js";
 
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
@@ -26,15 +26,19 @@ export async function* readJsonLines(source: Source, context: Context): AsyncGen
     const encoding = isAscii(lines) ? "latin1" : "utf8";
     let batch: SourcedRecord[] = [];
     for (const [start, end] of linesOf(source, lines, position)) {
+      const { line } = position;
+      if (end - start > MAX_JSON_BYTES) {
+        throw source.tooLarge(`line ${line} is longer than ${MAX_JSON_BYTES} bytes; commit to it as text`, { line });
+      }
       const text = lines.toString(encoding, start, end);
       try {
         JSON.parse(text);
       } catch (error) {
-        throw source.malformedLine(position.line, `is not JSON: ${(error as Error).message}`);
+        throw source.malformedLine(line, `is not JSON: ${(error as Error).message}`);
       }
       let record: DatasetRecord = { ...fields, dtype: "text", shape: [end - start], data: bytes.subarray(start, end) };
-      if (!plainLines) record = { ...record, ...partsOf(text, context, source, position.line) };
-      batch.push(...emit(source, splitRecord(record), position));
+      if (!plainLines) record = { ...record, ...partsOf(text, context, source, line) };
+      batch.push(...emit(source, splitRecord(record), { line }));
       if (batch.length < BATCH_RECORDS) continue;
       yield batch;
       batch = [];

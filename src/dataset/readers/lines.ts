@@ -6,8 +6,8 @@
  */
 import { isUtf8 } from "node:buffer";
 import { type Dtype, splitRecord } from "../record.js";
+import { validPrefix } from "../utf8.js";
 import { type Context, emit, plain } from "./context.js";
-import { validPrefix } from "./plain.js";
 import { BATCH_RECORDS, MAX_LINE_BYTES, type Source, type SourcedRecord } from "./source.js";
 
 const LINE_FEED = 10;

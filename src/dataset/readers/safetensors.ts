@@ -9,7 +9,7 @@ import { MAX_RANK } from "../layout.js";
 import { DTYPES, type Dtype } from "../record.js";
 import { type Context, type Conversion, checkBools, emit, streamParts, tooLong } from "./context.js";
 import { membersOf, textOf } from "./json.js";
-import { MAX_LINE_BYTES, type Source, type SourcedRecord } from "./source.js";
+import { MAX_JSON_BYTES, type Source, type SourcedRecord } from "./source.js";
 
 const TYPES = new Map<string, Dtype>([
   ["BOOL", "bool"],
@@ -64,8 +64,8 @@ async function readHeader(source: Source): Promise<Tensor[]> {
   if (length > BigInt(source.size - LENGTH_BYTES)) {
     throw source.malformed(`has a header of ${length} bytes, and ${source.size} bytes in all`, { offset: 0 });
   }
-  if (length > MAX_LINE_BYTES) {
-    throw source.tooLarge(`has a header of ${length} bytes; ${MAX_LINE_BYTES} are read at most`, { offset: 0 });
+  if (length > MAX_JSON_BYTES) {
+    throw source.tooLarge(`has a header of ${length} bytes; ${MAX_JSON_BYTES} are read at most`, { offset: 0 });
   }
   const bytes = await source.take(Number(length), "the header");
   const wrong = (problem: string) => source.malformed(`has a header ${problem}`, { offset: LENGTH_BYTES });

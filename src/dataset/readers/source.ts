@@ -10,8 +10,10 @@ import { type Hex, toHex } from "../../field/bytes.js";
 import { identityOf } from "../../files.js";
 import type { DatasetRecord } from "../record.js";
 
-/** Most bytes of a line, of a row of a table, or of a header: these are held in memory. */
+/** Most bytes of a line, or of a row of a table: these are held in memory. */
 export const MAX_LINE_BYTES = 2 ** 24;
+/** Most bytes of a JSON text, which takes up to forty times as much when it is parsed. */
+export const MAX_JSON_BYTES = 2 ** 22;
 /** Bytes that are read at once. */
 const BLOCK_BYTES = 2 ** 18;
 /** Records that are handed on at once. */

@@ -1,7 +1,7 @@
 /**
  * Programs of datasets against the Circom templates that they are the twins of, and small datasets to prove things about.
  */
-import { readR1cs } from "../../../src/circuit/r1cs.js";
+import { readR1cs, rowHolds } from "../../../src/circuit/r1cs.js";
 import {
   emitNamedProgram,
   measureProgram,
@@ -9,6 +9,8 @@ import {
   programWitness,
 } from "../../../src/circuit/synthesis/program.js";
 import type { CircuitInputs } from "../../../src/circuit/witness.js";
+import { isAnchorError } from "../../../src/errors.js";
+import { mod } from "../../../src/field/scalar.js";
 import { compile, expectSameSystem, expectSameWitness, witnessOf } from "../../model/circuit/support.js";
 
 /** A program beside what circom makes of its template; circom takes about half a second a hash. */
@@ -37,6 +39,30 @@ export class Twin<Request> {
     const own = witnessOf(programWitness(this.program, measureProgram(this.program).wires, request));
     expectSameWitness(await this.circom.witness(inputs), own, this.ours, this.own.r1cs);
     return own;
+  }
+
+  /** Our witness, of which nothing is asked. */
+  made(request: Request): bigint[] {
+    return witnessOf(programWitness(this.program, measureProgram(this.program).wires, request));
+  }
+
+  /** How many rows a witness violates with these wires changed. */
+  violated(witness: readonly bigint[], changes: Readonly<Record<string, bigint>> = {}): number {
+    const changed = [...witness];
+    for (const [name, value] of Object.entries(changes)) changed[this.wire(name)] = mod(value);
+    let rows = 0;
+    for (let row = 0; row < this.r1cs.constraints; row++) if (!rowHolds(this.r1cs, changed, row)) rows++;
+    return rows;
+  }
+
+  /** Whether there is no witness for a request, or none that the rows take. */
+  refuses(request: Request): boolean {
+    try {
+      return this.violated(this.made(request)) > 0;
+    } catch (error) {
+      if (isAnchorError(error, "WITNESS_INVALID")) return true;
+      throw error;
+    }
   }
 
   wire(name: string): number {

@@ -1,8 +1,8 @@
 /** Small datasets whose chunks have as few records as circom can compile in a test, and the rows of their segments. */
-import { checkWitness } from "../../../src/circuit/r1cs.js";
-import { measureProgram, programWitness } from "../../../src/circuit/synthesis/program.js";
+import { checkWitness, rowHolds } from "../../../src/circuit/r1cs.js";
+import { measureProgram, type Program, programWitness } from "../../../src/circuit/synthesis/program.js";
 import type { CircuitInputs } from "../../../src/circuit/witness.js";
-import { type ColumnRequest, datasetProgram } from "../../../src/dataset/circuit/index.js";
+import { type ColumnRequest, datasetProgram, type RecordSegmentRequest } from "../../../src/dataset/circuit/index.js";
 import { commitState, type Segment } from "../../../src/dataset/claims.js";
 import type { OpenDataset } from "../../../src/dataset/dataset.js";
 import {
@@ -43,6 +43,11 @@ export function table(rows: readonly Row[], columns: readonly Column[], records:
     records,
     (index) => all[index]!,
   );
+}
+
+/** The description of a row. */
+export function describedRow({ label = "", cells = [] }: Row, columns: readonly Column[] = []): Description {
+  return describeRecord({ ...bytesRecord(new Uint8Array()), label, cells }, columns);
 }
 
 /** As {@link table}, of descriptions that no reader makes. */
@@ -126,18 +131,31 @@ export class Rows {
     return this.#system.names;
   }
 
-  witness(request: ColumnRequest): bigint[] {
-    return witnessOf(programWitness(this.#program, measureProgram(this.#program).wires, request));
+  witness(request: RecordSegmentRequest): bigint[] {
+    const program = this.#program as Program<RecordSegmentRequest>;
+    return witnessOf(programWitness(program, measureProgram(program).wires, request));
   }
 
   /** Whether the rows take the witness, with these wires changed. */
   accepts(witness: readonly bigint[], changes: Readonly<Record<string, bigint>> = {}): boolean {
+    return checkWitness(this.r1cs, this.#changed(witness, changes)) === -1;
+  }
+
+  /** How many rows do not. */
+  violations(witness: readonly bigint[], changes: Readonly<Record<string, bigint>> = {}): number {
+    const changed = this.#changed(witness, changes);
+    let count = 0;
+    for (let row = 0; row < this.r1cs.constraints; row++) if (!rowHolds(this.r1cs, changed, row)) count++;
+    return count;
+  }
+
+  #changed(witness: readonly bigint[], changes: Readonly<Record<string, bigint>>): bigint[] {
     const changed = [...witness];
     for (const [name, value] of Object.entries(changes)) {
       const wire = this.names.get(`main.${name}`);
       if (wire === undefined) throw new Error(`no wire ${name}`);
       changed[wire] = mod(value);
     }
-    return checkWitness(this.r1cs, changed) === -1;
+    return changed;
   }
 }

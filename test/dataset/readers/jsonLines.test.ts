@@ -67,7 +67,8 @@ describe("JSON Lines", () => {
       [long("id", 1025), /line 1, "id" is a name or label of more than 1024 bytes/],
       [long("class", 1025), /line 1, "class" is a name or label/],
       [long("city", 2 ** 20 + 1), /line 1, "city" is longer than 1048576 bytes/],
-      [long("other", 2 ** 24), /line 1 is longer than/],
+      [long("other", 2 ** 22), /line 1 is longer than 4194304 bytes/],
+      [long("other", 2 ** 24), /line 1 is longer than 16777216 bytes/],
     ] as const) {
       await refuses("d.jsonl", line, "INPUT_TOO_LARGE", says, OPTIONS);
     }
