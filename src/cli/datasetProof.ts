@@ -420,6 +420,8 @@ async function verifyOneFact(
   terminal.line(fact.type === "opening" ? "ok     one record" : "ok     a dataset that has grown out of another one");
   printWords(terminal, verified);
   if (record !== undefined) terminal.line(`ok     record.bin is that record: ${recordWords(record)}`);
+  else if (fact.type === "opening")
+    terminal.line("note   the record itself is not shown: no record.bin beside the proof");
   printTask(terminal, proven.domain, proven.task);
   if (expected.root === undefined) terminal.line("note   no --root or --commitment given: compare the root yourself");
 }
@@ -434,7 +436,12 @@ async function checkShown(
   if (!(await isFile(path))) return undefined;
   const given = optional(values, "commitment") ?? join(directory, "commitment.json");
   const commitment = commitmentFromJson(await readJson(given), given);
-  return checkOpenedRecord(opening, await readBytes(path), commitment);
+  const record = checkOpenedRecord(opening, await readBytes(path), commitment);
+  const data = join(directory, "data.bin");
+  if ((await isFile(data)) && Buffer.compare(await readBytes(data), record.data) !== 0) {
+    throw new AnchorError("DATASET_MISMATCH", `${data} is not the data of the record in record.bin`);
+  }
+  return record;
 }
 
 function recordWords({ dtype, shape, name, label, data }: DatasetRecord): string {
@@ -469,11 +476,11 @@ async function withDataset(
 /** One chunk, with a statement as the gate takes it. */
 async function proveChunk(context: Context, directory: string): Promise<void> {
   const { values, terminal, signal } = context;
+  const index = integer(values, "chunk", 0, Number.MAX_SAFE_INTEGER, 0);
   const dataset = await openDatasetDirectory(directory);
   let pool: ProverPool | undefined;
   try {
     const { root, opening } = dataset.commitment;
-    const index = integer(values, "chunk", 0, Number.MAX_SAFE_INTEGER, 0);
     const request = chunkRequest(dataset, index); // refuses an unknown chunk before anything long starts
     const out = optional(values, "out") ?? join(directory, `proof-${index}`);
     const keys = new Map<string, string>();

@@ -92,16 +92,21 @@ export function describeClaim(claim: Claim, result: ClaimResult, about: About): 
       return describeColumn(claim, result as ColumnResult, about);
     case "distinct":
       return {
-        proven: [`no two of all ${counted(records, "record")} have the same data and cells`],
+        proven: [`no two of ${every(records, "record")} have the same data and cells`],
         notProven: ["that records with other data are not much alike", NO_DATA],
       };
   }
 }
 
+/** "all 300 records", "the one record". */
+function every(count: number, thing: string): string {
+  return count === 1 ? `the one ${thing}` : `all ${counted(count, thing)}`;
+}
+
 function describeContent({ records, blocks, values }: ContentResult): ClaimWords {
   return {
     proven: [
-      `the data of all ${counted(records, "record")} is known, to the last of ${counted(blocks, "block")} of 15 elements`,
+      `the data of ${every(records, "record")} is known: ${counted(blocks, "block")} of 15 elements`,
       `their lengths add up to ${formatCount(values)}, as the root says`,
     ],
     notProven: [
@@ -118,8 +123,8 @@ function describeRange(claim: ClaimOf<"bytes" | "numbers">, { records, values }:
   const thing = claim.type === "bytes" ? "byte" : "number";
   return {
     proven: [
-      `all ${counted(records, "record")} are ${dtype}, and their data is known`,
-      `${values === 1 ? `the one ${thing}` : `all ${counted(values, thing)}`} in them: ${min} to ${max}`,
+      `${every(records, "record")}: ${dtype}, and its data is known`,
+      `${every(values, thing)}: ${min} to ${max}`,
     ],
     notProven: [NO_TRUTH],
   };
@@ -129,7 +134,7 @@ function describeLabels({ labels }: ClaimOf<"labels">, { counts }: LabelsResult,
   const quoted = labels.map((label) => (label === "" ? "no label" : JSON.stringify(label)));
   return {
     proven: [
-      `all ${counted(records, "record")}: the label is ${labels.length === 1 ? quoted[0] : `one of ${quoted.join(", ")}`}`,
+      `${every(records, "record")}: the label is ${labels.length === 1 ? quoted[0] : `one of ${quoted.join(", ")}`}`,
       ...(counts ?? []).map((count, i) => `${quoted[i]}: ${counted(count, "record")}`),
     ],
     notProven: ["that labels fit what they are the labels of", NO_DATA],
@@ -144,7 +149,7 @@ function describeColumn(claim: ColumnClaim, result: ColumnResult, { opening, col
   const { edges } = claim;
   const of = claim.label === undefined ? "" : `of those labelled ${JSON.stringify(claim.label)}, `;
   const proven = [
-    `all ${counted(opening.totals.records, "record")}: ${of}${formatCount(result.counted)} have a value in ${name}, ${formatCount(result.missing)} have none`,
+    `${every(opening.totals.records, "record")}: ${of}${formatCount(result.counted)} have a value in ${name}, ${formatCount(result.missing)} have none`,
   ];
   const { from, to } = cellBounds(column);
   const ranged = edges[0] !== from || edges.at(-1) !== to;
