@@ -9,7 +9,15 @@ export {
   columnFamily,
   planColumn,
 } from "./claims/column.js";
+export {
+  bytesFamily,
+  type ContentClaim,
+  type ContentResult,
+  contentFamily,
+  numbersFamily,
+} from "./claims/content.js";
 export { type LabelsClaim, type LabelsResult, labelsFamily, planLabels } from "./claims/labels.js";
+export { type ContentPlanOptions, contentSizes, planContent } from "./claims/planContent.js";
 export {
   type ChunkPath,
   type CommitOptions,
