@@ -28,6 +28,9 @@ const DATASETS: readonly DatasetProgramSpec[] = [
   { kind: "column", records: 2, depth: 1, rest: 0 },
   { kind: "column", records: 2, depth: 1, rest: 1 },
   { kind: "sha256", blocks: 1 },
+  { kind: "content", steps: 2, depth: 1, chunkRecords: 2 },
+  { kind: "bytes", steps: 1, depth: 1, bits: 2, exact: true },
+  { kind: "numbers", steps: 2, depth: 1, chunkRecords: 2, width: 8, bits: 3, exact: false },
 ];
 
 /** Every template, at small sizes, and on both sides of an `if` on its parameters. */
@@ -41,6 +44,9 @@ const TEMPLATES: readonly (readonly [file: string, instance: string])[] = [
   ["lib/is_zero.circom", "IsZero()"],
   ["dataset/claim.circom", "ClaimDigest(4, 2)"],
   ["dataset/claim.circom", "CommitState(2)"],
+  ["dataset/content_range.circom", "ContentRange(1, 8, 1, 0)"],
+  ["dataset/content_range.circom", "ContentRange(2, 4, 3, 1)"],
+  ["dataset/content_run.circom", "ContentRun(2, 1, 1)"],
   ["dataset/dataset_root.circom", "DatasetRoot(1)"],
   ["dataset/record_chunk.circom", "RecordChunk(2, 1)"],
   ["dataset/record_segment.circom", "RecordSegment(4, 2, 3, 2, 1)"],
