@@ -1,7 +1,7 @@
 pragma circom 2.2.3;
 
-include "../lib/num2bits.circom";
 include "../lib/poseidon16.circom";
+include "../lib/range_check.circom";
 include "dataset_root.circom";
 
 // The records of one chunk, tied to the root of their dataset: what every circuit about records begins with.
@@ -10,7 +10,7 @@ include "dataset_root.circom";
 // records; real[i] is 1 for those. A chunk ends where it is full, or where the dataset does, whose number of records is in the
 // root's opening: `count` has one value for given `index` and opening, whatever the root was made of.
 //
-// Rows: 616 a record, 33 besides, and the path.
+// Rows: 616 a record, 32 besides, and the path.
 //
 // Not enforced: anything about the descriptions, beyond that they are what the root commits to; and what stands in the slots
 // that are not real, which have no influence on anything.
@@ -36,7 +36,7 @@ template RecordChunk(R, DEPTH) {
 
     // Slots of the chunk, and records of the dataset, beyond those: neither is negative, and one is 0. A dataset has at most
     // 2^31 records.
-    component others = Num2Bits(31);
+    component others = RangeCheck(0, 31);
     others.in <== opening[0] - R * index - count;
     (R - count) * others.in === 0;
 

@@ -21,7 +21,6 @@ import {
   num2Bits,
   only,
   RECORD_BITS,
-  range,
 } from "./shared.js";
 
 /** Slots for records that follow one in its chunk. The smallest that is enough is the one to take. */
@@ -175,6 +174,16 @@ function weighted(s: Synthesis, bits: readonly Element[]): Combination {
   const sum = s.combination();
   for (const [i, { wire }] of bits.entries()) sum.add(1n << BigInt(i), wire);
   return sum;
+}
+
+/** `Num2Bits` of what is no wire yet. */
+function range(s: Synthesis, name: string, value: bigint, form: Combination, bits: number): Element {
+  s.enter(name);
+  const input = element(s, value, "in");
+  equate(s, form.add(-1, input.wire));
+  s.leave();
+  num2Bits(s, name, undefined, input, bits);
+  return input;
 }
 
 /** @throws INPUT_INVALID for values that do not fit the circuit */

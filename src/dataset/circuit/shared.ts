@@ -83,14 +83,15 @@ export function num2Bits(
   return bits;
 }
 
-/** `Num2Bits` of what is no wire yet; of a value out of range, the rows do not hold. */
-export function range(s: Synthesis, name: string, value: bigint, form: Combination, bits: number): Element {
-  s.enter(name);
-  const input = element(s, mod(value), "in");
-  equate(s, form.add(-1, input.wire));
+/** `circuits/lib/range_check.circom` from 0 on, `bits` at most 64. */
+export function rangeCheck(s: Synthesis, name: string, index: number | undefined, input: Element, bits: number): void {
+  s.enter(name, index);
+  s.alias(input.wire, "in");
+  const first = s.bits(s.valued ? BigInt.asUintN(64, input.value) : 0n, bits - 1, "bits");
+  const rest = only(s, input);
+  for (let i = 0; i < bits - 1; i++) rest.add(-(1n << BigInt(i)), first + i);
+  s.row(rest, s.combination(-(1n << BigInt(bits - 1))).plus(rest), s.combination());
   s.leave();
-  num2Bits(s, name, undefined, input, bits);
-  return input;
 }
 
 /** `circuits/lib/select16.circom`; `out` must be the value that is picked. @throws WITNESS_INVALID */
