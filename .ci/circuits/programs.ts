@@ -24,7 +24,13 @@ export interface Program extends CircuitSource {
 /** Circuits of datasets at small sizes: circom takes half a second a hash. */
 const DATASETS: readonly DatasetProgramSpec[] = [
   { kind: "chunk", records: 3, depth: 2 },
+  { kind: "labels", records: 2, depth: 1 },
+  { kind: "column", records: 2, depth: 1, rest: 0 },
+  { kind: "column", records: 2, depth: 1, rest: 1 },
   { kind: "sha256", blocks: 1 },
+  { kind: "content", steps: 2, depth: 1, chunkRecords: 2 },
+  { kind: "bytes", steps: 1, depth: 1, bits: 2, exact: true },
+  { kind: "numbers", steps: 2, depth: 1, chunkRecords: 2, width: 8, bits: 3, exact: false },
 ];
 
 /** Every template, at small sizes, and on both sides of an `if` on its parameters. */
@@ -38,8 +44,12 @@ const TEMPLATES: readonly (readonly [file: string, instance: string])[] = [
   ["lib/is_zero.circom", "IsZero()"],
   ["dataset/claim.circom", "ClaimDigest(4, 2)"],
   ["dataset/claim.circom", "CommitState(2)"],
+  ["dataset/content_range.circom", "ContentRange(1, 8, 1, 0)"],
+  ["dataset/content_range.circom", "ContentRange(2, 4, 3, 1)"],
+  ["dataset/content_run.circom", "ContentRun(2, 1, 1)"],
   ["dataset/dataset_root.circom", "DatasetRoot(1)"],
   ["dataset/record_chunk.circom", "RecordChunk(2, 1)"],
+  ["dataset/record_segment.circom", "RecordSegment(4, 2, 3, 2, 1)"],
   ["dataset/merkle_path16.circom", "MerklePath16(1, 0x61705f6e6f6465)"],
   ["inference/argmax_run.circom", "ArgMaxRun(2, 8)"],
   ["inference/argmax_run.circom", "ArgMaxRun(5, 64)"],
