@@ -24,7 +24,11 @@ export interface Program extends CircuitSource {
 /** Circuits of datasets at small sizes: circom takes half a second a hash. */
 const DATASETS: readonly DatasetProgramSpec[] = [
   { kind: "chunk", records: 3, depth: 2 },
+  { kind: "distinct", records: 2, depth: 1 },
+  { kind: "growth", bits: 2, following: 2, oldDepth: 1, newDepth: 2 },
+  { kind: "opening", bits: 2, following: 2, depth: 1 },
   { kind: "sha256", blocks: 1 },
+  { kind: "sorted", steps: 1 },
 ];
 
 /** Every template, at small sizes, and on both sides of an `if` on its parameters. */
@@ -40,6 +44,9 @@ const TEMPLATES: readonly (readonly [file: string, instance: string])[] = [
   ["dataset/claim.circom", "CommitState(2)"],
   ["dataset/dataset_root.circom", "DatasetRoot(1)"],
   ["dataset/record_chunk.circom", "RecordChunk(2, 1)"],
+  ["dataset/chunk_tail.circom", "ChunkTail(2, 2, 1)"],
+  ["dataset/prefix_children.circom", "PrefixChildren()"],
+  ["dataset/fingerprint.circom", "Fingerprint()"],
   ["dataset/merkle_path16.circom", "MerklePath16(1, 0x61705f6e6f6465)"],
   ["inference/argmax_run.circom", "ArgMaxRun(2, 8)"],
   ["inference/argmax_run.circom", "ArgMaxRun(5, 64)"],
