@@ -25,8 +25,10 @@ pragma circom 2.2.3;
 // That `absorb` and `record` are bits, never both: content_run.circom does that.
 template ContentRange(N, W, K, EXACT) {
     assert(W == 1 || W == 2 || W == 4 || W == 8); // of the parameters, at compile time; not constraints
-    assert(K >= 1 && K <= 8 * W);
+    assert(K >= 1 && K <= 64);
+    assert(K <= 8 * W);
     var PER = 31 \ W;
+    var OTHERS = K > 1 ? K - 1 : 1; // circom does not take an array of length 0
 
     signal input absorb[N];
     signal input record[N];
@@ -40,7 +42,7 @@ template ContentRange(N, W, K, EXACT) {
     signal output next[3];
 
     signal bit[N][15][PER][K];
-    signal above[N][15][PER][K - 1];
+    signal above[N][15][PER][OTHERS];
     signal behind[N][15];
     signal used[N];
     signal elements[N + 1];
@@ -127,8 +129,9 @@ template ContentRange(N, W, K, EXACT) {
                     rest * (rest - (1 << (K - 1))) === 0;
                 }
             }
-            if (e == 0) full[i][e] * (in[i][e] - min * ones) === sum - spent[i] + low[i];
-            else full[i][e] * (in[i][e] - min * ones) === sum;
+            var handed = 0;
+            if (e == 0) handed = spent[i] - low[i];
+            full[i][e] * (in[i][e] - min * ones) === sum - handed;
         }
 
         record[i] * (in[i][0] - kind) === 0;

@@ -142,7 +142,8 @@ Columns must be those of DIR.
     const { columns } = await readCommitment(directory);
     const started = performance.now();
     let reader = await open(path, given, context);
-    if (given.columns === undefined && schemaDigest(reader.columns) !== schemaDigest(columns)) {
+    const others = schemaDigest(reader.columns) !== schemaDigest(columns);
+    if (given.columns === undefined && columns.length > 0 && others) {
       // What a first pass finds in these rows may be narrower, and JSON Lines have columns only when they are told.
       const added = reader.files.some(({ format }) => format === "wav") ? 1 : 0;
       reader = await open(path, { ...given, columns: columns.slice(0, columns.length - added) }, context);

@@ -10,10 +10,12 @@ import { type CircuitKey, developmentKey, openCircuitKey } from "../circuit/setu
 import { buildProgram } from "../circuit/synthesis/program.js";
 import { chunkRequest } from "../dataset/chunk.js";
 import { type DatasetProgramSpec, datasetProgram } from "../dataset/circuit/index.js";
+import { claimToJson } from "../dataset/claimJson.js";
 import type { Claim } from "../dataset/claims.js";
 import type { OpenDataset } from "../dataset/dataset.js";
 import { commitmentFromJson, commitmentToJson, openDatasetDirectory, readCommitment } from "../dataset/directory.js";
 import { factFromJson, factToJson, isFact, type ProvenFact, type VerifiedFact, verifyFact } from "../dataset/fact.js";
+import { resultToJson } from "../dataset/families.js";
 import { absorbRecord, CHUNK_RECORDS, chunkBlinds, chunkCount, STARTS } from "../dataset/layout.js";
 import { checkOpenedRecord, type RecordOpening } from "../dataset/opening.js";
 import {
@@ -418,6 +420,8 @@ async function verifyOneFact(
   terminal.line(fact.type === "opening" ? "ok     one record" : "ok     a dataset that has grown out of another one");
   printWords(terminal, verified);
   if (record !== undefined) terminal.line(`ok     record.bin is that record: ${recordWords(record)}`);
+  else if (fact.type === "opening")
+    terminal.line("note   the record itself is not shown: no record.bin beside the proof");
   printTask(terminal, proven.domain, proven.task);
   if (expected.root === undefined) terminal.line("note   no --root or --commitment given: compare the root yourself");
 }
@@ -432,7 +436,12 @@ async function checkShown(
   if (!(await isFile(path))) return undefined;
   const given = optional(values, "commitment") ?? join(directory, "commitment.json");
   const commitment = commitmentFromJson(await readJson(given), given);
-  return checkOpenedRecord(opening, await readBytes(path), commitment);
+  const record = checkOpenedRecord(opening, await readBytes(path), commitment);
+  const data = join(directory, "data.bin");
+  if ((await isFile(data)) && Buffer.compare(await readBytes(data), record.data) !== 0) {
+    throw new AnchorError("DATASET_MISMATCH", `${data} is not the data of the record in record.bin`);
+  }
+  return record;
 }
 
 function recordWords({ dtype, shape, name, label, data }: DatasetRecord): string {
@@ -467,11 +476,11 @@ async function withDataset(
 /** One chunk, with a statement as the gate takes it. */
 async function proveChunk(context: Context, directory: string): Promise<void> {
   const { values, terminal, signal } = context;
+  const index = integer(values, "chunk", 0, Number.MAX_SAFE_INTEGER, 0);
   const dataset = await openDatasetDirectory(directory);
   let pool: ProverPool | undefined;
   try {
     const { root, opening } = dataset.commitment;
-    const index = integer(values, "chunk", 0, Number.MAX_SAFE_INTEGER, 0);
     const request = chunkRequest(dataset, index); // refuses an unknown chunk before anything long starts
     const out = optional(values, "out") ?? join(directory, `proof-${index}`);
     const keys = new Map<string, string>();
@@ -687,6 +696,7 @@ function outcomeToJson({
   root,
   claim,
   result,
+  columns,
   records,
   segments,
   keys,
@@ -695,8 +705,8 @@ function outcomeToJson({
 }: VerifiedSet): Record<string, unknown> {
   return {
     root: hex(root),
-    claim,
-    result,
+    claim: claimToJson(claim),
+    result: resultToJson(claim, result, columns),
     records,
     proofs: segments,
     keys: keysToJson(keys),

@@ -181,6 +181,11 @@ function describe(terminal: Terminal, { name, summary, help, positionals }: Comm
   terminal.line(help.replace(/^\n|\n$/g, ""));
 }
 
+// Who reads our lines may have had enough of them (`| head`): the work goes on, and its files get written.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
 try {
   await main(process.argv.slice(2));
   process.exit(process.exitCode ?? 0);

@@ -4,7 +4,7 @@
  * @module
  */
 import { counted, formatCount } from "../text.js";
-import { cellText, decimalText, numberColumn } from "./claims/cells.js";
+import { cellBounds, cellText, decimalText, numberColumn } from "./claims/cells.js";
 import { type ColumnResult, columnFamily } from "./claims/column.js";
 import { bytesFamily, type ContentResult, contentFamily, numbersFamily } from "./claims/content.js";
 import { type DistinctResult, distinctFamily } from "./claims/distinct.js";
@@ -57,6 +57,24 @@ export interface ClaimWords {
   readonly notProven: string[];
 }
 
+/** The result as documents have it: cells and sums as texts, in the column's own numbers. */
+export function resultToJson(claim: Claim, result: ClaimResult, columns: readonly Column[]): Record<string, unknown> {
+  if (claim.type !== "column") return { ...result };
+  const column = numberColumn(columns, claim.column);
+  const digits = column.digits ?? 0;
+  const { counted: known, missing, histogram, sum, mean, min, max } = result as ColumnResult;
+  const cell = (encoded: bigint) => cellText(column, encoded);
+  return {
+    counted: known,
+    missing,
+    ...(histogram === undefined ? {} : { histogram }),
+    ...(sum === undefined ? {} : { sum: decimalText(sum, digits) }),
+    ...(mean === undefined ? {} : { mean: meanText(mean, digits) }),
+    ...(min === undefined ? {} : { min: cell(min) }),
+    ...(max === undefined ? {} : { max: cell(max) }),
+  };
+}
+
 const NO_DATA = "that anybody knows the data behind the digests in the records: that is the claim of integrity";
 const NO_TRUTH = "that the data is good, or true of anything";
 
@@ -74,19 +92,28 @@ export function describeClaim(claim: Claim, result: ClaimResult, about: About): 
       return describeColumn(claim, result as ColumnResult, about);
     case "distinct":
       return {
-        proven: [`no two of all ${counted(records, "record")} have the same data and cells`],
+        proven: [`no two of ${every(records, "record")} have the same data and cells`],
         notProven: ["that records with other data are not much alike", NO_DATA],
       };
   }
 }
 
+/** "all 300 records", "the one record". */
+function every(count: number, thing: string): string {
+  return count === 1 ? `the one ${thing}` : `all ${counted(count, thing)}`;
+}
+
 function describeContent({ records, blocks, values }: ContentResult): ClaimWords {
   return {
     proven: [
-      `the data of all ${counted(records, "record")} is known, to the last of ${counted(blocks, "block")} of 15 elements`,
+      `the data of ${every(records, "record")} is known: ${counted(blocks, "block")} of 15 elements`,
       `their lengths add up to ${formatCount(values)}, as the root says`,
     ],
-    notProven: ["that elements are packed bytes or numbers: a claim about bytes or numbers shows that", NO_TRUTH],
+    notProven: [
+      "that elements are packed bytes or numbers: a claim about bytes or numbers shows that",
+      "that names, labels, texts in cells, and cells from the sixth on are known: records hold digests of those",
+      NO_TRUTH,
+    ],
   };
 }
 
@@ -96,8 +123,8 @@ function describeRange(claim: ClaimOf<"bytes" | "numbers">, { records, values }:
   const thing = claim.type === "bytes" ? "byte" : "number";
   return {
     proven: [
-      `all ${counted(records, "record")} are ${dtype}, and their data is known`,
-      `${values === 1 ? `the one ${thing}` : `all ${counted(values, thing)}`} in them: ${min} to ${max}`,
+      `${every(records, "record")}: ${dtype}, and its data is known`,
+      `${every(values, thing)}: ${min} to ${max}`,
     ],
     notProven: [NO_TRUTH],
   };
@@ -107,7 +134,7 @@ function describeLabels({ labels }: ClaimOf<"labels">, { counts }: LabelsResult,
   const quoted = labels.map((label) => (label === "" ? "no label" : JSON.stringify(label)));
   return {
     proven: [
-      `all ${counted(records, "record")}: the label is ${labels.length === 1 ? quoted[0] : `one of ${quoted.join(", ")}`}`,
+      `${every(records, "record")}: the label is ${labels.length === 1 ? quoted[0] : `one of ${quoted.join(", ")}`}`,
       ...(counts ?? []).map((count, i) => `${quoted[i]}: ${counted(count, "record")}`),
     ],
     notProven: ["that labels fit what they are the labels of", NO_DATA],
@@ -122,9 +149,12 @@ function describeColumn(claim: ColumnClaim, result: ColumnResult, { opening, col
   const { edges } = claim;
   const of = claim.label === undefined ? "" : `of those labelled ${JSON.stringify(claim.label)}, `;
   const proven = [
-    `all ${counted(opening.totals.records, "record")}: ${of}${formatCount(result.counted)} have a value in ${name}, ${formatCount(result.missing)} have none`,
+    `${every(opening.totals.records, "record")}: ${of}${formatCount(result.counted)} have a value in ${name}, ${formatCount(result.missing)} have none`,
   ];
-  if (result.counted > 0) proven.push(`${name}${whose} is ${cell(edges[0]!)} to ${cell(edges.at(-1)! - 1n)}`);
+  const { from, to } = cellBounds(column);
+  const ranged = edges[0] !== from || edges.at(-1) !== to;
+  if (result.counted > 0 && ranged && result.min === undefined)
+    proven.push(`${name}${whose} is ${cell(edges[0]!)} to ${cell(edges.at(-1)! - 1n)}`);
   if (result.min !== undefined && result.max !== undefined) {
     proven.push(`the smallest ${name}${whose} is ${cell(result.min)}, the largest ${cell(result.max)}`);
   }

@@ -10,6 +10,13 @@ export {
   planColumn,
 } from "./claims/column.js";
 export {
+  bytesFamily,
+  type ContentClaim,
+  type ContentResult,
+  contentFamily,
+  numbersFamily,
+} from "./claims/content.js";
+export {
   type DistinctClaim,
   type DistinctOptions,
   type DistinctResult,
@@ -18,6 +25,7 @@ export {
   planDistinct,
 } from "./claims/distinct.js";
 export { type LabelsClaim, type LabelsResult, labelsFamily, planLabels } from "./claims/labels.js";
+export { type ContentPlanOptions, contentSizes, planContent } from "./claims/planContent.js";
 export {
   type ChunkPath,
   type CommitOptions,

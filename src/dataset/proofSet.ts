@@ -116,6 +116,8 @@ export interface VerifiedSet {
   readonly root: bigint;
   readonly claim: Claim;
   readonly result: ClaimResult;
+  /** The dataset's, where the claim is about them. */
+  readonly columns: readonly Column[];
   readonly records: number;
   readonly segments: number;
   readonly keys: readonly {
@@ -229,6 +231,7 @@ export function verifyProofSet(set: ProofSet, expected: Expectation, { threads =
     root,
     claim,
     result,
+    columns,
     records: opening.totals.records,
     segments: segments.length,
     keys: keys.map(({ type, name, keyDigest, development }) => ({ type, name, keyDigest, development })),

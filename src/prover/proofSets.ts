@@ -22,6 +22,7 @@ import { needsColumns } from "../dataset/families.js";
 import { chunkBlinds } from "../dataset/layout.js";
 import { type CircuitSizes, planClaim } from "../dataset/plan.js";
 import {
+  domainFromJson,
   MAX_SEGMENTS,
   type ProofSet,
   proofSetToJson,
@@ -30,6 +31,7 @@ import {
   segmentContext,
   setDigest,
   setTaskFromJson,
+  taskToJson,
   type VerifiedSet,
   verifyProofSet,
 } from "../dataset/proofSet.js";
@@ -37,7 +39,7 @@ import { AnchorError, isAnchorError, throwIfAborted, toAnchorError } from "../er
 import { fromHex, toHex, utf8 } from "../field/bytes.js";
 import { ensureDirectory, writeWhole } from "../files.js";
 import { canonicalJson } from "../protocol/document.js";
-import { type Domain, readInteger, readObject } from "../protocol/eip712.js";
+import { type Domain, readObject } from "../protocol/eip712.js";
 import { CIRCUIT_TYPES, type CircuitType, circuitTypeName } from "../protocol/statements.js";
 import { type Proof, parseProof, proofToJson, verifyGroth16Batch } from "../verifier/groth16.js";
 import type { ProverPool } from "./pool.js";
@@ -343,7 +345,7 @@ class Journal {
     private readonly restart: boolean,
   ) {}
 
-  /** Opens the journal of a set, or begins one. @throws INPUT_INVALID for a journal of another set */
+  /** Opens the journal of a set. A new one is on the disk once it is bound. @throws INPUT_INVALID for a journal of another set */
   static async open(directory: string, set: JournalHead, restart = false): Promise<Journal> {
     const head = {
       set: setDigest(set),
@@ -364,32 +366,30 @@ class Journal {
         `${directory} is the journal of another dataset, claim or task: go on with that one, name another place, or restart`,
       );
     }
-    const journal = new Journal(directory, new Uint8Array(randomBytes(SECRET_BYTES)), undefined, head, restart);
-    await journal.begin();
-    return journal;
+    await checkOwn(directory);
+    return new Journal(directory, new Uint8Array(randomBytes(SECRET_BYTES)), undefined, head, restart);
   }
 
-  /** Binds the journal to the plan's circuits and keys: proofs by others are none of it. @throws INPUT_INVALID */
+  /**
+   * Binds the journal to the plan's circuits and keys: proofs by others are none of it. Only now that it is known that the
+   * claim holds anything is written.
+   *
+   * @throws INPUT_INVALID
+   */
   async bind(circuits: readonly Circuit[], segments: number): Promise<void> {
     const keys = circuits.map(({ type, name, key }) => [circuitTypeName(type), name, key.keyDigest]);
     const plan = createHash("sha256")
       .update(canonicalJson([...keys, String(segments)]))
       .digest("hex");
     if (this.plan === plan) return;
-    if (this.plan !== undefined) {
-      if (!this.restart) {
-        throw new AnchorError(
-          "INPUT_INVALID",
-          `${this.directory} was begun with other keys or circuits: prove with those, name another place, or restart`,
-        );
-      }
-      // Salts may stay: they hide the same states as before.
-      for (const name of await readdir(this.directory)) {
-        if (name !== HEAD) await rm(join(this.directory, name), { force: true });
-      }
+    if (this.plan !== undefined && !this.restart) {
+      throw new AnchorError(
+        "INPUT_INVALID",
+        `${this.directory} was begun with other keys or circuits: prove with those, name another place, or restart`,
+      );
     }
     this.plan = plan;
-    await this.write();
+    await this.begin();
   }
 
   async keep(index: number, proof: Proof): Promise<void> {
@@ -428,16 +428,7 @@ class Journal {
     } catch (error) {
       throw toAnchorError(error, "FILE_UNREADABLE", `cannot write ${this.directory}`);
     }
-    await this.write();
-  }
-
-  private async write(): Promise<void> {
-    const content = {
-      format: FORMAT,
-      ...this.head,
-      secret: toHex(this.secret),
-      ...(this.plan === undefined ? {} : { plan: this.plan }),
-    };
+    const content = { format: FORMAT, ...this.head, secret: toHex(this.secret), plan: this.plan };
     await writeWhole(join(this.directory, HEAD), `${JSON.stringify(content, null, 1)}\n`, 0o600);
   }
 }
@@ -450,7 +441,7 @@ export async function journalTask(
   return head === undefined ? undefined : { claim: head.claim, domain: head.domain, task: head.task };
 }
 
-/** Undefined where there is none. @throws INPUT_INVALID, FORMAT_UNSUPPORTED, FILE_UNREADABLE */
+/** Undefined where there is none. @throws INPUT_INVALID, FILE_UNREADABLE */
 async function readHead(directory: string) {
   const path = join(directory, HEAD);
   let text: string;
@@ -462,28 +453,22 @@ async function readHead(directory: string) {
     }
     return undefined;
   }
-  let json: unknown;
   try {
-    json = JSON.parse(text);
+    const fields = ["format", "set", "claim", "domain", "task", "secret", "plan"];
+    const record = readObject(JSON.parse(text), fields, "INPUT_INVALID", "journal");
+    if (record["format"] !== FORMAT) throw new AnchorError("INPUT_INVALID", `it is not of format ${FORMAT}`);
+    return {
+      set: record["set"],
+      claim: record["claim"],
+      domain: domainFromJson(record["domain"], "domain"),
+      task: setTaskFromJson(record["task"], "task"),
+      secret: fromHex(record["secret"], "secret", SECRET_BYTES),
+      plan: String(record["plan"]),
+    };
   } catch (error) {
-    throw new AnchorError("INPUT_INVALID", `${path} is damaged: restart`, { cause: error });
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new AnchorError("INPUT_INVALID", `${path} is no journal, or damaged: ${reason}; restart`, { cause: error });
   }
-  const record = readObject(json, ["format", "set", "claim", "domain", "task", "secret"], "INPUT_INVALID", path, [
-    "plan",
-  ]);
-  if (record["format"] !== FORMAT) throw new AnchorError("FORMAT_UNSUPPORTED", `${path} is not of format ${FORMAT}`);
-  const domain = readObject(record["domain"], ["chainId", "verifyingContract"], "INPUT_INVALID", `${path}: domain`);
-  return {
-    set: record["set"],
-    claim: record["claim"],
-    domain: {
-      chainId: readInteger(domain["chainId"], 256, "INPUT_INVALID", `${path}: chainId`),
-      verifyingContract: toHex(fromHex(domain["verifyingContract"], "verifyingContract", 20)),
-    },
-    task: setTaskFromJson(record["task"], `${path}: task`),
-    secret: fromHex(record["secret"], "secret", SECRET_BYTES),
-    plan: record["plan"] as string | undefined,
-  };
 }
 
 /** Nothing is ever deleted that is no journal's. @throws INPUT_INVALID */
@@ -495,8 +480,4 @@ async function checkOwn(directory: string): Promise<void> {
 
 function domainToJson({ chainId, verifyingContract }: Domain): Record<string, unknown> {
   return { chainId: String(chainId), verifyingContract };
-}
-
-function taskToJson(task: SetTask): Record<string, unknown> {
-  return { ...task, nonce: String(task.nonce), deadline: String(task.deadline) };
 }

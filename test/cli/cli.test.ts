@@ -58,6 +58,7 @@ describe("help", () => {
       "demo",
       "dataset commit",
       "dataset prove",
+      "dataset pov",
       "model import",
       "model evaluate",
       "model info",
@@ -120,6 +121,8 @@ describe("mistakes give one line with a code, and status 1", () => {
     [["dataset", "commit", "missing"], "FILE_NOT_FOUND"],
     [["dataset", "prove", "missing"], "FILE_NOT_FOUND"],
     [["dataset", "prove", "missing", "--chunk", "-1"], "USAGE"],
+    [["dataset", "pov"], "USAGE"],
+    [["dataset", "pov", "missing", "--creator", `0x${"11".repeat(20)}`], "FILE_NOT_FOUND"],
     [["model", "import"], "USAGE"],
     [["model", "import", "missing.onnx"], "USAGE"],
     [["model", "import", "missing.onnx", "--calibration", "missing.json"], "FILE_NOT_FOUND"],
@@ -172,7 +175,7 @@ describe("mistakes give one line with a code, and status 1", () => {
     const trust = await file("trust.json", trustToJson(TRUST));
     const bundle = await file("bundle.json", bundleToJson(makeBundle()));
     const bad = await file("bad.json", '{"format": ');
-    const newer = await file("newer.json", { ...bundleToJson(makeBundle()), format: "anchorproof/bundle@2" });
+    const newer = await file("newer.json", { ...bundleToJson(makeBundle()), format: "anchorproof/bundle@3" });
     expect((await anchorproof("verify", bad, "--trust", trust)).err).toMatch(/^error JSON_MALFORMED: .*bad\.json/);
     expect((await anchorproof("verify", newer, "--trust", trust)).err).toMatch(/^error FORMAT_UNSUPPORTED/);
     expect((await anchorproof("verify", bundle, "--trust", bundle)).err).toMatch(/^error TRUST_INVALID: trust\./);
@@ -185,9 +188,9 @@ describe("verify", () => {
     const bundle = await file("bundle.json", bundleToJson(makeBundle()));
     const trust = await file("trust.json", trustToJson(TRUST));
     const { status, out } = await anchorproof("verify", bundle, "--trust", trust);
-    expect(out.match(/^ok {3}/gm)).toHaveLength(13);
+    expect(out.match(/^ok {3}/gm)).toHaveLength(14);
     expect(out).toContain("not proven:");
-    expect(out).toContain("all 13 claims hold");
+    expect(out).toContain("all 14 claims hold");
     expect(status).toBe(0);
     const first = await anchorproof("verify", bundle, "--trust", trust, "--json", "--out", join(directory, "v.json"));
     expect(JSON.parse(first.out)).toMatchObject({ ok: true, format: "anchorproof/verdict@1" });

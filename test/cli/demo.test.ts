@@ -75,7 +75,7 @@ describe("the story", () => {
     const args = ["verify", "demo/bundle.json", "--trust", "demo/trust.json"];
     const verified = await anchorproof(...args, "--query", "demo/query.json");
     expect(verified.status).toBe(0);
-    expect(verified.out).toContain("all 14 claims hold");
+    expect(verified.out).toContain("all 15 claims hold");
     expect((await anchorproof("verify", "demo/bundle.json")).err).toMatch(/^error UNANCHORED/);
 
     // another mail is not what was asked about

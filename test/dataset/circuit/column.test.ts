@@ -351,39 +351,10 @@ describe("a column", () => {
       expect(rows.accepts(witness, { "pick[0]": 1n, "pick[1]": 0n })).toBe(false);
     });
 
-    it("changes one wire", () => {
-      const claim = price({ sum: true, min: "0.01", max: "0.05", attained: true, histogram: true });
-      const witness = rows.witness(requestAt(prices(1n, 5n, null), claim, 0));
-      const names = [
-        ["pick[1]", "picked[0][1]", "absent[0].in", "absent[0].out", "labelled[0].out", "ignored[0]", "eligible[0]"],
-        [
-          "counted[0]",
-          "value[1]",
-          "bin[0][0]",
-          "bin[0][1]",
-          "lower[0][0]",
-          "upper[0][0]",
-          "above[0].in",
-          "below[1].in",
-        ],
-        [
-          "above[0].bits[3]",
-          "below[0].bits[2]",
-          "fromFirst[0]",
-          "fromFirst[1]",
-          "fromLast[1]",
-          "ordered[0]",
-          "rise[0].in",
-        ],
-        ["rise[1].bits[0]", "firstHit.out", "lastHit.out", "newFirst", "newLast", "done.out", "kept"],
-      ].flat();
-      for (const name of [...names, ...Array.from({ length: 24 }, (_, i) => `to.field[${i}]`)]) {
-        const old = witness[rows.names.get(`main.${name}`)!]!;
-        for (const value of [0n, 1n, old + 1n]) {
-          if (value !== old) expect(rows.accepts(witness, { [name]: value }), `${name} = ${value}`).toBe(false);
-        }
-      }
-    });
+    it("changes some wires", async () => {
+      const claim = price({ sum: true, min: "0.01", max: "0.05", attained: true, histogram: true, order: "strict" });
+      await rows.expectFirm(rows.witness(requestAt(prices(1n, 2n, 5n), claim, 1)));
+    }, 60_000);
   });
 });
 

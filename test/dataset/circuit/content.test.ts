@@ -18,14 +18,8 @@ import {
   synthesiseRanged,
 } from "../../../src/dataset/circuit/content.js";
 import { datasetProgram } from "../../../src/dataset/circuit/index.js";
-import {
-  bytesFamily,
-  type ContentClaim,
-  contentFamily,
-  contentSizes,
-  numbersFamily,
-  planContent,
-} from "../../../src/dataset/claims/content.js";
+import { bytesFamily, type ContentClaim, contentFamily, numbersFamily } from "../../../src/dataset/claims/content.js";
+import { contentSizes, planContent } from "../../../src/dataset/claims/planContent.js";
 import { CLAIM_CODES, claimSignal, commitState, type Segment } from "../../../src/dataset/claims.js";
 import { commitDataset } from "../../../src/dataset/commit.js";
 import type { OpenDataset } from "../../../src/dataset/dataset.js";

@@ -1,5 +1,7 @@
 /** Small datasets whose chunks have as few records as circom can compile in a test, and the rows of their segments. */
-import { checkWitness, rowHolds } from "../../../src/circuit/r1cs.js";
+import { expect } from "vitest";
+import { findSecondWitness, singleMutations } from "../../../src/circuit/attack.js";
+import { checkWitness, inputWires, rowHolds } from "../../../src/circuit/r1cs.js";
 import { measureProgram, type Program, programWitness } from "../../../src/circuit/synthesis/program.js";
 import type { CircuitInputs } from "../../../src/circuit/witness.js";
 import { type ColumnRequest, datasetProgram, type RecordSegmentRequest } from "../../../src/dataset/circuit/index.js";
@@ -22,6 +24,7 @@ import {
   schemaDigest,
 } from "../../../src/dataset/record.js";
 import { mod } from "../../../src/field/scalar.js";
+import { fieldElements } from "../../circuits/inference/support.js";
 import { witnessOf } from "../../model/circuit/support.js";
 import { systemOf } from "./support.js";
 
@@ -139,6 +142,22 @@ export class Rows {
   /** Whether the rows take the witness, with these wires changed. */
   accepts(witness: readonly bigint[], changes: Readonly<Record<string, bigint>> = {}): boolean {
     return checkWitness(this.r1cs, this.#changed(witness, changes)) === -1;
+  }
+
+  /**
+   * Nothing outside the hashes can be changed alone, and no search from there finds a second witness of the same inputs.
+   * Hashes have tests of their own.
+   */
+  async expectFirm(witness: readonly bigint[]): Promise<void> {
+    const hashed = new Set([...this.names].flatMap(([name, wire]) => (/\.hash\b|\.step\[/.test(name) ? [wire] : [])));
+    const inputs = new Set(inputWires(this.r1cs));
+    const wires = Array.from({ length: this.r1cs.wires - 1 }, (_, i) => i + 1).filter(
+      (wire) => !hashed.has(wire) && !inputs.has(wire),
+    );
+    expect(wires.length).toBeGreaterThan(100);
+    const options = { wires, random: fieldElements(1n) };
+    expect(await singleMutations(this.r1cs, witness, options)).toEqual([]);
+    expect(await findSecondWitness(this.r1cs, witness, options)).toBeUndefined();
   }
 
   /** How many rows do not. */
