@@ -20,7 +20,18 @@ import {
   chunkInputs,
   recordChunk,
 } from "./records.js";
-import { addElement, claimDigest, commitState, element, elements, equate, nonZero, only, product } from "./shared.js";
+import {
+  addElement,
+  claimDigest,
+  commitState,
+  element,
+  elements,
+  equate,
+  nonZero,
+  only,
+  product,
+  rangeCheck,
+} from "./shared.js";
 
 /** Fields of the state, in order. */
 export const DISTINCT_STATE = ["chunks", "records", "listed", "list", "last", "sum"] as const;
@@ -281,19 +292,6 @@ function fingerprintOf(s: Synthesis, index: number, description: readonly Elemen
   s.alias(at.wire, "out");
   s.leave();
   return at;
-}
-
-/** `RangeCheck(0, bits)` of `circuits/lib/range_check.circom`, for more bits than fit a number. */
-function rangeCheck(s: Synthesis, name: string, index: number | undefined, input: Element, bits: number): void {
-  s.enter(name, index);
-  s.alias(input.wire, "in");
-  const rest = only(s, input);
-  for (let i = 0; i < bits - 1; i++) {
-    const bit = s.bit(Number((input.value >> BigInt(i)) & 1n), "bits", i);
-    rest.add(-(1n << BigInt(i)), bit);
-  }
-  s.row(rest, s.combination(-(1n << BigInt(bits - 1))).plus(rest), s.combination());
-  s.leave();
 }
 
 /** `real / (gamma - value)`. Where the divisor is 0, no row holds. */

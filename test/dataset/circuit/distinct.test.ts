@@ -118,14 +118,10 @@ describe("the sorted list", () => {
 
   it("is determined by its inputs, and takes no wire for another", async () => {
     expect((await checkDeterminism(twin.r1cs)).left).toEqual([]);
-    for (const request of requests.slice(1)) {
-      const witness = twin.made(request);
-      expect(await singleMutations(twin.r1cs, witness, { random: fieldElements(1n) })).toEqual([]);
-      for (const name of ["root", "claim", "before", "after", "context"]) {
-        // Of the root it is only asked that it is no other than the one that was proven.
-        const changed = name === "root" ? 0n : witness[twin.wire(name)]! + 1n;
-        expect(twin.violated(witness, { [name]: changed }), name).toBeGreaterThan(0);
-      }
+    const witness = twin.made(requests[1]!);
+    expect(await singleMutations(twin.r1cs, witness, { random: fieldElements(1n) })).toEqual([]);
+    for (const name of ["root", "claim", "before", "after", "context"]) {
+      expect(twin.violated(witness, { [name]: witness[twin.wire(name)]! + 1n }), name).toBeGreaterThan(0);
     }
   });
 
@@ -231,12 +227,10 @@ describe("the records", () => {
 
   it("are determined by their inputs, and no wire is taken for another", async () => {
     expect((await checkDeterminism(twin.r1cs)).left).toEqual([]);
-    for (const request of requests.slice(1)) {
-      const witness = twin.made(request);
-      expect(await singleMutations(twin.r1cs, witness, { random: fieldElements(1n) })).toEqual([]);
-      for (const name of ["root", "claim", "before", "after", "context"]) {
-        expect(twin.violated(witness, { [name]: witness[twin.wire(name)]! + 1n }), name).toBeGreaterThan(0);
-      }
+    const witness = twin.made(requests[1]!);
+    expect(await singleMutations(twin.r1cs, witness, { random: fieldElements(1n) })).toEqual([]);
+    for (const name of ["root", "claim", "before", "after", "context"]) {
+      expect(twin.violated(witness, { [name]: witness[twin.wire(name)]! + 1n }), name).toBeGreaterThan(0);
     }
   });
 
