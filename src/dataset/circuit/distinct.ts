@@ -89,11 +89,11 @@ export function fingerprint(description: Description, rho: bigint): bigint {
   return horner(description, rho)[0]!;
 }
 
-/** The polynomial's values from each of its coefficients on, but for the last one alone. */
+/** The polynomial's values from each of its coefficients on. */
 function horner(description: Description, rho: bigint): bigint[] {
   const values: bigint[] = [];
-  let value = description[IDENTITY.at(-1)!]!;
-  for (let j = IDENTITY.length - 2; j >= 0; j--) values[j] = value = (description[IDENTITY[j]!]! + rho * value) % R;
+  let value = 0n;
+  for (let j = IDENTITY.length - 1; j >= 0; j--) values[j] = value = (rho * (description[IDENTITY[j]!]! + value)) % R;
   return values;
 }
 
@@ -283,10 +283,10 @@ function fingerprintOf(s: Synthesis, index: number, description: readonly Elemen
     description.map(({ value }) => value),
     rho.value,
   );
-  let at = description[IDENTITY.at(-1)!]!;
-  for (let j = IDENTITY.length - 2; j >= 0; j--) {
+  let at = constant(0n);
+  for (let j = IDENTITY.length - 1; j >= 0; j--) {
     const next = element(s, values[j]!, "value", j);
-    s.row(only(s, rho), only(s, at), addElement(only(s, next), -1, description[IDENTITY[j]!]!));
+    s.row(only(s, rho), addElement(only(s, description[IDENTITY[j]!]!), 1, at), only(s, next));
     at = next;
   }
   s.alias(at.wire, "out");

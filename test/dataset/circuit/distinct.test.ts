@@ -10,6 +10,7 @@ import {
   distinctRecordsProgram,
   fingerprint,
   HIGH_END,
+  IDENTITY,
   LIST_STEPS,
 } from "../../../src/dataset/circuit/distinct.js";
 import { distinctChallenges, distinctFamily, planDistinct } from "../../../src/dataset/claims/distinct.js";
@@ -344,6 +345,15 @@ describe("a plan", () => {
     };
     expect(await planned(of(cells.slice(0, 2)))).toHaveLength(2);
     await expect(planned(of(cells))).rejects.toThrow("records 0 and 2 are the same");
+  });
+
+  it("is made for records that differ in one field, by as little as can be", async () => {
+    // Nothing at all, as text and as bytes: a difference of 256 in what was the polynomial's constant.
+    const one = [1n, 1n, 1n, 1n, 100n, 0n, 7n, STARTS.cells, 0n, 0n, 0n, 0n, 0n, 0n];
+    for (const field of IDENTITY) {
+      const records = tableOf([one, one.with(field, one[field]! + 1n)], [], 2);
+      expect(await planned(records), `${field}`).toHaveLength(2);
+    }
   });
 
   it("can be stopped", async () => {
