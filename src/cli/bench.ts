@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import { KINDS, type Kind, MAX_SIZE, MIN_SIZE } from "../bench/circuits.js";
 import type { ExternalProver, Results, Settings } from "../bench/contest.js";
 import { datasetLadder } from "../bench/dataset.js";
+import { datasetProofLadder } from "../bench/datasetProofs.js";
 import { inferenceLadder } from "../bench/inference.js";
 import { fieldLadder, msmLadder, nttLadder, poseidonLadder } from "../bench/kernels.js";
 import { BENCH_MODELS } from "../bench/models.js";
@@ -27,6 +28,7 @@ const LADDERS: Record<string, Ladder> = {
   ntt: nttLadder,
   poseidon: poseidonLadder,
   dataset: datasetLadder,
+  "dataset-proofs": datasetProofLadder,
   prove: proveLadder,
   verify: verifyLadder,
   batch: batchLadder,
@@ -48,7 +50,7 @@ export const benchCommand: Command = {
   help: `
   LADDER             ${Object.keys(LADDERS).join(", ")} or all [all; pool with --proofs]
   --sizes LIST       powers of two for prove, pool, setup (rows), msm, ntt (elements), poseidon,
-                     dataset (bytes): 14,17
+                     dataset, dataset-proofs (bytes): 14,17
   --kinds LIST       circuits: poseidon (dense witness), sha256 (witness of bits), inference (a model of int8 weights)
                      [the first two; all in setup]
   --threads N        cores for every implementation [all]
@@ -66,6 +68,7 @@ Other provers take part in prove by ${EXTERNAL}="NAME=COMMAND", several separate
 blanks and called with ZKEY WTNS PROOF.json PUBLIC.json. Cold means a new process that reads the key from disk, warm one
 that has it loaded. Every timed proof is verified, outside the timed part; one that fails ends the run.
 dataset commits to generated files: a text as one record, its lines, the rows of a table; in a new process each, to disk.
+dataset-proofs proves claims about records of a kilobyte, from the committed dataset to the verified set.
 setup times, each in a new process: importing powers of tau, what keys are made from (basis), development keys, initial
 keys, contributions and verification; "prepared" is from powers with Lagrange forms. Keys must be the same bytes, or be
 verified by the other side.
@@ -166,7 +169,11 @@ Keys are development keys; they and the circuits are kept, and the first run mak
 function sizesOf(values: Values, ladder: string): number[] | undefined {
   const text = optional(values, "sizes");
   if (text === undefined) return undefined;
-  const [min, max] = OF_CIRCUITS.includes(ladder) ? [MIN_SIZE, MAX_SIZE] : ladder === "dataset" ? [10, 32] : [1, 24];
+  const [min, max] = OF_CIRCUITS.includes(ladder)
+    ? [MIN_SIZE, MAX_SIZE]
+    : ladder.startsWith("dataset")
+      ? [10, 32]
+      : [1, 24];
   const sizes = text.split(",").map((item) => (/^\d{1,2}$/.test(item) ? Number(item) : Number.NaN));
   if (!sizes.every((size) => size >= min && size <= max)) {
     throw new AnchorError("USAGE", `--sizes takes powers of two from ${min} to ${max}, such as 14,17`);

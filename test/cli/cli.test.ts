@@ -57,7 +57,14 @@ describe("help", () => {
     expect(commands).toEqual([
       "demo",
       "dataset commit",
+      "dataset info",
+      "dataset extend",
+      "dataset seed backup",
+      "dataset seed restore",
       "dataset prove",
+      "dataset claim",
+      "dataset open",
+      "dataset verify",
       "dataset pov",
       "model import",
       "model evaluate",
@@ -115,7 +122,8 @@ describe("mistakes give one line with a code, and status 1", () => {
     [["verify", "a.json", "--proof", "b.json"], "USAGE"],
     [["verify", "--proof", "a", "--public", "b", "--vkey", "c", "--trust", "d"], "USAGE"],
     [["verify", "--proof", "a", "--public", "b", "--vkey", "c", "--json"], "USAGE"],
-    [["dataset", "prove", "missing", "--metadata-digest", "0x1"], "FILE_NOT_FOUND"],
+    [["dataset", "prove", "missing", "--chunk", "0"], "FILE_NOT_FOUND"],
+    [["dataset", "prove", "missing", "--metadata-digest", "0x1"], "USAGE"],
     [["verify", "missing.json", "--trust", "missing.json"], "FILE_NOT_FOUND"],
     [["dataset", "commit"], "USAGE"],
     [["dataset", "commit", "missing"], "FILE_NOT_FOUND"],
@@ -277,10 +285,10 @@ describe("dataset commit and prove", () => {
     const committed = await anchorproof("dataset", "commit", "letters.txt", "--lines", "--out", "ds", "--json");
     expect(committed.status).toBe(0);
     const commitment = JSON.parse(committed.out);
-    expect(commitment).toEqual(await json("ds/commitment.json"));
-    expect(commitment).toMatchObject({ records: "3", chunks: "1", blinded: true });
+    expect(commitment).toEqual({ ...(await json("ds/commitment.json")), directory: "ds", resumed: 0 });
+    expect(commitment).toMatchObject({ records: 3, values: 26, blinded: true });
     expect((await stat(join(directory, "ds", "seed.hex"))).mode & 0o077).toBe(0);
-    expect((await stat(join(directory, "ds", "dataset.bin"))).mode & 0o077).toBe(0);
+    expect((await stat(join(directory, "ds", "data.bin"))).mode & 0o077).toBe(0);
     // the hash of guessable data gives it away: it is in no file that is meant to be published
     const sha256 = (await readFile(join(directory, "ds", "sha256.txt"), "utf8")).trim();
     expect(sha256).toMatch(/^0x[0-9a-f]{64}$/);
@@ -302,9 +310,9 @@ describe("dataset commit and prove", () => {
     expect(verified.out).toMatch(/^ok /);
 
     expect((await anchorproof("dataset", "prove", "ds", "--chunk", "1")).err).toMatch(/^error DATASET_CHUNK_UNKNOWN/);
-    const stream = await readFile(join(directory, "ds", "dataset.bin"));
+    const stream = await readFile(join(directory, "ds", "data.bin"));
     stream[40]! ^= 1;
-    await writeFile(join(directory, "ds", "dataset.bin"), stream);
+    await writeFile(join(directory, "ds", "data.bin"), stream);
     expect((await anchorproof("dataset", "prove", "ds")).err).toMatch(/^error DATASET_MISMATCH/);
   });
 

@@ -21,6 +21,7 @@ import {
   num2Bits,
   only,
   RECORD_BITS,
+  rangeCheck,
 } from "./shared.js";
 
 /** Slots for records that follow one in its chunk. The smallest that is enough is the one to take. */
@@ -176,13 +177,13 @@ function weighted(s: Synthesis, bits: readonly Element[]): Combination {
   return sum;
 }
 
-/** `Num2Bits` of what is no wire yet. */
+/** `RangeCheck(0, bits)` of what is no wire yet. */
 function range(s: Synthesis, name: string, value: bigint, form: Combination, bits: number): Element {
   s.enter(name);
   const input = element(s, value, "in");
   equate(s, form.add(-1, input.wire));
   s.leave();
-  num2Bits(s, name, undefined, input, bits);
+  rangeCheck(s, name, undefined, input, bits);
   return input;
 }
 

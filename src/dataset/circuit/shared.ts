@@ -83,13 +83,15 @@ export function num2Bits(
   return bits;
 }
 
-/** `circuits/lib/range_check.circom` from 0 on, `bits` at most 64. */
+/** `RangeCheck(0, bits)` of `circuits/lib/range_check.circom`, `bits` at most 253. */
 export function rangeCheck(s: Synthesis, name: string, index: number | undefined, input: Element, bits: number): void {
   s.enter(name, index);
   s.alias(input.wire, "in");
-  const first = s.bits(s.valued ? BigInt.asUintN(64, input.value) : 0n, bits - 1, "bits");
   const rest = only(s, input);
-  for (let i = 0; i < bits - 1; i++) rest.add(-(1n << BigInt(i)), first + i);
+  for (let i = 0; i < bits - 1; i++) {
+    const bit = s.bit(Number((input.value >> BigInt(i)) & 1n), "bits", i);
+    rest.add(-(1n << BigInt(i)), bit);
+  }
   s.row(rest, s.combination(-(1n << BigInt(bits - 1))).plus(rest), s.combination());
   s.leave();
 }
