@@ -6,9 +6,9 @@
 import { throwIfAborted } from "../errors.js";
 import type { Hex } from "../field/bytes.js";
 import { planColumn } from "./claims/column.js";
-import { planContent } from "./claims/content.js";
 import { planDistinct } from "./claims/distinct.js";
 import { planLabels } from "./claims/labels.js";
+import { planContent } from "./claims/planContent.js";
 import type { Claim, Segment } from "./claims.js";
 import type { OpenDataset } from "./dataset.js";
 
