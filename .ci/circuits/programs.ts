@@ -24,6 +24,10 @@ export interface Program extends CircuitSource {
 /** Circuits of datasets at small sizes: circom takes half a second a hash. */
 const DATASETS: readonly DatasetProgramSpec[] = [
   { kind: "chunk", records: 3, depth: 2 },
+  { kind: "distinct", records: 2, depth: 1 },
+  { kind: "growth", bits: 2, following: 2, oldDepth: 1, newDepth: 2 },
+  { kind: "opening", bits: 2, following: 2, depth: 1 },
+  { kind: "sorted", steps: 1 },
   { kind: "labels", records: 2, depth: 1 },
   { kind: "column", records: 2, depth: 1, rest: 0 },
   { kind: "column", records: 2, depth: 1, rest: 1 },
@@ -49,6 +53,9 @@ const TEMPLATES: readonly (readonly [file: string, instance: string])[] = [
   ["dataset/content_run.circom", "ContentRun(2, 1, 1)"],
   ["dataset/dataset_root.circom", "DatasetRoot(1)"],
   ["dataset/record_chunk.circom", "RecordChunk(2, 1)"],
+  ["dataset/chunk_tail.circom", "ChunkTail(2, 2, 1)"],
+  ["dataset/prefix_children.circom", "PrefixChildren()"],
+  ["dataset/fingerprint.circom", "Fingerprint()"],
   ["dataset/record_segment.circom", "RecordSegment(4, 2, 3, 2, 1)"],
   ["dataset/merkle_path16.circom", "MerklePath16(1, 0x61705f6e6f6465)"],
   ["inference/argmax_run.circom", "ArgMaxRun(2, 8)"],

@@ -2,6 +2,7 @@ pragma circom 2.2.3;
 
 include "../lib/num2bits.circom";
 include "../lib/poseidon16.circom";
+include "../lib/range_check.circom";
 include "layout.circom";
 
 // From the chain of a chunk as it stands after the record numbered `index`, over the records that follow it there, to the
@@ -48,9 +49,9 @@ template ChunkTail(BITS, K, DEPTH) {
 
     // Slots of the chunk, and records of the dataset, beyond those that follow: neither is negative, and one is 0. A dataset
     // has at most 2^31 records.
-    component slots = Num2Bits(BITS);
+    component slots = RangeCheck(0, BITS);
     slots.in <== (1 << BITS) - 1 - place - count;
-    component others = Num2Bits(31);
+    component others = RangeCheck(0, 31);
     others.in <== records - 1 - index - count;
     slots.in * others.in === 0;
 

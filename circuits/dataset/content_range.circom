@@ -13,16 +13,18 @@ pragma circom 2.2.3;
 //     elements  full elements of the content whose record comes next
 //     tail      the element behind them
 //     left      1 where there is such an element: where the last step had one that was not full. No step absorbs then.
+//               2 where no element of that step was full. Then some number of it is real, so that no step is all padding, and
+//               data of one length has one content.
 //
 // With EXACT, max - min is 2^K - 1, and K bits of `number - min` are all that a number costs. Without, as many show that it is
 // at most max - min.
 //
-// Rows: (1 or 2) * K a number, 69 a step and 2 * PER - 1.
+// Rows: (1 or 2) * K a number, 70 a step and 2 * PER - 1.
 //
 // Not enforced: that min <= max < 2^(8 W), and that W is the size of what `kind` says: those are public, and whoever verifies
 // checks them. Where max < 2^(8 W), numbers of [min, max] do not reach into each other, and elements are below
-// 2^248: an element has no second decomposition. That a content does not end with a block of zeros behind its length.
-// That `absorb` and `record` are bits, never both: content_run.circom does that.
+// 2^248: an element has no second decomposition. That `absorb` and `record` are bits, never both: content_run.circom does
+// that.
 template ContentRange(N, W, K, EXACT) {
     assert(W == 1 || W == 2 || W == 4 || W == 8); // of the parameters, at compile time; not constraints
     assert(K >= 1 && K <= 64);
@@ -80,10 +82,12 @@ template ContentRange(N, W, K, EXACT) {
         // What is left for the record's step. Where one absorbs, there was nothing: left is 0, and so is the tail.
         absorb[i] * left[i] === 0;
         open[i] <== record[i] * left[i];
-        left[i + 1] <== left[i] - open[i] + absorb[i] - full[i][14];
+        left[i + 1] <== left[i] - open[i] + 2 * absorb[i] - full[i][0] - full[i][14];
         spent[i] <== (absorb[i] + record[i]) * tail[i];
         tail[i + 1] <== tail[i] - spent[i] + more;
-        var real = open[i];
+        // Of what is left, the first number is real where it must be (2) and may be where there is something (1).
+        (open[i] - some[i][0]) * (open[i] - some[i][0] - 1) === 0;
+        var real = 1;
         var reals = 0;
         var places = 0;
         for (var j = 0; j < PER - 1; j++) {

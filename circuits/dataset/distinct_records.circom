@@ -14,7 +14,7 @@ include "record_chunk.circom";
 // Where the sum is 0 after the last chunk, both sides are the same fractions 1 / (gamma - x), as gamma was drawn when both
 // were fixed: each record's fingerprint is in the list, as often as there are such records, and nothing is in the list twice.
 //
-// Rows: 629 a record, two states, the claim, and the path.
+// Rows: 630 a record, two states, the claim, and the path.
 //
 // Not enforced: that records with different fingerprints are what differs; see fingerprint.circom for when they do not.
 template DatasetDistinctRecords(R, DEPTH) {

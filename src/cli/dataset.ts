@@ -251,7 +251,9 @@ const hex32 = (value: bigint) => toHex(bigIntToBytes(value, 32));
 function report(terminal: Terminal, values: Values, made: CommittedDirectory, out: string, ms: number): void {
   const { commitment, files, resumed } = made;
   if (values["json"]) {
-    const json = { ...commitmentToJson(commitment), sha256: commitment.sha256, directory: out, resumed };
+    // The digest of blinded data is for its owner: what is printed here gets published.
+    const sha256 = commitment.blinded ? {} : { sha256: commitment.sha256 };
+    const json = { ...commitmentToJson(commitment), ...sha256, directory: out, resumed };
     terminal.line(pretty(json).trimEnd());
     return;
   }

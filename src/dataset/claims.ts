@@ -36,7 +36,7 @@ export type Claim =
   | { readonly type: "labels"; readonly labels: readonly string[]; readonly counts: boolean }
   /** About a decimal or float column. */
   | ColumnClaim
-  /** No two records have the same data and cells, whatever their names and labels. */
+  /** No two records have the same type, shape, data and cells, whatever their names and labels. */
   | { readonly type: "distinct" };
 
 /** Everything is about the cells that are there; how many those are is part of the result. */

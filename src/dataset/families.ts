@@ -92,8 +92,12 @@ export function describeClaim(claim: Claim, result: ClaimResult, about: About): 
       return describeColumn(claim, result as ColumnResult, about);
     case "distinct":
       return {
-        proven: [`no two of ${every(records, "record")} have the same data and cells`],
-        notProven: ["that records with other data are not much alike", NO_DATA],
+        proven: [`no two of ${every(records, "record")} have the same type, shape, data and cells`],
+        notProven: [
+          "that the same bytes do not stand there as another type or shape, or that other data is not much alike",
+          "that a digest is that of data as we pack it: a claim about bytes or numbers shows that",
+          NO_DATA,
+        ],
       };
   }
 }

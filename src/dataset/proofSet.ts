@@ -539,8 +539,18 @@ export function canonical<T>(
       throw new AnchorError(error.code, `${path}: ${error.message}`, { details: { path }, cause: error });
     }
   })();
-  if (canonicalJson(print(value)) !== canonicalJson(json)) throw invalid(`${path} has fields or spellings of its own`);
+  if (!isCanonical(json, print(value))) throw invalid(`${path} has fields or spellings of its own`);
   return value;
+}
+
+/** Whether JSON of any origin is what we write. What is nested too deeply to be written at all is not. */
+function isCanonical(json: unknown, written: unknown): boolean {
+  try {
+    return canonicalJson(json) === canonicalJson(written);
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
 }
 
 function scalar(json: unknown, path: string): bigint {

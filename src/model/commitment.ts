@@ -19,7 +19,6 @@ export {
   BATCH_TAG,
   chainCapacity,
   commitBatch,
-  ELEMENTS_PER_CALL,
   type IntegerRange,
   MAX_BATCH,
 } from "../field/chain.js";

@@ -26,6 +26,20 @@ const SAMPLES: readonly Sample[] = [
   { file: "lib/select16.circom", instance: "Select16()", inputs: [{ bit: [1n, 0n, 1n, 1n], in: counted(16, 7n) }] },
   { file: "lib/is_zero.circom", instance: "IsZero()", inputs: [{ in: 0n }, { in: 3n }] },
   {
+    file: "dataset/fingerprint.circom",
+    instance: "Fingerprint()",
+    inputs: [{ description: counted(14, 3n), rho: 5n }],
+  },
+  {
+    file: "dataset/prefix_children.circom",
+    instance: "PrefixChildren()",
+    inputs: [
+      { bit: [1n, 0n, 1n, 0n], in: counted(16, 7n), own: 99n },
+      { bit: [0n, 0n, 0n, 0n], in: counted(16, 7n), own: 99n },
+      { bit: [1n, 1n, 1n, 1n], in: counted(16, 7n), own: 99n },
+    ],
+  },
+  {
     file: "inference/linear.circom",
     instance: "Linear(1, 1, 2, 2, [1, -2, 3, 4], [7, -8])",
     inputs: [{ in: [3n, -5n] }],

@@ -122,8 +122,8 @@ describe("mistakes give one line with a code, and status 1", () => {
     [["verify", "a.json", "--proof", "b.json"], "USAGE"],
     [["verify", "--proof", "a", "--public", "b", "--vkey", "c", "--trust", "d"], "USAGE"],
     [["verify", "--proof", "a", "--public", "b", "--vkey", "c", "--json"], "USAGE"],
+    [["dataset", "prove", "missing", "--chunk", "0"], "FILE_NOT_FOUND"],
     [["dataset", "prove", "missing", "--metadata-digest", "0x1"], "USAGE"],
-    [["dataset", "prove", "missing", "--chunk", "0", "--metadata-digest", "0x1"], "FILE_NOT_FOUND"],
     [["verify", "missing.json", "--trust", "missing.json"], "FILE_NOT_FOUND"],
     [["dataset", "commit"], "USAGE"],
     [["dataset", "commit", "missing"], "FILE_NOT_FOUND"],
@@ -279,7 +279,43 @@ describe("verify", () => {
   });
 });
 
-describe("dataset commit", () => {
+describe("dataset commit and prove", () => {
+  it("commits, proves a chunk that snarkjs verifies, and refuses changed data", async () => {
+    await file("letters.txt", "first line\nsecond line\nthird");
+    const committed = await anchorproof("dataset", "commit", "letters.txt", "--lines", "--out", "ds", "--json");
+    expect(committed.status).toBe(0);
+    const commitment = JSON.parse(committed.out);
+    expect(commitment).toEqual({ ...(await json("ds/commitment.json")), directory: "ds", resumed: 0 });
+    expect(commitment).toMatchObject({ records: 3, values: 26, blinded: true });
+    expect((await stat(join(directory, "ds", "seed.hex"))).mode & 0o077).toBe(0);
+    expect((await stat(join(directory, "ds", "data.bin"))).mode & 0o077).toBe(0);
+    // the hash of guessable data gives it away: it is in no file that is meant to be published
+    const sha256 = (await readFile(join(directory, "ds", "sha256.txt"), "utf8")).trim();
+    expect(sha256).toMatch(/^0x[0-9a-f]{64}$/);
+    expect((await stat(join(directory, "ds", "sha256.txt"))).mode & 0o077).toBe(0);
+    expect(committed.out).not.toContain(sha256);
+
+    const proven = await anchorproof("dataset", "prove", "ds", "--chunk", "0", "--out", "dsp");
+    expect(proven.err).toBe("");
+    expect(proven.status).toBe(0);
+    const [proof, publics, vkey] = await Promise.all(
+      ["proof", "public", "verification_key"].map((name) => json(`dsp/${name}.json`)),
+    );
+    expect(publics[0]).toBe(BigInt(commitment.root).toString());
+    expect(await snarkjs.groth16.verify(vkey, publics, proof)).toBe(true);
+    expect(await readFile(join(directory, "dsp", "statement.json"), "utf8")).not.toContain(sha256);
+    const verified = await anchorproof(
+      ...["verify", "--proof", "dsp/proof.json", "--vkey", "dsp/verification_key.json", "--public", "dsp/public.json"],
+    );
+    expect(verified.out).toMatch(/^ok /);
+
+    expect((await anchorproof("dataset", "prove", "ds", "--chunk", "1")).err).toMatch(/^error DATASET_CHUNK_UNKNOWN/);
+    const stream = await readFile(join(directory, "ds", "data.bin"));
+    stream[40]! ^= 1;
+    await writeFile(join(directory, "ds", "data.bin"), stream);
+    expect((await anchorproof("dataset", "prove", "ds")).err).toMatch(/^error DATASET_MISMATCH/);
+  });
+
   it("does not lose a seed, follow links, or commit to its own output", async () => {
     await file("note.txt", "hello");
     expect((await anchorproof("dataset", "commit", "note.txt", "--out", "keep")).status).toBe(0);

@@ -473,6 +473,10 @@ describe("commitment.json", () => {
         JSON.stringify(change),
       ).toBe("DATASET_MALFORMED");
     }
+    // Nested until a recursion overflows.
+    const more = JSON.parse(`${"[".repeat(20_000)}${"]".repeat(20_000)}`) as unknown;
+    const columns = [{ name: "a", type: "text", more }];
+    expect(outcomeOf(() => commitmentFromJson({ ...json, columns }, "c"))).toBe("DATASET_MALFORMED");
     for (const change of [
       { records: 4 },
       { values: 1 },

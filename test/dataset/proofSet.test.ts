@@ -377,6 +377,15 @@ describe("the file of a set", () => {
     expect(() => proofSetFromJson(changed(path.split("."), value))).toThrow(code(wanted));
   });
 
+  it("that is nested until a recursion overflows is refused like any other", () => {
+    for (const depth of [4_000, 20_000, 100_000]) {
+      const deep = JSON.parse(`${"[".repeat(depth)}${"]".repeat(depth)}`) as unknown;
+      for (const path of ["circuits.0.verifyingKey.more", "segments.0.proof.more"]) {
+        expect(() => proofSetFromJson(changed(path.split("."), deep)), path).toThrow(code("PROOF_SET_INVALID"));
+      }
+    }
+  });
+
   it("that is no document at all is refused", () => {
     for (const value of [undefined, null, 1, "set", [], {}, [json()]]) {
       expect(() => proofSetFromJson(value)).toThrow(AnchorError);

@@ -2,7 +2,6 @@
 import fc from "fast-check";
 import { poseidon16 as circomlibPoseidon } from "poseidon-lite";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { nativeCore } from "../../src/field/native.js";
 import { decodeScalars, encodeScalars, poseidon16, poseidon16Many } from "../../src/field/poseidon.js";
 import { R } from "../../src/field/scalar.js";
 import { code } from "../support/errors.js";

@@ -52,18 +52,15 @@ export function measureProgram<Request>(program: Program<Request>): { rows: numb
   return { rows: counter.rows, wires: counter.wires };
 }
 
-/** The bytes of the `.r1cs`. */
-export function emitProgram<Request>(program: Program<Request>): Uint8Array {
-  return emit(program).r1cs;
-}
-
-/** {@link emitProgram} with the names that the Circom program gives to the wires, aliases included. */
+/** The bytes of the `.r1cs`, with the names that the Circom program gives to the wires, aliases included. */
 export function emitNamedProgram<Request>(program: Program<Request>): {
   r1cs: Uint8Array;
   names: ReadonlyMap<string, number>;
 } {
-  const { r1cs, names } = emit(program, "main");
-  return { r1cs, names: names! };
+  const layout = layoutOf(program);
+  const pieces: Uint8Array[] = [];
+  const { bytes, names } = writeRows(program, layout, (piece) => pieces.push(piece), "main");
+  return { r1cs: concat(systemHead(layout, bytes), ...pieces), names: names! };
 }
 
 /** The bytes of a `.wtns` file. @throws what {@link Program.synthesise} does */
@@ -122,13 +119,6 @@ async function writeProgram<Request>(path: string, program: Program<Request>): P
   } finally {
     await file.close();
   }
-}
-
-function emit<Request>(program: Program<Request>, scope?: string) {
-  const layout = layoutOf(program);
-  const pieces: Uint8Array[] = [];
-  const { bytes, names } = writeRows(program, layout, (piece) => pieces.push(piece), scope);
-  return { r1cs: concat(systemHead(layout, bytes), ...pieces), names };
 }
 
 function layoutOf<Request>(program: Program<Request>): SystemLayout {

@@ -114,7 +114,8 @@ export function advance(before: readonly bigint[], step: ContentStep, perElement
     if (!ranged) return base;
     const whole = wholeElements(step, perElement);
     const tail = step.elements[whole] ?? 0n;
-    return [...base, full! + BigInt(whole), tail, whole < BLOCK_ELEMENTS ? 1n : 0n];
+    const left = whole === 0 ? 2n : whole < BLOCK_ELEMENTS ? 1n : 0n;
+    return [...base, full! + BigInt(whole), tail, left];
   }
   const { description, blind, close } = step;
   const next = poseidon16(TAGS.chain, [chunk!, ...description, blind]);
@@ -410,17 +411,20 @@ function contentRange(s: Synthesis, width: number, { bits, exact }: RangeShape, 
 
     s.row(only(s, absorb), only(s, left), s.combination());
     const open = product(s, record, left, "open", i);
-    const last = wholes[BLOCK_ELEMENTS - 1]!;
-    const leaves = addElement(addElement(addElement(only(s, left), -1, open), 1, absorb), -1, last);
-    const nextLeft = linear(s, leaves, left.value - open.value + absorb.value - last.value, "left", i + 1);
+    const [first, last] = [wholes[0]!, wholes[BLOCK_ELEMENTS - 1]!];
+    const leaves = addElement(addElement(only(s, left), -1, open), 2, absorb);
+    const leftAfter = left.value - open.value + 2n * absorb.value - first.value - last.value;
+    const nextLeft = linear(s, addElement(addElement(leaves, -1, first), -1, last), leftAfter, "left", i + 1);
     const spent = element(s, mod((absorb.value + record.value) * tail.value), "spent", i);
     s.row(addElement(only(s, absorb), 1, record), only(s, tail), only(s, spent));
     const kept = addElement(addElement(more.form(), 1, tail), -1, spent);
     const nextTail = linear(s, kept, tail.value - spent.value + more.value, "tail", i + 1);
+    const unreal = () => addElement(only(s, open), -1, reals[0]!);
+    s.row(unreal(), unreal().add(-1, 0), s.combination());
     const places = s.combination();
     let placed = 0n;
     for (const [j, real] of reals.entries()) {
-      const before = j === 0 ? open : reals[j - 1]!;
+      const before = j === 0 ? constant(1n) : reals[j - 1]!;
       s.row(only(s, real), addElement(only(s, real), -1, before), s.combination());
       places.add(weights[j]!, real.wire);
       placed += real.value * weights[j]!;

@@ -20,7 +20,18 @@ import {
   chunkInputs,
   recordChunk,
 } from "./records.js";
-import { addElement, claimDigest, commitState, element, elements, equate, nonZero, only, product } from "./shared.js";
+import {
+  addElement,
+  claimDigest,
+  commitState,
+  element,
+  elements,
+  equate,
+  nonZero,
+  only,
+  product,
+  rangeCheck,
+} from "./shared.js";
 
 /** Fields of the state, in order. */
 export const DISTINCT_STATE = ["chunks", "records", "listed", "list", "last", "sum"] as const;
@@ -78,11 +89,11 @@ export function fingerprint(description: Description, rho: bigint): bigint {
   return horner(description, rho)[0]!;
 }
 
-/** The polynomial's values from each of its coefficients on, but for the last one alone. */
+/** The polynomial's values from each of its coefficients on. */
 function horner(description: Description, rho: bigint): bigint[] {
   const values: bigint[] = [];
-  let value = description[IDENTITY.at(-1)!]!;
-  for (let j = IDENTITY.length - 2; j >= 0; j--) values[j] = value = (description[IDENTITY[j]!]! + rho * value) % R;
+  let value = 0n;
+  for (let j = IDENTITY.length - 1; j >= 0; j--) values[j] = value = (rho * (description[IDENTITY[j]!]! + value)) % R;
   return values;
 }
 
@@ -272,28 +283,15 @@ function fingerprintOf(s: Synthesis, index: number, description: readonly Elemen
     description.map(({ value }) => value),
     rho.value,
   );
-  let at = description[IDENTITY.at(-1)!]!;
-  for (let j = IDENTITY.length - 2; j >= 0; j--) {
+  let at = constant(0n);
+  for (let j = IDENTITY.length - 1; j >= 0; j--) {
     const next = element(s, values[j]!, "value", j);
-    s.row(only(s, rho), only(s, at), addElement(only(s, next), -1, description[IDENTITY[j]!]!));
+    s.row(only(s, rho), addElement(only(s, description[IDENTITY[j]!]!), 1, at), only(s, next));
     at = next;
   }
   s.alias(at.wire, "out");
   s.leave();
   return at;
-}
-
-/** `RangeCheck(0, bits)` of `circuits/lib/range_check.circom`, for more bits than fit a number. */
-function rangeCheck(s: Synthesis, name: string, index: number | undefined, input: Element, bits: number): void {
-  s.enter(name, index);
-  s.alias(input.wire, "in");
-  const rest = only(s, input);
-  for (let i = 0; i < bits - 1; i++) {
-    const bit = s.bit(Number((input.value >> BigInt(i)) & 1n), "bits", i);
-    rest.add(-(1n << BigInt(i)), bit);
-  }
-  s.row(rest, s.combination(-(1n << BigInt(bits - 1))).plus(rest), s.combination());
-  s.leave();
 }
 
 /** `real / (gamma - value)`. Where the divisor is 0, no row holds. */

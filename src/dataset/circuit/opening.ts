@@ -10,7 +10,18 @@ import { AnchorError } from "../../errors.js";
 import { assertScalar } from "../../field/scalar.js";
 import { CHUNK_RECORDS, type Description, FIELDS, TAGS } from "../layout.js";
 import { checkContext } from "./records.js";
-import { addElement, datasetRoot, element, elements, equate, must, nonZero, num2Bits, only } from "./shared.js";
+import {
+  addElement,
+  datasetRoot,
+  element,
+  elements,
+  equate,
+  must,
+  nonZero,
+  num2Bits,
+  only,
+  rangeCheck,
+} from "./shared.js";
 
 /** Slots for records that follow one in its chunk. The smallest that is enough is the one to take. */
 export const FOLLOWING = [7, 31, CHUNK_RECORDS - 1] as const;
@@ -168,13 +179,13 @@ function weighted(s: Synthesis, bits: readonly Element[]): Combination {
   return sum;
 }
 
-/** `Num2Bits` of what is no wire yet. */
+/** `RangeCheck(0, bits)` of what is no wire yet. */
 function range(s: Synthesis, name: string, value: bigint, form: Combination, bits: number): Element {
   s.enter(name);
   const input = element(s, value, "in");
   equate(s, form.add(-1, input.wire));
   s.leave();
-  num2Bits(s, name, undefined, input, bits);
+  rangeCheck(s, name, undefined, input, bits);
   return input;
 }
 

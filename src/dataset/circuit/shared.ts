@@ -80,6 +80,19 @@ export function num2Bits(
   return bits;
 }
 
+/** `RangeCheck(0, bits)` of `circuits/lib/range_check.circom`, `bits` at most 253. */
+export function rangeCheck(s: Synthesis, name: string, index: number | undefined, input: Element, bits: number): void {
+  s.enter(name, index);
+  s.alias(input.wire, "in");
+  const rest = only(s, input);
+  for (let i = 0; i < bits - 1; i++) {
+    const bit = s.bit(Number((input.value >> BigInt(i)) & 1n), "bits", i);
+    rest.add(-(1n << BigInt(i)), bit);
+  }
+  s.row(rest, s.combination(-(1n << BigInt(bits - 1))).plus(rest), s.combination());
+  s.leave();
+}
+
 /** `circuits/lib/select16.circom`; `out` must be the value that is picked. @throws WITNESS_INVALID */
 function select16(
   s: Synthesis,

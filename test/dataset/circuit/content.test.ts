@@ -464,6 +464,37 @@ describe("a run over bytes in a range", () => {
     }
   });
 
+  it("refuses a block of padding, by which one text would have two contents, and two records no duplicate", () => {
+    const low = range(0n, 7n);
+    for (const length of [0, 10, 31, 465]) {
+      const record = bytes(...new Array<number>(length).fill(0));
+      const padding = new Array<bigint>(15).fill(0n);
+      const contents = (content: bigint[]) => {
+        const fill = new Array<bigint>(15 * Math.ceil(content.length / 15) - content.length).fill(0n);
+        return [...content, ...fill, ...padding];
+      };
+      const blocks = Math.ceil(length / 465) + 1;
+      const honest = smallDataset([record], { contents });
+      const chained = requestFor(honest, stepsOf(honest, 0, true, 1).slice(0, blocks), { range: low }).after[3]!;
+      const described = (each: Description) => withField(withField(each, "content", chained), "blocks", BigInt(blocks));
+      const liar = smallDataset([record], { contents, described });
+      expect(one(liar)).toHaveLength(blocks + 1);
+      expect(accepts(exact, liar, low, one(liar)), `${length}`).toBe(false);
+      expect(accepts(wide, liar, low, one(liar)), `${length}`).toBe(false);
+      const witness = exact.witness({
+        ...requestFor(liar, one(liar), { range: low }),
+        claim: claimSignal(CLAIM_CODES.bytes, [TEXT, 0n, 7n, 1n]),
+      } as RangedRequest);
+      // Where it would be told that there is less to be real, or more: the state says otherwise, and so does the length.
+      for (const [name, value] of [
+        [`range.left[${blocks}]`, 1n],
+        [`some[${blocks}][0]`, 1n],
+      ] as const) {
+        expect(exact.violation(witness.with(exact.wire(name), value)), name).not.toBe(-1);
+      }
+    }
+  });
+
   it("refuses elements that are more than their bytes", () => {
     const record = bytes(...new Array<number>(31).fill(1));
     const [element] = smallDataset([record]).content(0) as [bigint];

@@ -185,12 +185,3 @@ export function inputsOf(
     opening: [...opening],
   };
 }
-
-/** A program that takes requests of any sense, and its rows. */
-export function unchecked<Request>(
-  program: Program<Request>,
-  synthesise: (s: Synthesis, request: Request | undefined) => void,
-) {
-  const open: Program<Request> = { ...program, synthesise };
-  return { program: open, ...systemOf(program) };
-}

@@ -71,8 +71,8 @@ describe("an opening", () => {
     // are left over is in the way.
     const witness = twin.made(requestFor(6));
     const moved = { index: 5n, "tail.bits.out[0]": 1n, "tail.bits.out[1]": 0n };
-    const slots = { "tail.slots.in": 1n, "tail.slots.out[0]": 1n };
-    const others = { "tail.others.in": 3n, "tail.others.out[0]": 1n };
+    const slots = { "tail.slots.in": 1n, "tail.slots.bits[0]": 1n };
+    const others = { "tail.others.in": 3n, "tail.others.bits[0]": 1n };
     const left = BigInt(10 - 1 - 6 - 1);
     expect(witness[twin.wire("tail.others.in")]).toBe(left);
     expect(twin.violated(witness, { ...moved, ...slots, ...others })).toBe(1);
@@ -85,7 +85,7 @@ describe("an opening", () => {
     const digit = { "tail.bits.out[2]": 1n, "tail.bits.out[3]": 1n, "tail.chunk": 3n, "top.path.digits.out[0]": 1n };
     expect(twin.violated(witness, { index: 13n, ...others, ...digit })).toBeGreaterThan(2);
     // As 10, in the last chunk's third place.
-    const place = { "tail.bits.out[0]": 0n, "tail.bits.out[1]": 1n, "tail.slots.in": 1n, "tail.slots.out[1]": 0n };
+    const place = { "tail.bits.out[0]": 0n, "tail.bits.out[1]": 1n, "tail.slots.in": 1n };
     expect(twin.violated(witness, { index: 10n, ...place, "tail.others.in": -1n })).toBeGreaterThan(0);
     // r more is the same signal, and no verifier takes it.
     expect(twin.violated(witness, { index: 9n + R })).toBe(0);
