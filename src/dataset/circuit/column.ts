@@ -88,7 +88,6 @@ export function columnProgram(shape: ColumnShape): Program<ColumnRequest> {
   const extra = BLOCK_ELEMENTS * rest;
   return {
     name,
-    version: 1,
     circom: {
       name,
       source: [

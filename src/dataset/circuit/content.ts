@@ -585,7 +585,6 @@ export function contentProgram(shape: ContentShape): Program<ContentRequest> {
   const name = `dataset-content-${steps}-${depth}-${chunkRecords}`;
   return {
     name,
-    version: 1,
     circom: {
       name,
       source: mainOf(
@@ -652,7 +651,6 @@ function rangedProgram(what: string, code: bigint, shape: NumbersShape): Program
   const parameters = [steps, depth, chunkBitsOf(shape), code, width, bits, exact ? 1 : 0];
   return {
     name,
-    version: 1,
     circom: { name, source: mainOf("ranged_content.circom", `DatasetRangedContent(${parameters.join(", ")})`) },
     publicSignals: PUBLIC_SIGNALS,
     privateInputs:

@@ -217,7 +217,6 @@ export function openingProgram(shape: OpeningShape): Program<OpeningRequest> {
   const name = `dataset-opening-${bits}-${following}-${depth}`;
   return {
     name,
-    version: 1,
     circom: {
       name,
       source: [

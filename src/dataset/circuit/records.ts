@@ -193,7 +193,6 @@ export function chunkProgram(shape: ChunkShape): Program<ChunkRequest> {
   const name = `dataset-chunk-${records}-${depth}`;
   return {
     name,
-    version: 1,
     circom: {
       name,
       source: [
