@@ -1,15 +1,16 @@
 pragma circom 2.2.3;
 
 include "../lib/poseidon16.circom";
+include "../lib/range_check.circom";
 include "dataset_root.circom";
 
 // The records of one chunk, tied to the root of their dataset: what every circuit about records begins with.
 //
 // description[i] and blind[i] are a step of the chunk's chain, as src/dataset/layout.ts has it, for the first `count` of R
-// records; real[i] is 1 for those. A chunk has R records, or is the last one: it has fewer only where R * index + count is
-// the number of records in the root's opening.
+// records; real[i] is 1 for those. A chunk ends where it is full, or where the dataset does, whose number of records is in the
+// root's opening: `count` has one value for given `index` and opening, whatever the root was made of.
 //
-// Rows: 616 a record, and the path.
+// Rows: 616 a record, 32 besides, and the path.
 //
 // Not enforced: anything about the descriptions, beyond that they are what the root commits to; and what stands in the slots
 // that are not real, which have no influence on anything.
@@ -32,7 +33,12 @@ template RecordChunk(R, DEPTH) {
         total += real[i];
     }
     count <== total;
-    (count - R) * (R * index + count - opening[0]) === 0;
+
+    // Slots of the chunk, and records of the dataset, beyond those: neither is negative, and one is 0. A dataset has at most
+    // 2^31 records.
+    component others = RangeCheck(0, 31);
+    others.in <== opening[0] - R * index - count;
+    (R - count) * others.in === 0;
 
     component step[R];
     signal at[R + 1];

@@ -17,6 +17,7 @@ include "claim.circom";
 // Not enforced: that the description stands under any root (opening.circom shows that), and that its `blocks` is the smallest
 // number that holds the data, which only decides how many zeros are hashed after them.
 template DatasetSha256(BLOCKS) {
+    assert(BLOCKS >= 1 && BLOCKS <= 128); // of the parameter, at compile time; `size` has 13 bits
     signal input record;
     signal input high;
     signal input low;

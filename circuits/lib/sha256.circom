@@ -71,6 +71,7 @@ template Sha256Majority() {
 //
 // Requires, and does not enforce: that the sum is below 2^(32 + OVER), which is what its terms are.
 template Sha256Sum(OVER) {
+    assert(OVER >= 1 && OVER <= 221); // of the parameter, at compile time; not a constraint
     signal input in;
     signal output out[32];
 

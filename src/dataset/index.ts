@@ -1,5 +1,6 @@
 export * from "./chunk.js";
 export * from "./circuit/index.js";
+export { claimFromJson, claimToJson } from "./claimJson.js";
 export { cellBounds, cellText, decimalText, parseCell } from "./claims/cells.js";
 export {
   type ColumnResult,
@@ -36,6 +37,18 @@ export {
 } from "./commit.js";
 export * from "./dataset.js";
 export * from "./directory.js";
+export {
+  type Fact,
+  type FactProof,
+  factFromJson,
+  factSignals,
+  factToJson,
+  type ProvenFact,
+  type Sha256Link,
+  type VerifiedFact,
+  verifyFact,
+} from "./fact.js";
+export { type ClaimResult, type ClaimWords, resultToJson } from "./families.js";
 export { type Growth, growthSignals, type OldDataset, planGrowth } from "./growth.js";
 export * from "./layout.js";
 export {
@@ -46,5 +59,19 @@ export {
   type RecordOpening,
 } from "./opening.js";
 export * from "./pov.js";
+export {
+  type Expectation,
+  MAX_SEGMENTS,
+  type ProofSet,
+  proofSetFromJson,
+  proofSetToJson,
+  type SetCircuit,
+  type SetSegment,
+  type SetTask,
+  setDigest,
+  type TrustedCircuit,
+  type VerifiedSet,
+  verifyProofSet,
+} from "./proofSet.js";
 export * from "./readers/index.js";
 export * from "./record.js";

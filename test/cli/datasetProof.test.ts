@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { PACKAGE_ROOT } from "../../src/paths.js";
+import { snarkjs, stopSnarkjs } from "../circuit/vendor.js";
 
 let directory: string;
 
@@ -51,7 +52,10 @@ beforeAll(async () => {
   integrity = JSON.parse(await done("dataset", "prove", "ds", "--json"));
 }, 240_000);
 
-afterAll(() => rm(directory, { recursive: true, force: true }));
+afterAll(async () => {
+  await rm(directory, { recursive: true, force: true });
+  await stopSnarkjs();
+});
 
 describe("dataset prove and claim", () => {
   it("say what is proven, by how many rows, and for whom", async () => {
@@ -170,6 +174,26 @@ describe("dataset verify", () => {
       );
     }
   });
+});
+
+describe("dataset prove --chunk", () => {
+  it("makes what the gate takes, and snarkjs verifies", async () => {
+    const out = await done("dataset", "prove", "ds", "--chunk", "0", "--out", "chunk");
+    expect(out).toMatch(/^chunk 0 of 1 under 0x\w{64}: 5 records\nproof in .+, key 0x\w{64} \(development\)$/m);
+    const [proof, publics, vkey, statement] = await Promise.all(
+      ["proof", "public", "verification_key", "statement"].map(async (name) =>
+        JSON.parse(await read(`chunk/${name}.json`)),
+      ),
+    );
+    expect(publics.slice(0, 3)).toEqual([BigInt(String(integrity["root"])).toString(), "0", "5"]);
+    expect(await snarkjs.groth16.verify(vkey, publics, proof)).toBe(true);
+    const args = ["dataset", "verify", "chunk", "--key", `dataset-chunk=${statement.task.keyDigest}`];
+    expect(await done(...args, "--root", statement.asset.commitment)).toMatch(/^ok {5}one chunk/);
+    expect((await anchorproof(...args, "--commitment", "old/commitment.json")).err).toMatch(/^error CLAIM_FAILED/);
+    expect((await anchorproof(...args, "--chain-id", "1")).err).toMatch(/^error PROOF_INVALID/);
+    expect((await anchorproof("dataset", "verify", "chunk", ...trusting(integrity))).err).toMatch(/^error KEY_UNKNOWN/);
+    expect((await anchorproof("dataset", "prove", "ds", "--chunk", "1")).err).toMatch(/^error DATASET_CHUNK_UNKNOWN/);
+  }, 120_000);
 });
 
 describe("dataset open", () => {

@@ -11,6 +11,8 @@ import { type CircuitKey, developmentKey } from "../../src/circuit/setup.js";
 import { ArtefactStore } from "../../src/circuit/store.js";
 import { buildProgram } from "../../src/circuit/synthesis/program.js";
 import { datasetProgram } from "../../src/dataset/circuit/index.js";
+import type { Claim } from "../../src/dataset/claims.js";
+import { AT, CHUNK_RECORDS } from "../../src/dataset/layout.js";
 import { proofSetFromJson, verifyProofSet } from "../../src/dataset/proofSet.js";
 import { nativeCore } from "../../src/field/native.js";
 import { ProverPool } from "../../src/prover/pool.js";
@@ -19,6 +21,9 @@ import { DOMAIN, TASK } from "../dataset/proofSetFixture.js";
 import { smallDataset } from "../dataset/smallDataset.js";
 import { code } from "../support/errors.js";
 import { CHUNK, CLAIM, dataset, keyOf, LABELS, SPEC } from "./proveSet.js";
+
+/** The kind of the dataset's records. */
+const TEXT = dataset.descriptions(0, 1)[0]![AT.kind]!;
 
 let directory: string;
 let pool: ProverPool;
@@ -86,6 +91,27 @@ describe("proving a claim about a whole dataset", () => {
     expect(proving[0]!.etaMs).toBeUndefined();
     expect(proving[1]!.etaMs).toBeGreaterThan(0);
     expect(proving[3]!.etaMs).toBe(0);
+  });
+
+  // Circuits for contents take chunks of any size, but the verifier counts those of the size that ships.
+  const whole = smallDataset(
+    LABELS.map((label, i) => ({ data: `record ${i}`, label })),
+    CHUNK_RECORDS,
+  );
+  it.each<[Claim, Partial<ProveClaimOptions>, number]>([
+    [{ type: "integrity" }, { dataset: whole, sizes: { steps: [4] } }, 3],
+    [{ type: "bytes", kind: TEXT, min: 32, max: 127 }, { dataset: whole, sizes: { steps: [4] } }, 3],
+    [{ type: "distinct" }, { sizes: { records: CHUNK, steps: [1] } }, 4],
+  ])("shows the claim %#, over all segments", async (claim, of, segments) => {
+    const options = run({ claim, ...of });
+    const { verified } = await proveClaim(options);
+    expect(verified).toMatchObject({ claim, segments, result: { records: 5 } });
+    const set = await read(options.out);
+    const trust = verified.keys.map(({ type, keyDigest }) => ({ type, keyDigest }));
+    expect(verifyProofSet(set, { trust }).proven).toEqual(verified.proven);
+    // Challenges are bound to the task as contexts are.
+    const elsewhere = { ...set, task: { ...TASK, nonce: 8n } };
+    expect(() => verifyProofSet(elsewhere, { trust })).toThrow(code("PROOF_INVALID"));
   });
 
   it("draws other salts each time", async () => {

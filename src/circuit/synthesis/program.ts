@@ -9,8 +9,9 @@
 
 import { createHash } from "node:crypto";
 import { writeSync } from "node:fs";
-import { open, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { open, readdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { AnchorError, throwIfAborted } from "../../errors.js";
 import { concat } from "../../field/bytes.js";
 import type { CircuitSource, CompileOptions } from "../compile.js";
@@ -23,10 +24,8 @@ import { Counter, type Synthesis } from "./synthesis.js";
 import { Inverses, ValueWriter } from "./values.js";
 
 export interface Program<Request> {
-  /** For messages and for the names of files. Says everything that the rows depend on. */
+  /** For messages and for the names of files. Says everything that the rows depend on, but for the code. */
   readonly name: string;
-  /** Of the rows; raised with every change of them, so that no cache gives out what a former release wrote. */
-  readonly version: number;
   /** The circuit in Circom: a main component whose public signals are all inputs. */
   readonly circom: CircuitSource;
   /** Names of the public inputs, in their order; the last one is `context`. */
@@ -81,7 +80,9 @@ export async function buildProgram<Request>(
   { store = defaultStore(), signal }: CompileOptions = {},
 ): Promise<CircuitRows> {
   throwIfAborted(signal);
-  const key = createHash("sha256").update(`anchorproof program ${program.version}\n${program.name}`).digest("hex");
+  const key = createHash("sha256")
+    .update(`${program.name}\n${await codeDigest()}`)
+    .digest("hex");
   const directory = await store.build(
     "circuit",
     key,
@@ -104,6 +105,26 @@ export async function buildProgram<Request>(
   >;
   return { name: program.name, r1csPath: join(directory, "main.r1cs"), ...summary };
 }
+
+/** Code that rows come from, in the folder of the compiled modules or of their sources. */
+const CODE = ["circuit/synthesis", "dataset/circuit", "field"];
+
+/** Other code may write other rows: an entry of the store is of the code that made it. */
+async function codeDigest(): Promise<string> {
+  codeHash ??= (async () => {
+    const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+    const hash = createHash("sha256");
+    for (const folder of CODE) {
+      for (const name of (await readdir(join(root, folder))).filter((each) => /\.[jt]s$/.test(each)).sort()) {
+        hash.update(`\n//// ${folder}/${name}\n`).update(await readFile(join(root, folder, name)));
+      }
+    }
+    return hash.digest("hex");
+  })();
+  return await codeHash;
+}
+
+let codeHash: Promise<string> | undefined;
 
 /** The file, piece by piece: the largest circuits' rows do not fit memory twice. */
 async function writeProgram<Request>(path: string, program: Program<Request>): Promise<void> {

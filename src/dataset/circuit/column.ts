@@ -23,7 +23,7 @@ import {
   segmentInputs,
   sumOf,
 } from "./segment.js";
-import { addElement, element, elements, equate, isZero, only, product } from "./shared.js";
+import { addElement, element, elements, equate, isZero, only, product, rangeCheck } from "./shared.js";
 
 export const MAX_BINS = 16;
 
@@ -88,7 +88,6 @@ export function columnProgram(shape: ColumnShape): Program<ColumnRequest> {
   const extra = BLOCK_ELEMENTS * rest;
   return {
     name,
-    version: 1,
     circom: {
       name,
       source: [
@@ -296,15 +295,4 @@ function distances(
   const out = element(s, mod(before.value * distance), name, i);
   s.row(only(s, before), form, only(s, out));
   return out;
-}
-
-/** `circuits/lib/range_check.circom` from 0 on, `bits` at most 64. */
-function rangeCheck(s: Synthesis, name: string, index: number, input: Element, bits: number): void {
-  s.enter(name, index);
-  s.alias(input.wire, "in");
-  const first = s.bits(s.valued ? BigInt.asUintN(64, input.value) : 0n, bits - 1, "bits");
-  const rest = only(s, input);
-  for (let i = 0; i < bits - 1; i++) rest.add(-(1n << BigInt(i)), first + i);
-  s.row(rest, s.combination(-(1n << BigInt(bits - 1))).plus(rest), s.combination());
-  s.leave();
 }

@@ -28,6 +28,7 @@ import {
   nonZero,
   only,
   product,
+  rangeCheck,
 } from "./shared.js";
 
 /** Fields of a state, in their order. */
@@ -192,14 +193,6 @@ function aliasAll(s: Synthesis, items: readonly Element[], name: string): void {
   for (const [i, { wire }] of items.entries()) s.alias(wire, name, i);
 }
 
-/** `circuits/lib/range_check.circom` of integers from 0 on, at most 64 bits. */
-function rangeCheck(s: Synthesis, name: string, input: Element, count: number): void {
-  s.enter(name);
-  s.alias(input.wire, "in");
-  restInRange(s, "bits", only(s, input), input.value, count);
-  s.leave();
-}
-
 /** The rows of a range check of a linear form: all of its bits but the highest are wires, and that is what they leave. */
 function restInRange(s: Synthesis, name: string, rest: Combination, value: bigint, count: number): void {
   const first = s.bits(s.valued ? BigInt.asUintN(64, value) : 0n, count - 1, name);
@@ -311,7 +304,7 @@ function contentRun(s: Synthesis, chunkBits: number, inputs: RunInputs): Element
   s.enter("fits");
   const place = linear(s, closes.form(-1n).add(1, filled.wire), filled.value - closes.value, "in");
   s.leave();
-  rangeCheck(s, "fits", place, chunkBits);
+  rangeCheck(s, "fits", undefined, place, chunkBits);
 
   const counted = (i: number, sum: Sum, less?: Element) => {
     const form = addElement(sum.form(), 1, state[i]!);
@@ -329,7 +322,7 @@ function contentRun(s: Synthesis, chunkBits: number, inputs: RunInputs): Element
     counted(7, sums.values),
   ];
   aliasAll(s, next, "next");
-  rangeCheck(s, "room", next[1]!, chunkBits);
+  rangeCheck(s, "room", undefined, next[1]!, chunkBits);
 
   datasetRoot(s, "top", { chunk: chunkRoot, index: state[0]!, group, opening }, root);
   s.leave();
@@ -592,7 +585,6 @@ export function contentProgram(shape: ContentShape): Program<ContentRequest> {
   const name = `dataset-content-${steps}-${depth}-${chunkRecords}`;
   return {
     name,
-    version: 1,
     circom: {
       name,
       source: mainOf(
@@ -659,7 +651,6 @@ function rangedProgram(what: string, code: bigint, shape: NumbersShape): Program
   const parameters = [steps, depth, chunkBitsOf(shape), code, width, bits, exact ? 1 : 0];
   return {
     name,
-    version: 1,
     circom: { name, source: mainOf("ranged_content.circom", `DatasetRangedContent(${parameters.join(", ")})`) },
     publicSignals: PUBLIC_SIGNALS,
     privateInputs:

@@ -105,7 +105,6 @@ export function distinctListProgram({ steps = LIST_STEPS }: DistinctListShape): 
   const slots = LIST_STEP * steps;
   return {
     name,
-    version: 1,
     circom: source(name, "distinct_list", `DatasetDistinctList(${steps})`),
     publicSignals: PUBLIC,
     privateInputs: 2 + 4 + 2 + 3 * slots + steps,
@@ -205,7 +204,6 @@ export function distinctRecordsProgram(shape: ChunkShape): Program<DistinctRecor
   const name = `dataset-distinct-records-${records}-${depth}`;
   return {
     name,
-    version: 1,
     circom: source(name, "distinct_records", `DatasetDistinctRecords(${records}, ${depth})`),
     publicSignals: PUBLIC,
     privateInputs: chunkInputCount(shape) + 1 + 2 + DISTINCT_STATE.length + 2,

@@ -51,7 +51,6 @@ export function growthProgram(shape: GrowthShape): Program<GrowthRequest> {
   const name = `dataset-growth-${bits}-${following}-${oldDepth}-${newDepth}`;
   return {
     name,
-    version: 1,
     circom: {
       name,
       source: [

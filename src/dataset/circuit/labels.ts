@@ -36,7 +36,6 @@ export function labelsProgram(shape: ChunkShape): Program<RecordSegmentRequest> 
   const family: SegmentFamily = { ...shape, code: CLAIM_CODES.labels, params: size, fields: size };
   return {
     name,
-    version: 1,
     circom: {
       name,
       source: [

@@ -20,14 +20,12 @@ import {
   nonZero,
   num2Bits,
   only,
+  RECORD_BITS,
   rangeCheck,
 } from "./shared.js";
 
 /** Slots for records that follow one in its chunk. The smallest that is enough is the one to take. */
 export const FOLLOWING = [7, 31, CHUNK_RECORDS - 1] as const;
-
-/** Bits of the number of a dataset's records. */
-const RECORD_BITS = 31;
 
 /** How the chunk goes on after a record. */
 export interface TailShape {
@@ -219,7 +217,6 @@ export function openingProgram(shape: OpeningShape): Program<OpeningRequest> {
   const name = `dataset-opening-${bits}-${following}-${depth}`;
   return {
     name,
-    version: 1,
     circom: {
       name,
       source: [

@@ -7,9 +7,20 @@ import { constant, type Element, poseidon } from "../../circuit/synthesis/poseid
 import type { Program } from "../../circuit/synthesis/program.js";
 import type { Synthesis } from "../../circuit/synthesis/synthesis.js";
 import { AnchorError } from "../../errors.js";
-import { assertScalar } from "../../field/scalar.js";
+import { assertScalar, mod } from "../../field/scalar.js";
 import { CHUNK_RECORDS, DEPTHS, type Description, FIELDS, STARTS, TAGS } from "../layout.js";
-import { addElement, datasetRoot, element, elements, equate, must, nonZero, only } from "./shared.js";
+import {
+  addElement,
+  datasetRoot,
+  element,
+  elements,
+  equate,
+  must,
+  nonZero,
+  only,
+  RECORD_BITS,
+  rangeCheck,
+} from "./shared.js";
 
 const MAX_DEPTH = Math.max(...DEPTHS);
 
@@ -115,12 +126,13 @@ export function recordChunk(
   must(s, constant(present), count, "number of records");
   s.alias(counted.wire, "count");
   equate(s, addElement(total, -1, counted));
-  // A full chunk, or the last one.
-  s.row(
-    addElement(s.combination(-size), 1, counted),
-    addElement(addElement(addElement(s.combination(), size, index), 1, counted), -1, records),
-    s.combination(),
-  );
+  s.enter("others");
+  const others = element(s, mod(records.value - BigInt(size) * index.value - present), "in");
+  s.leave();
+  const beyond = addElement(addElement(addElement(s.combination(), 1, records), -size, index), -1, counted);
+  equate(s, addElement(beyond, -1, others));
+  rangeCheck(s, "others", undefined, others, RECORD_BITS);
+  s.row(addElement(s.combination(size), -1, counted), only(s, others), s.combination());
 
   let at = constant(STARTS.chunk);
   for (let i = 0; i < size; i++) {
@@ -181,7 +193,6 @@ export function chunkProgram(shape: ChunkShape): Program<ChunkRequest> {
   const name = `dataset-chunk-${records}-${depth}`;
   return {
     name,
-    version: 1,
     circom: {
       name,
       source: [

@@ -105,7 +105,6 @@ export function sha256Program({ blocks }: Sha256Shape): Program<Sha256Request> {
   const size = Math.ceil(sha256Capacity(blocks) / 31);
   return {
     name,
-    version: 1,
     circom: {
       name,
       source: [

@@ -59,6 +59,9 @@ export function isZero(s: Synthesis, name: string, index: number | undefined, in
   return out;
 }
 
+/** Bits of the number of a dataset's records, less 1. */
+export const RECORD_BITS = 31;
+
 /** `circuits/lib/num2bits.circom`: the bits of a wire below `2^count`, lowest first, `count` at most 64. */
 export function num2Bits(
   s: Synthesis,

@@ -1,8 +1,3 @@
-/**
- * Small datasets with small chunks, honest or not, and runs over them.
- */
-import type { Program } from "../../../src/circuit/synthesis/program.js";
-import type { Synthesis } from "../../../src/circuit/synthesis/synthesis.js";
 import {
   advance,
   type ContentRequest,
@@ -25,7 +20,6 @@ import {
   STARTS,
 } from "../../../src/dataset/layout.js";
 import { type Column, contentElements, type DatasetRecord, describeRecord } from "../../../src/dataset/record.js";
-import { systemOf } from "./support.js";
 
 export const text = (length: number, seed = 1): DatasetRecord => ({
   dtype: "text",
