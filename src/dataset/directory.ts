@@ -685,12 +685,13 @@ async function finishPart({ old, options, target }: Work, { commitment, files }:
   await put(DATASET_FILES.sha256, `${commitment.sha256}\n`);
   if (old) await put(DATASET_FILES.previous, pretty(previousToJson([...old.previous, old.commitment.opening])));
   await put(DATASET_FILES.commitment, pretty(commitmentToJson(commitment)), 0o644);
-  await rm(join(folder, JOURNAL));
   await syncFolder(folder);
   const aside = `${target}.${randomBytes(6).toString("hex")}.old`;
   if (options.force && (await readdir(target).catch(() => [])).length > 0) await rename(target, aside);
   await rename(folder, target);
   await syncFolder(dirname(target));
+  // Last: who is killed before the new name leaves what the next commit knows as ours, and finishes.
+  await rm(join(target, JOURNAL));
   await rm(aside, { recursive: true, force: true });
 }
 

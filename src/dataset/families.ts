@@ -5,6 +5,7 @@
  */
 import { counted, formatCount } from "../text.js";
 import { cellBounds, cellText, decimalText, numberColumn } from "./claims/cells.js";
+import { claimInvalid } from "./claims/chunks.js";
 import { type ColumnResult, columnFamily } from "./claims/column.js";
 import { bytesFamily, type ContentResult, contentFamily, numbersFamily } from "./claims/content.js";
 import { type DistinctResult, distinctFamily } from "./claims/distinct.js";
@@ -36,7 +37,9 @@ const FAMILIES: { [T in Claim["type"]]: ClaimFamily<ClaimOf<T>, Results[T]> } = 
   distinct: distinctFamily,
 };
 
+/** @throws CLAIM_INVALID */
 export function claimFamily(claim: Claim): ClaimFamily<Claim, ClaimResult> {
+  if (!Object.hasOwn(FAMILIES, claim.type)) throw claimInvalid(`there is no claim of type ${String(claim.type)}`);
   return FAMILIES[claim.type] as unknown as ClaimFamily<Claim, ClaimResult>;
 }
 
@@ -171,9 +174,10 @@ function describeColumn(claim: ColumnClaim, result: ColumnResult, { opening, col
     if (result.mean) proven.push(`its mean is ${meanText(result.mean, digits)}`);
   }
   if (claim.order !== undefined) {
-    proven.push(
-      `records are sorted by ${name}, ${claim.order === "strict" ? "each more than" : "none less than"} the one before`,
-    );
+    const more = claim.order === "strict" ? "each more than" : "none less than";
+    // Floats have a total order, in which the two zeros are two.
+    const zeros = column.type === "float" ? ", -0 below 0" : "";
+    proven.push(`records are sorted by ${name}, ${more} the one before${zeros}`);
   }
   return { proven, notProven: ["that the values are true of what they are about", NO_DATA] };
 }

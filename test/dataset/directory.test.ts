@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -234,6 +234,18 @@ describe("an interrupted commit", () => {
     const dataset = await openDatasetDirectory(out);
     dataset.close();
     expect(commitment.root).toBe(await rootOf(records, dataset.seed));
+    await verifyDirectory(out);
+  });
+
+  it("finishes what was killed when all was written but the name", async () => {
+    const out = fresh();
+    let journal = "";
+    const onProgress = async () => void (journal ||= await readFile(join(`${out}.part`, "journal.txt"), "utf8"));
+    const { commitment } = await commit(records, { onProgress: () => void onProgress() }, out);
+    expect(await readdir(out)).not.toContain("journal.txt");
+    await rename(out, `${out}.part`);
+    await writeFile(join(`${out}.part`, "journal.txt"), journal);
+    expect((await commit(records, {}, out)).commitment).toEqual(commitment);
     await verifyDirectory(out);
   });
 
