@@ -25,6 +25,19 @@ const SAMPLES: readonly Sample[] = [
   { file: "lib/range_check.circom", instance: "RangeCheck(-8, 4)", inputs: [{ in: -8n }, { in: 3n }] },
   { file: "lib/select16.circom", instance: "Select16()", inputs: [{ bit: [1n, 0n, 1n, 1n], in: counted(16, 7n) }] },
   { file: "lib/is_zero.circom", instance: "IsZero()", inputs: [{ in: 0n }, { in: 3n }] },
+  { file: "lib/sha256.circom", instance: "Sha256Sigma(7, 18, 3, 1)", inputs: [{ in: bitsOf(0x6a09e667n) }] },
+  { file: "lib/sha256.circom", instance: "Sha256Sigma(6, 11, 25, 0)", inputs: [{ in: bitsOf(0xbb67ae85n) }] },
+  {
+    file: "lib/sha256.circom",
+    instance: "Sha256Choose()",
+    inputs: [{ e: bitsOf(0x6a09e667n), f: bitsOf(0xbb67ae85n), g: bitsOf(0x3c6ef372n) }],
+  },
+  {
+    file: "lib/sha256.circom",
+    instance: "Sha256Majority()",
+    inputs: [{ a: bitsOf(0x6a09e667n), b: bitsOf(0xbb67ae85n), c: bitsOf(0x3c6ef372n) }],
+  },
+  { file: "lib/sha256.circom", instance: "Sha256Sum(1)", inputs: [{ in: 0x1a54ff53an }, { in: 0n }] },
   {
     file: "dataset/fingerprint.circom",
     instance: "Fingerprint()",
@@ -108,6 +121,11 @@ const SAMPLES: readonly Sample[] = [
 
 function counted(length: number, from: bigint): bigint[] {
   return Array.from({ length }, (_, i) => from + BigInt(i));
+}
+
+/** A word's bits, lowest first. */
+function bitsOf(word: bigint): bigint[] {
+  return Array.from({ length: 32 }, (_, i) => (word >> BigInt(i)) & 1n);
 }
 
 async function prepare({ file, instance, inputs, requires = {} }: Sample) {
