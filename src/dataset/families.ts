@@ -114,10 +114,10 @@ function describeContent({ records, blocks, values }: ContentResult): ClaimWords
   return {
     proven: [
       `the data of ${every(records, "record")} is known: ${counted(blocks, "block")} of 15 elements`,
-      `their lengths add up to ${formatCount(values)}, as the root says`,
+      `the lengths in their descriptions add up to ${formatCount(values)}, as the root says`,
     ],
     notProven: [
-      "that elements are packed bytes or numbers: a claim about bytes or numbers shows that",
+      "that elements are packed bytes or numbers, as many as those lengths: a claim about bytes or numbers shows that",
       "that names, labels, texts in cells, and cells from the sixth on are known: records hold digests of those",
       NO_TRUTH,
     ],
