@@ -215,7 +215,7 @@ function aliasGroup(s: Synthesis, group: readonly (readonly Element[])[]): void 
   }
 }
 
-/** `ClaimDigest` of `circuits/dataset/claim.circom`, as a component `name`. */
+/** `circuits/dataset/claim_digest.circom`, as a component `name`. */
 export function claimDigest(
   s: Synthesis,
   name: string,
@@ -230,7 +230,7 @@ export function claimDigest(
   return digest;
 }
 
-/** `CommitState` of `circuits/dataset/claim.circom`, as a component `name`. */
+/** `circuits/dataset/commit_state.circom`, as a component `name`. */
 export function commitState(
   s: Synthesis,
   name: string,
