@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { BigIntStats } from "node:fs";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { toAnchorError } from "./errors.js";
 
@@ -20,6 +20,15 @@ export async function ensureDirectory(path: string, mode = 0o777): Promise<void>
       if (again.code !== "EEXIST") throw again;
     });
   }
+}
+
+/**
+ * Whether a folder is this process's user's. In a place where others may write, one of theirs could lie where we look for
+ * what we left: a secret in it would be one that they know.
+ */
+export async function isOwn(folder: string): Promise<boolean> {
+  const user = process.getuid?.(); // none on Windows
+  return user === undefined || (await stat(folder)).uid === user;
 }
 
 /** Writes beside the target, then renames: a file is there whole or not at all. @throws FILE_UNREADABLE */

@@ -18,7 +18,9 @@ function reach(entry: string): { files: Set<string>; packages: Set<string> } {
     if (files.has(file)) return;
     files.add(file);
     const text = readFileSync(file, "utf8");
-    const specifiers = [...text.matchAll(/(?:\bfrom\s*|\bimport\s*\(?\s*|\brequire\s*\(\s*)["']([^"']+)["']/g)];
+    const specifiers = [
+      ...text.matchAll(/(?:(?<!["'])\bfrom\s*|\bimport\s*\(?\s*|\brequire\s*\(\s*)["']([^"']+)["']/g),
+    ];
     for (const [, specifier] of specifiers) {
       if (specifier!.startsWith(".")) visit(join(dirname(file), specifier!));
       else packages.add(specifier!);
@@ -35,20 +37,24 @@ describe("import graph", () => {
   it.each([
     ["verifier", ["errors", "field", "paths", "protocol", "verifier"]],
     ["protocol", ["errors", "field", "paths", "protocol"]],
-    ["bundle", ["bundle", "dataset", "errors", "field", "paths", "protocol", "verifier"]],
+    ["bundle", ["bundle", "circuit", "dataset", "errors", "field", "paths", "protocol", "text", "verifier"]],
   ])("%s reaches its own kind only", (name, allowed) => {
     for (const folder of folders(`${name}/index.js`)) expect(allowed).toContain(folder);
   });
 
-  it("a bundle reaches of datasets how their roots are hashed, and no more", () => {
+  it("a bundle reaches of datasets what their proofs say, of circuits how they are described, and no file", () => {
     const files = [...reach("bundle/index.js").files].map((file) => relative(DIST, file));
-    expect(files.filter((file) => file.startsWith("dataset"))).toEqual([join("dataset", "layout.js")]);
+    for (const file of files.filter((each) => each.startsWith("circuit"))) {
+      expect(file.startsWith(join("circuit", "synthesis")), file).toBe(true);
+    }
+    expect(files.filter((file) => /readers|directory/.test(file))).toEqual([]);
+    expect(files).toContain(join("dataset", "proofSet.js"));
   });
 
   it.each([
     ["verifier", []],
     ["protocol", []],
-    ["bundle", ["node:crypto"]],
+    ["bundle", ["node:buffer", "node:crypto", "node:os"]],
   ])("%s loads noble, the native core and nothing else", (name, besides: string[]) => {
     const { files, packages } = reach(`${name}/index.js`);
     const allowed = /^(?:@noble\/(?:curves|hashes)\/.*|node:module|node:path|node:url|node:util\/types)$/;
@@ -76,7 +82,20 @@ describe("import graph", () => {
     ["field", ["errors", "field", "paths"]],
     [
       "dataset",
-      ["circuit", "dataset", "errors", "field", "files", "lock", "npy", "paths", "protocol", "verifier", "workers"],
+      [
+        "circuit",
+        "dataset",
+        "errors",
+        "field",
+        "files",
+        "lock",
+        "npy",
+        "paths",
+        "protocol",
+        "text",
+        "verifier",
+        "workers",
+      ],
     ],
     ["model", ["circuit", "errors", "field", "files", "html", "model", "npy", "paths", "text"]],
     ["circuit", ["circuit", "errors", "field", "files", "lock", "paths", "protocol", "verifier", "workers"]],

@@ -3,7 +3,7 @@ pragma circom 2.2.3;
 include "../lib/hash_chain.circom";
 include "../lib/is_zero.circom";
 include "../lib/range_check.circom";
-include "claim.circom";
+include "commit_state.circom";
 include "record_segment.circom";
 
 // "Every cell of this column in this chunk lies in one of these bins", and what the flags add to it.

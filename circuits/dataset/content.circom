@@ -1,7 +1,7 @@
 pragma circom 2.2.3;
 
 include "../lib/nonzero.circom";
-include "claim.circom";
+include "commit_state.circom";
 include "content_run.circom";
 
 // "I know every element of every record of the dataset with this root": one segment of it, N steps from the state in

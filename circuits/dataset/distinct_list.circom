@@ -3,7 +3,8 @@ pragma circom 2.2.3;
 include "../lib/hash_chain.circom";
 include "../lib/nonzero.circom";
 include "../lib/range_check.circom";
-include "claim.circom";
+include "claim_digest.circom";
+include "commit_state.circom";
 include "layout.circom";
 
 // One segment of the first half of "no two records are the same": fingerprints in strictly increasing order. The second half,

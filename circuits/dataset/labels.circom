@@ -1,7 +1,7 @@
 pragma circom 2.2.3;
 
 include "../lib/is_zero.circom";
-include "claim.circom";
+include "commit_state.circom";
 include "record_segment.circom";
 
 // "Every record of this chunk has one of these labels, and each of them this often."

@@ -1,7 +1,8 @@
 pragma circom 2.2.3;
 
 include "../lib/nonzero.circom";
-include "claim.circom";
+include "claim_digest.circom";
+include "commit_state.circom";
 include "content_range.circom";
 include "content_run.circom";
 

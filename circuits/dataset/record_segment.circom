@@ -1,7 +1,8 @@
 pragma circom 2.2.3;
 
 include "../lib/nonzero.circom";
-include "claim.circom";
+include "claim_digest.circom";
+include "commit_state.circom";
 include "record_chunk.circom";
 
 // What all segments of claims about records have in common: one chunk under the dataset's root, the family and parameters

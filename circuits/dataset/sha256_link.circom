@@ -1,9 +1,11 @@
 pragma circom 2.2.3;
 
+include "../lib/hash_chain.circom";
 include "../lib/nonzero.circom";
 include "../lib/num2bits.circom";
-include "../lib/sha256.circom";
-include "claim.circom";
+include "../lib/poseidon16.circom";
+include "../lib/sha256_block.circom";
+include "layout.circom";
 
 // "The record behind `record` is whole, its data are `length` bytes, and their SHA-256 is high ‖ low, 128 bits each": ties a
 // dataset's commitment to the digest that everybody else uses. `record` is the salted digest of the record's description, as

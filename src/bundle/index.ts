@@ -1,3 +1,13 @@
+export { factFromJson, isFact, type ProvenFact, type VerifiedFact, verifyFact } from "../dataset/fact.js";
+export { checkOpenedRecord } from "../dataset/opening.js";
+export {
+  type Expectation,
+  type ProofSet,
+  proofSetFromJson,
+  type TrustedCircuit,
+  type VerifiedSet,
+  verifyProofSet,
+} from "../dataset/proofSet.js";
 export { canonicalJson, documentDigest, parseDocument } from "../protocol/document.js";
 export * from "./bundle.js";
 export { domains, type Trust, type TrustedKey, trustFromJson, trustToJson } from "./trust.js";

@@ -33,7 +33,7 @@ export const CLAIM_OPTIONS = {
 
 export const CLAIM_HELP = `  CLAIM          one of:
 
-  integrity      every byte is known, and the totals in the root are true; as \`dataset prove\`
+  integrity      all data is known, and the totals in the root are those of the descriptions; as \`dataset prove\`
   count          how many records there are: the same, by another name
   distinct       no two records have the same type, shape, data and cells, whatever their names and labels
   labels         every record has one of up to 16 labels

@@ -93,8 +93,8 @@ export const datasetProveCommand: Command = {
   help: `
   DIR            what \`dataset commit\` wrote [out/dataset]
 
-By default, the claim of integrity: every byte under the root is known, in every record, and the totals in the root are
-those of the records. As many proofs as it takes, in one file. Or, one proof:
+By default, the claim of integrity: the data of every record under the root is known, and the totals in the root are those
+of the records' descriptions. As many proofs as it takes, in one file. Or, one proof:
   --chunk N      the records of chunk N are known: what the gate mints a token for
   --metadata-digest 0x…  … and what its statement says describes the dataset: the digest of a POV submission [zero]
   --record N     record N stands under the root; nobody sees it (\`dataset open\` shows one)

@@ -4,7 +4,7 @@
  * A claim is shown by an automaton that runs over the whole dataset, cut into segments of one proof each. The state that
  * goes from one segment to the next is hidden in a salted commitment, `before` and `after` among the public signals. The
  * first state is public, with salt 0, and the last one is opened; so nothing is left out, repeated or reordered, and what
- * lies between stays unknown. See `circuits/dataset/claim.circom`.
+ * lies between stays unknown. See `circuits/dataset/commit_state.circom`.
  *
  * @module
  */

@@ -29,7 +29,7 @@ import { AnchorError, isAnchorError, throwIfAborted, toAnchorError } from "../er
 import { fromHex, type Hex, toHex, utf8 } from "../field/bytes.js";
 import { decodeScalars } from "../field/poseidon.js";
 import { bigIntToBytes, isScalar } from "../field/scalar.js";
-import { ensureDirectory, syncFolder, writeDurably, writeWhole } from "../files.js";
+import { ensureDirectory, isOwn, syncFolder, writeDurably, writeWhole } from "../files.js";
 import { tryLock } from "../lock.js";
 import { SCALAR_BYTES } from "./chains.js";
 import {
@@ -642,7 +642,7 @@ async function leftover(
   wantedSeed: Uint8Array | undefined,
 ): Promise<{ lines: JournalLine[]; seed: Uint8Array | undefined } | undefined> {
   const text = await readFile(join(folder, JOURNAL), "utf8").catch(() => undefined);
-  if (text === undefined || !text.startsWith(header)) return undefined;
+  if (text === undefined || !text.startsWith(header) || !(await isOwn(folder))) return undefined;
   const lines: JournalLine[] = [];
   for (const line of text.slice(header.length).split("\n").slice(0, -1)) {
     const content = unsealed(line);

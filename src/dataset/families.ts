@@ -114,10 +114,10 @@ function describeContent({ records, blocks, values }: ContentResult): ClaimWords
   return {
     proven: [
       `the data of ${every(records, "record")} is known: ${counted(blocks, "block")} of 15 elements`,
-      `their lengths add up to ${formatCount(values)}, as the root says`,
+      `the lengths in their descriptions add up to ${formatCount(values)}, as the root says`,
     ],
     notProven: [
-      "that elements are packed bytes or numbers: a claim about bytes or numbers shows that",
+      "that elements are packed bytes or numbers, as many as those lengths: a claim about bytes or numbers shows that",
       "that names, labels, texts in cells, and cells from the sixth on are known: records hold digests of those",
       NO_TRUTH,
     ],
@@ -131,7 +131,7 @@ function describeRange(claim: ClaimOf<"bytes" | "numbers">, { records, values }:
   return {
     proven: [
       `${every(records, "record")}: ${dtype}, and its data is known`,
-      `${every(values, thing)}: ${min} to ${max}`,
+      `${every(values, thing)}: ${min} to ${max}${scaleText(claim.kind)}`,
     ],
     notProven: [NO_TRUTH],
   };
@@ -192,6 +192,13 @@ function meanText({ numerator, denominator }: { numerator: bigint; denominator: 
 function dtypeOfKind(kind: bigint): Dtype {
   const code = Number((kind >> 8n) & 0xffn);
   return (Object.keys(DTYPES) as Dtype[]).find((name) => DTYPES[name].code === code)!;
+}
+
+/** What the integers of a kind are multiplied by, if by anything. */
+function scaleText(kind: bigint): string {
+  const base = (kind >> 24n) & 0xffn;
+  const exponent = ((kind >> 32n) & 0xffffn) - 2n ** 15n;
+  return base === 0n ? "" : `, each times ${base}^${exponent}`;
 }
 
 /** The number that an order-preserving key stands for. */

@@ -144,12 +144,12 @@ export function digestDescription(description: Description, salt: bigint): bigin
   return chain(TAGS.record, salt, description);
 }
 
-/** What the totals of a dataset are in its root. All but the schema are shown by proofs over the whole dataset. */
+/** What the totals of a dataset are in its root. Proofs over the whole dataset show them, of `values` those with a range. */
 export interface Totals {
   records: number;
   /** Steps of all contents' chains. */
   blocks: number;
-  /** Sum of the records' lengths. */
+  /** Sum of the records' lengths, as their descriptions have them. */
   values: number;
 }
 

@@ -37,7 +37,7 @@ import {
 } from "../dataset/proofSet.js";
 import { AnchorError, isAnchorError, throwIfAborted, toAnchorError } from "../errors.js";
 import { fromHex, toHex, utf8 } from "../field/bytes.js";
-import { ensureDirectory, writeWhole } from "../files.js";
+import { ensureDirectory, isOwn, writeWhole } from "../files.js";
 import { canonicalJson } from "../protocol/document.js";
 import { type Domain, readObject } from "../protocol/eip712.js";
 import { CIRCUIT_TYPES, type CircuitType, circuitTypeName } from "../protocol/statements.js";
@@ -452,6 +452,9 @@ async function readHead(directory: string) {
       throw toAnchorError(error, "FILE_UNREADABLE", `cannot read ${path}`);
     }
     return undefined;
+  }
+  if (!(await isOwn(directory))) {
+    throw new AnchorError("INPUT_INVALID", `${directory} is another user's, who knows the secret in it: restart`);
   }
   try {
     const fields = ["format", "set", "claim", "domain", "task", "secret", "plan"];

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { chown, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -235,6 +235,16 @@ describe("an interrupted commit", () => {
     dataset.close();
     expect(commitment.root).toBe(await rootOf(records, dataset.seed));
     await verifyDirectory(out);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)("takes no seed that another user has left there", async () => {
+    const out = await interrupted({ seed: SEED });
+    await chown(`${out}.part`, 65_534, 65_534);
+    const { resumed } = await commit(records, {}, out);
+    const dataset = await openDatasetDirectory(out);
+    dataset.close();
+    expect(resumed).toBe(0);
+    expect(dataset.seed).not.toEqual(SEED);
   });
 
   it("finishes what was killed when all was written but the name", async () => {

@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -243,6 +243,15 @@ describe("a run that was stopped", () => {
     await writeFile(join(options.journal!, "journal.json"), "{}");
     await expect(proveClaim({ ...options, restart: true })).rejects.toThrow(code("INPUT_INVALID"));
     expect(await readFile(join(options.journal!, "thesis.txt"), "utf8")).toBe("all of it");
+  });
+
+  it.skipIf(process.getuid?.() !== 0)("takes no secret that another user has left there", async () => {
+    const options = run();
+    await stopAfter(1, options);
+    await chown(options.journal!, 65_534, 65_534);
+    await expect(proveClaim(options)).rejects.toThrow(/is another user's/);
+    await expect(journalTask(options.journal!)).rejects.toThrow(code("INPUT_INVALID"));
+    expect((await proveClaim({ ...options, restart: true })).resumed).toBe(0);
   });
 
   it("whose journal is damaged says so", async () => {

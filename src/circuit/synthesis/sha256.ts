@@ -1,5 +1,5 @@
 /**
- * Twin of `circuits/lib/sha256.circom`: SHA-256's compression function on bits.
+ * Twin of `circuits/lib/sha256_block.circom`: SHA-256's compression function on bits.
  *
  * @module
  */

@@ -103,7 +103,7 @@ export function aliasGroup(s: Synthesis, group: readonly (readonly Element[])[])
   for (const [level, children] of group.entries()) aliasAll(s, children, `group[${level}]`);
 }
 
-/** `ClaimDigest` of `circuits/dataset/claim.circom`, as a component `name`. */
+/** `circuits/dataset/claim_digest.circom`, as a component `name`. */
 export function claimDigest(
   s: Synthesis,
   name: string,
@@ -118,7 +118,7 @@ export function claimDigest(
   return digest;
 }
 
-/** `CommitState` of `circuits/dataset/claim.circom`, as a component `name`. */
+/** `circuits/dataset/commit_state.circom`, as a component `name`. */
 export function commitState(
   s: Synthesis,
   name: string,

@@ -289,6 +289,9 @@ describe("a run over contents", () => {
     for (const liar of [lie("blocks", 2n), lie("blocks", 0n), lie("content", 99n)]) {
       expect(passes(liar, all(liar))).toBe(false);
     }
+    // A length is only added up: see the words of the claim.
+    const long = lie("length", 1_000_000_000n);
+    expect(passes(long, all(long))).toBe(true);
     // A record of no blocks whose content begins with the one before.
     const late = smallDataset(MAILS, { described: (each, i) => (i === 0 ? withField(each, "blocks", 1n) : each) });
     expect(passes(late, all(late))).toBe(false);
