@@ -28,7 +28,7 @@ import {
 } from "../dataset/proofSet.js";
 import { type DatasetRecord, encodeRecord } from "../dataset/record.js";
 import { AnchorError, isAnchorError } from "../errors.js";
-import { fromHex, type Hex, toHex, word } from "../field/bytes.js";
+import { fromHex, type Hex, wordHex } from "../field/bytes.js";
 import { bytesToBigInt } from "../field/scalar.js";
 import type { Domain } from "../protocol/eip712.js";
 import {
@@ -400,7 +400,7 @@ async function verifyOneFact(
   const verified = verifyFact(proven, expected);
   const { fact } = proven;
   const oldRoot = optional(values, "old-root") === undefined ? undefined : hexOption(values, "old-root", 32, "0x");
-  if (oldRoot !== undefined && (fact.type !== "growth" || hex(fact.oldRoot) !== oldRoot)) {
+  if (oldRoot !== undefined && (fact.type !== "growth" || wordHex(fact.oldRoot) !== oldRoot)) {
     throw new AnchorError("PROOF_SET_INVALID", "the proof is of no growth out of --old-root");
   }
   const record = fact.type === "opening" ? await checkShown(values, fact, directory) : undefined;
@@ -452,9 +452,9 @@ function recordWords({ dtype, shape, name, label, data }: DatasetRecord): string
 }
 
 function factOutcome({ root, fact, keys, proven, notProven }: VerifiedFact): Record<string, unknown> {
-  const text = (value: unknown) => (typeof value === "bigint" ? hex(value) : value);
+  const text = (value: unknown) => (typeof value === "bigint" ? wordHex(value) : value);
   const plain = Object.fromEntries(Object.entries(fact).map(([name, value]) => [name, text(value)]));
-  return { root: hex(root), fact: plain, keys: keysToJson(keys), proven, notProven };
+  return { root: wordHex(root), fact: plain, keys: keysToJson(keys), proven, notProven };
 }
 
 async function isFile(path: string): Promise<boolean> {
@@ -491,7 +491,7 @@ async function proveChunk(context: Context, directory: string): Promise<void> {
     const metadataDigest = hexOption(values, "metadata-digest", 32, `0x${"00".repeat(32)}`);
     const statement: DatasetStatement = {
       task,
-      asset: { class: ASSET_CLASSES.dataset, commitment: hex(root), metadataDigest, supply: 1n, parents: [] },
+      asset: { class: ASSET_CLASSES.dataset, commitment: wordHex(root), metadataDigest, supply: 1n, parents: [] },
       chunkIndex: BigInt(index),
       chunkRecords: BigInt(request.descriptions.length),
     };
@@ -510,7 +510,7 @@ async function proveChunk(context: Context, directory: string): Promise<void> {
       terminal.line(
         pretty({
           folder: out,
-          root: hex(root),
+          root: wordHex(root),
           chunk: index,
           records: chunkRecords,
           keyDigest: key.keyDigest,
@@ -520,7 +520,7 @@ async function proveChunk(context: Context, directory: string): Promise<void> {
       return;
     }
     terminal.line(
-      `chunk ${index} of ${dataset.chunkRoots.length} under ${hex(root)}: ${counted(request.descriptions.length, "record")}`,
+      `chunk ${index} of ${dataset.chunkRoots.length} under ${wordHex(root)}: ${counted(request.descriptions.length, "record")}`,
     );
     terminal.line(`proof in ${seconds(ms)}, key ${key.keyDigest}${key.development ? " (development)" : ""}`);
     terminal.line(`written to ${out}`);
@@ -543,7 +543,7 @@ async function verifyChunk({ values, terminal }: Context, directory: string, exp
     throw new AnchorError("KEY_UNKNOWN", `the proof is by another key than you trust for dataset-chunk: ${digest}`);
   }
   const { asset, task, chunkIndex, chunkRecords } = statement;
-  if (expected.root !== undefined && hex(expected.root) !== asset.commitment) {
+  if (expected.root !== undefined && wordHex(expected.root) !== asset.commitment) {
     throw new AnchorError("CLAIM_FAILED", `the statement is about another root: ${asset.commitment}`);
   }
   for (const [name, value] of Object.entries(expected.task ?? {})) {
@@ -704,7 +704,7 @@ function outcomeToJson({
   notProven,
 }: VerifiedSet): Record<string, unknown> {
   return {
-    root: hex(root),
+    root: wordHex(root),
     claim: claimToJson(claim),
     result: resultToJson(claim, result, columns),
     records,
@@ -736,7 +736,7 @@ function printWords(
   terminal: Terminal,
   { root, keys, proven, notProven }: Pick<VerifiedSet, "root" | "keys" | "proven" | "notProven">,
 ): void {
-  terminal.line(`root   ${hex(root)}`);
+  terminal.line(`root   ${wordHex(root)}`);
   for (const line of proven) terminal.line(`proven ${line}`);
   for (const line of notProven) terminal.line(`not    ${line}`);
   for (const { name, keyDigest: digest, development } of keys) {
@@ -762,8 +762,4 @@ function printTask(terminal: Terminal, domain: Domain, task: SetTask): void {
 /** Unix seconds for people. A deadline is any uint256, and a date ends after some 275,000 years. */
 function timeText(time: bigint): string {
   return time <= 8_640_000_000_000n ? new Date(Number(time) * 1000).toISOString() : `second ${time}`;
-}
-
-function hex(value: bigint): Hex {
-  return toHex(word(value));
 }

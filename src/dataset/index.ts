@@ -25,6 +25,7 @@ export {
   distinctFamily,
   planDistinct,
 } from "./claims/distinct.js";
+export { keyText, parseKey } from "./claims/keys.js";
 export { type LabelsClaim, type LabelsResult, labelsFamily, planLabels } from "./claims/labels.js";
 export { type ContentPlanOptions, contentSizes, planContent } from "./claims/planContent.js";
 export {

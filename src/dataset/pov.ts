@@ -5,8 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { AnchorError } from "../errors.js";
-import { type Hex, toHex } from "../field/bytes.js";
-import { bigIntToBytes } from "../field/scalar.js";
+import { type Hex, toHex, wordHex } from "../field/bytes.js";
 import {
   MAX_POV_DATA,
   type PointOfView,
@@ -16,8 +15,8 @@ import {
   povToJson,
 } from "../protocol/pov.js";
 import type { OpenDataset } from "./dataset.js";
-import { AT, type Description } from "./layout.js";
-import { DTYPES, type Dtype } from "./record.js";
+import { AT } from "./layout.js";
+import { DTYPES, type Dtype, dtypeOfKind } from "./record.js";
 
 const ZERO: Hex = `0x${"00".repeat(32)}`;
 /** Descriptions that are read at once. */
@@ -56,7 +55,6 @@ export function datasetPov(dataset: OpenDataset, options: PovOptions): PointOfVi
   const { creator, dataTag, timestamp, parts = [], proofs = [], dataHash = true } = options;
   const { root, opening, bytes, sha256 } = dataset.commitment;
   const { records, blocks, values } = opening.totals;
-  const word = (value: bigint) => toHex(bigIntToBytes(value, 32));
   const pov: PointOfView = {
     dataHash: dataHash ? sha256 : ZERO,
     dataTag,
@@ -66,13 +64,13 @@ export function datasetPov(dataset: OpenDataset, options: PovOptions): PointOfVi
     timestamp,
     proofs: [...proofs].sort((a, b) => (a.digest < b.digest ? -1 : 1)).map(({ kind, digest }) => ({ kind, digest })),
     creator,
-    dataRoot: word(root),
+    dataRoot: wordHex(root),
     depth: BigInt(opening.depth),
-    top: word(opening.top),
+    top: wordHex(opening.top),
     records: BigInt(records),
     blocks: BigInt(blocks),
     values: BigInt(values),
-    schema: word(opening.schema),
+    schema: wordHex(opening.schema),
   };
   return povFromJson(povToJson(pov), "pov");
 }
@@ -85,17 +83,12 @@ function dataTypeOf(dataset: OpenDataset): string {
   let common: string | undefined;
   for (let first = 0; first < records; first += AT_ONCE) {
     for (const description of dataset.descriptions(first, Math.min(AT_ONCE, records - first))) {
-      const dtype = dtypeOf(description);
+      const dtype = dtypeOfKind(description[AT.kind]!)!;
       common ??= dtype;
       if (dtype !== common) return "mixed";
     }
   }
   return common!;
-}
-
-function dtypeOf(description: Description): string {
-  const code = Number((description[AT.kind]! >> 8n) & 255n);
-  return Object.entries(DTYPES).find(([, dtype]) => dtype.code === code)![0];
 }
 
 function describePart(dataset: OpenDataset, named: NamedRecord): PovPart {
