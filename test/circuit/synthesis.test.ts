@@ -1,7 +1,9 @@
 /** Values of permutations as the core gives them, in bulk, and as JavaScript computes them, wire by wire. */
+
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { constant, hashChain, poseidon } from "../../src/circuit/synthesis/poseidon.js";
+import { constant } from "../../src/circuit/synthesis/elements.js";
+import { hashChain, poseidon } from "../../src/circuit/synthesis/poseidon.js";
 import type { Synthesis } from "../../src/circuit/synthesis/synthesis.js";
 import { Counter } from "../../src/circuit/synthesis/synthesis.js";
 import { Inverses, ValueWriter } from "../../src/circuit/synthesis/values.js";

@@ -13,18 +13,8 @@ import {
   poseidonSparseForm,
 } from "../../field/poseidon.js";
 import { R } from "../../field/scalar.js";
+import { aliasAll, constant, type Element } from "./elements.js";
 import { type Combination, ONE, type Synthesis } from "./synthesis.js";
-
-/** A field element of the circuit: a wire and its value, or with {@link ONE} a constant. */
-export interface Element {
-  readonly wire: number;
-  /** Of a wire, anything where no values are wanted. */
-  readonly value: bigint;
-}
-
-export function constant(value: bigint): Element {
-  return { wire: ONE, value };
-}
 
 /**
  * From `start`, every call absorbs what came out of the one before and the next fifteen elements, zeros after the last.
@@ -40,9 +30,7 @@ export function hashChain(
 ): Element {
   const calls = Math.ceil(elements.length / ELEMENTS_PER_CALL);
   s.alias(start.wire, "start");
-  elements.forEach(({ wire }, i) => {
-    s.alias(wire, "in", i);
-  });
+  aliasAll(s, elements, "in");
   let h = start;
   for (let call = 0; call < calls; call++) {
     const from = call * ELEMENTS_PER_CALL;

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { constant, type Element } from "./poseidon.js";
-import { type Combination, ONE, type Synthesis } from "./synthesis.js";
+import { addElement, constant, type Element, element, equate, linear, only } from "./elements.js";
+import type { Combination, Synthesis } from "./synthesis.js";
 
 /** Thirty-two bits, lowest first. */
 export type Word = readonly Element[];
@@ -30,7 +30,7 @@ export function sha256Start(): Word[] {
 
 /** Adds `factor` times the number that a word's bits are. */
 export function addWord(to: Combination, factor: bigint, word: Word): Combination {
-  for (let i = 0; i < word.length; i++) add(to, factor << BigInt(i), word[i]!);
+  for (let i = 0; i < word.length; i++) addElement(to, factor << BigInt(i), word[i]!);
   return to;
 }
 
@@ -103,19 +103,19 @@ function sigma(
     const y = word[(i + second) % 32]!;
     if (i >= both) {
       // x (1 - 2y) + y
-      const bit = wire(s, x.value ^ y.value, "out", i);
-      s.row(add(s.combination(), 1n, x), add(s.combination(1), -2n, y), add(add(s.combination(), 1n, bit), -1n, y));
+      const bit = element(s, x.value ^ y.value, "out", i);
+      s.row(only(s, x), addElement(s.combination(1), -2n, y), addElement(only(s, bit), -1n, y));
       out.push(bit);
       continue;
     }
     const z = word[(i + third) % 32]!;
-    const product = wire(s, y.value & z.value, "product", i);
-    s.row(add(s.combination(), 1n, y), add(s.combination(), 1n, z), add(s.combination(), 1n, product));
-    const bit = wire(s, x.value ^ y.value ^ z.value, "out", i);
+    const product = element(s, y.value & z.value, "product", i);
+    s.row(only(s, y), only(s, z), only(s, product));
+    const bit = element(s, x.value ^ y.value ^ z.value, "out", i);
     s.row(
-      add(s.combination(), 1n, x),
-      add(add(add(s.combination(1), -2n, y), -2n, z), 4n, product),
-      add(add(add(add(s.combination(), 1n, bit), -1n, y), -1n, z), 2n, product),
+      only(s, x),
+      addElement(addElement(addElement(s.combination(1), -2n, y), -2n, z), 4n, product),
+      addElement(addElement(addElement(only(s, bit), -1n, y), -1n, z), 2n, product),
     );
     out.push(bit);
   }
@@ -130,12 +130,8 @@ function choose(s: Synthesis, index: number, e: Word, f: Word, g: Word): Word {
   name32(s, "g", g);
   const out = e.map((bit, i) => {
     const [x, y] = [f[i]!, g[i]!];
-    const chosen = wire(s, bit.value === 1n ? x.value : y.value, "out", i);
-    s.row(
-      add(s.combination(), 1n, bit),
-      add(add(s.combination(), 1n, x), -1n, y),
-      add(add(s.combination(), 1n, chosen), -1n, y),
-    );
+    const chosen = element(s, bit.value === 1n ? x.value : y.value, "out", i);
+    s.row(only(s, bit), addElement(only(s, x), -1n, y), addElement(only(s, chosen), -1n, y));
     return chosen;
   });
   s.leave();
@@ -149,14 +145,10 @@ function majority(s: Synthesis, index: number, a: Word, b: Word, c: Word): Word 
   name32(s, "c", c);
   const out = a.map((x, i) => {
     const [y, z] = [b[i]!, c[i]!];
-    const product = wire(s, y.value & z.value, "product", i);
-    s.row(add(s.combination(), 1n, y), add(s.combination(), 1n, z), add(s.combination(), 1n, product));
-    const bit = wire(s, (x.value & (y.value | z.value)) | product.value, "out", i);
-    s.row(
-      add(s.combination(), 1n, x),
-      add(add(add(s.combination(), 1n, y), 1n, z), -2n, product),
-      add(add(s.combination(), 1n, bit), -1n, product),
-    );
+    const product = element(s, y.value & z.value, "product", i);
+    s.row(only(s, y), only(s, z), only(s, product));
+    const bit = element(s, (x.value & (y.value | z.value)) | product.value, "out", i);
+    s.row(only(s, x), addElement(addElement(only(s, y), 1n, z), -2n, product), addElement(only(s, bit), -1n, product));
     return bit;
   });
   s.leave();
@@ -171,9 +163,8 @@ function sum(s: Synthesis, name: string, index: number, over: number, plus: bigi
   if (s.writing) for (const word of words) addWord(total, 1n, word);
   s.enter(name, index);
   // The sum is a signal of its own, as it is handed in.
-  const input = wire(s, value, "in");
-  s.row(undefined, undefined, add(total, -1n, input));
-  const rest = add(s.combination(), -1n, input);
+  const input = linear(s, total, value, "in");
+  const rest = addElement(s.combination(), -1n, input);
   const bits = (count: number, from: number, label: string) => {
     const first = s.bits(value >> BigInt(from), count, label);
     return Array.from({ length: count }, (_, i) => {
@@ -183,17 +174,9 @@ function sum(s: Synthesis, name: string, index: number, over: number, plus: bigi
   };
   const out = bits(32, 0, "out");
   bits(over, 32, "over");
-  s.row(undefined, undefined, rest);
+  equate(s, rest);
   s.leave();
   return out;
-}
-
-function wire(s: Synthesis, value: bigint, name: string, index?: number): Element {
-  return { wire: s.wire(value, name, index), value };
-}
-
-function add(to: Combination, factor: bigint, { wire, value }: Element): Combination {
-  return wire === ONE ? to.add(factor * value, ONE) : to.add(factor, wire);
 }
 
 function nameWords(s: Synthesis, name: string, words: readonly Word[]): void {

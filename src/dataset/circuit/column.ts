@@ -3,7 +3,21 @@
  *
  * @module
  */
-import { constant, type Element, hashChain } from "../../circuit/synthesis/poseidon.js";
+
+import {
+  addElement,
+  bit,
+  constant,
+  type Element,
+  element,
+  elements,
+  equate,
+  linear,
+  only,
+  product,
+} from "../../circuit/synthesis/elements.js";
+import { isZero, rangeCheck } from "../../circuit/synthesis/gadgets.js";
+import { hashChain } from "../../circuit/synthesis/poseidon.js";
 import type { Program } from "../../circuit/synthesis/program.js";
 import type { Combination, Synthesis } from "../../circuit/synthesis/synthesis.js";
 import { AnchorError } from "../../errors.js";
@@ -21,9 +35,8 @@ import {
   type SegmentFamily,
   segmentInputCount,
   segmentInputs,
-  sumOf,
 } from "./segment.js";
-import { addElement, element, elements, equate, isZero, only, product, rangeCheck } from "./shared.js";
+import { mainComponent } from "./shared.js";
 
 export const MAX_BINS = 16;
 
@@ -88,15 +101,7 @@ export function columnProgram(shape: ColumnShape): Program<ColumnRequest> {
   const extra = BLOCK_ELEMENTS * rest;
   return {
     name,
-    circom: {
-      name,
-      source: [
-        "pragma circom 2.2.3;",
-        'include "dataset/column.circom";',
-        `component main {public [${SEGMENT_SIGNALS.join(", ")}]} = DatasetColumn(${records}, ${depth}, ${rest});`,
-        "",
-      ].join("\n"),
-    },
+    circom: mainComponent(name, "column", SEGMENT_SIGNALS, `DatasetColumn(${records}, ${depth}, ${rest})`),
     publicSignals: SEGMENT_SIGNALS,
     privateInputs: segmentInputCount(family) + records * extra,
     synthesise(s, request) {
@@ -163,12 +168,12 @@ function synthesiseColumn(
     const candidates = isRest ? cells[i]! : description.slice(AT.cell0);
     const own = total();
     for (const [k, candidate] of candidates.entries()) tally(own, product(s, pick[k]!, candidate, `picked[${i}]`, k));
-    const cell = sumOf(s, own.value, `absent[${i}].in`, undefined, own.sum);
+    const cell = linear(s, own.sum, own.value, `absent[${i}].in`);
     const absent = isZero(s, "absent", i, cell);
 
     const label = description[AT.label]!;
     const other = mod(label.value - param("label").value);
-    const distance = sumOf(s, other, `labelled[${i}].in`, undefined, only(s, label).add(-1, param("label").wire));
+    const distance = linear(s, only(s, label).add(-1, param("label").wire), other, `labelled[${i}].in`);
     const labelled = isZero(s, "labelled", i, distance);
     const ignored = element(s, mod(param("labelled").value * (1n - labelled.value)), "ignored", i);
     s.row(only(s, param("labelled")), s.combination(1).add(-1, labelled.wire), only(s, ignored));
@@ -186,27 +191,20 @@ function synthesiseColumn(
     for (const [j, bin] of inBin.entries()) {
       const [from, to] = [edges[j]!, edges[j + 1]!];
       const inside = counted.value === 1n && value.value >= from.value && value.value < to.value ? 1 : 0;
-      const bit = { wire: s.bit(inside, `bin[${i}]`, j), value: BigInt(inside) };
-      tally(lowerEdge, product(s, bit, from, `lower[${i}]`, j));
-      tally(upperEdge, product(s, bit, to, `upper[${i}]`, j));
-      bins.add(1, bit.wire);
-      tally(bin, bit);
+      const mark = bit(s, inside, `bin[${i}]`, j);
+      tally(lowerEdge, product(s, mark, from, `lower[${i}]`, j));
+      tally(upperEdge, product(s, mark, to, `upper[${i}]`, j));
+      bins.add(1, mark.wire);
+      tally(bin, mark);
     }
     equate(s, bins.add(-1, counted.wire));
-    const above = sumOf(
-      s,
-      mod(value.value - lowerEdge.value),
-      `above[${i}].in`,
-      undefined,
-      only(s, value).plus(lowerEdge.sum, -1),
-    );
+    const above = linear(s, only(s, value).plus(lowerEdge.sum, -1), value.value - lowerEdge.value, `above[${i}].in`);
     rangeCheck(s, "above", i, above, DIFFERENCE_BITS);
-    const below = sumOf(
+    const below = linear(
       s,
-      mod(upperEdge.value - counted.value - value.value),
-      `below[${i}].in`,
-      undefined,
       upperEdge.sum.add(-1, counted.wire).add(-1, value.wire),
+      upperEdge.value - counted.value - value.value,
+      `below[${i}].in`,
     );
     rangeCheck(s, "below", i, below, DIFFERENCE_BITS);
 
@@ -232,17 +230,16 @@ function synthesiseColumn(
   const newFirst = unless(field("first"), firstHit, "newFirst");
   const newLast = unless(field("last"), lastHit, "newLast");
 
-  const left = sumOf(
+  const left = linear(
     s,
-    mod(BigInt(size) * field("chunks").value + count.value - opening[0]!.value),
-    "done.in",
-    undefined,
     addElement(addElement(addElement(s.combination(), size, field("chunks")), 1, count), -1, opening[0]!),
+    BigInt(size) * field("chunks").value + count.value - opening[0]!.value,
+    "done.in",
   );
   const kept = unless(isZero(s, "done", undefined, left), previous, "kept");
 
   const plus = (place: number, { value, sum }: Total) =>
-    sumOf(s, mod(state[place]!.value + value), "to.field", place, only(s, state[place]!).plus(sum));
+    linear(s, only(s, state[place]!).plus(sum), state[place]!.value + value, "to.field", place);
   /** The field before, and where the flag is set, what is added to it. */
   const plusIf = (place: number, flag: Element, { value, sum }: Total) => {
     const old = state[place]!;
@@ -291,7 +288,7 @@ function distances(
 ): Element {
   const distance = mod(value.value - edge.value + less);
   const form = s.combination(less).add(1, value.wire).add(-1, edge.wire);
-  if (i === 0) return sumOf(s, distance, name, 0, form);
+  if (i === 0) return linear(s, form, distance, name, 0);
   const out = element(s, mod(before.value * distance), name, i);
   s.row(only(s, before), form, only(s, out));
   return out;

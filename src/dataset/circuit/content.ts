@@ -7,29 +7,32 @@
  *
  * @module
  */
-import { constant, type Element, poseidon } from "../../circuit/synthesis/poseidon.js";
+
+import {
+  addElement,
+  aliasAll,
+  constant,
+  type Element,
+  element,
+  elements,
+  equate,
+  linear,
+  only,
+  product,
+} from "../../circuit/synthesis/elements.js";
+import { nonZero, rangeCheck } from "../../circuit/synthesis/gadgets.js";
+import { poseidon } from "../../circuit/synthesis/poseidon.js";
 import type { Program } from "../../circuit/synthesis/program.js";
 import type { Combination, Synthesis } from "../../circuit/synthesis/synthesis.js";
 import { AnchorError } from "../../errors.js";
 import { ELEMENT_BYTES } from "../../field/bytes.js";
 import { poseidon16 } from "../../field/poseidon.js";
 import { assertScalar, mod } from "../../field/scalar.js";
-import { CLAIM_CODES, claimSignal, commitState as commitment, type SegmentSignals } from "../claims.js";
+import { CLAIM_CODES, claimSignal, type SegmentSignals } from "../claims.js";
 import { AT, BLOCK_ELEMENTS, CHUNK_RECORDS, type Description, FIELDS, STARTS, TAGS } from "../layout.js";
 import { checkContext } from "./records.js";
-import {
-  addElement,
-  claimDigest,
-  commitState,
-  datasetRoot,
-  element,
-  elements,
-  equate,
-  nonZero,
-  only,
-  product,
-  rangeCheck,
-} from "./shared.js";
+import { SEGMENT_SIGNALS, signalInputs } from "./segment.js";
+import { aliasGroup, claimDigest, commitState, datasetRoot, groupInputs, mainComponent } from "./shared.js";
 
 /** Fields of a state, in their order. */
 export const CONTENT_STATE = ["chunks", "inChunk", "chunk", "content", "own", "records", "blocks", "values"] as const;
@@ -182,15 +185,9 @@ function stepInputs(s: Synthesis, count: number, steps: readonly ContentStep[]):
 function pathInputs(s: Synthesis, depth: number, request: ContentRequest | undefined) {
   return {
     chunkRoot: element(s, request?.chunkRoot ?? 0n, "chunkRoot"),
-    group: Array.from({ length: depth }, (_, level) =>
-      elements(s, request?.group[level] ?? new Array<bigint>(16).fill(0n), `group[${level}]`),
-    ),
+    group: groupInputs(s, depth, request?.group),
     opening: elements(s, request?.opening ?? [0n, 0n, 0n, 0n], "opening"),
   };
-}
-
-function aliasAll(s: Synthesis, items: readonly Element[], name: string): void {
-  for (const [i, { wire }] of items.entries()) s.alias(wire, name, i);
 }
 
 /** The rows of a range check of a linear form: all of its bits but the highest are wires, and that is what they leave. */
@@ -199,13 +196,6 @@ function restInRange(s: Synthesis, name: string, rest: Combination, value: bigin
   for (let i = 0; i < count - 1; i++) rest.add(-(1n << BigInt(i)), first + i);
   const highest = s.combination(-(1n << BigInt(count - 1))).plus(rest);
   s.row(rest, highest, s.combination());
-}
-
-/** A new wire for what a linear form is, and the row that says so. */
-function linear(s: Synthesis, form: Combination, value: bigint, name: string, index?: number): Element {
-  const out = element(s, mod(value), name, index);
-  equate(s, form.add(-1, out.wire));
-  return out;
 }
 
 /** `ContentRun`, as a component `run`. */
@@ -223,7 +213,7 @@ function contentRun(s: Synthesis, chunkBits: number, inputs: RunInputs): Element
   }
   for (const [i, step] of steps.entries()) aliasAll(s, step.in, `in[${i}]`);
   s.alias(chunkRoot.wire, "chunkRoot");
-  for (const [level, children] of group.entries()) aliasAll(s, children, `group[${level}]`);
+  aliasGroup(s, group);
   aliasAll(s, opening, "opening");
 
   const [, inChunk, , , , records] = state as [Element, Element, Element, Element, Element, Element];
@@ -539,33 +529,12 @@ function checkContent(shape: ContentShape, request: ContentRequest, perElement?:
   if (state.some((value, i) => mod(value) !== after[i])) throw invalid("the steps do not lead to the state after them");
 }
 
-const PUBLIC_SIGNALS = ["root", "claim", "before", "after", "context"] as const;
-
-function publicInputs(s: Synthesis, request: ContentRequest | undefined) {
-  return {
-    root: element(s, request?.root ?? 0n, "root"),
-    claim: element(s, request?.claim ?? 0n, "claim"),
-    before: element(s, request ? commitment(request.before, request.beforeSalt) : 0n, "before"),
-    after: element(s, request ? commitment(request.after, request.afterSalt) : 0n, "after"),
-    context: element(s, request?.context ?? 0n, "context"),
-  };
-}
-
-function mainOf(file: string, instance: string): string {
-  return [
-    "pragma circom 2.2.3;",
-    `include "dataset/${file}";`,
-    `component main {public [${PUBLIC_SIGNALS.join(", ")}]} = ${instance};`,
-    "",
-  ].join("\n");
-}
-
 /** The `claim` signal of `content`, which has no parameters. */
 export const INTEGRITY_SIGNAL = claimSignal(CLAIM_CODES.content, [0n]);
 
 /** Rows and values of {@link contentProgram} for any request of the circuit's size, also for one that makes no sense. */
 export function synthesiseContent(s: Synthesis, shape: ContentShape, request: ContentRequest | undefined): void {
-  const { root, claim, before, after, context } = publicInputs(s, request);
+  const { root, claim, before, after, context } = signalInputs(s, request);
   const state = elements(s, request?.before ?? initialState(false), "state");
   const salt = elements(s, [request?.beforeSalt ?? 0n, request?.afterSalt ?? 0n], "salt");
   const steps = stepInputs(s, shape.steps, request?.steps ?? []);
@@ -585,14 +554,13 @@ export function contentProgram(shape: ContentShape): Program<ContentRequest> {
   const name = `dataset-content-${steps}-${depth}-${chunkRecords}`;
   return {
     name,
-    circom: {
+    circom: mainComponent(
       name,
-      source: mainOf(
-        "content.circom",
-        `DatasetContent(${steps}, ${depth}, ${chunkBitsOf(shape)}, ${INTEGRITY_SIGNAL})`,
-      ),
-    },
-    publicSignals: PUBLIC_SIGNALS,
+      "content",
+      SEGMENT_SIGNALS,
+      `DatasetContent(${steps}, ${depth}, ${chunkBitsOf(shape)}, ${INTEGRITY_SIGNAL})`,
+    ),
+    publicSignals: SEGMENT_SIGNALS,
     privateInputs: CONTENT_STATE.length + 2 + steps * (3 + BLOCK_ELEMENTS) + 1 + 16 * depth + 4,
     synthesise(s, request) {
       if (request) checkContent(shape, request);
@@ -609,7 +577,7 @@ export function synthesiseRanged(
   request: RangedRequest | undefined,
 ): void {
   const perElement = numbersPerElement(shape.width);
-  const { root, claim, before, after, context } = publicInputs(s, request);
+  const { root, claim, before, after, context } = signalInputs(s, request);
   const state = elements(s, request?.before ?? initialState(true), "state");
   const salt = elements(s, [request?.beforeSalt ?? 0n, request?.afterSalt ?? 0n], "salt");
   const kind = element(s, request?.kind ?? 0n, "kind");
@@ -651,8 +619,8 @@ function rangedProgram(what: string, code: bigint, shape: NumbersShape): Program
   const parameters = [steps, depth, chunkBitsOf(shape), code, width, bits, exact ? 1 : 0];
   return {
     name,
-    circom: { name, source: mainOf("ranged_content.circom", `DatasetRangedContent(${parameters.join(", ")})`) },
-    publicSignals: PUBLIC_SIGNALS,
+    circom: mainComponent(name, "ranged_content", SEGMENT_SIGNALS, `DatasetRangedContent(${parameters.join(", ")})`),
+    publicSignals: SEGMENT_SIGNALS,
     privateInputs:
       CONTENT_STATE.length +
       RANGE_STATE.length +

@@ -4,12 +4,25 @@
  *
  * @module
  */
-import { constant, type Element, hashChain } from "../../circuit/synthesis/poseidon.js";
+
+import {
+  addElement,
+  aliasAll,
+  constant,
+  type Element,
+  element,
+  elements,
+  linear,
+  only,
+  product,
+} from "../../circuit/synthesis/elements.js";
+import { nonZero, rangeCheck } from "../../circuit/synthesis/gadgets.js";
+import { hashChain } from "../../circuit/synthesis/poseidon.js";
 import type { Program } from "../../circuit/synthesis/program.js";
 import type { Synthesis } from "../../circuit/synthesis/synthesis.js";
 import { AnchorError } from "../../errors.js";
 import { assertScalar, invert, mod, R } from "../../field/scalar.js";
-import { CLAIM_CODES, commitState as commitFields, type SegmentSignals } from "../claims.js";
+import { CLAIM_CODES, type SegmentSignals } from "../claims.js";
 import { AT, CHUNK_RECORDS, type Description, TAGS } from "../layout.js";
 import {
   type ChunkShape,
@@ -20,18 +33,8 @@ import {
   chunkInputs,
   recordChunk,
 } from "./records.js";
-import {
-  addElement,
-  claimDigest,
-  commitState,
-  element,
-  elements,
-  equate,
-  nonZero,
-  only,
-  product,
-  rangeCheck,
-} from "./shared.js";
+import { SEGMENT_SIGNALS, signalInputs } from "./segment.js";
+import { claimDigest, commitState, mainComponent } from "./shared.js";
 
 /** Fields of the state, in order. */
 export const DISTINCT_STATE = ["chunks", "records", "listed", "list", "last", "sum"] as const;
@@ -97,20 +100,18 @@ function horner(description: Description, rho: bigint): bigint[] {
   return values;
 }
 
-const PUBLIC = ["root", "claim", "before", "after", "context"] as const;
-
 /** "The list goes on with these entries, each more than the one before." */
 export function distinctListProgram({ steps = LIST_STEPS }: DistinctListShape): Program<DistinctListRequest> {
   const name = `dataset-distinct-list-${steps}`;
   const slots = LIST_STEP * steps;
   return {
     name,
-    circom: source(name, "distinct_list", `DatasetDistinctList(${steps})`),
-    publicSignals: PUBLIC,
+    circom: mainComponent(name, "distinct_list", SEGMENT_SIGNALS, `DatasetDistinctList(${steps})`),
+    publicSignals: SEGMENT_SIGNALS,
     privateInputs: 2 + 4 + 2 + 3 * slots + steps,
     synthesise(s, request) {
       if (request) checkList(steps, request);
-      const signals = publics(s, request);
+      const signals = signalInputs(s, request);
       const [rho, gamma] = challengeInputs(s, request);
       const input = (name: (typeof DISTINCT_STATE)[number]) =>
         element(s, request?.before[DISTINCT_STATE.indexOf(name)] ?? 0n, name);
@@ -152,9 +153,8 @@ export function distinctListProgram({ steps = LIST_STEPS }: DistinctListShape): 
           s.combination().add(1, gap[i]!.wire).add(1, low[i]!.wire),
           s.combination(),
         );
-        const next = element(s, mod(high.value + gap[i]!.value + is.value), "high", i + 1);
-        equate(s, s.combination().add(1, high.wire).add(1, gap[i]!.wire).add(1, is.wire).add(-1, next.wire));
-        high = next;
+        const risen = s.combination().add(1, high.wire).add(1, gap[i]!.wire).add(1, is.wire);
+        high = linear(s, risen, high.value + gap[i]!.value + is.value, "high", i + 1);
         const whole = mod(is.value * ((high.value << BigInt(LOW_BITS)) + low[i]!.value));
         const value = element(s, whole, "value", i);
         s.row(
@@ -171,14 +171,7 @@ export function distinctListProgram({ steps = LIST_STEPS }: DistinctListShape): 
         sumAfter += term.value;
       }
       s.enter("room");
-      const room = element(s, mod(HIGH_END - 1n - high.value), "in");
-      equate(
-        s,
-        s
-          .combination(HIGH_END - 1n)
-          .add(-1, high.wire)
-          .add(-1, room.wire),
-      );
+      const room = linear(s, s.combination(HIGH_END - 1n).add(-1, high.wire), HIGH_END - 1n - high.value, "in");
       s.leave();
       rangeCheck(s, "room", undefined, room, GAP_BITS);
 
@@ -188,10 +181,8 @@ export function distinctListProgram({ steps = LIST_STEPS }: DistinctListShape): 
       s.leave();
 
       s.enter("next");
-      const listedAfter = element(s, mod(listed.value + BigInt(entries)), "field", 2);
-      equate(s, present.add(1, listed.wire).add(-1, listedAfter.wire));
-      const summed = element(s, mod(sumAfter), "field", 5);
-      equate(s, total.add(1, sum.wire).add(-1, summed.wire));
+      const listedAfter = linear(s, present.add(1, listed.wire), listed.value + BigInt(entries), "field", 2);
+      const summed = linear(s, total.add(1, sum.wire), sumAfter, "field", 5);
       s.leave();
       commitState(s, "next", [zero, zero, listedAfter, chained, high, summed], afterSalt, signals.after);
     },
@@ -204,12 +195,12 @@ export function distinctRecordsProgram(shape: ChunkShape): Program<DistinctRecor
   const name = `dataset-distinct-records-${records}-${depth}`;
   return {
     name,
-    circom: source(name, "distinct_records", `DatasetDistinctRecords(${records}, ${depth})`),
-    publicSignals: PUBLIC,
+    circom: mainComponent(name, "distinct_records", SEGMENT_SIGNALS, `DatasetDistinctRecords(${records}, ${depth})`),
+    publicSignals: SEGMENT_SIGNALS,
     privateInputs: chunkInputCount(shape) + 1 + 2 + DISTINCT_STATE.length + 2,
     synthesise(s, request) {
       if (request) checkRecords(shape, request);
-      const signals = publics(s, request);
+      const signals = signalInputs(s, request);
       const index: Element = { wire: 0, value: 0n };
       const inputs = chunkInputs(s, shape, { root: signals.root, index }, request);
       const count = element(s, BigInt(request?.descriptions.length ?? 0), "count");
@@ -233,38 +224,15 @@ export function distinctRecordsProgram(shape: ChunkShape): Program<DistinctRecor
       }
 
       s.enter("next");
-      const chunksAfter = element(s, mod(chunks.value + 1n), "field", 0);
-      equate(s, s.combination(1).add(1, chunks.wire).add(-1, chunksAfter.wire));
-      const countedAfter = element(s, mod(counted.value + count.value), "field", 1);
-      equate(s, s.combination().add(1, counted.wire).add(1, count.wire).add(-1, countedAfter.wire));
-      const summed = element(s, mod(sumAfter), "field", 5);
-      equate(s, total.add(1, sum.wire).add(-1, summed.wire));
+      const chunksAfter = linear(s, s.combination(1).add(1, chunks.wire), chunks.value + 1n, "field", 0);
+      const both = s.combination().add(1, counted.wire).add(1, count.wire);
+      const countedAfter = linear(s, both, counted.value + count.value, "field", 1);
+      const summed = linear(s, total.add(1, sum.wire), sumAfter, "field", 5);
       s.leave();
       const after = [chunksAfter, countedAfter, listed, list, constant(0n), summed];
       commitState(s, "next", after, afterSalt, signals.after);
     },
   };
-}
-
-function source(name: string, file: string, instance: string) {
-  return {
-    name,
-    source: [
-      "pragma circom 2.2.3;",
-      `include "dataset/${file}.circom";`,
-      `component main {public [${PUBLIC.join(", ")}]} = ${instance};`,
-      "",
-    ].join("\n"),
-  };
-}
-
-function publics(s: Synthesis, request: SegmentSignals | undefined) {
-  const root = element(s, request?.root ?? 0n, "root");
-  const claim = element(s, request?.claim ?? 0n, "claim");
-  const before = element(s, request ? commitFields(request.before, request.beforeSalt) : 0n, "before");
-  const after = element(s, request ? commitFields(request.after, request.afterSalt) : 0n, "after");
-  const context = element(s, request?.context ?? 0n, "context");
-  return { root, claim, before, after, context };
 }
 
 function challengeInputs(s: Synthesis, request: { challenges: DistinctChallenges } | undefined): [Element, Element] {
@@ -275,7 +243,7 @@ function challengeInputs(s: Synthesis, request: { challenges: DistinctChallenges
 /** `Fingerprint`, as a component of `fingerprint`. */
 function fingerprintOf(s: Synthesis, index: number, description: readonly Element[], rho: Element): Element {
   s.enter("fingerprint", index);
-  for (const [j, { wire }] of description.entries()) s.alias(wire, "description", j);
+  aliasAll(s, description, "description");
   s.alias(rho.wire, "rho");
   const values = horner(
     description.map(({ value }) => value),

@@ -3,7 +3,19 @@
  *
  * @module
  */
-import { constant, type Element, poseidon } from "../../circuit/synthesis/poseidon.js";
+
+import {
+  aliasAll,
+  constant,
+  type Element,
+  element,
+  elements,
+  must,
+  only,
+  product,
+} from "../../circuit/synthesis/elements.js";
+import { marks16, nonZero } from "../../circuit/synthesis/gadgets.js";
+import { poseidon } from "../../circuit/synthesis/poseidon.js";
 import type { Program } from "../../circuit/synthesis/program.js";
 import type { Synthesis } from "../../circuit/synthesis/synthesis.js";
 import { AnchorError } from "../../errors.js";
@@ -19,7 +31,7 @@ import {
   tailInputs,
 } from "./opening.js";
 import { checkContext } from "./records.js";
-import { datasetRoot, element, elements, must, nonZero, only, product } from "./shared.js";
+import { datasetRoot, groupInputs, mainComponent } from "./shared.js";
 
 export interface GrowthShape extends TailShape {
   readonly oldDepth: number;
@@ -44,6 +56,8 @@ export interface GrowthRequest extends TailValues {
   readonly schema: bigint;
 }
 
+const SIGNALS = ["oldRoot", "newRoot", "oldRecords", "newRecords", "context"] as const;
+
 /** "The new dataset's first records are the old one's." */
 export function growthProgram(shape: GrowthShape): Program<GrowthRequest> {
   const { following, oldDepth, newDepth } = shape;
@@ -51,21 +65,11 @@ export function growthProgram(shape: GrowthShape): Program<GrowthRequest> {
   const name = `dataset-growth-${bits}-${following}-${oldDepth}-${newDepth}`;
   return {
     name,
-    circom: {
-      name,
-      source: [
-        "pragma circom 2.2.3;",
-        'include "dataset/growth.circom";',
-        "component main {public [oldRoot, newRoot, oldRecords, newRecords, context]} =",
-        `  DatasetGrowth(${bits}, ${following}, ${oldDepth}, ${newDepth});`,
-        "",
-      ].join("\n"),
-    },
-    publicSignals: ["oldRoot", "newRoot", "oldRecords", "newRecords", "context"],
+    circom: mainComponent(name, "growth", SIGNALS, `DatasetGrowth(${bits}, ${following}, ${oldDepth}, ${newDepth})`),
+    publicSignals: SIGNALS,
     privateInputs: 1 + tailInputCount(shape) + 16 * newDepth + 5,
     synthesise(s, request) {
       if (request) checkGrowth(shape, request);
-      const none = new Array<bigint>(16).fill(0n);
       const oldRoot = element(s, request?.oldRoot ?? 0n, "oldRoot");
       const newRoot = element(s, request?.newRoot ?? 0n, "newRoot");
       const oldRecords = element(s, request?.oldRecords ?? 0n, "oldRecords");
@@ -73,11 +77,9 @@ export function growthProgram(shape: GrowthShape): Program<GrowthRequest> {
       const context = element(s, request?.context ?? 0n, "context");
       const last = element(s, request?.last ?? 0n, "last");
       const following = tailInputs(s, shape, request);
-      const group = Array.from({ length: newDepth }, (_, level) =>
-        elements(s, request?.group[level] ?? none, `group[${level}]`),
-      );
-      const oldTotals = elements(s, request?.oldTotals ?? none.slice(0, 2), "oldTotals");
-      const newTotals = elements(s, request?.newTotals ?? none.slice(0, 2), "newTotals");
+      const group = groupInputs(s, newDepth, request?.group);
+      const oldTotals = elements(s, request?.oldTotals ?? [0n, 0n], "oldTotals");
+      const newTotals = elements(s, request?.newTotals ?? [0n, 0n], "newTotals");
       const schema = element(s, request?.schema ?? 0n, "schema");
 
       nonZero(s, "bound", context);
@@ -91,13 +93,13 @@ export function growthProgram(shape: GrowthShape): Program<GrowthRequest> {
         const digit = tail.digit.slice(4 * level, 4 * level + 4);
         const children = prefixChildren(s, level, digit, group[level]!, node);
         s.enter("hash", level);
-        for (const [i, { wire }] of children.entries()) s.alias(wire, "in", i);
+        aliasAll(s, children, "in");
         node = poseidon(s, TAGS.node + (BigInt(level + 1) << 64n), children);
         s.leave();
       }
       s.enter("old");
       const inputs = [node, oldRecords, ...oldTotals, schema];
-      for (const [i, { wire }] of inputs.entries()) s.alias(wire, "in", i);
+      aliasAll(s, inputs, "in");
       const zeros = new Array<Element>(11).fill(constant(0n));
       const hash = poseidon(s, TAGS.root + (BigInt(oldDepth) << 64n), [...inputs, ...zeros], oldRoot.wire);
       must(s, hash, oldRoot, "old root");
@@ -116,11 +118,11 @@ function prefixChildren(
   own: Element,
 ): Element[] {
   s.enter("prefix", level);
-  for (const [i, { wire }] of bits.entries()) s.alias(wire, "bit", i);
-  for (const [i, { wire }] of children.entries()) s.alias(wire, "in", i);
+  aliasAll(s, bits, "bit");
+  aliasAll(s, children, "in");
   s.alias(own.wire, "own");
-  const is = oneHot16(s, bits);
-  const digit = is.findIndex(({ value }) => value === 1n);
+  const { digit, mark } = marks16(s, bits);
+  const is = Array.from({ length: 16 }, (_, d) => mark(d));
   const out: Element[] = [];
   for (let d = 15; d >= 0; d--) {
     if (d === 15) {
@@ -136,26 +138,6 @@ function prefixChildren(
   }
   s.leave();
   return out;
-}
-
-/** Products of two 2-bit one-hots. */
-function oneHot16(s: Synthesis, [b0, b1, b2, b3]: readonly Element[]): Element[] {
-  const low3 = product(s, b0!, b1!, "low3");
-  const high3 = product(s, b2!, b3!, "high3");
-  const quarter = (place: number, a: Element, b: Element, both: Element) => {
-    if (place === 0) return s.combination(1).add(-1, a.wire).add(-1, b.wire).add(1, both.wire);
-    if (place === 3) return s.combination().add(1, both.wire);
-    return s
-      .combination()
-      .add(1, (place === 1 ? a : b).wire)
-      .add(-1, both.wire);
-  };
-  const digit = Number(b0!.value + 2n * b1!.value + 4n * b2!.value + 8n * b3!.value);
-  return Array.from({ length: 16 }, (_, d) => {
-    const is = element(s, d === digit ? 1n : 0n, "is", d);
-    s.row(quarter(d % 4, b0!, b1!, low3), quarter(Math.floor(d / 4), b2!, b3!, high3), only(s, is));
-    return is;
-  });
 }
 
 function checkGrowth(shape: GrowthShape, request: GrowthRequest): void {

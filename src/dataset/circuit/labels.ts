@@ -3,7 +3,9 @@
  *
  * @module
  */
-import type { Element } from "../../circuit/synthesis/poseidon.js";
+
+import { addElement, type Element, element, linear, only, product } from "../../circuit/synthesis/elements.js";
+import { isZero } from "../../circuit/synthesis/gadgets.js";
 import type { Program } from "../../circuit/synthesis/program.js";
 import { mod } from "../../field/scalar.js";
 import { CLAIM_CODES } from "../claims.js";
@@ -19,9 +21,8 @@ import {
   type SegmentFamily,
   segmentInputCount,
   segmentInputs,
-  sumOf,
 } from "./segment.js";
-import { addElement, element, isZero, only, product } from "./shared.js";
+import { mainComponent } from "./shared.js";
 
 /** Most labels of a claim. */
 export const MAX_LABELS = 16;
@@ -36,15 +37,7 @@ export function labelsProgram(shape: ChunkShape): Program<RecordSegmentRequest> 
   const family: SegmentFamily = { ...shape, code: CLAIM_CODES.labels, params: size, fields: size };
   return {
     name,
-    circom: {
-      name,
-      source: [
-        "pragma circom 2.2.3;",
-        'include "dataset/labels.circom";',
-        `component main {public [${SEGMENT_SIGNALS.join(", ")}]} = DatasetLabels(${records}, ${depth});`,
-        "",
-      ].join("\n"),
-    },
+    circom: mainComponent(name, "labels", SEGMENT_SIGNALS, `DatasetLabels(${records}, ${depth})`),
     publicSignals: SEGMENT_SIGNALS,
     privateInputs: segmentInputCount(family),
     synthesise(s, request) {
@@ -63,7 +56,7 @@ export function labelsProgram(shape: ChunkShape): Program<RecordSegmentRequest> 
         const others = s.combination(1);
         for (const [j, digest] of digests.entries()) {
           const value = mod(label.value - digest.value);
-          const input = sumOf(s, value, `same[${i}][${j}].in`, undefined, only(s, label).add(-1, digest.wire));
+          const input = linear(s, only(s, label).add(-1, digest.wire), value, `same[${i}][${j}].in`);
           const same = isZero(s, `same[${i}]`, j, input);
           const match = element(s, BigInt(j) < labels.value ? same.value : 0n, `match[${i}]`, j);
           const meant = s.combination();
@@ -79,8 +72,8 @@ export function labelsProgram(shape: ChunkShape): Program<RecordSegmentRequest> 
 
       const [index, records, ...before] = state as [Element, Element, ...Element[]];
       const next = [
-        sumOf(s, index.value + 1n, "to.field", 0, addElement(s.combination(1), 1, index)),
-        sumOf(s, records.value + count.value, "to.field", 1, addElement(only(s, records), 1, count)),
+        linear(s, addElement(s.combination(1), 1, index), index.value + 1n, "to.field", 0),
+        linear(s, addElement(only(s, records), 1, count), records.value + count.value, "to.field", 1),
       ];
       for (const [j, { value, sum }] of hits.entries()) {
         const old = before[j]!;

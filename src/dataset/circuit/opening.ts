@@ -3,26 +3,26 @@
  *
  * @module
  */
-import { type Element, poseidon } from "../../circuit/synthesis/poseidon.js";
+
+import {
+  addElement,
+  aliasAll,
+  type Element,
+  element,
+  elements,
+  linear,
+  must,
+  only,
+} from "../../circuit/synthesis/elements.js";
+import { nonZero, num2Bits, rangeCheck } from "../../circuit/synthesis/gadgets.js";
+import { poseidon } from "../../circuit/synthesis/poseidon.js";
 import type { Program } from "../../circuit/synthesis/program.js";
 import type { Combination, Synthesis } from "../../circuit/synthesis/synthesis.js";
 import { AnchorError } from "../../errors.js";
 import { assertScalar } from "../../field/scalar.js";
 import { CHUNK_RECORDS, type Description, FIELDS, TAGS } from "../layout.js";
 import { checkContext } from "./records.js";
-import {
-  addElement,
-  datasetRoot,
-  element,
-  elements,
-  equate,
-  must,
-  nonZero,
-  num2Bits,
-  only,
-  RECORD_BITS,
-  rangeCheck,
-} from "./shared.js";
+import { datasetRoot, groupInputs, mainComponent, RECORD_BITS } from "./shared.js";
 
 /** Slots for records that follow one in its chunk. The smallest that is enough is the one to take. */
 export const FOLLOWING = [7, 31, CHUNK_RECORDS - 1] as const;
@@ -119,22 +119,18 @@ export function chunkTail(
     index = given;
     s.alias(index.wire, "index");
   } else {
-    index = element(s, given.value, "index");
-    equate(s, s.combination().add(-1, index.wire).plus(given.form));
+    index = linear(s, s.combination().plus(given.form), given.value, "index");
   }
   s.alias(after.wire, "after");
   s.alias(records.wire, "records");
-  for (const [i, { wire }] of real.entries()) s.alias(wire, "real", i);
-  for (const [i, description] of descriptions.entries()) {
-    for (const [j, { wire }] of description.entries()) s.alias(wire, `description[${i}]`, j);
-  }
-  for (const [i, { wire }] of blinds.entries()) s.alias(wire, "blind", i);
+  aliasAll(s, real, "real");
+  for (const [i, description] of descriptions.entries()) aliasAll(s, description, `description[${i}]`);
+  aliasAll(s, blinds, "blind");
 
   const all = num2Bits(s, "bits", undefined, index, bits + 4 * depth);
   const digit = all.slice(bits);
-  for (const [i, { wire }] of digit.entries()) s.alias(wire, "digit", i);
-  const chunk = element(s, index.value >> BigInt(bits), "chunk");
-  equate(s, weighted(s, digit).add(-1, chunk.wire));
+  aliasAll(s, digit, "digit");
+  const chunk = linear(s, weighted(s, digit), index.value >> BigInt(bits), "chunk");
 
   const total = s.combination();
   for (const [i, is] of real.entries()) {
@@ -180,8 +176,7 @@ function weighted(s: Synthesis, bits: readonly Element[]): Combination {
 /** `RangeCheck(0, bits)` of what is no wire yet. */
 function range(s: Synthesis, name: string, value: bigint, form: Combination, bits: number): Element {
   s.enter(name);
-  const input = element(s, value, "in");
-  equate(s, form.add(-1, input.wire));
+  const input = linear(s, form, value, "in");
   s.leave();
   rangeCheck(s, name, undefined, input, bits);
   return input;
@@ -210,6 +205,8 @@ export function checkTail(
   if (!fits) throw new AnchorError("INPUT_INVALID", "what follows is not the rest of the chunk, or does not fit");
 }
 
+const SIGNALS = ["root", "index", "record", "context"] as const;
+
 /** "The record of this number has the description behind `record`." */
 export function openingProgram(shape: OpeningShape): Program<OpeningRequest> {
   const { following, depth } = shape;
@@ -217,43 +214,33 @@ export function openingProgram(shape: OpeningShape): Program<OpeningRequest> {
   const name = `dataset-opening-${bits}-${following}-${depth}`;
   return {
     name,
-    circom: {
-      name,
-      source: [
-        "pragma circom 2.2.3;",
-        'include "dataset/opening.circom";',
-        `component main {public [root, index, record, context]} = DatasetOpening(${bits}, ${following}, ${depth});`,
-        "",
-      ].join("\n"),
-    },
-    publicSignals: ["root", "index", "record", "context"],
+    circom: mainComponent(name, "opening", SIGNALS, `DatasetOpening(${bits}, ${following}, ${depth})`),
+    publicSignals: SIGNALS,
     privateInputs: 1 + FIELDS.length + 2 + tailInputCount(shape) + 16 * depth + 4,
     synthesise(s, request) {
       if (request) checkOpening(shape, request);
-      const none = new Array<bigint>(16).fill(0n);
+      const none = new Array<bigint>(FIELDS.length).fill(0n);
       const root = element(s, request?.root ?? 0n, "root");
       const index = element(s, request?.index ?? 0n, "index");
       const record = element(s, request?.record ?? 0n, "record");
       const context = element(s, request?.context ?? 0n, "context");
       const previous = element(s, request?.previous ?? 0n, "previous");
-      const description = elements(s, request?.description ?? none.slice(0, FIELDS.length), "description");
+      const description = elements(s, request?.description ?? none, "description");
       const blind = element(s, request?.blind ?? 0n, "blind");
       const salt = element(s, request?.salt ?? 0n, "salt");
       const tail = tailInputs(s, shape, request);
-      const group = Array.from({ length: depth }, (_, level) =>
-        elements(s, request?.group[level] ?? none, `group[${level}]`),
-      );
-      const opening = elements(s, request?.opening ?? none.slice(0, 4), "opening");
+      const group = groupInputs(s, depth, request?.group);
+      const opening = elements(s, request?.opening ?? [0n, 0n, 0n, 0n], "opening");
 
       nonZero(s, "bound", context);
       s.enter("digest");
       const zero = { wire: 0, value: 0n };
-      for (const [i, { wire }] of [salt, ...description].entries()) s.alias(wire, "in", i);
+      aliasAll(s, [salt, ...description], "in");
       must(s, poseidon(s, TAGS.record, [salt, ...description, zero], record.wire), record, "record");
       s.alias(record.wire, "out");
       s.leave();
       s.enter("step");
-      for (const [i, { wire }] of [previous, ...description, blind].entries()) s.alias(wire, "in", i);
+      aliasAll(s, [previous, ...description, blind], "in");
       const after = poseidon(s, TAGS.chain, [previous, ...description, blind]);
       s.leave();
       const { chunk, root: end } = chunkTail(s, bits, depth, { after, index, records: opening[0]!, ...tail });

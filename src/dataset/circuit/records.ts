@@ -3,24 +3,27 @@
  *
  * @module
  */
-import { constant, type Element, poseidon } from "../../circuit/synthesis/poseidon.js";
+
+import {
+  addElement,
+  aliasAll,
+  bit,
+  constant,
+  type Element,
+  element,
+  elements,
+  equate,
+  must,
+  only,
+} from "../../circuit/synthesis/elements.js";
+import { nonZero, rangeCheck } from "../../circuit/synthesis/gadgets.js";
+import { poseidon } from "../../circuit/synthesis/poseidon.js";
 import type { Program } from "../../circuit/synthesis/program.js";
 import type { Synthesis } from "../../circuit/synthesis/synthesis.js";
 import { AnchorError } from "../../errors.js";
 import { assertScalar, mod } from "../../field/scalar.js";
 import { CHUNK_RECORDS, DEPTHS, type Description, FIELDS, STARTS, TAGS } from "../layout.js";
-import {
-  addElement,
-  datasetRoot,
-  element,
-  elements,
-  equate,
-  must,
-  nonZero,
-  only,
-  RECORD_BITS,
-  rangeCheck,
-} from "./shared.js";
+import { aliasGroup, datasetRoot, groupInputs, mainComponent, RECORD_BITS } from "./shared.js";
 
 const MAX_DEPTH = Math.max(...DEPTHS);
 
@@ -69,19 +72,17 @@ export function chunkInputs(
   publics: Pick<ChunkInputs, "root" | "index">,
   values: ChunkValues | undefined,
 ): ChunkInputs {
-  const none = new Array<bigint>(Math.max(16, FIELDS.length)).fill(0n);
+  const none = new Array<bigint>(FIELDS.length).fill(0n);
   const descriptions = Array.from({ length: records }, (_, i) =>
-    elements(s, values?.descriptions[i] ?? none.slice(0, FIELDS.length), `description[${i}]`),
+    elements(s, values?.descriptions[i] ?? none, `description[${i}]`),
   );
   const blinds = elements(
     s,
     Array.from({ length: records }, (_, i) => values?.blinds[i] ?? 0n),
     "blind",
   );
-  const group = Array.from({ length: depth }, (_, level) =>
-    elements(s, values?.group[level] ?? none.slice(0, 16), `group[${level}]`),
-  );
-  const opening = elements(s, values?.opening ?? none.slice(0, 4), "opening");
+  const group = groupInputs(s, depth, values?.group);
+  const opening = elements(s, values?.opening ?? [0n, 0n, 0n, 0n], "opening");
   return { ...publics, descriptions, blinds, group, opening };
 }
 
@@ -103,23 +104,19 @@ export function recordChunk(
   s.enter(name);
   s.alias(root.wire, "root");
   s.alias(index.wire, "index");
-  for (const [i, description] of descriptions.entries()) {
-    for (const [j, { wire }] of description.entries()) s.alias(wire, `description[${i}]`, j);
-  }
-  for (const [i, { wire }] of blinds.entries()) s.alias(wire, "blind", i);
-  for (const [level, children] of group.entries()) {
-    for (const [i, { wire }] of children.entries()) s.alias(wire, `group[${level}]`, i);
-  }
-  for (const [i, { wire }] of opening.entries()) s.alias(wire, "opening", i);
+  for (const [i, description] of descriptions.entries()) aliasAll(s, description, `description[${i}]`);
+  aliasAll(s, blinds, "blind");
+  aliasGroup(s, group);
+  aliasAll(s, opening, "opening");
 
   const real: Element[] = [constant(1n)];
   const total = s.combination(1);
   for (let i = 1; i < size; i++) {
     const value = BigInt(size) * index.value + BigInt(i) < records.value ? 1 : 0;
-    const bit = { wire: s.bit(value, "real", i), value: BigInt(value) };
-    if (i > 1) s.row(only(s, bit), addElement(s.combination(1), -1, real[i - 1]!), s.combination());
-    total.add(1, bit.wire);
-    real.push(bit);
+    const is = bit(s, value, "real", i);
+    if (i > 1) s.row(only(s, is), addElement(s.combination(1), -1, real[i - 1]!), s.combination());
+    total.add(1, is.wire);
+    real.push(is);
   }
   const present = real.reduce((sum, { value }) => sum + value, 0n);
   const counted = count ?? element(s, present, "count");
@@ -186,6 +183,8 @@ export function checkShape({ records = CHUNK_RECORDS, depth }: ChunkShape): void
   }
 }
 
+const SIGNALS = ["root", "index", "count", "context"] as const;
+
 /** "I know the descriptions of the records of this chunk." @throws INPUT_INVALID */
 export function chunkProgram(shape: ChunkShape): Program<ChunkRequest> {
   checkShape(shape);
@@ -193,16 +192,8 @@ export function chunkProgram(shape: ChunkShape): Program<ChunkRequest> {
   const name = `dataset-chunk-${records}-${depth}`;
   return {
     name,
-    circom: {
-      name,
-      source: [
-        "pragma circom 2.2.3;",
-        'include "dataset/chunk.circom";',
-        `component main {public [root, index, count, context]} = DatasetChunk(${records}, ${depth});`,
-        "",
-      ].join("\n"),
-    },
-    publicSignals: ["root", "index", "count", "context"],
+    circom: mainComponent(name, "chunk", SIGNALS, `DatasetChunk(${records}, ${depth})`),
+    publicSignals: SIGNALS,
     privateInputs: chunkInputCount(shape),
     synthesise(s, request) {
       if (request) {

@@ -3,8 +3,10 @@
  *
  * @module
  */
-import type { Element } from "../../circuit/synthesis/poseidon.js";
-import type { Combination, Synthesis } from "../../circuit/synthesis/synthesis.js";
+
+import { bit, type Element, element, elements, equate } from "../../circuit/synthesis/elements.js";
+import { nonZero } from "../../circuit/synthesis/gadgets.js";
+import type { Synthesis } from "../../circuit/synthesis/synthesis.js";
 import { AnchorError } from "../../errors.js";
 import { assertScalar } from "../../field/scalar.js";
 import { commitState as commitFields, type SegmentSignals } from "../claims.js";
@@ -18,7 +20,7 @@ import {
   chunkInputs,
   recordChunk,
 } from "./records.js";
-import { claimDigest, commitState, element, elements, equate, nonZero } from "./shared.js";
+import { claimDigest, commitState } from "./shared.js";
 
 /** The chunk's index is the first field of `before`. */
 export interface RecordSegmentRequest extends SegmentSignals, Omit<ChunkValues, "index"> {
@@ -67,6 +69,17 @@ export function checkSegment(family: SegmentFamily, request: RecordSegmentReques
   checkContext(context);
 }
 
+/** Allocates the public inputs that all segments have. */
+export function signalInputs(s: Synthesis, request: SegmentSignals | undefined) {
+  return {
+    root: element(s, request?.root ?? 0n, "root"),
+    claim: element(s, request?.claim ?? 0n, "claim"),
+    before: element(s, request ? commitFields(request.before, request.beforeSalt) : 0n, "before"),
+    after: element(s, request ? commitFields(request.after, request.afterSalt) : 0n, "after"),
+    context: element(s, request?.context ?? 0n, "context"),
+  };
+}
+
 /** Allocates all public inputs, and the private ones that families have in common. */
 export function segmentInputs(
   s: Synthesis,
@@ -74,11 +87,7 @@ export function segmentInputs(
   request: RecordSegmentRequest | undefined,
 ): SegmentInputs {
   const zeros = (count: number) => new Array<bigint>(count).fill(0n);
-  const root = element(s, request?.root ?? 0n, "root");
-  const claim = element(s, request?.claim ?? 0n, "claim");
-  const before = element(s, request ? commitFields(request.before, request.beforeSalt) : 0n, "before");
-  const after = element(s, request ? commitFields(request.after, request.afterSalt) : 0n, "after");
-  const context = element(s, request?.context ?? 0n, "context");
+  const { root, claim, before, after, context } = signalInputs(s, request);
   const params = elements(s, request?.params ?? zeros(family.params), "param");
   const state = elements(s, request?.before ?? zeros(family.fields), "state");
   const beforeSalt = element(s, request?.beforeSalt ?? 0n, "beforeSalt");
@@ -110,13 +119,6 @@ export function commitAfter(s: Synthesis, fields: readonly Element[], { after, a
   commitState(s, "to", fields, afterSalt, after);
 }
 
-/** A new wire that is a sum: a linear row. */
-export function sumOf(s: Synthesis, value: bigint, name: string, index: number | undefined, sum: Combination): Element {
-  const out = element(s, value, name, index);
-  equate(s, sum.add(-1, out.wire));
-  return out;
-}
-
 /** `count` bits, of which the one numbered `chosen - from` is set; none in a witness that no row would take. */
 export function oneHot(s: Synthesis, name: string, chosen: Element, from: number, count: number): Element[] {
   const marks = s.combination(-1);
@@ -124,10 +126,10 @@ export function oneHot(s: Synthesis, name: string, chosen: Element, from: number
   const bits: Element[] = [];
   for (let k = 0; k < count; k++) {
     const value = chosen.value === BigInt(from + k) ? 1 : 0;
-    const bit = { wire: s.bit(value, name, k), value: BigInt(value) };
-    marks.add(1, bit.wire);
-    place.add(from + k, bit.wire);
-    bits.push(bit);
+    const mark = bit(s, value, name, k);
+    marks.add(1, mark.wire);
+    place.add(from + k, mark.wire);
+    bits.push(mark);
   }
   equate(s, marks);
   equate(s, place.add(-1, chosen.wire));

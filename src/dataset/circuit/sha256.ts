@@ -3,11 +3,25 @@
  *
  * @module
  */
+
 import { createHash } from "node:crypto";
-import { constant, type Element, hashChain, poseidon } from "../../circuit/synthesis/poseidon.js";
+import {
+  addElement,
+  bit,
+  constant,
+  type Element,
+  element,
+  elements,
+  equate,
+  linear,
+  must,
+  only,
+} from "../../circuit/synthesis/elements.js";
+import { nonZero, num2Bits } from "../../circuit/synthesis/gadgets.js";
+import { hashChain, poseidon } from "../../circuit/synthesis/poseidon.js";
 import type { Program } from "../../circuit/synthesis/program.js";
 import { addWord, sha256Block, sha256Start, type Word, wordValue } from "../../circuit/synthesis/sha256.js";
-import type { Synthesis } from "../../circuit/synthesis/synthesis.js";
+import type { Combination, Synthesis } from "../../circuit/synthesis/synthesis.js";
 import { AnchorError } from "../../errors.js";
 import { packElements } from "../../field/bytes.js";
 import { assertScalar, bytesToBigInt } from "../../field/scalar.js";
@@ -15,7 +29,7 @@ import type { OpenDataset } from "../dataset.js";
 import { AT, BLOCK_ELEMENTS, type Description, digestDescription, FIELDS, STARTS, TAGS } from "../layout.js";
 import { DTYPES } from "../record.js";
 import { checkContext } from "./records.js";
-import { addElement, element, elements, equate, must, nonZero, num2Bits, only } from "./shared.js";
+import { mainComponent } from "./shared.js";
 
 /** Sizes of circuits, in blocks of SHA-256: just below 2^17 to 2^21 rows. */
 export const SHA256_BLOCKS = [4, 9, 19, 38, 76] as const;
@@ -95,6 +109,7 @@ const WHOLE = 2n ** 32n;
 const MAX_BLOCKS = 128;
 const LENGTH_BITS = 13;
 const BLOCK_BYTES = 31 * BLOCK_ELEMENTS;
+const SIGNALS = ["record", "high", "low", "length", "context"] as const;
 
 /** @throws INPUT_INVALID */
 export function sha256Program({ blocks }: Sha256Shape): Program<Sha256Request> {
@@ -105,16 +120,8 @@ export function sha256Program({ blocks }: Sha256Shape): Program<Sha256Request> {
   const size = Math.ceil(sha256Capacity(blocks) / 31);
   return {
     name,
-    circom: {
-      name,
-      source: [
-        "pragma circom 2.2.3;",
-        'include "dataset/sha256_link.circom";',
-        `component main {public [record, high, low, length, context]} = DatasetSha256(${blocks});`,
-        "",
-      ].join("\n"),
-    },
-    publicSignals: ["record", "high", "low", "length", "context"],
+    circom: mainComponent(name, "sha256_link", SIGNALS, `DatasetSha256(${blocks})`),
+    publicSignals: SIGNALS,
     privateInputs: FIELDS.length + 1 + size,
     synthesise(s, request) {
       if (request) check(request, blocks);
@@ -233,22 +240,13 @@ function contentChain(
     previous = taken;
   }
   s.row(addElement(count, -1, wanted), only(s, context), s.combination());
-  slack(s, "room", 9, BigInt(BLOCK_BYTES) * wanted.value - length.value, (sum) =>
-    addElement(addElement(sum, BLOCK_BYTES, wanted), -1, length),
-  );
+  const room = addElement(addElement(s.combination(), BLOCK_BYTES, wanted), -1, length);
+  slack(s, "room", 9, BigInt(BLOCK_BYTES) * wanted.value - length.value, room);
 }
 
 /** `Num2Bits` of a linear form: a signal of its own first. */
-function slack(
-  s: Synthesis,
-  name: string,
-  count: number,
-  value: bigint,
-  form: (sum: ReturnType<Synthesis["combination"]>) => ReturnType<Synthesis["combination"]>,
-): void {
-  const input = element(s, value, `${name}.in`);
-  equate(s, form(s.combination()).add(-1, input.wire));
-  num2Bits(s, name, undefined, input, count);
+function slack(s: Synthesis, name: string, count: number, value: bigint, form: Combination): void {
+  num2Bits(s, name, undefined, linear(s, form, value, `${name}.in`), count);
 }
 
 interface Message {
@@ -276,9 +274,8 @@ function messageBits(
     return flag;
   });
   s.row(ones, only(s, context), s.combination());
-  slack(s, "rest", 6, BigInt(data.length + 8 - 64 * final), (sum) =>
-    addElement(sum.add(8, 0), 1, length).plus(number, -64),
-  );
+  const rest = addElement(s.combination(8), 1, length).plus(number, -64);
+  slack(s, "rest", 6, BigInt(data.length + 8 - 64 * final), rest);
   const size = num2Bits(s, "size", undefined, length, LENGTH_BITS);
 
   const words: Word[][] = [];
@@ -327,10 +324,6 @@ function messageBits(
     words.push(own);
   }
   return { words, last };
-}
-
-function bit(s: Synthesis, value: 0 | 1 | number, name: string, index: number): Element {
-  return { wire: s.bit(value, name, index), value: BigInt(value) };
 }
 
 /** @throws INPUT_INVALID, CONTEXT_ZERO */

@@ -10,7 +10,8 @@
  * @module
  */
 
-import { constant, type Element, hashChain } from "../../circuit/synthesis/poseidon.js";
+import { constant, type Element } from "../../circuit/synthesis/elements.js";
+import { hashChain } from "../../circuit/synthesis/poseidon.js";
 import type { WireMap } from "../../circuit/synthesis/rows.js";
 import { Counter, type Lanes, ONE, type Synthesis } from "../../circuit/synthesis/synthesis.js";
 import { AnchorError } from "../../errors.js";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Element } from "../../../circuit/synthesis/poseidon.js";
+import type { Element } from "../../../circuit/synthesis/elements.js";
 import { type Lanes, ONE, type Synthesis } from "../../../circuit/synthesis/synthesis.js";
 
 /** Forces `lo ≤ lane < lo + 2^bits`. */
