@@ -438,7 +438,8 @@ function g1(value: unknown, name: string, fail: Fail): G1Affine {
 
 function g2(value: unknown, name: string, fail: Fail): G2Affine {
   if (!Array.isArray(value) || value.length !== 3) fail(`${name} is not an affine G2 point`);
-  const [x, y, z] = value.map((pair: unknown) => {
+  // Not map, which skips the holes of an array.
+  const [x, y, z] = Array.from(value, (pair: unknown) => {
     if (!Array.isArray(pair) || pair.length !== 2) fail(`${name} is not an affine G2 point`);
     return [coordinate(pair[0], name, fail), coordinate(pair[1], name, fail)] as const;
   }) as [G2Affine[0], G2Affine[1], G2Affine[0]];
