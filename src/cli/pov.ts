@@ -113,13 +113,14 @@ async function makePov({ values, terminal, signal }: Context, directory: string,
   terminal.busy("reading the dataset");
   const dataset = await openDatasetDirectory(directory, { withoutSeed: true });
   try {
-    return datasetPov(dataset, {
+    return await datasetPov(dataset, {
       creator,
       dataTag: optional(values, "tag") ?? "dataset metadata",
       timestamp: numberOption(values, "timestamp", BigInt(Math.floor(Date.now() / 1000))),
       parts,
       proofs,
       dataHash: values["no-hash"] !== true,
+      signal,
     });
   } finally {
     dataset.close();
