@@ -10,12 +10,12 @@ import { type CircuitKey, developmentKey, openCircuitKey } from "../circuit/setu
 import { buildProgram } from "../circuit/synthesis/program.js";
 import { chunkRequest } from "../dataset/chunk.js";
 import { type DatasetProgramSpec, datasetProgram } from "../dataset/circuit/index.js";
-import { claimToJson } from "../dataset/claimJson.js";
+import { resultToJson } from "../dataset/claims/families.js";
+import { claimToJson } from "../dataset/claims/json.js";
 import type { Claim } from "../dataset/claims.js";
 import type { OpenDataset } from "../dataset/dataset.js";
 import { commitmentFromJson, commitmentToJson, openDatasetDirectory, readCommitment } from "../dataset/directory.js";
 import { factFromJson, factToJson, isFact, type ProvenFact, type VerifiedFact, verifyFact } from "../dataset/fact.js";
-import { resultToJson } from "../dataset/families.js";
 import { absorbRecord, CHUNK_RECORDS, chunkBlinds, chunkCount, STARTS } from "../dataset/layout.js";
 import { checkOpenedRecord, type RecordOpening } from "../dataset/opening.js";
 import {

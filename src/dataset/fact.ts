@@ -15,7 +15,7 @@ import { type CircuitType, circuitTypeName } from "../protocol/statements.js";
 import { counted, formatCount } from "../text.js";
 import { type Proof, parseProof, proofToJson, verifyGroth16 } from "../verifier/groth16.js";
 import { sha256Signals } from "./circuit/sha256.js";
-import type { ClaimWords } from "./families.js";
+import type { ClaimWords } from "./claims/families.js";
 import { type Growth, growthSignals } from "./growth.js";
 import { openingSignals, type RecordOpening } from "./opening.js";
 import {

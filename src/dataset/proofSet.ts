@@ -37,9 +37,9 @@ import {
   verifyingKeyToJson,
 } from "../verifier/groth16.js";
 import { lintVerifyingKey } from "../verifier/lint.js";
-import { claimFromJson, claimToJson } from "./claimJson.js";
+import { type ClaimResult, claimFamily, describeClaim, needsColumns } from "./claims/families.js";
+import { claimFromJson, claimToJson } from "./claims/json.js";
 import { type Claim, commitState } from "./claims.js";
-import { type ClaimResult, claimFamily, describeClaim, needsColumns } from "./families.js";
 import { CHUNK_RECORDS, chunkCount, DEPTHS, hashRoot, MAX_CELLS, type RootOpening, treeDepth } from "./layout.js";
 import { type Column, schemaDigest } from "./record.js";
 

@@ -15,12 +15,12 @@ import { dirname, join } from "node:path";
 import type { CircuitKey } from "../circuit/setup.js";
 import { measureProgram } from "../circuit/synthesis/program.js";
 import { type DatasetProgramSpec, type DatasetRequest, datasetProgram } from "../dataset/circuit/index.js";
-import { claimToJson } from "../dataset/claimJson.js";
+import { needsColumns } from "../dataset/claims/families.js";
+import { claimToJson } from "../dataset/claims/json.js";
+import { type CircuitSizes, planClaim } from "../dataset/claims/plan.js";
 import { type Claim, commitState, type Segment } from "../dataset/claims.js";
 import type { OpenDataset } from "../dataset/dataset.js";
-import { needsColumns } from "../dataset/families.js";
 import { chunkBlinds } from "../dataset/layout.js";
-import { type CircuitSizes, planClaim } from "../dataset/plan.js";
 import {
   domainFromJson,
   MAX_SEGMENTS,

@@ -4,14 +4,14 @@
  * @module
  */
 
-import type { Hex } from "../field/bytes.js";
-import { planColumn } from "./claims/column.js";
-import { planDistinct } from "./claims/distinct.js";
-import { planLabels } from "./claims/labels.js";
-import { planContent } from "./claims/planContent.js";
-import type { Claim, Segment } from "./claims.js";
-import type { OpenDataset } from "./dataset.js";
-import { pauses } from "./pauses.js";
+import type { Hex } from "../../field/bytes.js";
+import type { Claim, Segment } from "../claims.js";
+import type { OpenDataset } from "../dataset.js";
+import { pauses } from "../pauses.js";
+import { planColumn } from "./column.js";
+import { planDistinct } from "./distinct.js";
+import { planLabels } from "./labels.js";
+import { planContent } from "./planContent.js";
 
 export interface PlanOptions {
   /** What the set is bound to, for challenges. */

@@ -4,17 +4,17 @@
  * @module
  */
 
-import { counted, formatCount } from "../text.js";
-import { cellBounds, cellText, decimalText, numberColumn } from "./claims/cells.js";
-import { claimInvalid } from "./claims/chunks.js";
-import { type ColumnResult, columnFamily } from "./claims/column.js";
-import { bytesFamily, type ContentResult, contentFamily, numbersFamily } from "./claims/content.js";
-import { type DistinctResult, distinctFamily } from "./claims/distinct.js";
-import { keyText } from "./claims/keys.js";
-import { type LabelsResult, labelsFamily } from "./claims/labels.js";
-import type { Claim, ClaimFamily, ColumnClaim } from "./claims.js";
-import type { RootOpening } from "./layout.js";
-import { type Column, dtypeOfKind } from "./record.js";
+import { counted, formatCount } from "../../text.js";
+import type { Claim, ClaimFamily, ColumnClaim } from "../claims.js";
+import type { RootOpening } from "../layout.js";
+import { type Column, dtypeOfKind } from "../record.js";
+import { cellBounds, cellText, decimalText, numberColumn } from "./cells.js";
+import { claimInvalid } from "./chunks.js";
+import { type ColumnResult, columnFamily } from "./column.js";
+import { bytesFamily, type ContentResult, contentFamily, numbersFamily } from "./content.js";
+import { type DistinctResult, distinctFamily } from "./distinct.js";
+import { keyText } from "./keys.js";
+import { type LabelsResult, labelsFamily } from "./labels.js";
 
 type ClaimOf<T extends Claim["type"]> = Extract<Claim, { type: T }>;
 
