@@ -14,7 +14,6 @@ import { type Domain, readInteger, readObject } from "../protocol/eip712.js";
 import { type CircuitType, circuitTypeName } from "../protocol/statements.js";
 import { counted, formatCount } from "../text.js";
 import { type Proof, parseProof, proofToJson, verifyGroth16 } from "../verifier/groth16.js";
-import { sha256Signals } from "./circuit/sha256.js";
 import type { ClaimWords } from "./claims/families.js";
 import { type Growth, growthSignals } from "./growth.js";
 import { openingSignals, type RecordOpening } from "./opening.js";
@@ -32,6 +31,7 @@ import {
   taskToJson,
   trustedKey,
 } from "./proofSet.js";
+import { sha256Signals } from "./sha256.js";
 
 const FORMAT = "anchorproof/dataset-fact@1";
 const CODE = "PROOF_SET_INVALID";

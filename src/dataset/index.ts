@@ -76,3 +76,4 @@ export {
 } from "./proofSet.js";
 export * from "./readers/index.js";
 export * from "./record.js";
+export { planSha256, type Sha256Claim, sha256Signals } from "./sha256.js";

@@ -3,17 +3,16 @@
  *
  * @module
  */
-import { randomBytes } from "node:crypto";
 import type { CircuitKey } from "../circuit/setup.js";
 import { type DatasetProgramSpec, type DatasetRequest, datasetProgram } from "../dataset/circuit/index.js";
-import { planSha256 } from "../dataset/circuit/sha256.js";
 import type { OpenDataset } from "../dataset/dataset.js";
 import { type Fact, type FactProof, type ProvenFact, type VerifiedFact, verifyFact } from "../dataset/fact.js";
 import { type OldDataset, planGrowth } from "../dataset/growth.js";
 import { planOpening } from "../dataset/opening.js";
 import { type SetTask, segmentContext } from "../dataset/proofSet.js";
+import { planSha256 } from "../dataset/sha256.js";
 import { toHex } from "../field/bytes.js";
-import { bytesToBigInt, R } from "../field/scalar.js";
+import { randomScalar } from "../field/scalar.js";
 import type { Domain } from "../protocol/eip712.js";
 import type { CircuitType } from "../protocol/statements.js";
 import type { ProverPool } from "./pool.js";
@@ -36,7 +35,7 @@ export function recordFact(
   index: number,
   { shown = false, sha256 = false }: { shown?: boolean; sha256?: boolean } = {},
 ): FactPlan {
-  const salt = shown ? 0n : bytesToBigInt(randomBytes(64)) % R;
+  const salt = shown ? 0n : randomScalar();
   const opening = planOpening(dataset, index, { salt });
   const steps: FactPlan["steps"][number][] = [{ type: "datasetOpening", spec: opening.spec, request: opening.request }];
   if (!sha256) return { fact: { type: "opening", ...opening.claim }, steps };

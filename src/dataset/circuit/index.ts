@@ -108,11 +108,8 @@ export type { OpeningRequest, OpeningShape } from "./opening.js";
 export type { ChunkRequest, ChunkShape, ChunkValues } from "./records.js";
 export type { RecordSegmentRequest } from "./segment.js";
 export {
-  planSha256,
   SHA256_BLOCKS,
-  type Sha256Claim,
   type Sha256Request,
   type Sha256Shape,
   sha256Capacity,
-  sha256Signals,
 } from "./sha256.js";

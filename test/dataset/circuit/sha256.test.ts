@@ -7,10 +7,10 @@ import {
   type Sha256Request,
   sha256Capacity,
   sha256Program,
-  sha256Signals,
 } from "../../../src/dataset/circuit/sha256.js";
 import { digestDescription } from "../../../src/dataset/layout.js";
 import { bytesRecord, describeRecord } from "../../../src/dataset/record.js";
+import { sha256Signals } from "../../../src/dataset/sha256.js";
 import { packElements, utf8 } from "../../../src/field/bytes.js";
 import { witnessOf } from "../../model/circuit/support.js";
 import { systemOf, Twin } from "./support.js";
