@@ -62,6 +62,8 @@ const READER_HELP = `  --format NAME  of all files: ${[...FORMAT_NAMES, "lines"]
   --columns LIST what becomes cells, which claims can be about: NAME:TYPE, TYPE decimal, decimal2 (two digits after the
                  point), float or text; several separated by commas, or as JSON [{"name": …, "type": …, "digits": …}]
                  [all columns of CSV files, with types found in a first pass; no fields of JSON Lines]
+                 CSV files: all columns but those of the next options, in their order; a column in which one cell is no
+                 number (such as " 1", "+3", "1,5") is found to be text
   --name-field F, --label-field F, --content-field F   field or column that a record's name, label and content are in
                  (also --name-column …)
   --label-from folder  the label is the first folder in a file's path`;
@@ -183,9 +185,7 @@ export const datasetInfoCommand: Command = {
       return terminal.line(pretty(json).trimEnd());
     }
     print(terminal, commitment);
-    for (const { name, type, digits } of commitment.columns) {
-      terminal.line(`column   ${name}: ${type}${digits ? `, ${counted(digits, "digit")} after the point` : ""}`);
-    }
+    printColumns(terminal, commitment);
     for (const opening of previous) {
       terminal.line(`extends  ${wordHex(hashRoot(opening))} (${counted(opening.totals.records, "record")})`);
     }
@@ -257,6 +257,7 @@ function report(terminal: Terminal, values: Values, made: CommittedDirectory, ou
   print(terminal, commitment);
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   terminal.line(`         ${counted(files.length, "file")}, ${formatBytes(bytes)}; ${seconds(ms)}`);
+  printColumns(terminal, commitment);
   if (resumed > 0) terminal.line(`         went on after ${counted(resumed, "record")} of an interrupted commit`);
   const kept = commitment.blinded
     ? ` (keep ${join(out, DATASET_FILES.seed)} secret, and a copy: dataset seed backup)`
@@ -272,6 +273,12 @@ function print(terminal: Terminal, { root, opening, sha256, bytes, blinded }: Co
     `         ${counted(records, "record")}, ${formatCount(bytes)} bytes of data in ${counted(blocks, "block")}; ` +
       `${blinded ? "blinded" : "not blinded"}`,
   );
+}
+
+function printColumns(terminal: Terminal, { columns }: CommittedDirectory["commitment"]): void {
+  for (const { name, type, digits } of columns) {
+    terminal.line(`column   ${name}: ${type}${digits ? `, ${counted(digits, "digit")} after the point` : ""}`);
+  }
 }
 
 /** The reader, with a bar for what it reads. */

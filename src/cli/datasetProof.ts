@@ -16,10 +16,11 @@ import type { Claim } from "../dataset/claims.js";
 import type { OpenDataset } from "../dataset/dataset.js";
 import { commitmentFromJson, commitmentToJson, openDatasetDirectory, readCommitment } from "../dataset/directory.js";
 import { factFromJson, factToJson, isFact, type ProvenFact, type VerifiedFact, verifyFact } from "../dataset/fact.js";
-import { absorbRecord, CHUNK_RECORDS, chunkBlinds, chunkCount, STARTS } from "../dataset/layout.js";
+import { absorbRecord, CHUNK_RECORDS, chunkBlinds, chunkCount, hashRoot, STARTS } from "../dataset/layout.js";
 import { checkOpenedRecord, type RecordOpening } from "../dataset/opening.js";
 import {
   type Expectation,
+  type ProofSet,
   proofSetFromJson,
   type SetTask,
   type TrustedCircuit,
@@ -143,7 +144,8 @@ export const datasetClaimCommand: Command = {
   help: `
   DIR            what \`dataset commit\` wrote
 ${CLAIM_HELP}
-  --out FILE     where to write [DIR/proofs/CLAIM.json]
+  --out FILE     where to write [DIR/proofs/CLAIM.json; of a column DIR/proofs/column-NAME.json]
+                 Proofs of another claim that are there are not written over.
 ${PROVING_HELP}`,
   options: { ...CLAIM_OPTIONS, ...PROVING_OPTIONS },
   positionals: ["DIR", "CLAIM"],
@@ -225,11 +227,16 @@ All public signals are rebuilt from the root, the claim and the task. Exits with
     const [path] = positionals;
     if (path === undefined) throw new AnchorError("USAGE", "name the file of the proofs");
     const expected = await readExpectation(values);
+    const oldRoot = values["old-root"] === undefined ? undefined : hexOption(values, "old-root", 32, "0x");
     const isFolder = (await stat(path).catch(() => undefined))?.isDirectory() === true;
-    if (isFolder && (await isFile(join(path, "statement.json")))) return verifyChunk(context, path, expected);
+    if (isFolder && (await isFile(join(path, "statement.json")))) {
+      if (oldRoot !== undefined) throw noGrowth();
+      return verifyChunk(context, path, expected);
+    }
     const file = isFolder ? join(path, "opening.json") : path;
     const document = await readDocument(file);
-    if (isFact(document)) return verifyOneFact(context, factFromJson(document), dirname(file), expected);
+    if (isFact(document)) return verifyOneFact(context, factFromJson(document), dirname(file), expected, oldRoot);
+    if (oldRoot !== undefined) throw noGrowth();
     const set = proofSetFromJson(document);
     const threads = integer(values, "threads", 1, 256, 1);
     const verified = verifyProofSet(set, expected, { threads });
@@ -259,6 +266,7 @@ async function proveWhole(
     const claim = await claimOfDataset(dataset);
     const out =
       optional(values, "out") ?? join(directory, "proofs", `${claimTitle(claim, dataset.commitment.columns)}.json`);
+    await keepOtherClaims(out, claim, dataset.commitment.root);
     const journal = `${out}.journal`;
     const restart = values["restart"] === true;
     const { domain, task } = await taskFor(values, restart ? undefined : journal);
@@ -311,6 +319,24 @@ async function proveWhole(
   } finally {
     await pool?.close();
     dataset.close();
+  }
+}
+
+/** Proofs may have taken hours: those of another claim are not written over. */
+async function keepOtherClaims(out: string, claim: Claim, root: bigint): Promise<void> {
+  if (!(await isFile(out))) return;
+  let set: ProofSet;
+  try {
+    set = proofSetFromJson(await readDocument(out));
+  } catch {
+    return;
+  }
+  const about = (of: bigint, what: Claim) => JSON.stringify([wordHex(of), claimToJson(what)]);
+  if (about(hashRoot(set.opening), set.claim) !== about(root, claim)) {
+    throw new AnchorError(
+      "INPUT_INVALID",
+      `${out} holds proofs of another claim: name another place with --out, or delete it`,
+    );
   }
 }
 
@@ -391,18 +417,20 @@ async function proveOneFact(
   }
 }
 
+function noGrowth(): AnchorError {
+  return new AnchorError("PROOF_SET_INVALID", "the proof is of no growth out of --old-root");
+}
+
 async function verifyOneFact(
   { values, terminal }: Context,
   proven: ProvenFact,
   directory: string,
   expected: Expectation,
+  oldRoot: Hex | undefined,
 ): Promise<void> {
   const verified = verifyFact(proven, expected);
   const { fact } = proven;
-  const oldRoot = optional(values, "old-root") === undefined ? undefined : hexOption(values, "old-root", 32, "0x");
-  if (oldRoot !== undefined && (fact.type !== "growth" || wordHex(fact.oldRoot) !== oldRoot)) {
-    throw new AnchorError("PROOF_SET_INVALID", "the proof is of no growth out of --old-root");
-  }
+  if (oldRoot !== undefined && (fact.type !== "growth" || wordHex(fact.oldRoot) !== oldRoot)) throw noGrowth();
   const record = fact.type === "opening" ? await checkShown(values, fact, directory) : undefined;
   if (values["json"] === true) {
     const shown = record === undefined ? {} : { shown: recordWords(record) };
@@ -651,6 +679,11 @@ async function readExpectation(values: Values): Promise<Expectation> {
       const known = (Object.keys(CIRCUIT_TYPES) as CircuitType[])
         .map(circuitTypeName)
         .filter((of) => of.startsWith("dataset-"));
+      // Reports name a circuit with its sizes as well.
+      const meant = known.find((of) => name?.startsWith(`${of}-`));
+      if (meant !== undefined) {
+        throw new AnchorError("USAGE", `--key names a circuit without its sizes: ${meant}=${digest}`);
+      }
       throw new AnchorError("USAGE", `--key takes CIRCUIT=0x… with 32 bytes, and one of ${known.join(", ")}`);
     }
     return { type, keyDigest: digest!.toLowerCase() as Hex };
@@ -726,8 +759,9 @@ function keysToJson(keys: VerifiedSet["keys"]): Record<string, unknown>[] {
 
 function printProven(terminal: Terminal, { verified, rows, resumed, ms }: ProvenClaim, bytes: number): void {
   const before = resumed === 0 ? "" : `, ${resumed} of them by a run before`;
-  const rate = bytes / 1e6 / (ms / 1000);
-  terminal.line(`${counted(verified.segments, "proof")} in ${seconds(ms)}${before}, ${rate.toFixed(3)} MB/s`);
+  // Of a table there may be no data beside the cells, and a run before has done a part of what there is.
+  const rate = bytes === 0 || resumed > 0 ? "" : `, ${(bytes / 1e6 / (ms / 1000)).toFixed(3)} MB/s`;
+  terminal.line(`${counted(verified.segments, "proof")} in ${seconds(ms)}${before}${rate}`);
   const perByte = bytes === 0 ? "" : `, ${(rows / bytes).toFixed(3)} a byte of data`;
   terminal.line(`${formatCount(rows)} rows in all${perByte}`);
 }

@@ -20,6 +20,7 @@ import {
   submissionToJson,
 } from "../protocol/pov.js";
 import { accountOf, signDigest } from "../protocol/signature.js";
+import { counted, formatCount } from "../text.js";
 import { readAccount } from "./account.js";
 import { type Command, type Context, optional, pretty, readDocument, type Values, writeWhole } from "./command.js";
 import { hexOption, numberOption, readDomain, ZERO_ADDRESS } from "./task.js";
@@ -155,8 +156,8 @@ async function write(
   terminal.line(`creator  ${pov.creator}`);
   terminal.line(`digest   ${digest}  (dataset prove --metadata-digest)`);
   terminal.line(
-    `         ${pov.records} records, ${pov.dataSize} bytes of type ${pov.dataType}; ${pov.parts.length} parts and ` +
-      `${pov.proofs.length} sets of proofs named`,
+    `         ${counted(Number(pov.records), "record")}, ${formatCount(Number(pov.dataSize))} bytes of type ${pov.dataType}; ` +
+      `${counted(pov.parts.length, "part")} and ${counted(pov.proofs.length, "set")} of proofs named`,
   );
   terminal.line(`written to ${out}`);
 }

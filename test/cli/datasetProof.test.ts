@@ -83,6 +83,10 @@ describe("dataset prove and claim", () => {
     expect(out).toMatch(/^key {4}dataset-bytes-\S+ 0x\w{64}; a development key: whoever made it could forge$/m);
     expect(out).toMatch(/nonce 5, until/);
     expect(JSON.parse(await read("ascii.json"))).toMatchObject({ format: "anchorproof/proof-set@1" });
+    const written = await read("ascii.json");
+    const other = await anchorproof("dataset", "claim", "ds", "bytes", "--range", "0..255", "--out", "ascii.json");
+    expect(other.err).toMatch(/^error INPUT_INVALID: ascii.json holds proofs of another claim: name another place/);
+    expect(await read("ascii.json")).toBe(written);
   }, 120_000);
 
   it("fail with a code, and leave nothing", async () => {
@@ -128,6 +132,10 @@ describe("dataset verify", () => {
     const told = JSON.parse(await done("dataset", "verify", file, ...trusting(integrity), "--json"));
     expect(told).toMatchObject({ kind: "proof-set", root: integrity["root"], result: { records: 5 } });
     expect(await done("dataset", "verify", file, ...trusting(integrity))).toMatch(/^note {3}no --root/m);
+    const old = ["--old-root", integrity["root"] as string];
+    const grown = await anchorproof("dataset", "verify", file, ...trusting(integrity), ...old);
+    expect(grown.err).toMatch(/^error PROOF_SET_INVALID: the proof is of no growth out of --old-root\n$/);
+    expect(grown.status).toBe(1);
   });
 
   it("refuses what is not anchored, or about something else", async () => {
