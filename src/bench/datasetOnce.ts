@@ -10,8 +10,7 @@ import { commitToDirectory } from "../dataset/directory.js";
 import { BLOCK_ELEMENTS } from "../dataset/layout.js";
 import { openReader } from "../dataset/readers/index.js";
 import { AnchorError, toAnchorError } from "../errors.js";
-import { packElements, toHex } from "../field/bytes.js";
-import { bigIntToBytes } from "../field/scalar.js";
+import { packElements, toHex, wordHex } from "../field/bytes.js";
 
 /**
  * - `native`, `javascript`: `dataset commit`, with the core or without
@@ -56,7 +55,7 @@ const runs: Record<CommitterName, (file: string, shape: DatasetShape, out: strin
 async function commit(file: string, shape: DatasetShape, out: string) {
   const reader = await openReader(file, { format: shape === "csv" ? "csv" : "text", lines: shape === "lines" });
   const { commitment } = await commitToDirectory(reader, out, { noBlind: true });
-  return { result: toHex(bigIntToBytes(commitment.root, 32)), sha256: commitment.sha256 };
+  return { result: wordHex(commitment.root), sha256: commitment.sha256 };
 }
 
 const [who = "", file, shape = "", out] = process.argv.slice(2);

@@ -8,8 +8,7 @@
  */
 import { chunkCount, hashRoot, treeDepth } from "../dataset/layout.js";
 import { AnchorError, toAnchorError } from "../errors.js";
-import { type Hex, toHex } from "../field/bytes.js";
-import { bigIntToBytes } from "../field/scalar.js";
+import { type Hex, wordHex } from "../field/bytes.js";
 import { canonicalJson, documentDigest } from "../protocol/document.js";
 import { checkPov, type PointOfView } from "../protocol/pov.js";
 import { type Certificate, checkCertificate } from "../protocol/quorum.js";
@@ -289,8 +288,7 @@ function checkInference(claims: Claims, trust: Trust, { model, inference }: Bund
       require(receipt.user === statement.task.requester, "the receipt is by another user");
       require(receipt.node === statement.task.payee, "the receipt pays another node");
       require(receipt.datId === datId(asset.class, asset.commitment), "the receipt is for another token");
-      require(receipt.requestHash ===
-        toHex(bigIntToBytes(statement.inputCommitment, 32)), "the receipt is for another question");
+      require(receipt.requestHash === wordHex(statement.inputCommitment), "the receipt is for another question");
       require(receipt.responseHash === paidFor, "the receipt is for another answer");
       require(evidence !== undefined, "there is no valid proof that it could be for");
       require(receipt.evidenceDigest === evidence, "the receipt is for another proof");

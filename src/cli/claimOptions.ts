@@ -1,16 +1,18 @@
 /**
  * Claims as commands spell them.
  *
- * Values of cells and numbers are written as people write them; here they become the integers that circuits compare.
- * Where a claim says what a minimum or maximum is, it is read off the dataset.
+ * Values of cells and numbers are written as people write them. Where a claim says what a minimum or maximum is, it is
+ * read off the dataset.
  *
  * @module
  */
+
 import { columnClaim, columnExtremes } from "../dataset/claims/column.js";
+import { parseKey } from "../dataset/claims/keys.js";
 import type { Claim, ColumnClaim } from "../dataset/claims.js";
 import type { OpenDataset } from "../dataset/dataset.js";
 import { AT } from "../dataset/layout.js";
-import { type Column, contentElements, DTYPES, type Dtype, packing } from "../dataset/record.js";
+import { type Column, dtypeOfKind } from "../dataset/record.js";
 import { AnchorError } from "../errors.js";
 import { optional, type Values } from "./command.js";
 
@@ -150,79 +152,20 @@ function numbersClaim(values: Values, dataset: OpenDataset): Claim {
   const range = optional(values, "range");
   if (range === undefined) throw new AnchorError("USAGE", "the claim numbers takes --range");
   const kind = firstKind(dataset);
-  const code = Number((kind >> 8n) & 0xffn);
-  const dtype = (Object.keys(DTYPES) as Dtype[]).find((name) => DTYPES[name].code === code)!;
+  const dtype = dtypeOfKind(kind)!;
   if (dtype === "bytes" || dtype === "text") {
     throw new AnchorError(
       "CLAIM_INVALID",
       `the records are ${dtype}, which have bytes and no numbers: see the claim bytes`,
     );
   }
-  const [min, max] = ends(range).map((text) => numberKey(dtype, text));
+  const [min, max] = ends(range).map((text) => parseKey(dtype, text));
   return { type: "numbers", kind, min: min!, max: max! };
 }
 
 /** What all records must have in common, for a claim about their data. */
 function firstKind(dataset: OpenDataset): bigint {
   return dataset.descriptions(0, 1)[0]![AT.kind]!;
-}
-
-/** The order-preserving key of a number. @throws USAGE */
-function numberKey(dtype: Dtype, text: string): bigint {
-  const { size, mode, perElement } = packing(dtype);
-  const data = new Uint8Array(size);
-  const view = new DataView(data.buffer);
-  if (mode === "float") {
-    const value = readNumber(text);
-    if (size === 8) view.setFloat64(0, value, true);
-    else {
-      const bits = toSmallFloat(dtype, value, text);
-      if (size === 4) view.setUint32(0, bits, true);
-      else view.setUint16(0, bits, true);
-    }
-  } else {
-    const value = /^-?\d{1,20}$/.test(text) ? BigInt(text) : undefined;
-    const least = mode === "signed" ? -(1n << BigInt(8 * size - 1)) : 0n;
-    const most = dtype === "bool" ? 1n : least + (1n << BigInt(8 * size)) - 1n;
-    if (value === undefined || value < least || value > most) {
-      throw new AnchorError("USAGE", `${text} is no ${dtype}: ${least} to ${most}`);
-    }
-    for (let i = 0; i < size; i++) data[i] = Number((value >> BigInt(8 * i)) & 0xffn);
-  }
-  // The first number of an element stands highest.
-  return contentElements({ dtype, data })[0]! >> BigInt(8 * size * (perElement - 1));
-}
-
-/** Bits of a float16, bfloat16 or float32. @throws USAGE for a number that the type does not have exactly */
-function toSmallFloat(dtype: Dtype, value: number, text: string): number {
-  const view = new DataView(new ArrayBuffer(4));
-  view.setFloat32(0, value);
-  const bits = view.getUint32(0);
-  const inexact = () => new AnchorError("USAGE", `${text} is no ${dtype}: give a number that the type has exactly`);
-  if (view.getFloat32(0) !== value) throw inexact();
-  if (dtype === "f32") return bits;
-  if (dtype === "bf16") {
-    if ((bits & 0xffff) !== 0) throw inexact();
-    return bits >>> 16;
-  }
-  const sign = (bits >>> 16) & 0x8000;
-  if (!Number.isFinite(value)) return sign | 0x7c00;
-  const size = Math.abs(value);
-  // Multiples of 2^-24 below 2^-14, of 2^(e - 10) above.
-  let exponent = -14;
-  while (2 ** (exponent + 1) <= size) exponent++;
-  const units = size / 2 ** (exponent - 10);
-  if (!Number.isInteger(units) || units >= 2048 || exponent > 15) throw inexact();
-  return sign | (units < 1024 ? units : ((exponent + 15) << 10) + (units - 1024));
-}
-
-/** @throws USAGE */
-function readNumber(text: string): number {
-  if (/^-?inf(?:inity)?$/i.test(text))
-    return text.startsWith("-") ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
-  const value = /^-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
-  if (Number.isNaN(value)) throw new AnchorError("USAGE", `${text} is no number`);
-  return value;
 }
 
 function ends(range: string): [string, string] {

@@ -24,8 +24,7 @@ import {
   verifyDirectory,
 } from "../dataset/index.js";
 import { AnchorError } from "../errors.js";
-import { toHex } from "../field/bytes.js";
-import { bigIntToBytes } from "../field/scalar.js";
+import { wordHex } from "../field/bytes.js";
 import { counted, formatBytes, formatCount } from "../text.js";
 import {
   type Command,
@@ -180,7 +179,7 @@ export const datasetInfoCommand: Command = {
     const { commitment, files, previous, seed } = dataset;
     const hasSeed = seed !== undefined;
     if (values["json"]) {
-      const extended = previous.map((opening) => hex32(hashRoot(opening)));
+      const extended = previous.map((opening) => wordHex(hashRoot(opening)));
       const { sha256 } = commitment;
       const json = { ...commitmentToJson(commitment), sha256, files, extends: extended, seed: hasSeed, checked };
       return terminal.line(pretty(json).trimEnd());
@@ -188,7 +187,7 @@ export const datasetInfoCommand: Command = {
     print(terminal, commitment);
     printColumns(terminal, commitment);
     for (const opening of previous) {
-      terminal.line(`extends  ${hex32(hashRoot(opening))} (${counted(opening.totals.records, "record")})`);
+      terminal.line(`extends  ${wordHex(hashRoot(opening))} (${counted(opening.totals.records, "record")})`);
     }
     const shown = files.slice(0, 10);
     for (const { path, bytes, sha256 } of shown)
@@ -224,7 +223,7 @@ export const datasetSeedBackupCommand: Command = {
       throw new AnchorError("INPUT_INVALID", `${out} exists and is something else: name another --out`);
     }
     await writeWhole(out, text, 0o600);
-    terminal.line(`seed of ${hex32(dataset.commitment.root)} written to ${out}: keep it secret`);
+    terminal.line(`seed of ${wordHex(dataset.commitment.root)} written to ${out}: keep it secret`);
   },
 };
 
@@ -245,8 +244,6 @@ export const datasetSeedRestoreCommand: Command = {
     terminal.line(`seed written to ${join(directory, DATASET_FILES.seed)}`);
   },
 };
-
-const hex32 = (value: bigint) => toHex(bigIntToBytes(value, 32));
 
 function report(terminal: Terminal, values: Values, made: CommittedDirectory, out: string, ms: number): void {
   const { commitment, files, resumed } = made;
@@ -270,7 +267,7 @@ function report(terminal: Terminal, values: Values, made: CommittedDirectory, ou
 
 function print(terminal: Terminal, { root, opening, sha256, bytes, blinded }: CommittedDirectory["commitment"]): void {
   const { records, blocks } = opening.totals;
-  terminal.line(`root     ${hex32(root)}`);
+  terminal.line(`root     ${wordHex(root)}`);
   terminal.line(`sha-256  ${sha256}${blinded ? "  (not blinded: publishing it lets anyone test a guess)" : ""}`);
   terminal.line(
     `         ${counted(records, "record")}, ${formatCount(bytes)} bytes of data in ${counted(blocks, "block")}; ` +

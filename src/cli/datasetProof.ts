@@ -10,18 +10,19 @@ import { type CircuitKey, developmentKey, openCircuitKey } from "../circuit/setu
 import { buildProgram } from "../circuit/synthesis/program.js";
 import { chunkRequest } from "../dataset/chunk.js";
 import { type DatasetProgramSpec, datasetProgram } from "../dataset/circuit/index.js";
-import { claimToJson } from "../dataset/claimJson.js";
+import { resultToJson } from "../dataset/claims/families.js";
+import { claimToJson } from "../dataset/claims/json.js";
 import type { Claim } from "../dataset/claims.js";
 import type { OpenDataset } from "../dataset/dataset.js";
 import { commitmentFromJson, commitmentToJson, openDatasetDirectory, readCommitment } from "../dataset/directory.js";
 import { factFromJson, factToJson, isFact, type ProvenFact, type VerifiedFact, verifyFact } from "../dataset/fact.js";
-import { resultToJson } from "../dataset/families.js";
-import { absorbRecord, CHUNK_RECORDS, chunkBlinds, chunkCount, hashRoot, STARTS } from "../dataset/layout.js";
+import { absorbRecord, CHUNK_RECORDS, chunkBlinds, chunkCount, STARTS } from "../dataset/layout.js";
 import { checkOpenedRecord, type RecordOpening } from "../dataset/opening.js";
 import {
   type Expectation,
   type ProofSet,
   proofSetFromJson,
+  rootOf,
   type SetTask,
   type TrustedCircuit,
   type VerifiedSet,
@@ -29,7 +30,7 @@ import {
 } from "../dataset/proofSet.js";
 import { type DatasetRecord, encodeRecord } from "../dataset/record.js";
 import { AnchorError, isAnchorError } from "../errors.js";
-import { fromHex, type Hex, toHex, word } from "../field/bytes.js";
+import { fromHex, type Hex, wordHex } from "../field/bytes.js";
 import { bytesToBigInt } from "../field/scalar.js";
 import type { Domain } from "../protocol/eip712.js";
 import {
@@ -325,18 +326,16 @@ async function proveWhole(
 /** Proofs may have taken hours: those of another claim are not written over. */
 async function keepOtherClaims(out: string, claim: Claim, root: bigint): Promise<void> {
   if (!(await isFile(out))) return;
-  let set: ProofSet;
+  let set: ProofSet | undefined;
   try {
     set = proofSetFromJson(await readDocument(out));
   } catch {
-    return;
+    // Something else.
   }
-  const about = (of: bigint, what: Claim) => JSON.stringify([hex(of), claimToJson(what)]);
-  if (about(hashRoot(set.opening), set.claim) !== about(root, claim)) {
-    throw new AnchorError(
-      "INPUT_INVALID",
-      `${out} holds proofs of another claim: name another place with --out, or delete it`,
-    );
+  const about = (of: bigint, what: Claim) => JSON.stringify([wordHex(of), claimToJson(what)]);
+  if (!set || about(rootOf(set.opening), set.claim) !== about(root, claim)) {
+    const held = set ? "proofs of another claim" : "something else than proofs";
+    throw new AnchorError("INPUT_INVALID", `${out} holds ${held}: name another place with --out, or delete it`);
   }
 }
 
@@ -430,7 +429,7 @@ async function verifyOneFact(
 ): Promise<void> {
   const verified = verifyFact(proven, expected);
   const { fact } = proven;
-  if (oldRoot !== undefined && (fact.type !== "growth" || hex(fact.oldRoot) !== oldRoot)) throw noGrowth();
+  if (oldRoot !== undefined && (fact.type !== "growth" || wordHex(fact.oldRoot) !== oldRoot)) throw noGrowth();
   const record = fact.type === "opening" ? await checkShown(values, fact, directory) : undefined;
   if (values["json"] === true) {
     const shown = record === undefined ? {} : { shown: recordWords(record) };
@@ -480,9 +479,9 @@ function recordWords({ dtype, shape, name, label, data }: DatasetRecord): string
 }
 
 function factOutcome({ root, fact, keys, proven, notProven }: VerifiedFact): Record<string, unknown> {
-  const text = (value: unknown) => (typeof value === "bigint" ? hex(value) : value);
+  const text = (value: unknown) => (typeof value === "bigint" ? wordHex(value) : value);
   const plain = Object.fromEntries(Object.entries(fact).map(([name, value]) => [name, text(value)]));
-  return { root: hex(root), fact: plain, keys: keysToJson(keys), proven, notProven };
+  return { root: wordHex(root), fact: plain, keys: keysToJson(keys), proven, notProven };
 }
 
 async function isFile(path: string): Promise<boolean> {
@@ -519,7 +518,7 @@ async function proveChunk(context: Context, directory: string): Promise<void> {
     const metadataDigest = hexOption(values, "metadata-digest", 32, `0x${"00".repeat(32)}`);
     const statement: DatasetStatement = {
       task,
-      asset: { class: ASSET_CLASSES.dataset, commitment: hex(root), metadataDigest, supply: 1n, parents: [] },
+      asset: { class: ASSET_CLASSES.dataset, commitment: wordHex(root), metadataDigest, supply: 1n, parents: [] },
       chunkIndex: BigInt(index),
       chunkRecords: BigInt(request.descriptions.length),
     };
@@ -538,7 +537,7 @@ async function proveChunk(context: Context, directory: string): Promise<void> {
       terminal.line(
         pretty({
           folder: out,
-          root: hex(root),
+          root: wordHex(root),
           chunk: index,
           records: chunkRecords,
           keyDigest: key.keyDigest,
@@ -548,7 +547,7 @@ async function proveChunk(context: Context, directory: string): Promise<void> {
       return;
     }
     terminal.line(
-      `chunk ${index} of ${dataset.chunkRoots.length} under ${hex(root)}: ${counted(request.descriptions.length, "record")}`,
+      `chunk ${index} of ${dataset.chunkRoots.length} under ${wordHex(root)}: ${counted(request.descriptions.length, "record")}`,
     );
     terminal.line(`proof in ${seconds(ms)}, key ${key.keyDigest}${key.development ? " (development)" : ""}`);
     terminal.line(`written to ${out}`);
@@ -571,7 +570,7 @@ async function verifyChunk({ values, terminal }: Context, directory: string, exp
     throw new AnchorError("KEY_UNKNOWN", `the proof is by another key than you trust for dataset-chunk: ${digest}`);
   }
   const { asset, task, chunkIndex, chunkRecords } = statement;
-  if (expected.root !== undefined && hex(expected.root) !== asset.commitment) {
+  if (expected.root !== undefined && wordHex(expected.root) !== asset.commitment) {
     throw new AnchorError("CLAIM_FAILED", `the statement is about another root: ${asset.commitment}`);
   }
   for (const [name, value] of Object.entries(expected.task ?? {})) {
@@ -737,7 +736,7 @@ function outcomeToJson({
   notProven,
 }: VerifiedSet): Record<string, unknown> {
   return {
-    root: hex(root),
+    root: wordHex(root),
     claim: claimToJson(claim),
     result: resultToJson(claim, result, columns),
     records,
@@ -770,7 +769,7 @@ function printWords(
   terminal: Terminal,
   { root, keys, proven, notProven }: Pick<VerifiedSet, "root" | "keys" | "proven" | "notProven">,
 ): void {
-  terminal.line(`root   ${hex(root)}`);
+  terminal.line(`root   ${wordHex(root)}`);
   for (const line of proven) terminal.line(`proven ${line}`);
   for (const line of notProven) terminal.line(`not    ${line}`);
   for (const { name, keyDigest: digest, development } of keys) {
@@ -796,8 +795,4 @@ function printTask(terminal: Terminal, domain: Domain, task: SetTask): void {
 /** Unix seconds for people. A deadline is any uint256, and a date ends after some 275,000 years. */
 function timeText(time: bigint): string {
   return time <= 8_640_000_000_000n ? new Date(Number(time) * 1000).toISOString() : `second ${time}`;
-}
-
-function hex(value: bigint): Hex {
-  return toHex(word(value));
 }

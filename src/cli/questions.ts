@@ -4,9 +4,9 @@
  * @module
  */
 import { AnchorError } from "../errors.js";
-import { toHex } from "../field/bytes.js";
+import { wordHex } from "../field/bytes.js";
 import { MAX_BATCH } from "../field/chain.js";
-import { bigIntToBytes, isScalar, randomScalar } from "../field/scalar.js";
+import { isScalar, randomScalar } from "../field/scalar.js";
 import { checkInput } from "../model/execute.js";
 import { inputOf, inputSize, type ModelGraph } from "../model/graph.js";
 import type { Question } from "../model/inference.js";
@@ -67,7 +67,7 @@ function isOutside(graph: ModelGraph, value: number): boolean {
 export function openingToJson(questions: readonly Question[]): unknown {
   const list = questions.map(({ input, salt }) => ({
     integers: Array.from(input),
-    salt: toHex(bigIntToBytes(salt, 32)),
+    salt: wordHex(salt),
   }));
   return list.length === 1 ? list[0] : list;
 }

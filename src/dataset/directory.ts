@@ -26,9 +26,9 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { copyFile, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { AnchorError, isAnchorError, throwIfAborted, toAnchorError } from "../errors.js";
-import { fromHex, type Hex, toHex, utf8 } from "../field/bytes.js";
+import { fromHex, type Hex, toHex, utf8, wordHex } from "../field/bytes.js";
 import { decodeScalars } from "../field/poseidon.js";
-import { bigIntToBytes, isScalar } from "../field/scalar.js";
+import { isScalar } from "../field/scalar.js";
 import { ensureDirectory, isOwn, syncFolder, writeDurably, writeWhole } from "../files.js";
 import { tryLock } from "../lock.js";
 import { SCALAR_BYTES } from "./chains.js";
@@ -612,7 +612,7 @@ async function copyOld(
 function headerOf({ source, old, options }: Work): string {
   const columns = plainColumns(source.columns);
   const files = source.files.map(({ path, bytes }) => ({ path, bytes }));
-  const previous = old ? hex32(old.commitment.root) : null;
+  const previous = old ? wordHex(old.commitment.root) : null;
   return sealed(JSON.stringify({ format: FORMAT, columns, files, previous, blinded: !options.noBlind }));
 }
 
@@ -1140,18 +1140,16 @@ function parseSeedFile(text: string, path: string): Uint8Array {
 
 // Small files. What is read must be what is written for what it says, but for white space and the order of fields.
 
-const hex32 = (value: bigint) => toHex(bigIntToBytes(value, 32));
-
 function openingToJson({ depth, top, totals, schema }: RootOpening): Record<string, unknown> {
   const { records, blocks, values } = totals;
-  return { depth, top: hex32(top), records, blocks, values, schema: hex32(schema) };
+  return { depth, top: wordHex(top), records, blocks, values, schema: wordHex(schema) };
 }
 
 export function commitmentToJson(commitment: PublishedCommitment): Record<string, unknown> {
   const { root, opening, columns, bytes, blinded } = commitment;
   return {
     format: FORMAT,
-    root: hex32(root),
+    root: wordHex(root),
     ...openingToJson(opening),
     columns: plainColumns(columns),
     bytes,
@@ -1251,7 +1249,7 @@ function filesFromText(text: string, path: string): Files {
 }
 
 function previousToJson(previous: readonly RootOpening[]): Record<string, unknown> {
-  const openings = previous.map((opening) => ({ root: hex32(hashRoot(opening)), ...openingToJson(opening) }));
+  const openings = previous.map((opening) => ({ root: wordHex(hashRoot(opening)), ...openingToJson(opening) }));
   return { format: PREVIOUS_FORMAT, previous: openings };
 }
 

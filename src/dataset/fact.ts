@@ -8,14 +8,14 @@
  * @module
  */
 import { AnchorError } from "../errors.js";
-import { concat, fromHex, type Hex, toHex, word } from "../field/bytes.js";
+import { concat, fromHex, type Hex, wordHex } from "../field/bytes.js";
 import { bytesToBigInt, R } from "../field/scalar.js";
 import { type Domain, readInteger, readObject } from "../protocol/eip712.js";
 import { type CircuitType, circuitTypeName } from "../protocol/statements.js";
 import { counted, formatCount } from "../text.js";
 import { type Proof, parseProof, proofToJson, verifyGroth16 } from "../verifier/groth16.js";
 import { sha256Signals } from "./circuit/sha256.js";
-import type { ClaimWords } from "./families.js";
+import type { ClaimWords } from "./claims/families.js";
 import { type Growth, growthSignals } from "./growth.js";
 import { openingSignals, type RecordOpening } from "./opening.js";
 import {
@@ -84,7 +84,7 @@ export function verifyFact(proven: ProvenFact, expected: Omit<Expectation, "clai
   const { fact, proofs } = proven;
   const root = fact.type === "growth" ? fact.newRoot : fact.root;
   if (expected.root !== undefined && expected.root !== root) {
-    throw new AnchorError(CODE, `the proof is about another dataset: its root is ${toHex(word(root))}`);
+    throw new AnchorError(CODE, `the proof is about another dataset: its root is ${wordHex(root)}`);
   }
   checkTaskAndDomain(proven, expected);
   const wanted = factSignals(fact);
@@ -117,14 +117,14 @@ function describeFact(fact: Fact): ClaimWords {
     const { oldRoot, oldRecords, newRecords } = fact;
     return {
       proven: [
-        `the first ${counted(oldRecords, "record")} are those under ${toHex(word(oldRoot))}, unchanged and in order`,
+        `the first ${counted(oldRecords, "record")} are those under ${wordHex(oldRoot)}, unchanged and in order`,
         `${counted(newRecords - oldRecords, "record")} came after them`,
       ],
       notProven: ["that anybody knows the data, or that the totals in the roots are true: see the claim of integrity"],
     };
   }
   const { index, record, link } = fact;
-  const proven = [`record ${formatCount(index)} has the description behind ${toHex(word(record))}`];
+  const proven = [`record ${formatCount(index)} has the description behind ${wordHex(record)}`];
   if (link) proven.push(`its data is ${counted(link.bytes, "byte")} with SHA-256 ${link.sha256}`);
   return { proven, notProven: ["anything about other records, or the totals in the root"] };
 }
@@ -140,13 +140,12 @@ export function factToJson({ fact, domain, task, proofs }: ProvenFact): Record<s
 }
 
 function contentToJson(fact: Fact): Record<string, unknown> {
-  const hex = (value: bigint) => toHex(word(value));
   if (fact.type === "growth") {
     const { type, oldRoot, newRoot, oldRecords, newRecords } = fact;
     return {
       type,
-      oldRoot: hex(oldRoot),
-      newRoot: hex(newRoot),
+      oldRoot: wordHex(oldRoot),
+      newRoot: wordHex(newRoot),
       oldRecords: `${oldRecords}`,
       newRecords: `${newRecords}`,
     };
@@ -154,9 +153,9 @@ function contentToJson(fact: Fact): Record<string, unknown> {
   const { type, root, index, record, link } = fact;
   return {
     type,
-    root: hex(root),
+    root: wordHex(root),
     index: `${index}`,
-    record: hex(record),
+    record: wordHex(record),
     ...(link === undefined ? {} : { link: { sha256: link.sha256, bytes: `${link.bytes}` } }),
   };
 }

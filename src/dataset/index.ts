@@ -1,6 +1,5 @@
 export * from "./chunk.js";
 export * from "./circuit/index.js";
-export { claimFromJson, claimToJson } from "./claimJson.js";
 export { cellBounds, cellText, decimalText, parseCell } from "./claims/cells.js";
 export {
   type ColumnResult,
@@ -25,6 +24,9 @@ export {
   distinctFamily,
   planDistinct,
 } from "./claims/distinct.js";
+export { type ClaimResult, type ClaimWords, resultToJson } from "./claims/families.js";
+export { claimFromJson, claimToJson } from "./claims/json.js";
+export { keyText, parseKey } from "./claims/keys.js";
 export { type LabelsClaim, type LabelsResult, labelsFamily, planLabels } from "./claims/labels.js";
 export { type ContentPlanOptions, contentSizes, planContent } from "./claims/planContent.js";
 export {
@@ -48,7 +50,6 @@ export {
   type VerifiedFact,
   verifyFact,
 } from "./fact.js";
-export { type ClaimResult, type ClaimWords, resultToJson } from "./families.js";
 export { type Growth, growthSignals, type OldDataset, planGrowth } from "./growth.js";
 export * from "./layout.js";
 export {

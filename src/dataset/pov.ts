@@ -3,10 +3,10 @@
  *
  * @module
  */
+
 import { createHash } from "node:crypto";
 import { AnchorError } from "../errors.js";
-import { type Hex, toHex } from "../field/bytes.js";
-import { bigIntToBytes } from "../field/scalar.js";
+import { type Hex, toHex, wordHex } from "../field/bytes.js";
 import {
   MAX_POV_DATA,
   type PointOfView,
@@ -16,8 +16,9 @@ import {
   povToJson,
 } from "../protocol/pov.js";
 import type { OpenDataset } from "./dataset.js";
-import { AT, type Description } from "./layout.js";
-import { DTYPES, type Dtype } from "./record.js";
+import { AT } from "./layout.js";
+import { pauses } from "./pauses.js";
+import { DTYPES, type Dtype, dtypeOfKind } from "./record.js";
 
 const ZERO: Hex = `0x${"00".repeat(32)}`;
 /** Descriptions that are read at once. */
@@ -44,48 +45,54 @@ export interface PovOptions {
   readonly proofs?: readonly PovProof[] | undefined;
   /** The dataset's SHA-256 stands there, which lets anyone test a guess at the data; true unless told. */
   readonly dataHash?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * The message to sign.
  *
  * @throws POV_INVALID for what no submission can say; DATASET_RECORD_UNKNOWN; INPUT_INVALID for a part that begins in the
- *   middle of a record
+ *   middle of a record; ABORTED
  */
-export function datasetPov(dataset: OpenDataset, options: PovOptions): PointOfView {
+export async function datasetPov(dataset: OpenDataset, options: PovOptions): Promise<PointOfView> {
   const { creator, dataTag, timestamp, parts = [], proofs = [], dataHash = true } = options;
   const { root, opening, bytes, sha256 } = dataset.commitment;
   const { records, blocks, values } = opening.totals;
-  const word = (value: bigint) => toHex(bigIntToBytes(value, 32));
+  const pause = pauses(options.signal);
+  const described: PovPart[] = [];
+  for (const part of [...parts].sort((a, b) => a.record - b.record)) {
+    described.push(await describePart(dataset, part, pause));
+  }
   const pov: PointOfView = {
     dataHash: dataHash ? sha256 : ZERO,
     dataTag,
-    dataType: dataTypeOf(dataset),
+    dataType: await dataTypeOf(dataset, pause),
     dataSize: BigInt(bytes),
-    parts: [...parts].sort((a, b) => a.record - b.record).map((part) => describePart(dataset, part)),
+    parts: described,
     timestamp,
     proofs: [...proofs].sort((a, b) => (a.digest < b.digest ? -1 : 1)).map(({ kind, digest }) => ({ kind, digest })),
     creator,
-    dataRoot: word(root),
+    dataRoot: wordHex(root),
     depth: BigInt(opening.depth),
-    top: word(opening.top),
+    top: wordHex(opening.top),
     records: BigInt(records),
     blocks: BigInt(blocks),
     values: BigInt(values),
-    schema: word(opening.schema),
+    schema: wordHex(opening.schema),
   };
   return povFromJson(povToJson(pov), "pov");
 }
 
 /** "table" where records have columns, else the type that all records have, or "mixed". */
-function dataTypeOf(dataset: OpenDataset): string {
+async function dataTypeOf(dataset: OpenDataset, pause: () => Promise<boolean>): Promise<string> {
   const { columns, opening } = dataset.commitment;
   if (columns.length > 0) return "table";
   const { records } = opening.totals;
   let common: string | undefined;
   for (let first = 0; first < records; first += AT_ONCE) {
+    await pause();
     for (const description of dataset.descriptions(first, Math.min(AT_ONCE, records - first))) {
-      const dtype = dtypeOf(description);
+      const dtype = dtypeOfKind(description[AT.kind]!)!;
       common ??= dtype;
       if (dtype !== common) return "mixed";
     }
@@ -93,12 +100,7 @@ function dataTypeOf(dataset: OpenDataset): string {
   return common!;
 }
 
-function dtypeOf(description: Description): string {
-  const code = Number((description[AT.kind]! >> 8n) & 255n);
-  return Object.entries(DTYPES).find(([, dtype]) => dtype.code === code)![0];
-}
-
-function describePart(dataset: OpenDataset, named: NamedRecord): PovPart {
+async function describePart(dataset: OpenDataset, named: NamedRecord, pause: () => Promise<boolean>): Promise<PovPart> {
   const first = dataset.record(named.record);
   const { dtype, shape, name = "", part = 0, parts = 1 } = first;
   if (part !== 0) {
@@ -116,7 +118,12 @@ function describePart(dataset: OpenDataset, named: NamedRecord): PovPart {
     );
   }
   const hash = createHash("sha256");
-  if (digest || publish) for (const piece of pieces()) hash.update(piece);
+  if (digest || publish) {
+    for (const piece of pieces()) {
+      hash.update(piece);
+      await pause();
+    }
+  }
   return {
     role,
     name,

@@ -14,7 +14,7 @@
  * @module
  */
 import { AnchorError, isAnchorError, toAnchorError } from "../errors.js";
-import { concat, fromHex, type Hex, keccak, tag, toHex, utf8, word } from "../field/bytes.js";
+import { concat, fromHex, type Hex, keccak, tag, toHex, utf8, word, wordHex } from "../field/bytes.js";
 import { bytesToBigInt, isScalar, R } from "../field/scalar.js";
 import { canonicalJson } from "../protocol/document.js";
 import { type Domain, readInteger, readObject } from "../protocol/eip712.js";
@@ -37,9 +37,9 @@ import {
   verifyingKeyToJson,
 } from "../verifier/groth16.js";
 import { lintVerifyingKey } from "../verifier/lint.js";
-import { claimFromJson, claimToJson } from "./claimJson.js";
+import { type ClaimResult, claimFamily, describeClaim, needsColumns } from "./claims/families.js";
+import { claimFromJson, claimToJson } from "./claims/json.js";
 import { type Claim, commitState } from "./claims.js";
-import { type ClaimResult, claimFamily, describeClaim, needsColumns } from "./families.js";
 import { CHUNK_RECORDS, chunkCount, DEPTHS, hashRoot, MAX_CELLS, type RootOpening, treeDepth } from "./layout.js";
 import { type Column, schemaDigest } from "./record.js";
 
@@ -287,7 +287,7 @@ function checkExpected(
   { root: wanted, claim, domain = {}, task = {} }: Expectation,
 ): void {
   if (wanted !== undefined && wanted !== root) {
-    throw invalid(`the set is about another dataset: its root is ${hex(root)}, not ${hex(wanted)}`);
+    throw invalid(`the set is about another dataset: its root is ${wordHex(root)}, not ${wordHex(wanted)}`);
   }
   if (claim !== undefined && canonicalJson(claimToJson(claim)) !== canonicalJson(claimToJson(set.claim))) {
     throw invalid("the set is of another claim than the expected one");
@@ -374,7 +374,7 @@ export function proofSetToJson(set: ProofSet): Record<string, unknown> {
   const { opening, columns, claim, domain, task, circuits, segments, last } = set;
   return {
     format: FORMAT,
-    root: hex(hashRoot(opening)),
+    root: wordHex(hashRoot(opening)),
     opening: openingToJson(opening),
     ...(columns === undefined ? {} : { columns: columns.map(columnToJson) }),
     claim: claimToJson(claim),
@@ -404,7 +404,7 @@ export function proofSetFromJson(json: unknown): ProofSet {
   }
   const record = readObject(json, fields, CODE, "set", ["columns"]);
   const opening = openingFromJson(record["opening"], "opening");
-  if (hex(rootOf(opening)) !== record["root"]) throw invalid("root is not that of the opening beside it");
+  if (wordHex(rootOf(opening)) !== record["root"]) throw invalid("root is not that of the opening beside it");
   const last = readObject(record["last"], ["fields", "salt"], CODE, "last");
   const circuits = list(record["circuits"], MAX_CIRCUITS, "circuits").map((circuit, i) =>
     circuitFromJson(circuit, `circuits[${i}]`),
@@ -457,11 +457,11 @@ export function openingToJson({ depth, top, totals, schema }: RootOpening): Reco
   const { records, blocks, values } = totals;
   return {
     depth: `${depth}`,
-    top: hex(top),
+    top: wordHex(top),
     records: `${records}`,
     blocks: `${blocks}`,
     values: `${values}`,
-    schema: hex(schema),
+    schema: wordHex(schema),
   };
 }
 
@@ -581,10 +581,6 @@ function bytes(json: unknown, length: number, path: string): Hex {
 function list(json: unknown, most: number, path: string): unknown[] {
   if (!Array.isArray(json) || json.length > most) throw invalid(`${path} is a list of at most ${most} entries`);
   return json;
-}
-
-function hex(value: bigint): Hex {
-  return toHex(word(value));
 }
 
 function toSetError(error: unknown, what: string): AnchorError {

@@ -122,6 +122,16 @@ export function packing(dtype: Dtype): Packing {
   return { size, mode, perElement: Math.floor(ELEMENT_BYTES / size) };
 }
 
+/** The type with this code, as {@link encodeRecord} writes it. */
+export function dtypeOfCode(code: number): Dtype | undefined {
+  return (Object.keys(DTYPES) as Dtype[]).find((dtype) => DTYPES[dtype].code === code);
+}
+
+/** The type that a record's kind names; see {@link recordKind}. */
+export function dtypeOfKind(kind: bigint): Dtype | undefined {
+  return dtypeOfCode(Number((kind >> 8n) & 0xffn));
+}
+
 /** Values that each part of a record holds, but for the last. */
 export function partValues(dtype: Dtype): number {
   return Math.floor(PART_BYTES / DTYPES[dtype].size);
@@ -316,7 +326,7 @@ export function decodeRecord(bytes: Uint8Array): DatasetRecord {
   const version = u8();
   if (version !== VERSION) throw invalid(`an encoded record has version ${VERSION}, not ${version}`);
   const dtypeCode = u8();
-  const dtype = (Object.keys(DTYPES) as Dtype[]).find((each) => DTYPES[each].code === dtypeCode);
+  const dtype = dtypeOfCode(dtypeCode);
   if (dtype === undefined) throw invalid(`no dtype has the code ${dtypeCode}`);
   const rank = u8();
   if (rank > MAX_RANK) throw invalid(`a shape has at most ${MAX_RANK} dimensions, not ${rank}`);

@@ -42,6 +42,11 @@ export function word(value: bigint): Uint8Array {
   return bigIntToBytes(value, 32);
 }
 
+/** The word as hex. */
+export function wordHex(value: bigint): Hex {
+  return toHex(word(value));
+}
+
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   const result = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let offset = 0;

@@ -19,9 +19,9 @@ import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/p
 import { basename, dirname, join, resolve } from "node:path";
 import { type CircuitRows, describeR1cs } from "../circuit/r1cs.js";
 import { AnchorError, toAnchorError } from "../errors.js";
-import { toHex } from "../field/bytes.js";
+import { wordHex } from "../field/bytes.js";
 import { MAX_BATCH } from "../field/chain.js";
-import { bigIntToBytes, isScalar } from "../field/scalar.js";
+import { isScalar } from "../field/scalar.js";
 import { ensureDirectory } from "../files.js";
 import { type CircuitDescriptor, circuitText, describeCircuit, isR1csOf, writeR1cs } from "./circuit/index.js";
 import { checkAdapter } from "./execute.js";
@@ -119,7 +119,7 @@ export function adapterToJson(graph: ModelGraph, { weights, salt }: AdapterWeigh
     format: ADAPTER_FORMAT,
     version: 1,
     modelDigest: modelDigest(graph),
-    salt: toHex(bigIntToBytes(salt, 32)),
+    salt: wordHex(salt),
     weights: Array.from(weights),
   })}\n`;
 }

@@ -15,12 +15,12 @@ import { dirname, join } from "node:path";
 import type { CircuitKey } from "../circuit/setup.js";
 import { measureProgram } from "../circuit/synthesis/program.js";
 import { type DatasetProgramSpec, type DatasetRequest, datasetProgram } from "../dataset/circuit/index.js";
-import { claimToJson } from "../dataset/claimJson.js";
+import { needsColumns } from "../dataset/claims/families.js";
+import { claimToJson } from "../dataset/claims/json.js";
+import { type CircuitSizes, planClaim } from "../dataset/claims/plan.js";
 import { type Claim, commitState, type Segment } from "../dataset/claims.js";
 import type { OpenDataset } from "../dataset/dataset.js";
-import { needsColumns } from "../dataset/families.js";
 import { chunkBlinds } from "../dataset/layout.js";
-import { type CircuitSizes, planClaim } from "../dataset/plan.js";
 import {
   domainFromJson,
   MAX_SEGMENTS,
@@ -301,6 +301,10 @@ async function proveWithRetries(
       // A shared pool may have filled up since it was ready.
       if (isAnchorError(error, "POOL_FULL")) continue;
       if (isAnchorError(error, "WORKER_CRASHED") && attempt < RETRIES) continue;
+      if (isAnchorError(error, "WITNESS_INVALID")) {
+        const message = "what is stored of the dataset does not give its root (dataset info --check finds where)";
+        throw new AnchorError("DATASET_MISMATCH", message, { cause: error });
+      }
       throw error;
     }
   }

@@ -41,8 +41,8 @@ describe("the submission of a dataset", () => {
     });
   });
 
-  it("says what the root is the hash of, and is a valid message", () => {
-    const pov = datasetPov(dataset, ABOUT);
+  it("says what the root is the hash of, and is a valid message", async () => {
+    const pov = await datasetPov(dataset, ABOUT);
     expect(decodePov(encodePov(pov))).toEqual(pov);
     expect(pov).toMatchObject({
       ...ABOUT,
@@ -57,12 +57,12 @@ describe("the submission of a dataset", () => {
     expect(hashRoot(opening)).toBe(BigInt(pov.dataRoot));
     expect(BigInt(pov.dataRoot)).toBe(dataset.commitment.root);
     expect(pov.dataHash).toBe(dataset.commitment.sha256);
-    expect(BigInt(datasetPov(dataset, { ...ABOUT, dataHash: false }).dataHash)).toBe(0n);
+    expect(BigInt((await datasetPov(dataset, { ...ABOUT, dataHash: false })).dataHash)).toBe(0n);
   });
 
-  it("names records: without their data, with a digest, or published", () => {
+  it("names records: without their data, with a digest, or published", async () => {
     const parts = [{ record: 1, role: "voice", digest: true }, { record: 3 }, { record: 0, publish: true }];
-    const pov = datasetPov(dataset, { ...ABOUT, parts });
+    const pov = await datasetPov(dataset, { ...ABOUT, parts });
     const none = { digest: `0x${"00".repeat(32)}`, data: "0x" };
     const question = utf8("What is this?");
     expect(pov.parts).toEqual([
@@ -78,10 +78,12 @@ describe("the submission of a dataset", () => {
     ]);
   });
 
-  it("refers to sets of proofs, in one order", () => {
+  it("refers to sets of proofs, in one order", async () => {
     const proofs = [2, 1].map((n) => ({ kind: "content", digest: `0x${`0${n}`.repeat(32)}` as const }));
-    expect(datasetPov(dataset, { ...ABOUT, proofs }).proofs).toEqual([proofs[1], proofs[0]]);
-    expect(() => datasetPov(dataset, { ...ABOUT, proofs: [proofs[0]!, proofs[0]!] })).toThrow(code("POV_INVALID"));
+    expect((await datasetPov(dataset, { ...ABOUT, proofs })).proofs).toEqual([proofs[1], proofs[0]]);
+    await expect(datasetPov(dataset, { ...ABOUT, proofs: [proofs[0]!, proofs[0]!] })).rejects.toThrow(
+      code("POV_INVALID"),
+    );
   });
 
   it.each([
@@ -90,19 +92,25 @@ describe("the submission of a dataset", () => {
     ["more data than is published", { record: 1, publish: true }, "POV_INVALID"],
     ["a role of another type", { record: 0, role: "voice" }, "POV_INVALID"],
     ["a role that there is not", { record: 0, role: "smell" }, "POV_INVALID"],
-  ])("refuses %s", (_, part, expected) => {
-    expect(() => datasetPov(dataset, { ...ABOUT, parts: [part] })).toThrow(code(expected));
+  ])("refuses %s", async (_, part, expected) => {
+    await expect(datasetPov(dataset, { ...ABOUT, parts: [part] })).rejects.toThrow(code(expected));
   });
 
-  it("refuses a record twice, another tag, and an account that is none", () => {
-    expect(() => datasetPov(dataset, { ...ABOUT, parts: [{ record: 0 }, { record: 0 }] })).toThrow(code("POV_INVALID"));
-    expect(() => datasetPov(dataset, { ...ABOUT, dataTag: "x" })).toThrow(code("POV_INVALID"));
-    expect(() => datasetPov(dataset, { ...ABOUT, creator: "0x12" })).toThrow(code("POV_INVALID"));
+  it("refuses a record twice, another tag, and an account that is none", async () => {
+    await expect(datasetPov(dataset, { ...ABOUT, parts: [{ record: 0 }, { record: 0 }] })).rejects.toThrow(
+      code("POV_INVALID"),
+    );
+    await expect(datasetPov(dataset, { ...ABOUT, dataTag: "x" })).rejects.toThrow(code("POV_INVALID"));
+    await expect(datasetPov(dataset, { ...ABOUT, creator: "0x12" })).rejects.toThrow(code("POV_INVALID"));
+  });
+
+  it("stops on request", async () => {
+    await expect(datasetPov(dataset, { ...ABOUT, signal: AbortSignal.abort() })).rejects.toThrow(code("ABORTED"));
   });
 
   it("has the type that all records have", async () => {
     const of = async (records: DatasetRecord[], columns = {}) =>
-      datasetPov(await commitDataset(records, columns), ABOUT).dataType;
+      (await datasetPov(await commitDataset(records, columns), ABOUT)).dataType;
     expect(await of([bytesRecord(utf8("a")), bytesRecord(utf8("b"))])).toBe("bytes");
     expect(await of([{ dtype: "f32", shape: [1], data: new Uint8Array(4) }])).toBe("f32");
     expect(await of([bytesRecord(utf8("a")), text("b")])).toBe("mixed");

@@ -1,7 +1,7 @@
 /** Sets of proofs by keys with known trapdoors: valid in every respect, and about no dataset. */
 
+import { claimFamily } from "../../src/dataset/claims/families.js";
 import { type Claim, commitState } from "../../src/dataset/claims.js";
-import { claimFamily } from "../../src/dataset/families.js";
 import { hashRoot, type RootOpening } from "../../src/dataset/layout.js";
 import {
   type ProofSet,

@@ -63,7 +63,13 @@ export function rangeCheck(s: Synthesis, name: string, index: number | undefined
   s.leave();
 }
 
-/** `circuits/lib/select16.circom`, as a component of `select`; `out` must be the value that is picked. @throws WITNESS_INVALID */
+/**
+ * `circuits/lib/select16.circom`, as a component of `select`.
+ *
+ * @param out  must be the value that is picked
+ * @param what names it in the error
+ * @throws WITNESS_INVALID
+ */
 export function select16(
   s: Synthesis,
   index: number,

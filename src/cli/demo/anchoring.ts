@@ -96,7 +96,7 @@ export async function submitDataset(world: World, mails: readonly Mail[]): Promi
     signal: world.signal,
     onProgress: ({ bytes: done }) => world.terminal.progress("committing", done / bytes),
   });
-  const pov = datasetPov(dataset, {
+  const pov = await datasetPov(dataset, {
     creator: world.creator.account,
     dataTag: "dataset metadata",
     timestamp: await blockTime(world),

@@ -15,8 +15,8 @@ import {
 } from "../../bundle/index.js";
 import { chunkCount } from "../../dataset/index.js";
 import { AnchorError, throwIfAborted } from "../../errors.js";
-import { toHex } from "../../field/bytes.js";
-import { bigIntToBytes, randomScalar } from "../../field/scalar.js";
+import { wordHex } from "../../field/bytes.js";
+import { randomScalar } from "../../field/scalar.js";
 import { commitInput } from "../../model/commitment.js";
 import { loadCorpus, MAIL_CLASSES, type Mail, split } from "../../model/corpus.js";
 import { extractFeatures, FEATURE_RANGE } from "../../model/features.js";
@@ -122,7 +122,7 @@ async function tell(world: World, { out, mail, terminal, signal }: DemoOptions, 
   );
   step.end("4 chain", [
     `the gate rebuilt context and signals, checked proof and certificate, and minted (${datasetMint.gasUsed} gas)`,
-    `DAT      ${hex(datasetMint.datId)}`,
+    `DAT      ${wordHex(datasetMint.datId)}`,
   ]);
 
   step.begin();
@@ -143,7 +143,7 @@ async function tell(world: World, { out, mail, terminal, signal }: DemoOptions, 
       `${percent(evaluation.integerAccuracy!)} of ${evaluation.samples} held-out mails (float ${percent(evaluation.floatAccuracy!)})`,
     `model    ${model.descriptor.modelDigest}`,
     `circuit  ${modelProver.circuit.rows} rows, ${modelProver.circuit.circuitDigest}`,
-    `DAT      ${hex(modelMint.datId)}, child of the dataset's (${modelMint.gasUsed} gas)`,
+    `DAT      ${wordHex(modelMint.datId)}, child of the dataset's (${modelMint.gasUsed} gas)`,
   ]);
 
   step.begin();
@@ -189,7 +189,7 @@ async function tell(world: World, { out, mail, terminal, signal }: DemoOptions, 
   await writeWhole(join(out, "bundle.json"), written.bundle);
   await writeWhole(join(out, "trust.json"), written.trust);
   await writeWhole(join(out, "verdict.json"), `${verdictToJson(verdict)}\n`);
-  const query = { mail: Buffer.from(question.bytes).toString("base64"), salt: hex(salt) };
+  const query = { mail: Buffer.from(question.bytes).toString("base64"), salt: wordHex(salt) };
   await writeWhole(join(out, "query.json"), pretty(query), 0o600);
   step.end("9 evidence", [
     `all ${verdict.claims.length} claims hold; written to ${out}`,
@@ -233,7 +233,7 @@ async function settle(
     parameterVersion: world.trust.settlement.parameterVersion,
     deadline: (await blockTime(world)) + 3600n,
     usage: 1n,
-    requestHash: toHex(bigIntToBytes(statement.inputCommitment, 32)),
+    requestHash: wordHex(statement.inputCommitment),
     responseHash: statementDigest(domain.gate, "InferenceStatement", statement),
     evidenceDigest,
   };
@@ -301,8 +301,4 @@ function steps(terminal: Terminal) {
 
 function percent(share: number): string {
   return `${(100 * share).toFixed(2)} %`;
-}
-
-function hex(value: bigint): string {
-  return toHex(bigIntToBytes(value, 32));
 }

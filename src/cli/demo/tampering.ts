@@ -268,7 +268,7 @@ function quorumAttempts(world: World, { bundle, submission }: Evidence): Attempt
       expect: "VERDICT_REJECTED dataset.submission",
       run: async () => {
         const mails = [submission.dataset.record(1), submission.dataset.record(0)];
-        const other = datasetPov(await commitDataset(mails), {
+        const other = await datasetPov(await commitDataset(mails), {
           creator: world.creator.account,
           dataTag: evidence.pov.dataTag,
           timestamp: evidence.pov.timestamp,

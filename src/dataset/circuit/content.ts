@@ -1,6 +1,6 @@
 /**
- * Twins of `circuits/dataset/content.circom` and `ranged_content.circom`: segments of the run over all contents and records
- * of a dataset.
+ * Twins of `circuits/dataset/content.circom` and `ranged_content.circom`, with `content_run.circom` and
+ * `content_range.circom`: segments of the run over all contents and records of a dataset.
  *
  * What a step does is said twice here: by {@link advance}, on values, for planners and for the check of a request; and as
  * rows. The rows are what counts.

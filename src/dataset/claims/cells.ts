@@ -3,12 +3,13 @@
  *
  * @module
  */
+
 import { type Column, encodeCell } from "../record.js";
 import { claimInvalid } from "./chunks.js";
+import { keyText } from "./keys.js";
 
 /** Added to decimals; all cells are encoded one higher, as 0 is for none. */
 export const DECIMAL_OFFSET = 2n ** 63n;
-const HALF = 2n ** 63n;
 
 /** A column whose cells have an order. */
 export type NumberColumn = Column & { readonly type: "decimal" | "float" };
@@ -74,9 +75,5 @@ export function parseEdge(column: NumberColumn, text: string): bigint {
 /** The text of an encoded cell that is not missing; {@link parseCell} reads it back. */
 export function cellText(column: NumberColumn, encoded: bigint): string {
   if (column.type === "decimal") return decimalText(encoded - 1n - DECIMAL_OFFSET, column.digits ?? 0);
-  const key = encoded - 1n;
-  const view = new DataView(new ArrayBuffer(8));
-  view.setBigUint64(0, key >= HALF ? key - HALF : 2n * HALF - 1n - key);
-  const value = view.getFloat64(0);
-  return Object.is(value, -0) ? "-0" : String(value);
+  return keyText("f64", encoded - 1n);
 }

@@ -4,11 +4,14 @@
  *
  * @module
  */
+
 import { AnchorError } from "../../errors.js";
 import { INTEGRITY_SIGNAL, initialState, type RangeShape } from "../circuit/content.js";
 import { CLAIM_CODES, type Claim, type ClaimFamily, claimSignal } from "../claims.js";
 import { chunkCount, MAX_RANK, type RootOpening } from "../layout.js";
-import { type Column, DTYPES, type Dtype, packing, recordKind } from "../record.js";
+import { type Column, type Dtype, dtypeOfKind, packing, recordKind } from "../record.js";
+import { claimInvalid } from "./chunks.js";
+import { keyBounds } from "./keys.js";
 
 export type IntegrityClaim = Extract<Claim, { type: "integrity" }>;
 export type BytesClaim = Extract<Claim, { type: "bytes" }>;
@@ -74,7 +77,7 @@ function resultOf(last: readonly bigint[], { totals }: RootOpening, ranged: bool
 /** @throws CLAIM_INVALID */
 export function rangeOf(claim: BytesClaim | NumbersClaim, columns: readonly Column[]): ContentRange {
   const { type, kind } = claim;
-  const dtype = dtypeOf(kind, columns);
+  const dtype = checkedDtype(kind, columns);
   const { mode, size } = packing(dtype);
   if (type === "bytes" && (size !== 1 || mode !== "unsigned")) {
     throw claimInvalid(`a claim about bytes is about bytes, text, u8 or bool, not ${dtype}`);
@@ -88,7 +91,7 @@ export function rangeOf(claim: BytesClaim | NumbersClaim, columns: readonly Colu
     }
     return BigInt(bound);
   }) as [bigint, bigint];
-  const [lowest, highest] = keysOf(dtype);
+  const [lowest, highest] = keyBounds(dtype);
   if (min > max || min < lowest || max > highest) {
     throw claimInvalid(`a range of ${dtype} lies in ${lowest} to ${highest}, the smaller bound first`);
   }
@@ -97,21 +100,11 @@ export function rangeOf(claim: BytesClaim | NumbersClaim, columns: readonly Colu
   return { kind, dtype, width: size as ContentRange["width"], min, max, bits, exact };
 }
 
-/** The first and the last key that is a number. Those of NaN lie outside. */
-function keysOf(dtype: Dtype): [bigint, bigint] {
-  const { size, mode } = packing(dtype);
-  const all = (1n << BigInt(8 * size)) - 1n;
-  if (mode !== "float") return [0n, all];
-  const half = 1n << BigInt(8 * size - 1);
-  const infinity = { f16: 0x7c00n, bf16: 0x7f80n, f32: 0x7f80_0000n, f64: 0x7ff0_0000_0000_0000n }[dtype as "f64"];
-  return [half - 1n - infinity, half + infinity];
-}
-
 /** @throws CLAIM_INVALID for what is no kind of a record with these columns */
-function dtypeOf(kind: bigint, columns: readonly Column[]): Dtype {
+function checkedDtype(kind: bigint, columns: readonly Column[]): Dtype {
   if (typeof kind !== "bigint" || kind < 0n || kind >= 1n << 56n) throw claimInvalid("a kind has 56 bits");
   const field = (at: number, bits: number) => Number((kind >> BigInt(at)) & ((1n << BigInt(bits)) - 1n));
-  const dtype = (Object.keys(DTYPES) as Dtype[]).find((each) => DTYPES[each].code === field(8, 8));
+  const dtype = dtypeOfKind(kind);
   const [rank, base, exponent, cells] = [field(16, 8), field(24, 8), field(32, 16) - 2 ** 15, field(48, 8)];
   if (dtype === undefined || rank > MAX_RANK || ![0, 2, 10].includes(base)) throw claimInvalid("there is no such kind");
   const shape = new Array<number>(rank).fill(0);
@@ -122,8 +115,4 @@ function dtypeOf(kind: bigint, columns: readonly Column[]): Dtype {
     throw claimInvalid(`records have ${columns.length} cells, those of this kind ${cells}`);
   }
   return dtype;
-}
-
-function claimInvalid(problem: string): AnchorError {
-  return new AnchorError("CLAIM_INVALID", problem);
 }

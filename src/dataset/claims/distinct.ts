@@ -10,8 +10,9 @@
  *
  * @module
  */
+
 import { createHmac } from "node:crypto";
-import { AnchorError, throwIfAborted } from "../../errors.js";
+import { AnchorError } from "../../errors.js";
 import { fromHex, type Hex, keccak, tag, toHex, utf8, word } from "../../field/bytes.js";
 import { poseidon16 } from "../../field/poseidon.js";
 import { invertMany, mod } from "../../field/scalar.js";
@@ -29,6 +30,7 @@ import {
 import { CLAIM_CODES, type Claim, type ClaimFamily, claimSignal, type Segment } from "../claims.js";
 import type { OpenDataset } from "../dataset.js";
 import { CHUNK_RECORDS, chunkBlinds, type Description, STARTS, TAGS } from "../layout.js";
+import { pauses } from "../pauses.js";
 
 export type DistinctClaim = Extract<Claim, { type: "distinct" }>;
 
@@ -39,8 +41,6 @@ export interface DistinctResult {
 const RHO_TAG = tag("anchorproof/distinct-rho/1");
 const GAMMA_TAG = tag("anchorproof/distinct-gamma/1");
 const BLIND_TAG = utf8("anchorproof/distinct-blind/1");
-/** Milliseconds of work between two looks at the signal. */
-const SLICE_MS = 50;
 
 /**
  * What fingerprints and sums are evaluated at, 253 bits of Keccak-256 each.
@@ -190,19 +190,6 @@ export async function* planDistinct(
       request: () => ({ ...chunkRequest(dataset, index, chunkSize), challenges }),
     };
   }
-}
-
-/** Looks at the signal, and lets others run, now and then. */
-function pauses(signal: AbortSignal | undefined): () => Promise<boolean> {
-  throwIfAborted(signal);
-  let last = performance.now();
-  return async () => {
-    if (performance.now() - last < SLICE_MS) return false;
-    await new Promise(setImmediate);
-    throwIfAborted(signal);
-    last = performance.now();
-    return true;
-  };
 }
 
 /** What a fraction is divided by. @throws PROVE_FAILED */

@@ -1,7 +1,7 @@
 /** What claims are said to show: no more than their circuits do. */
 import { describe, expect, it } from "vitest";
+import { type ClaimResult, claimFamily, describeClaim } from "../../../src/dataset/claims/families.js";
 import type { Claim } from "../../../src/dataset/claims.js";
-import { type ClaimResult, claimFamily, describeClaim } from "../../../src/dataset/families.js";
 import type { RootOpening } from "../../../src/dataset/layout.js";
 import { type Column, encodeCell, recordKind } from "../../../src/dataset/record.js";
 import { code } from "../../support/errors.js";

@@ -3,14 +3,15 @@
  *
  * @module
  */
-import { throwIfAborted } from "../errors.js";
-import type { Hex } from "../field/bytes.js";
-import { planColumn } from "./claims/column.js";
-import { planDistinct } from "./claims/distinct.js";
-import { planLabels } from "./claims/labels.js";
-import { planContent } from "./claims/planContent.js";
-import type { Claim, Segment } from "./claims.js";
-import type { OpenDataset } from "./dataset.js";
+
+import type { Hex } from "../../field/bytes.js";
+import type { Claim, Segment } from "../claims.js";
+import type { OpenDataset } from "../dataset.js";
+import { pauses } from "../pauses.js";
+import { planColumn } from "./column.js";
+import { planDistinct } from "./distinct.js";
+import { planLabels } from "./labels.js";
+import { planContent } from "./planContent.js";
 
 export interface PlanOptions {
   /** What the set is bound to, for challenges. */
@@ -29,9 +30,6 @@ export interface CircuitSizes {
   readonly steps?: readonly number[] | undefined;
 }
 
-/** Milliseconds of planning between two looks at the signal. */
-const SLICE_MS = 50;
-
 /**
  * A claim's segments, in order: the last one's state says how the claim came out.
  *
@@ -40,13 +38,10 @@ const SLICE_MS = 50;
  */
 export async function planClaim(dataset: OpenDataset, claim: Claim, options: PlanOptions): Promise<Segment[]> {
   const segments: Segment[] = [];
-  let since = performance.now();
+  const pause = pauses(options.signal);
   for await (const segment of plan(dataset, claim, options)) {
     segments.push(segment);
-    if (performance.now() - since < SLICE_MS) continue;
-    await new Promise(setImmediate);
-    throwIfAborted(options.signal);
-    since = performance.now();
+    await pause();
   }
   return segments;
 }

@@ -3,16 +3,18 @@
  *
  * @module
  */
-import { counted, formatCount } from "../text.js";
-import { cellBounds, cellText, decimalText, numberColumn } from "./claims/cells.js";
-import { claimInvalid } from "./claims/chunks.js";
-import { type ColumnResult, columnFamily } from "./claims/column.js";
-import { bytesFamily, type ContentResult, contentFamily, numbersFamily } from "./claims/content.js";
-import { type DistinctResult, distinctFamily } from "./claims/distinct.js";
-import { type LabelsResult, labelsFamily } from "./claims/labels.js";
-import type { Claim, ClaimFamily, ColumnClaim } from "./claims.js";
-import type { RootOpening } from "./layout.js";
-import { type Column, DTYPES, type Dtype, packing } from "./record.js";
+
+import { counted, formatCount } from "../../text.js";
+import type { Claim, ClaimFamily, ColumnClaim } from "../claims.js";
+import type { RootOpening } from "../layout.js";
+import { type Column, dtypeOfKind } from "../record.js";
+import { cellBounds, cellText, decimalText, numberColumn } from "./cells.js";
+import { claimInvalid } from "./chunks.js";
+import { type ColumnResult, columnFamily } from "./column.js";
+import { bytesFamily, type ContentResult, contentFamily, numbersFamily } from "./content.js";
+import { type DistinctResult, distinctFamily } from "./distinct.js";
+import { keyText } from "./keys.js";
+import { type LabelsResult, labelsFamily } from "./labels.js";
 
 type ClaimOf<T extends Claim["type"]> = Extract<Claim, { type: T }>;
 
@@ -125,7 +127,7 @@ function describeContent({ records, blocks, values }: ContentResult): ClaimWords
 }
 
 function describeRange(claim: ClaimOf<"bytes" | "numbers">, { records, values }: ContentResult): ClaimWords {
-  const dtype = dtypeOfKind(claim.kind);
+  const dtype = dtypeOfKind(claim.kind)!; // the claim has been checked
   const [min, max] = [claim.min, claim.max].map((bound) => keyText(dtype, BigInt(bound)));
   const thing = claim.type === "bytes" ? "byte" : "number";
   return {
@@ -188,34 +190,9 @@ function meanText({ numerator, denominator }: { numerator: bigint; denominator: 
   return `${exact ? "" : "about "}${decimalText((numerator * 10n ** 6n) / denominator, digits + 6)}`;
 }
 
-/** The element type of a kind that has been checked. */
-function dtypeOfKind(kind: bigint): Dtype {
-  const code = Number((kind >> 8n) & 0xffn);
-  return (Object.keys(DTYPES) as Dtype[]).find((name) => DTYPES[name].code === code)!;
-}
-
 /** What the integers of a kind are multiplied by, if by anything. */
 function scaleText(kind: bigint): string {
   const base = (kind >> 24n) & 0xffn;
   const exponent = ((kind >> 32n) & 0xffffn) - 2n ** 15n;
   return base === 0n ? "" : `, each times ${base}^${exponent}`;
-}
-
-/** The number that an order-preserving key stands for. */
-function keyText(dtype: Dtype, key: bigint): string {
-  const { size, mode } = packing(dtype);
-  const half = 1n << BigInt(8 * size - 1);
-  if (mode === "unsigned") return String(key);
-  if (mode === "signed") return String(key - half);
-  const bits = key >= half ? key - half : 2n * half - 1n - key;
-  const view = new DataView(new ArrayBuffer(8));
-  view.setBigUint64(0, dtype === "bf16" ? bits << 48n : bits << BigInt(64 - 8 * size));
-  const value = size === 8 ? view.getFloat64(0) : dtype === "f16" ? halfFloat(view.getUint16(0)) : view.getFloat32(0);
-  return Object.is(value, -0) ? "-0" : String(value);
-}
-
-function halfFloat(bits: number): number {
-  const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023];
-  const size = exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25);
-  return (bits >= 0x8000 ? -1 : 1) * (exponent === 31 ? Number.POSITIVE_INFINITY : size);
 }

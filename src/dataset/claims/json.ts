@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { AnchorError } from "../errors.js";
-import { readInteger, readObject } from "../protocol/eip712.js";
-import type { Claim, ColumnClaim } from "./claims.js";
-import { MAX_CELLS, MAX_TEXT_BYTES } from "./layout.js";
+import { AnchorError } from "../../errors.js";
+import { readInteger, readObject } from "../../protocol/eip712.js";
+import type { Claim, ColumnClaim } from "../claims.js";
+import { MAX_CELLS, MAX_TEXT_BYTES } from "../layout.js";
 
 const CODE = "CLAIM_INVALID";
 /** Most labels of a claim; see {@link Claim}. */
