@@ -16,12 +16,13 @@ import type { Claim } from "../dataset/claims.js";
 import type { OpenDataset } from "../dataset/dataset.js";
 import { commitmentFromJson, commitmentToJson, openDatasetDirectory, readCommitment } from "../dataset/directory.js";
 import { factFromJson, factToJson, isFact, type ProvenFact, type VerifiedFact, verifyFact } from "../dataset/fact.js";
-import { absorbRecord, CHUNK_RECORDS, chunkBlinds, chunkCount, hashRoot, STARTS } from "../dataset/layout.js";
+import { absorbRecord, CHUNK_RECORDS, chunkBlinds, chunkCount, STARTS } from "../dataset/layout.js";
 import { checkOpenedRecord, type RecordOpening } from "../dataset/opening.js";
 import {
   type Expectation,
   type ProofSet,
   proofSetFromJson,
+  rootOf,
   type SetTask,
   type TrustedCircuit,
   type VerifiedSet,
@@ -325,18 +326,16 @@ async function proveWhole(
 /** Proofs may have taken hours: those of another claim are not written over. */
 async function keepOtherClaims(out: string, claim: Claim, root: bigint): Promise<void> {
   if (!(await isFile(out))) return;
-  let set: ProofSet;
+  let set: ProofSet | undefined;
   try {
     set = proofSetFromJson(await readDocument(out));
   } catch {
-    return;
+    // Something else.
   }
   const about = (of: bigint, what: Claim) => JSON.stringify([wordHex(of), claimToJson(what)]);
-  if (about(hashRoot(set.opening), set.claim) !== about(root, claim)) {
-    throw new AnchorError(
-      "INPUT_INVALID",
-      `${out} holds proofs of another claim: name another place with --out, or delete it`,
-    );
+  if (!set || about(rootOf(set.opening), set.claim) !== about(root, claim)) {
+    const held = set ? "proofs of another claim" : "something else than proofs";
+    throw new AnchorError("INPUT_INVALID", `${out} holds ${held}: name another place with --out, or delete it`);
   }
 }
 

@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { datasetPov, type NamedRecord, openDatasetDirectory } from "../dataset/index.js";
 import { AnchorError, toAnchorError } from "../errors.js";
-import { type Hex, toHex } from "../field/bytes.js";
+import { type Hex, toHex, wordHex } from "../field/bytes.js";
 import type { Domain } from "../protocol/eip712.js";
 import {
   checkPov,
@@ -97,23 +97,53 @@ A submission is no older than seven days, and no more than five minutes ahead, w
   },
 };
 
+/** Claims of sets of proofs, by the kind under which a submission refers to them; the others have that kind's name. */
+const CLAIMS: Readonly<Record<string, string>> = { content: "integrity" };
+
+/**
+ * That a file says of itself to be such proofs about this dataset: a guard against mistakes. Whoever gets the submission
+ * verifies them.
+ *
+ * @throws INPUT_INVALID
+ */
+async function checkReference(path: string, kind: string, root: Hex): Promise<void> {
+  const json = (await readDocument(path)) as Record<string, Record<string, unknown> | undefined> | null;
+  const roots = [
+    json?.["root"],
+    json?.["fact"]?.["root"],
+    json?.["fact"]?.["newRoot"],
+    json?.["asset"]?.["commitment"],
+  ];
+  if (!(roots as unknown[]).includes(root)) {
+    throw new AnchorError("INPUT_INVALID", `${path} holds no proofs about this dataset, whose root is ${root}`);
+  }
+  const claim = json?.["claim"]?.["type"];
+  if (claim !== undefined && claim !== (CLAIMS[kind] ?? kind)) {
+    throw new AnchorError("INPUT_INVALID", `${path} holds proofs of the claim ${String(claim)}, not of ${kind}`);
+  }
+}
+
 async function makePov({ values, terminal, signal }: Context, directory: string, creator: Hex): Promise<PointOfView> {
   const digest = values["digests"] === true;
   const parts: NamedRecord[] = [
     ...namedRecords(values, "record").map((named) => ({ ...named, digest })),
     ...namedRecords(values, "publish").map((named) => ({ ...named, publish: true })),
   ];
-  const proofs: PovProof[] = [];
-  for (const given of list(values, "proofs")) {
+  const named = list(values, "proofs").map((given) => {
     const [kind, path] = split(given);
     if (!path || !(PROOF_KINDS as readonly string[]).includes(kind)) {
       throw new AnchorError("USAGE", `--proofs takes KIND=FILE, with a kind among ${PROOF_KINDS.join(", ")}`);
     }
-    proofs.push({ kind, digest: await digestFile(path, signal) });
-  }
+    return { kind, path };
+  });
   terminal.busy("reading the dataset");
   const dataset = await openDatasetDirectory(directory, { withoutSeed: true });
   try {
+    const proofs: PovProof[] = [];
+    for (const { kind, path } of named) {
+      await checkReference(path, kind, wordHex(dataset.commitment.root));
+      proofs.push({ kind, digest: await digestFile(path, signal) });
+    }
     return await datasetPov(dataset, {
       creator,
       dataTag: optional(values, "tag") ?? "dataset metadata",

@@ -301,6 +301,10 @@ async function proveWithRetries(
       // A shared pool may have filled up since it was ready.
       if (isAnchorError(error, "POOL_FULL")) continue;
       if (isAnchorError(error, "WORKER_CRASHED") && attempt < RETRIES) continue;
+      if (isAnchorError(error, "WITNESS_INVALID")) {
+        const message = "what is stored of the dataset does not give its root (dataset info --check finds where)";
+        throw new AnchorError("DATASET_MISMATCH", message, { cause: error });
+      }
       throw error;
     }
   }

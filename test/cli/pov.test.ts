@@ -37,7 +37,9 @@ beforeAll(async () => {
   await writeFile(at("lines.txt"), "hello\nworld!");
   await commitToDirectory(await openReader(at("lines.txt"), { lines: true }), dataset);
   await writeFile(at("account"), `${creator.secretKey}\n`, { mode: 0o600 });
-  await writeFile(at("proofs.json"), "{}");
+  const { root } = await json(join(dataset, "commitment.json"));
+  await writeFile(at("proofs.json"), JSON.stringify({ root, claim: { type: "integrity" } }));
+  await writeFile(at("others.json"), JSON.stringify({ root: `0x${"11".repeat(32)}`, claim: { type: "integrity" } }));
 });
 
 afterAll(() => rm(directory, { recursive: true, force: true }));
@@ -75,7 +77,16 @@ describe("dataset pov", () => {
         { role: "prompt", size: 5n, data: toHex(utf8("hello")) },
         { role: "text", size: 6n, data: "0x", digest: `0x${"00".repeat(32)}` },
       ],
-      proofs: [{ kind: "content", digest: toHex(createHash("sha256").update("{}").digest()) }],
+      proofs: [
+        {
+          kind: "content",
+          digest: toHex(
+            createHash("sha256")
+              .update(await readFile(at("proofs.json")))
+              .digest(),
+          ),
+        },
+      ],
     });
     expect(decodePov(await readFile(at("pov.bin")))).toEqual(submission.pov);
     expect(`${submission.pov.dataHash}\n`).toBe(await readFile(join(dataset, "sha256.txt"), "utf8"));
@@ -125,6 +136,14 @@ describe("dataset pov", () => {
     [["--account", "missing"], "FILE_NOT_FOUND"],
   ])("%j fails with %s", async (args, expected) => {
     await expect(pov(dataset, ...args)).rejects.toThrow(code(expected));
+  });
+
+  it("refers to no proofs of another dataset, or of another claim", async () => {
+    for (const given of [`content=${at("others.json")}`, `labels=${at("proofs.json")}`]) {
+      await expect(pov(dataset, "--creator", creator.account, "--proofs", given)).rejects.toThrow(
+        code("INPUT_INVALID"),
+      );
+    }
   });
 
   it("says that there is no dataset", async () => {
