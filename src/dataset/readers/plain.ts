@@ -29,7 +29,7 @@ async function* readWhole(source: Source, context: Context, dtype: Dtype): Async
       const whole = last ? text.length : text.length - unfinished(text);
       if (!isUtf8(text.subarray(0, whole))) {
         const offset = at - cut.length + validPrefix(text);
-        throw source.malformed(`is not UTF-8 at byte ${offset}; commit to it as bytes`, { offset });
+        throw source.malformed(`is not UTF-8 at byte ${offset}; commit to it with --format bytes`, { offset });
       }
       cut = text.slice(whole);
     }
