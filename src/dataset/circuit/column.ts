@@ -24,7 +24,7 @@ import { AnchorError } from "../../errors.js";
 import { assertScalar, mod } from "../../field/scalar.js";
 import { CLAIM_CODES } from "../claims.js";
 import { AT, BLOCK_ELEMENTS, CHUNK_RECORDS, INLINE_CELLS, MAX_CELLS, STARTS, TAGS } from "../layout.js";
-import type { ChunkShape } from "./records.js";
+import { type ChunkShape, checkShape } from "./records.js";
 import {
   checkSegment,
   commitAfter,
@@ -87,6 +87,7 @@ export function restSteps(columns: number): number {
 
 /** "Each cell of the column lies in one of these bins", and what the claim says beside it. */
 export function columnProgram(shape: ColumnShape): Program<ColumnRequest> {
+  checkShape(shape);
   const { records = CHUNK_RECORDS, depth, rest } = shape;
   if (!Number.isInteger(rest) || rest < 0 || rest > restSteps(MAX_CELLS)) {
     throw new AnchorError("INPUT_INVALID", `no table has ${String(rest)} steps of cells`);

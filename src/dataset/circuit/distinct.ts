@@ -29,6 +29,7 @@ import {
   type ChunkValues,
   checkChunk,
   checkContext,
+  checkShape,
   chunkInputCount,
   chunkInputs,
   recordChunk,
@@ -100,8 +101,13 @@ function horner(description: Description, rho: bigint): bigint[] {
   return values;
 }
 
-/** "The list goes on with these entries, each more than the one before." */
+const MAX_LIST_STEPS = 1024;
+
+/** "The list goes on with these entries, each more than the one before." @throws INPUT_INVALID */
 export function distinctListProgram({ steps = LIST_STEPS }: DistinctListShape): Program<DistinctListRequest> {
+  if (!Number.isInteger(steps) || steps < 1 || steps > MAX_LIST_STEPS) {
+    throw new AnchorError("INPUT_INVALID", `a sorted list takes 1 to ${MAX_LIST_STEPS} steps`);
+  }
   const name = `dataset-distinct-list-${steps}`;
   const slots = LIST_STEP * steps;
   return {
@@ -191,6 +197,7 @@ export function distinctListProgram({ steps = LIST_STEPS }: DistinctListShape): 
 
 /** "The next chunk's records are taken off the sum." */
 export function distinctRecordsProgram(shape: ChunkShape): Program<DistinctRecordsRequest> {
+  checkShape(shape);
   const { records = CHUNK_RECORDS, depth } = shape;
   const name = `dataset-distinct-records-${records}-${depth}`;
   return {

@@ -10,7 +10,7 @@ import type { Program } from "../../circuit/synthesis/program.js";
 import { mod } from "../../field/scalar.js";
 import { CLAIM_CODES } from "../claims.js";
 import { AT, CHUNK_RECORDS } from "../layout.js";
-import type { ChunkShape } from "./records.js";
+import { type ChunkShape, checkShape } from "./records.js";
 import {
   checkSegment,
   commitAfter,
@@ -31,6 +31,7 @@ export const LABEL_HEAD = 2;
 
 /** "Each of the chunk's records has one of these labels, and each of them this often." */
 export function labelsProgram(shape: ChunkShape): Program<RecordSegmentRequest> {
+  checkShape(shape);
   const { records = CHUNK_RECORDS, depth } = shape;
   const name = `dataset-labels-${records}-${depth}`;
   const size = LABEL_HEAD + MAX_LABELS;
