@@ -529,8 +529,13 @@ function checkContent(shape: ContentShape, request: ContentRequest, perElement?:
   if (state.some((value, i) => mod(value) !== after[i])) throw invalid("the steps do not lead to the state after them");
 }
 
-/** The `claim` signal of `content`, which has no parameters. */
-export const INTEGRITY_SIGNAL = claimSignal(CLAIM_CODES.content, [0n]);
+let signal: bigint | undefined;
+
+/** The `claim` signal of `content`, which has no parameters. Not when this is loaded: hashing looks the native core up. */
+export function integritySignal(): bigint {
+  signal ??= claimSignal(CLAIM_CODES.content, [0n]);
+  return signal;
+}
 
 /** Rows and values of {@link contentProgram} for any request of the circuit's size, also for one that makes no sense. */
 export function synthesiseContent(s: Synthesis, shape: ContentShape, request: ContentRequest | undefined): void {
@@ -541,7 +546,7 @@ export function synthesiseContent(s: Synthesis, shape: ContentShape, request: Co
   const path = pathInputs(s, shape.depth, request);
 
   nonZero(s, "bound", context);
-  equate(s, s.combination(-INTEGRITY_SIGNAL).add(1, claim.wire));
+  equate(s, s.combination(-integritySignal()).add(1, claim.wire));
   const next = contentRun(s, chunkBitsOf(shape), { root, state, steps, ...path });
   commitState(s, "from", state, salt[0]!, before);
   commitState(s, "to", next, salt[1]!, after);
@@ -558,7 +563,7 @@ export function contentProgram(shape: ContentShape): Program<ContentRequest> {
       name,
       "content",
       SEGMENT_SIGNALS,
-      `DatasetContent(${steps}, ${depth}, ${chunkBitsOf(shape)}, ${INTEGRITY_SIGNAL})`,
+      `DatasetContent(${steps}, ${depth}, ${chunkBitsOf(shape)}, ${integritySignal()})`,
     ),
     publicSignals: SEGMENT_SIGNALS,
     privateInputs: CONTENT_STATE.length + 2 + steps * (3 + BLOCK_ELEMENTS) + 1 + 16 * depth + 4,

@@ -6,7 +6,7 @@
  */
 
 import { AnchorError } from "../../errors.js";
-import { INTEGRITY_SIGNAL, initialState, type RangeShape } from "../circuit/content.js";
+import { initialState, integritySignal, type RangeShape } from "../circuit/content.js";
 import { CLAIM_CODES, type Claim, type ClaimFamily, claimSignal } from "../claims.js";
 import { chunkCount, MAX_RANK, type RootOpening } from "../layout.js";
 import { type Column, type Dtype, dtypeOfKind, packing, recordKind } from "../record.js";
@@ -52,7 +52,7 @@ function familyOf<C extends ContentClaim>(ranged: boolean): ClaimFamily<C, Conte
 
 /** The `claim` signal of the claim's only type of circuit. @throws CLAIM_INVALID */
 export function contentSignals(claim: ContentClaim, columns: readonly Column[]): Record<string, bigint> {
-  if (claim.type === "integrity") return { datasetContent: INTEGRITY_SIGNAL };
+  if (claim.type === "integrity") return { datasetContent: integritySignal() };
   const { kind, min, max, width } = rangeOf(claim, columns);
   const params = [kind, min, max, BigInt(width)];
   return claim.type === "bytes"

@@ -3,8 +3,8 @@ import {
   type ContentRequest,
   type ContentShape,
   type ContentStep,
-  INTEGRITY_SIGNAL,
   initialState,
+  integritySignal,
   numbersPerElement,
   type RangedRequest,
 } from "../../../src/dataset/circuit/content.js";
@@ -132,7 +132,7 @@ export function requestFor(
   const children = Array.from({ length: 16 }, (_, i) => dataset.chunkRoots[i] ?? 0n);
   return {
     root,
-    claim: INTEGRITY_SIGNAL,
+    claim: integritySignal(),
     before: from,
     after: steps.reduce((state, step) => (step ? advance(state, step, perElement) : state), from),
     beforeSalt: 1n,
