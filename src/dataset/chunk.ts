@@ -6,7 +6,7 @@
 import type { ChunkValues } from "./circuit/records.js";
 import { chunkPath } from "./commit.js";
 import type { OpenDataset } from "./dataset.js";
-import { CHUNK_RECORDS, chunkBlinds } from "./layout.js";
+import { CHUNK_RECORDS, chunkBlinds, openingElements } from "./layout.js";
 
 /**
  * The request for a proof about a chunk, but for its context.
@@ -17,7 +17,7 @@ import { CHUNK_RECORDS, chunkBlinds } from "./layout.js";
 export function chunkRequest(dataset: OpenDataset, index: number, size = CHUNK_RECORDS): ChunkValues {
   const { root, opening } = dataset.commitment;
   const { group } = chunkPath(dataset, index);
-  const { records, blocks, values } = opening.totals;
+  const { records } = opening.totals;
   const first = index * size;
   const count = Math.min(size, records - first);
   return {
@@ -26,6 +26,6 @@ export function chunkRequest(dataset: OpenDataset, index: number, size = CHUNK_R
     descriptions: dataset.descriptions(first, count),
     blinds: chunkBlinds(dataset.seed, index, count),
     group,
-    opening: [...[records, blocks, values].map(BigInt), opening.schema],
+    opening: openingElements(opening),
   };
 }

@@ -40,6 +40,14 @@ export {
 export * from "./dataset.js";
 export * from "./directory.js";
 export {
+  commitmentFromJson,
+  commitmentToJson,
+  DATASET_FILES,
+  exportSeed,
+  importSeed,
+  type PublishedCommitment,
+} from "./directoryFiles.js";
+export {
   type Fact,
   type FactProof,
   factFromJson,

@@ -162,10 +162,14 @@ export interface RootOpening {
   schema: bigint;
 }
 
-export function hashRoot({ depth, top, totals, schema }: RootOpening): bigint {
-  const { records, blocks, values } = totals;
-  const inputs = [top, ...[records, blocks, values].map(BigInt), schema, ...new Array<bigint>(11).fill(0n)];
-  return poseidon16(TAGS.root + (BigInt(depth) << 64n), inputs);
+/** What the root hashes beside the top: records, blocks, values, schema. Inputs of every circuit that knows the root. */
+export function openingElements({ totals: { records, blocks, values }, schema }: RootOpening): bigint[] {
+  return [BigInt(records), BigInt(blocks), BigInt(values), schema];
+}
+
+export function hashRoot(opening: RootOpening): bigint {
+  const inputs = [opening.top, ...openingElements(opening), ...new Array<bigint>(11).fill(0n)];
+  return poseidon16(TAGS.root + (BigInt(opening.depth) << 64n), inputs);
 }
 
 /** Sixteen children; `level` is 1 for those of chunks. */

@@ -12,7 +12,15 @@ import { assertScalar, isScalar } from "../field/scalar.js";
 import { FOLLOWING, type OpeningRequest, type OpeningShape, placeBits } from "./circuit/opening.js";
 import { chunkPath } from "./commit.js";
 import type { DatasetCommitment, OpenDataset } from "./dataset.js";
-import { absorbRecord, chunkBlinds, digestDescription, hashRoot, type RootOpening, STARTS } from "./layout.js";
+import {
+  absorbRecord,
+  chunkBlinds,
+  digestDescription,
+  hashRoot,
+  openingElements,
+  type RootOpening,
+  STARTS,
+} from "./layout.js";
 import { type DatasetRecord, decodeRecord, describeRecord, schemaDigest } from "./record.js";
 
 /** What a verifier knows of an opening. */
@@ -53,7 +61,7 @@ export function planOpening(
 ): { spec: { kind: "opening" } & OpeningShape; claim: RecordOpening; request: Omit<OpeningRequest, "context"> } {
   assertScalar(salt, "the salt of an opening");
   const { root, opening } = dataset.commitment;
-  const { records, blocks, values } = opening.totals;
+  const { records } = opening.totals;
   if (!Number.isInteger(index) || index < 0 || index >= records) {
     throw new AnchorError("DATASET_RECORD_UNKNOWN", `records are numbered 0 to ${records - 1}, not ${index}`);
   }
@@ -80,7 +88,7 @@ export function planOpening(
       following: descriptions.slice(place + 1),
       followingBlinds: blinds.slice(place + 1),
       group: chunkPath(dataset, chunk).group,
-      opening: [...[records, blocks, values].map(BigInt), opening.schema],
+      opening: openingElements(opening),
     },
   };
 }

@@ -8,17 +8,14 @@ import { chunkPath, commitDataset } from "../../src/dataset/commit.js";
 import type { OpenDataset } from "../../src/dataset/dataset.js";
 import {
   type CommitToDirectoryOptions,
-  commitmentFromJson,
-  commitmentToJson,
   commitToDirectory,
-  exportSeed,
   extendDirectory,
-  importSeed,
   openDatasetDirectory,
   readCommitment,
   restoreSeed,
   verifyDirectory,
 } from "../../src/dataset/directory.js";
+import { commitmentFromJson, commitmentToJson, exportSeed, importSeed } from "../../src/dataset/directoryFiles.js";
 import { hashRoot } from "../../src/dataset/layout.js";
 import { type DatasetRecord, encodeRecord } from "../../src/dataset/record.js";
 import { toHex } from "../../src/field/bytes.js";

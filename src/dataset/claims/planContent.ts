@@ -20,7 +20,7 @@ import { type DatasetProgramSpec, datasetProgram } from "../circuit/index.js";
 import type { Segment, SegmentSignals } from "../claims.js";
 import { chunkPath } from "../commit.js";
 import type { OpenDataset } from "../dataset.js";
-import { AT, BLOCK_ELEMENTS, CHUNK_RECORDS, chunkBlinds, type Description } from "../layout.js";
+import { AT, BLOCK_ELEMENTS, CHUNK_RECORDS, chunkBlinds, type Description, openingElements } from "../layout.js";
 import type { Column } from "../record.js";
 import { type ContentClaim, type ContentRange, contentSignals, rangeOf } from "./content.js";
 
@@ -145,7 +145,6 @@ function requestOf(
   range: ContentRange | undefined,
 ): OwnRequest & Record<string, unknown> {
   const { dataset } = source;
-  const { totals, schema } = dataset.commitment.opening;
   const index = Number(before[0]);
   const steps: ContentStep[] = [];
   for (const { step } of stepsFrom(source, from)) {
@@ -155,7 +154,7 @@ function requestOf(
     steps,
     chunkRoot: dataset.chunkRoots[index]!,
     group: chunkPath(dataset, index).group,
-    opening: [...[totals.records, totals.blocks, totals.values].map(BigInt), schema],
+    opening: openingElements(dataset.commitment.opening),
     ...(range ? { kind: range.kind, min: range.min, max: range.max } : {}),
   };
 }
