@@ -10,8 +10,7 @@ import { createRequire } from "node:module";
 import { dirname, join, posix } from "node:path";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { PACKAGE_ROOT } from "../paths.js";
-import { readArtefact } from "./entry.js";
-import { type CircuitRows, describeR1cs } from "./r1cs.js";
+import { type CircuitRows, openRows, summariseRows } from "./r1cs.js";
 import { type ArtefactStore, defaultStore } from "./store.js";
 
 const require = createRequire(import.meta.url);
@@ -67,28 +66,15 @@ export async function compileCircuit(circuit: CircuitSource, options: CompileOpt
       await rename(join(stage, "main.sym"), join(workshop, "main.sym"));
       await rename(join(stage, "main_js", "main.wasm"), join(workshop, "main.wasm"));
       await rm(stage, { recursive: true });
-      const header = await describeR1cs(join(workshop, "main.r1cs"), options.signal);
-      const summary = {
-        circuitDigest: header.circuitDigest,
-        rows: header.constraints,
-        wires: header.wires,
-        publicSignals: header.publicOutputs + header.publicInputs,
-      };
-      await writeFile(join(workshop, "circuit.json"), JSON.stringify(summary));
+      await summariseRows(workshop, options.signal);
     },
     { signal: options.signal, label: circuit.name },
   );
-  const summary = JSON.parse((await readArtefact(directory, "circuit.json")).toString()) as Pick<
-    CompiledCircuit,
-    "circuitDigest" | "rows" | "wires" | "publicSignals"
-  >;
   return {
-    name: circuit.name,
+    ...(await openRows(directory, circuit.name)),
     directory,
-    r1csPath: join(directory, "main.r1cs"),
     wasmPath: join(directory, "main.wasm"),
     symPath: join(directory, "main.sym"),
-    ...summary,
   };
 }
 

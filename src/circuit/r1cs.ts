@@ -7,9 +7,12 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { AnchorError } from "../errors.js";
 import { R } from "../field/scalar.js";
 import { Container } from "./binfile.js";
+import { readArtefact } from "./entry.js";
 
 export interface R1csHeader {
   wires: number;
@@ -344,3 +347,27 @@ class Reader {
 function malformed(reason: string): never {
   throw new AnchorError("CIRCUIT_MALFORMED", `the constraint system cannot be read: ${reason}`);
 }
+
+/** Names of what an entry of the store holds of a circuit's rows. */
+const ROWS_FILE = "main.r1cs";
+const SUMMARY_FILE = "circuit.json";
+
+/** Writes beside the `main.r1cs` of an entry-to-be what {@link openRows} reads. @throws as {@link describeR1cs} */
+export async function summariseRows(workshop: string, signal?: AbortSignal): Promise<void> {
+  const header = await describeR1cs(join(workshop, ROWS_FILE), signal);
+  const summary: RowsSummary = {
+    circuitDigest: header.circuitDigest,
+    rows: header.constraints,
+    wires: header.wires,
+    publicSignals: header.publicOutputs + header.publicInputs,
+  };
+  await writeFile(join(workshop, SUMMARY_FILE), JSON.stringify(summary));
+}
+
+/** The rows of an entry of the store. @throws CACHE_DAMAGED, FILE_UNREADABLE */
+export async function openRows(directory: string, name: string): Promise<CircuitRows> {
+  const summary = JSON.parse((await readArtefact(directory, SUMMARY_FILE)).toString()) as RowsSummary;
+  return { name, r1csPath: join(directory, ROWS_FILE), ...summary };
+}
+
+type RowsSummary = Omit<CircuitRows, "name" | "r1csPath">;

@@ -9,14 +9,13 @@
 
 import { createHash } from "node:crypto";
 import { writeSync } from "node:fs";
-import { open, readdir, readFile, writeFile } from "node:fs/promises";
+import { open, readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { AnchorError, throwIfAborted } from "../../errors.js";
 import { concat } from "../../field/bytes.js";
 import type { CircuitSource, CompileOptions } from "../compile.js";
-import { readArtefact } from "../entry.js";
-import { type CircuitRows, describeR1cs } from "../r1cs.js";
+import { type CircuitRows, openRows, summariseRows } from "../r1cs.js";
 import { defaultStore } from "../store.js";
 import { ROWS_AT, type SystemLayout, systemHead, uint64, writeLabels } from "./file.js";
 import { RowWriter, type Sink } from "./rows.js";
@@ -88,26 +87,15 @@ export async function buildProgram<Request>(
     key,
     async (workshop) => {
       await writeProgram(join(workshop, "main.r1cs"), program);
-      const header = await describeR1cs(join(workshop, "main.r1cs"), signal);
-      const summary = {
-        circuitDigest: header.circuitDigest,
-        rows: header.constraints,
-        wires: header.wires,
-        publicSignals: header.publicOutputs + header.publicInputs,
-      };
-      await writeFile(join(workshop, "circuit.json"), JSON.stringify(summary));
+      await summariseRows(workshop, signal);
     },
     { signal, label: program.name },
   );
-  const summary = JSON.parse((await readArtefact(directory, "circuit.json")).toString()) as Omit<
-    CircuitRows,
-    "name" | "r1csPath"
-  >;
-  return { name: program.name, r1csPath: join(directory, "main.r1cs"), ...summary };
+  return openRows(directory, program.name);
 }
 
 /** Code that rows come from, in the folder of the compiled modules or of their sources. */
-const CODE = ["circuit/synthesis", "dataset/circuit", "field"];
+const CODE = ["circuit/synthesis", "dataset", "dataset/circuit", "field"];
 
 /** Other code may write other rows: an entry of the store is of the code that made it. */
 async function codeDigest(): Promise<string> {
