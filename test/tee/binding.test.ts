@@ -12,7 +12,7 @@ import {
   taskReportData,
 } from "../../src/tee/binding.js";
 import type { Claims } from "../../src/tee/claims.js";
-import { expectCode } from "../support/errors.js";
+import { code } from "../support/errors.js";
 
 const word = (byte: string): Hex => `0x${byte.repeat(32)}`;
 
@@ -102,18 +102,20 @@ describe("a task's binding", () => {
     checkTaskBinding(claims(family, fields), TASK);
     for (const field of Object.keys(fields)) {
       const flipped = fields[field]!.replace(/.$/, (digit) => (digit === "0" ? "1" : "0"));
-      expectCode(() => checkTaskBinding(claims(family, { ...fields, [field]: flipped }), TASK), "BINDING_MISMATCH");
+      expect(() => checkTaskBinding(claims(family, { ...fields, [field]: flipped }), TASK)).toThrow(
+        code("BINDING_MISMATCH"),
+      );
       const { [field]: _, ...without } = fields;
-      expectCode(() => checkTaskBinding(claims(family, without), TASK), "BINDING_MISMATCH");
+      expect(() => checkTaskBinding(claims(family, without), TASK)).toThrow(code("BINDING_MISMATCH"));
     }
-    expectCode(() => checkTaskBinding(claims(family, fields), { ...TASK, chainId: 1n }), "BINDING_MISMATCH");
+    expect(() => checkTaskBinding(claims(family, fields), { ...TASK, chainId: 1n })).toThrow(code("BINDING_MISMATCH"));
   });
 
   it("names the devices: evidence of one device more or less is another report", () => {
     const bound = claims("tdx", { reportData: taskReportData(TASK, [word("aa")]) });
     checkTaskBinding(bound, TASK, [word("aa")]);
-    expectCode(() => checkTaskBinding(bound, TASK), "BINDING_MISMATCH");
-    expectCode(() => checkTaskBinding(bound, TASK, [word("aa"), word("aa")]), "BINDING_MISMATCH");
+    expect(() => checkTaskBinding(bound, TASK)).toThrow(code("BINDING_MISMATCH"));
+    expect(() => checkTaskBinding(bound, TASK, [word("aa"), word("aa")])).toThrow(code("BINDING_MISMATCH"));
   });
 
   it("of a statement that is also proven takes everything from it", () => {
@@ -144,6 +146,6 @@ describe("a task's binding", () => {
     { taskId: undefined },
     { outputCommitment: 5 },
   ])("refuses %o", (other) => {
-    expectCode(() => taskReportData({ ...TASK, ...other } as unknown as TeeTask, []), "INPUT_INVALID");
+    expect(() => taskReportData({ ...TASK, ...other } as unknown as TeeTask, [])).toThrow(code("INPUT_INVALID"));
   });
 });
