@@ -57,6 +57,7 @@ export interface IntelClaims extends CommonClaims {
   advisories: string[];
   /** The earliest of the parts', as Intel writes it. */
   tcbDate: string;
+  /** The lower one of TCB info's and QE identity's. */
   tcbEvaluationDataNumber: number;
   parts: TcbPart[];
   fmspc: Hex;
@@ -87,6 +88,19 @@ export interface IntelClaims extends CommonClaims {
     tdAttributes: Hex;
     xfam: Hex;
     mrServiceTd?: Hex;
+    /** Of the extended report of TDX 1.5, by the names of its fields. */
+    extended?: {
+      vmId: Hex;
+      tdId: Hex;
+      deviceInfo: Hex;
+      initServiceTdHash: Hex;
+      initServiceTdAttributes: Hex;
+      initCpuSvn: Hex;
+      initTeeTcbSvn: Hex;
+      initTeeFmspc: Hex;
+      serviceTdHash: Hex;
+      serviceTdAttributes: Hex;
+    };
     /** Names of the bits set in the TD's attributes, such as `SEPT_VE_DISABLE`; unknown ones as `bit 17`. */
     attributes: string[];
     /** `TDX_03`, or `TDX` for the first generation of the module. */
