@@ -27,7 +27,7 @@
  * - NVIDIA Device Identity CA, from NVIDIA's attestation SDK
  *   102bf659d5419614c9d8e6aecebc80454eb26b1df6a769ac720b9a690b167b48
  * - NVIDIA CoRIM signing Root CA, from NVIDIA's attestation SDK and at the end of every manifest's own chain
- *   e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+ *   12977b5115acb0381179279fffeb5a8c4d264971ebb32298023a465fa41df5d1
  * - NVIDIA Attestation Service GPU Intermediate 004, from the service's key sets. Not a root: its issuer, NVIDIA Attestation
  *   Service CA 001, is published nowhere, and key sets end here. It is valid until 8 December 2029
  *   2df8907cf4d6c277b855d407ec178a649930a8e73f7294e8fce66e6ee27c5175
@@ -316,7 +316,17 @@ export const PINNED_ROOTS: Roots = {
         "Bvs2wPAH1Gw4LbcwUN8QCff8bFmV4ZxjCRr4WXTLFHBKjbfneGSBWwA=",
     ),
   ],
-  nvidiaRim: [der()],
+  nvidiaRim: [
+    der(
+      "MIICKTCCAbCgAwIBAgIQRdrjoA5QN73fh1N17LXicDAKBggqhkjOPQQDAzBFMQswCQYDVQQGEwJVUzEPMA0GA1UECgwGTlZJRElBMSUwIwYDVQQD" +
+        "DBxOVklESUEgQ29SSU0gc2lnbmluZyBSb290IENBMCAXDTIzMDMxNjE1MzczNFoYDzIwNTMwMzA4MTUzNzM0WjBFMQswCQYDVQQGEwJVUzEPMA0G" +
+        "A1UECgwGTlZJRElBMSUwIwYDVQQDDBxOVklESUEgQ29SSU0gc2lnbmluZyBSb290IENBMHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEuECyi9vNM+Iw" +
+        "2lfUzyBldHAwaC1HF7TCgp12QcEyUTm3Tagxwr48d55+K2VIlWYIDk7NlAIQdcV/Ff7euGLI+Qauj93HsSI4WX298PpW54RTgz9tC+Q684caR/BX" +
+        "WEeZo2MwYTAdBgNVHQ4EFgQUpaXrOPK4ZDAk08DBskn594zeZjAwHwYDVR0jBBgwFoAUpaXrOPK4ZDAk08DBskn594zeZjAwDwYDVR0TAQH/BAUw" +
+        "AwEB/zAOBgNVHQ8BAf8EBAMCAQYwCgYIKoZIzj0EAwMDZwAwZAIwHGDyscDP6ihHqRvZlI3eqZ4YkvjE1duaN84tAHRVgxVMvNrp5Tnom3idHYGW" +
+        "/dskAjATvjIx6VzHm/4e2GiZAyZEIUBDOKPzp5ei/A0iUZpdvngenDwV8Qa/wGdiTmJ7Bp4=",
+    ),
+  ],
   nvidiaNras: [
     der(
       "MIIDjjCCAxWgAwIBAgIUX+djej7sXIvcZ8Ym8KJF8WsI3UMwCgYIKoZIzj0EAwMwVjELMAkGA1UEBhMCVVMxGzAZBgNVBAoMEk5WSURJQSBDb3Jw" +
