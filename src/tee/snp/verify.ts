@@ -198,7 +198,7 @@ function chainOf(context: Context, vek: Vek, { brought, all }: Certificates): Ce
         );
       }
       const named = (list: readonly Certificate[]) =>
-        list.filter((each) => !isSelfIssued(each) && isCa(each) && equalBytes(each.subject.der, leaf.issuer.der));
+        list.filter((each) => !isSelfIssued(each) && equalBytes(each.subject.der, leaf.issuer.der));
       const own = named(brought);
       const others = brought.filter((each) => isCa(each) && !isSelfIssued(each));
       demand(
