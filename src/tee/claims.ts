@@ -128,10 +128,13 @@ export interface SnpClaims extends CommonClaims {
   signingKey: "VCEK" | "VLEK";
   /** Of the VLEK: the cloud that it belongs to. */
   cspId?: string;
+  /** Whether lists of AMD's root were looked at; `unchecked` where none is among the collateral. */
+  revocation: "good" | "unchecked";
   vmpl: number;
   guestSvn: number;
   familyId: Hex;
   imageId: Hex;
+  /** `raw`, here and below: eight bytes, the most significant first. */
   policy: {
     raw: Hex;
     abiMajor: number;
@@ -165,6 +168,7 @@ export interface SnpClaims extends CommonClaims {
   authorKeyEnabled: boolean;
   reportId: Hex;
   reportIdMa: Hex;
+  /** Of the firmware: `1.55.29`, the last being the build. */
   currentVersion: string;
   committedVersion: string;
   /** Version 5. */
