@@ -389,7 +389,7 @@ export function requireKey(certificate: Certificate, kind: KeyKind, code: ErrorC
 }
 
 /** A public key of raw coordinates, big-endian, as quotes hold them. @throws the code given where it is no point */
-export function rawEcKey(curve: "P-256" | "P-384", x: Uint8Array, y: Uint8Array, code: ErrorCode): KeyObject {
+export function rawEcKey(curve: "P-256" | "P-384" | "P-521", x: Uint8Array, y: Uint8Array, code: ErrorCode): KeyObject {
   try {
     const coordinate = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64url");
     return createPublicKey({ key: { kty: "EC", crv: curve, x: coordinate(x), y: coordinate(y) }, format: "jwk" });
