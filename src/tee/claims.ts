@@ -238,3 +238,32 @@ export interface CcaClaims extends CommonClaims {
 export type Claims = IntelClaims | SnpClaims | NitroClaims | NvidiaClaims | NrasClaims | VtpmClaims | CcaClaims;
 
 export type FamilyName = Claims["family"];
+
+/** What a log of measurements says, as far as the registers of an authentic quote bear it out. */
+export interface EventLogClaims {
+  format: "dstack" | "ccel";
+  /** keccak256 of the log as given. */
+  digest: Hex;
+  /** What it replays to: `rtmr0`…`rtmr3`, equal to the quote's. */
+  registers: Record<string, Hex>;
+  events: MeasuredEvent[];
+  /** Of dstack, from bound events only: SHA-256 of the app's compose file, … */
+  composeHash?: Hex;
+  appId?: Hex;
+  instanceId?: Hex;
+  /** … who holds its keys, as the event has it, … */
+  keyProvider?: string;
+  /** … and the image that it runs on. */
+  osImageHash?: Hex;
+}
+
+export interface MeasuredEvent {
+  /** 0 to 3. */
+  register: number;
+  type: number;
+  digest: Hex;
+  /** What it is called and what it carries: hashed into the digest where `bound`, else the word of whoever gave the log. */
+  name?: string;
+  payload?: Hex;
+  bound: boolean;
+}
