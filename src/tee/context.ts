@@ -91,6 +91,8 @@ export class Context {
   readonly checks: Check[] = [];
   readonly used: Used[] = [];
   readonly notes: string[] = [];
+  /** Links of chains whose signature has been checked already: devices of one machine share most of theirs. */
+  readonly proven = new Set<string>();
   #validFrom = 0;
   #validUntil = END_OF_TIME;
 

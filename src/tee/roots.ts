@@ -26,6 +26,11 @@
  *   641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b
  * - NVIDIA Device Identity CA, from NVIDIA's attestation SDK
  *   102bf659d5419614c9d8e6aecebc80454eb26b1df6a769ac720b9a690b167b48
+ * - NVIDIA CoRIM signing Root CA, from NVIDIA's attestation SDK and at the end of every manifest's own chain
+ *   12977b5115acb0381179279fffeb5a8c4d264971ebb32298023a465fa41df5d1
+ * - NVIDIA Attestation Service GPU Intermediate 004, from the service's key sets. Not a root: its issuer, NVIDIA Attestation
+ *   Service CA 001, is published nowhere, and key sets end here. It is valid until 8 December 2029
+ *   2df8907cf4d6c277b855d407ec178a649930a8e73f7294e8fce66e6ee27c5175
  *
  * @module
  */
@@ -50,7 +55,7 @@ export interface Roots {
   nvidiaDevice: readonly Uint8Array[];
   /** Of reference manifests. */
   nvidiaRim: readonly Uint8Array[];
-  /** Of the remote attestation service's tokens. */
+  /** Of the remote attestation service's tokens: what the chains of its key sets end in. */
   nvidiaNras: readonly Uint8Array[];
   /** Public keys that platform tokens of Arm CCA may be signed with, as SubjectPublicKeyInfo: there is no one vendor. */
   ccaPlatform: readonly Uint8Array[];
@@ -311,7 +316,31 @@ export const PINNED_ROOTS: Roots = {
         "Bvs2wPAH1Gw4LbcwUN8QCff8bFmV4ZxjCRr4WXTLFHBKjbfneGSBWwA=",
     ),
   ],
-  nvidiaRim: [],
-  nvidiaNras: [],
+  nvidiaRim: [
+    der(
+      "MIICKTCCAbCgAwIBAgIQRdrjoA5QN73fh1N17LXicDAKBggqhkjOPQQDAzBFMQswCQYDVQQGEwJVUzEPMA0GA1UECgwGTlZJRElBMSUwIwYDVQQD" +
+        "DBxOVklESUEgQ29SSU0gc2lnbmluZyBSb290IENBMCAXDTIzMDMxNjE1MzczNFoYDzIwNTMwMzA4MTUzNzM0WjBFMQswCQYDVQQGEwJVUzEPMA0G" +
+        "A1UECgwGTlZJRElBMSUwIwYDVQQDDBxOVklESUEgQ29SSU0gc2lnbmluZyBSb290IENBMHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEuECyi9vNM+Iw" +
+        "2lfUzyBldHAwaC1HF7TCgp12QcEyUTm3Tagxwr48d55+K2VIlWYIDk7NlAIQdcV/Ff7euGLI+Qauj93HsSI4WX298PpW54RTgz9tC+Q684caR/BX" +
+        "WEeZo2MwYTAdBgNVHQ4EFgQUpaXrOPK4ZDAk08DBskn594zeZjAwHwYDVR0jBBgwFoAUpaXrOPK4ZDAk08DBskn594zeZjAwDwYDVR0TAQH/BAUw" +
+        "AwEB/zAOBgNVHQ8BAf8EBAMCAQYwCgYIKoZIzj0EAwMDZwAwZAIwHGDyscDP6ihHqRvZlI3eqZ4YkvjE1duaN84tAHRVgxVMvNrp5Tnom3idHYGW" +
+        "/dskAjATvjIx6VzHm/4e2GiZAyZEIUBDOKPzp5ei/A0iUZpdvngenDwV8Qa/wGdiTmJ7Bp4=",
+    ),
+  ],
+  nvidiaNras: [
+    der(
+      "MIIDjjCCAxWgAwIBAgIUX+djej7sXIvcZ8Ym8KJF8WsI3UMwCgYIKoZIzj0EAwMwVjELMAkGA1UEBhMCVVMxGzAZBgNVBAoMEk5WSURJQSBDb3Jw" +
+        "b3JhdGlvbjEqMCgGA1UEAwwhTlZJRElBIEF0dGVzdGF0aW9uIFNlcnZpY2UgQ0EgMDAxMB4XDTI1MTIwODAwMDAwMFoXDTI5MTIwODAwMDAwMFow" +
+        "ZDE4MDYGA1UEAwwvTlZJRElBIEF0dGVzdGF0aW9uIFNlcnZpY2UgR1BVIEludGVybWVkaWF0ZSAwMDQxGzAZBgNVBAoMEk5WSURJQSBDb3Jwb3Jh" +
+        "dGlvbjELMAkGA1UEBhMCVVMwggEiMA0GCSqGSIb3DQEBAQUAA4IBDwAwggEKAoIBAQDCmOUQzlKU+iKzdXwJZBpjIwkO2ZhrbeevIScmqL6QdkZM" +
+        "dj9FKxFResOdPoJA0IxMDwYFMy87MIJYV/hRAo9ut6q0OZiZwPFSfxqN+ZcDyFMkYEnHvMgFaSuYxMiNWm9WcOcOih8FdX0s8qmkHq+NM48l8R7V" +
+        "NhX0HB2IZ2mxp4nH/dxpFcbpRavaECEvLqbUSvSNAmg+xNCCVsihKPF/rksGZK1wky6E8HcydYxydK2MP95dc5Ovqq80COxCPgsjgUN/JT9Gr9iN" +
+        "Xaof9W2ZKqasCjADRfITS7N9SQsp7Jv6UudT5tFbFKp7gCKwpjjUgQEUo3JkWTHiBuRrBZWFAgMBAAGjgecwgeQwDwYDVR0TAQH/BAUwAwEB/zAO" +
+        "BgNVHQ8BAf8EBAMCAQYwSAYDVR0fBEEwPzA9oDugOYY3aHR0cDovL2NybC5uZGlzLm52aWRpYS5jb20vY3JsLW5yYXMvbnYtbnJhcy1sMS1yb290" +
+        "LmNybDA3BggrBgEFBQcBAQQrMCkwJwYIKwYBBQUHMAGGG2h0dHA6Ly9vY3NwLm5kaXMubnZpZGlhLmNvbTAdBgNVHQ4EFgQU+qgA049NpzpcZ2zf" +
+        "UTukavKMrt0wHwYDVR0jBBgwFoAUvgpv7XnCSKqKNwsm9oU3MWxyBL8wCgYIKoZIzj0EAwMDZwAwZAIwEaF8qbwlAoAWNm7WNnqdECSs9uQxqQkl" +
+        "1eQLKJIVEC+XsHTL2SGBrbUGlLX89zf/AjAL0Xav/uW7dMhqSqqE86RiojGbZR5jRNtWAJIw/YH9yBAJ5ktCAqSSfrJ4qjzf48U=",
+    ),
+  ],
   ccaPlatform: [],
 };

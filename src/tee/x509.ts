@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { createPublicKey, type KeyObject, verify } from "node:crypto";
+import { createHash, createPublicKey, type KeyObject, verify } from "node:crypto";
 import { AnchorError, type ErrorCode } from "../errors.js";
 import { type Context, demand } from "./context.js";
 import { equalBytes } from "./read/bytes.js";
@@ -264,12 +264,24 @@ export function verifyChain(context: Context, given: readonly Certificate[], opt
           "CHAIN_ISSUER",
           `${name} is issued by ${certificate.issuer.text}, not by ${issuer.subject.text}`,
         );
-        demand(isSigned(certificate, issuer), "CHAIN_SIGNATURE", `${name} is not signed by ${describe(issuer)}`);
+        requireLink(context, certificate, issuer);
       }
       context.valid(name, certificate.notBefore, certificate.notAfter);
     });
     return chain;
   });
+}
+
+/** One verification checks a signature between the same two certificates once. */
+function requireLink(context: Context, certificate: Certificate, issuer: Certificate): void {
+  const link = createHash("sha256").update(certificate.der).update(issuer.spki).digest("hex");
+  if (context.proven.has(link)) return;
+  demand(
+    isSigned(certificate, issuer),
+    "CHAIN_SIGNATURE",
+    `${describe(certificate)} is not signed by ${describe(issuer)}`,
+  );
+  context.proven.add(link);
 }
 
 /** Adds the pinned root if only that is missing. */
@@ -422,7 +434,7 @@ export function describe({ subject }: Certificate): string {
   return `the certificate "${subject.commonName || subject.text}"`;
 }
 
-function readName(element: Der): Name {
+export function readName(element: Der): Name {
   let commonName = "";
   const parts: string[] = [];
   for (const set of element.sequence("a name")) {
@@ -438,7 +450,7 @@ function readName(element: Der): Name {
   return { der: element.bytes, commonName, text: parts.join(", ") };
 }
 
-function readExtensions(element: Der | undefined, code: ErrorCode): Map<string, Extension> {
+export function readExtensions(element: Der | undefined, code: ErrorCode): Map<string, Extension> {
   return readEntryExtensions(element?.inside(), code);
 }
 
@@ -456,7 +468,7 @@ function readEntryExtensions(element: Der | undefined, code: ErrorCode): Map<str
   return extensions;
 }
 
-function refuseCritical(
+export function refuseCritical(
   extensions: ReadonlyMap<string, Extension>,
   known: readonly string[],
   code: ErrorCode,
@@ -477,7 +489,7 @@ function readBasicConstraints(extension: Extension | undefined, code: ErrorCode)
   return { ca, ...(pathLength === undefined ? {} : { pathLength }) };
 }
 
-function readAlgorithm(element: Der, code: ErrorCode): Algorithm {
+export function readAlgorithm(element: Der, code: ErrorCode): Algorithm {
   const fields = element.fields("a signature algorithm");
   const oid = fields.next("an identifier").oid("a signature algorithm");
   if (oid !== OID.rsaPss) {
