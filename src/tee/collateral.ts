@@ -8,7 +8,7 @@
  */
 import { AnchorError } from "../errors.js";
 import { readObject } from "../protocol/eip712.js";
-import { base64, fromBase64 } from "./evidenceJson.js";
+import { base64, fromBase64 } from "./read/base64.js";
 
 /** A JSON document of Intel's provisioning service, as the bytes that are signed. */
 export interface SignedJson {
@@ -61,7 +61,11 @@ type Fields = Record<string, unknown>;
 export function collateralToJson(collateral: Collateral): Fields {
   const { intel, amd, nitro, nvidia, nras, cca } = collateral;
   const all = (list: readonly Uint8Array[]) => list.map(base64);
-  const signed = ({ json, signature, chain }: SignedJson) => ({ json, signature: base64(signature), chain: all(chain) });
+  const signed = ({ json, signature, chain }: SignedJson) => ({
+    json,
+    signature: base64(signature),
+    chain: all(chain),
+  });
   return {
     format: COLLATERAL_FORMAT,
     ...(intel && {
@@ -154,7 +158,10 @@ function textList(value: unknown, path: string): string[] {
 
 /** Everything in all of them, each piece once, in the order given. */
 export function mergeCollateral(...all: readonly Collateral[]): Collateral {
-  const gather = <F extends keyof Collateral, T>(family: F, pick: (of: NonNullable<Collateral[F]>) => readonly T[]): T[] => {
+  const gather = <F extends keyof Collateral, T>(
+    family: F,
+    pick: (of: NonNullable<Collateral[F]>) => readonly T[],
+  ): T[] => {
     const seen = new Set<string>();
     const pieces = all.flatMap((each) => (each[family] ? pick(each[family]) : []));
     return pieces.filter((piece) => {

@@ -6,7 +6,8 @@
  */
 import { AnchorError } from "../errors.js";
 import { readObject } from "../protocol/eip712.js";
-import type { Composite, Evidence, EventLog, NrasEvidence, NvidiaEvidence } from "./evidence.js";
+import type { Composite, EventLog, Evidence, NrasEvidence, NvidiaEvidence } from "./evidence.js";
+import { base64, fromBase64 } from "./read/base64.js";
 
 export const EVIDENCE_FORMAT = "anchorproof/tee-evidence@1";
 export const COMPOSITE_FORMAT = "anchorproof/tee-composite@1";
@@ -38,11 +39,15 @@ export function evidenceFromJson(json: unknown): Evidence | Composite {
     return pieceFromJson(fields, "evidence");
   }
   if (format !== COMPOSITE_FORMAT) {
-    throw new AnchorError("FORMAT_UNSUPPORTED", `this is not evidence of format ${EVIDENCE_FORMAT} or ${COMPOSITE_FORMAT}`);
+    throw new AnchorError(
+      "FORMAT_UNSUPPORTED",
+      `this is not evidence of format ${EVIDENCE_FORMAT} or ${COMPOSITE_FORMAT}`,
+    );
   }
   const fields = readObject(json, ["format", "cpu", "devices", "tokens"], CODE, "composite", ["eventLog"]);
   const cpu = pieceFromJson(fields["cpu"], "composite.cpu");
-  if (cpu.kind === "nvidia" || cpu.kind === "nras") throw new AnchorError(CODE, `composite.cpu is of a device: ${cpu.kind}`);
+  if (cpu.kind === "nvidia" || cpu.kind === "nras")
+    throw new AnchorError(CODE, `composite.cpu is of a device: ${cpu.kind}`);
   const eventLog = fields["eventLog"] === undefined ? undefined : logFromJson(fields["eventLog"]);
   return {
     cpu,
@@ -92,7 +97,13 @@ function pieceFromJson(json: unknown, path: string): Evidence {
     }
     case "nras": {
       const fields = read(["overall", "devices"]);
-      const devices = readObject(fields["devices"], [], CODE, `${path}.devices`, Object.keys(Object(fields["devices"])));
+      const devices = readObject(
+        fields["devices"],
+        [],
+        CODE,
+        `${path}.devices`,
+        Object.keys(Object(fields["devices"])),
+      );
       const tokens = Object.entries(devices).map(([name, token]) => [name, text(token, `${path}.devices.${name}`)]);
       if (tokens.length > MAX_LIST) throw new AnchorError(CODE, `${path}.devices has more than ${MAX_LIST} entries`);
       return { kind, overall: text(fields["overall"], `${path}.overall`), devices: Object.fromEntries(tokens) };
@@ -139,17 +150,4 @@ function text(value: unknown, path: string): string {
 
 function bytes(value: unknown, path: string): Uint8Array {
   return fromBase64(value, CODE, path);
-}
-
-export function base64(value: Uint8Array): string {
-  return Buffer.from(value).toString("base64");
-}
-
-/** Canonical base64 only. @throws the code given */
-export function fromBase64(value: unknown, code: typeof CODE | "COLLATERAL_MALFORMED", path: string): Uint8Array {
-  const decoded = typeof value === "string" ? Buffer.from(value, "base64") : undefined;
-  if (decoded === undefined || decoded.toString("base64") !== value) {
-    throw new AnchorError(code, `${path} must be base64 with padding`);
-  }
-  return new Uint8Array(decoded);
 }

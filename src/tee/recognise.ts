@@ -9,7 +9,7 @@
 import { AnchorError, toAnchorError } from "../errors.js";
 import { parseDocument } from "../protocol/document.js";
 import type { Collateral } from "./collateral.js";
-import type { Composite, Evidence, EventLog } from "./evidence.js";
+import type { Composite, EventLog, Evidence } from "./evidence.js";
 import { COMPOSITE_FORMAT, EVIDENCE_FORMAT } from "./evidenceJson.js";
 import { readJson } from "./read/json.js";
 import { partsOfBytes } from "./wrapping/binary.js";
@@ -204,6 +204,8 @@ function unknown(input?: unknown): AnchorError {
     }
   }
   const gzip = input instanceof Uint8Array && input[0] === 0x1f && input[1] === 0x8b;
-  const reason = gzip ? "this is compressed by gzip: unpack it first" : "this is no attestation evidence that is known here";
+  const reason = gzip
+    ? "this is compressed by gzip: unpack it first"
+    : "this is no attestation evidence that is known here";
   return new AnchorError("EVIDENCE_UNKNOWN", `${reason}; looked for ${LOOKED_FOR}`);
 }

@@ -29,7 +29,9 @@ export function isDstackScale(bytes: Uint8Array): boolean {
     if (length < 48 || length > reader.remaining) return false;
     const first = reader.take(2, "the first bytes");
     if (bytes[1]! <= 1) return first[0]! >= 3 && first[0]! <= 5 && first[1] === 0;
-    return bytes[1] === 3 ? first[0]! >= 2 && first[0]! <= 15 && first[1] === 0 : first[0] === 0x84 || first[0] === 0xd2;
+    return bytes[1] === 3
+      ? first[0]! >= 2 && first[0]! <= 15 && first[1] === 0
+      : first[0] === 0x84 || first[0] === 0xd2;
   } catch {
     return false;
   }
@@ -126,7 +128,10 @@ export function readDstackMessagePack(bytes: Uint8Array): Parts {
   const root = record(messagePack(reader, 0), "a dstack attestation");
   reader.end("a dstack attestation", "TRAILING_DATA");
   if (root["version"] !== 1) {
-    throw new AnchorError(CODE, `a dstack attestation has version ${String(root["version"])}, and only 0 and 1 are known`);
+    throw new AnchorError(
+      CODE,
+      `a dstack attestation has version ${String(root["version"])}, and only 0 and 1 are known`,
+    );
   }
   const platform = record(root["platform"], "the platform");
   const data = record(platform["data"], "the platform's data");

@@ -9,7 +9,7 @@
  */
 import { AnchorError } from "../../errors.js";
 import { toHex, utf8 } from "../../field/bytes.js";
-import type { Evidence, EventLog, NrasEvidence, NvidiaEvidence } from "../evidence.js";
+import type { EventLog, Evidence, NrasEvidence, NvidiaEvidence } from "../evidence.js";
 import { COMPOSITE_FORMAT, EVIDENCE_FORMAT, evidenceFromJson } from "../evidenceJson.js";
 import { isQvlCollateral, qvlCollateral } from "../import/qvl.js";
 import { bytesOf, certificatesOf, textOf } from "./encoding.js";
@@ -107,7 +107,12 @@ function partsOfObject(object: Fields, depth: number, unwrap: Unwrap): Parts[] {
 }
 
 /** What the object itself holds: one machine, or several where one of its members is a list of them. */
-function ownParts(object: Fields, depth: number, unwrap: Unwrap, named: (names: readonly string[]) => string[]): Parts[] {
+function ownParts(
+  object: Fields,
+  depth: number,
+  unwrap: Unwrap,
+  named: (names: readonly string[]) => string[],
+): Parts[] {
   const vtpm = vtpmOf(object);
   let machines: Parts[] = vtpm ? [{ ...noParts(), cpu: vtpm, how: ["Azure vTPM evidence"] }] : [];
   const loose: Parts[] = [];
@@ -180,7 +185,13 @@ function distinct(machines: readonly Parts[]): Parts[] {
 function identity(cpu: Evidence | undefined): string {
   if (cpu === undefined) return "";
   const bytes =
-    cpu.kind === "intel" ? cpu.quote : cpu.kind === "snp" ? cpu.report : cpu.kind === "nitro" ? cpu.document : undefined;
+    cpu.kind === "intel"
+      ? cpu.quote
+      : cpu.kind === "snp"
+        ? cpu.report
+        : cpu.kind === "nitro"
+          ? cpu.document
+          : undefined;
   return bytes ? toHex(bytes) : JSON.stringify(cpu, (_, item) => (item instanceof Uint8Array ? toHex(item) : item));
 }
 
@@ -215,7 +226,7 @@ const DEVICE_CHAINS = [
 function deviceOf(object: Fields): NvidiaEvidence | undefined {
   for (const name of DEVICE_REPORTS) {
     const report = given(object, name) ? bytesOf(object[name]) : undefined;
-    if (!report || report[0] !== 0x11 || report[1] !== 0xe0) continue;
+    if (report?.[0] !== 0x11 || report[1] !== 0xe0) continue;
     const chain = DEVICE_CHAINS.find((each) => given(object, each));
     return { kind: "nvidia", report, certificates: chain === undefined ? [] : certificatesOf(object[chain]) };
   }
@@ -309,7 +320,9 @@ function hintsOf(object: Fields): Parts["hints"] {
     const found = [object, nested, info, tcb].map((from) => from[name]).find((each) => typeof each === "string");
     if (typeof found === "string") hints.fields[name] = found;
   }
-  const nonce = [object["request_nonce"], object["nonce"], nested["nonce"]].map(hexOf).find((each) => each !== undefined);
+  const nonce = [object["request_nonce"], object["nonce"], nested["nonce"]]
+    .map(hexOf)
+    .find((each) => each !== undefined);
   if (nonce) hints.nonce = toHex(nonce);
   const reportData = hexOf(object["report_data"]);
   if (reportData) hints.reportData = toHex(reportData);
@@ -354,7 +367,8 @@ export function searchJson(value: unknown, unwrapText: (text: string) => Parts[]
     const { value: item, path, depth } = waiting[next]!;
     if (typeof item === "string") {
       // Shorter texts hold no evidence.
-      if (item.length >= 400) found.push(...unwrapText(item).map((each) => ({ ...each, how: [`at ${path}`, ...each.how] })));
+      if (item.length >= 400)
+        found.push(...unwrapText(item).map((each) => ({ ...each, how: [`at ${path}`, ...each.how] })));
     } else if (typeof item === "object" && item !== null && depth < 32) {
       for (const [name, inner] of Object.entries(item)) {
         waiting.push({ value: inner, path: `${path}/${name.slice(0, 64)}`, depth: depth + 1 });

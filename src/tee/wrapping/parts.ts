@@ -5,7 +5,7 @@
  */
 import type { Hex } from "../../field/bytes.js";
 import { type Collateral, mergeCollateral } from "../collateral.js";
-import type { Evidence, EventLog, NrasEvidence, NvidiaEvidence } from "../evidence.js";
+import type { EventLog, Evidence, NrasEvidence, NvidiaEvidence } from "../evidence.js";
 
 /** What one file turned out to hold, or one machine of several in it. */
 export interface Parts {
