@@ -163,64 +163,64 @@ function checkRims(
     );
     return rims.map((xml) => outlineRim(xml));
   });
-  const prove = (part: RimOutline["part"]): { rim: Rim; result: RimResult } | undefined => {
-    const id = `nvidia.${part}-rim`;
-    const claim = `the ${part} measures to what NVIDIA's reference manifest says`;
-    const outline = context.check(
-      `${id}.version`,
-      `there is a reference manifest for this ${part}, if there are any`,
-      () => choose(context, outlines, device, part),
-    );
-    if (!outline) {
-      context.unchecked(
-        `${id}.measurements`,
-        claim,
-        `collateral has no reference manifest of a ${part} for ${device.chip}`,
-      );
-      return undefined;
-    }
-    const rim = verifyRim(context, outline, id);
-    // It was chosen by an outline, which nobody had authenticated: what is signed has to say the same.
-    demand(
-      isFor(rim, device, part) && isOfVersion(rim, device),
-      "RIM_MISMATCH",
-      `the reference manifest is for ${rim.part} ${rim.version} of ${rim.product}, not for ${part} ${device[part]} of ${device.chip}`,
-    );
-    const revocation = checkRevocation(context, rim.chain, revocations, {
-      id,
-      what: `certificates of the ${part}'s reference manifest`,
-      roots: context.roots.nvidiaRim,
-      from: 0,
-    });
-    const name = device.rimIds[part];
-    return {
-      rim,
-      result: { status: "match", version: rim.version, revocation, ...(name === undefined ? {} : { id: name }) },
-    };
-  };
-  const driver = device.device === "GPU" ? prove("driver") : undefined;
-  const vbios = prove("vbios");
+  // In the order in which they run: firmware, then driver.
+  const vbios = checkPart(context, report, device, "vbios", outlines, revocations);
+  const driver =
+    device.device === "GPU" ? checkPart(context, report, device, "driver", outlines, revocations) : undefined;
   if (driver && vbios) {
     context.check("nvidia.rims.conflict", "no measurement is in both manifests", () => {
       const both = [...driver.rim.golden.keys()].filter((index) => vbios.rim.golden.has(index));
       demand(both.length === 0, "RIM_MISMATCH", `both reference manifests are about measurements ${both.join(", ")}`);
     });
   }
-  for (const [part, proven] of [
-    ["driver", driver],
-    ["vbios", vbios],
-  ] as const) {
-    if (!proven) continue;
-    context.check(
-      `nvidia.${part}-rim.measurements`,
-      `the ${part} measures to what NVIDIA's reference manifest says`,
-      () => compare(report, proven.rim, device, part),
-    );
-  }
   return {
     driver: driver?.result ?? { status: device.device === "GPU" ? "unchecked" : "none" },
     vbios: vbios?.result ?? { status: "unchecked" },
   };
+}
+
+function checkPart(
+  context: Context,
+  report: SpdmReport,
+  device: Device,
+  part: RimOutline["part"],
+  outlines: readonly RimOutline[],
+  revocations: Revocations,
+): { rim: Rim; result: RimResult } | undefined {
+  const id = `nvidia.${part}-rim`;
+  const claim = `the ${part} measures to what NVIDIA's reference manifest says`;
+  const outline = context.check(
+    `${id}.version`,
+    `there is a reference manifest for this ${part}, if there are any`,
+    () => choose(context, outlines, device, part),
+  );
+  if (!outline) {
+    const reason = `collateral has no reference manifest of a ${part} for ${device.chip}`;
+    context.unchecked(`${id}.measurements`, claim, reason);
+    return undefined;
+  }
+  const rim = verifyRim(context, outline, id);
+  // It was chosen by an outline, which nobody had authenticated: what is signed has to say the same.
+  demand(
+    isFor(rim, device, part) && isOfVersion(rim, device),
+    "RIM_MISMATCH",
+    `the reference manifest is for ${rim.part} ${rim.version} of ${rim.product}, not for ${part} ${device[part]} of ${device.chip}`,
+  );
+  const revocation = checkRevocation(context, rim.chain, revocations, {
+    id,
+    what: `certificates of the ${part}'s reference manifest`,
+    roots: context.roots.nvidiaRim,
+    from: 0,
+  });
+  context.check(`${id}.measurements`, claim, () => compare(report, rim, device, part));
+  const name = device.rimIds[part];
+  const result = {
+    status: "match",
+    version: rim.version,
+    revocation,
+    ...(name === undefined ? {} : { id: name }),
+  } as const;
+  return { rim, result };
 }
 
 /** The manifest of this version, if there are manifests for the part: the one in force, and of several the newest. */
