@@ -19,8 +19,8 @@ import type { NitroEvidence } from "../evidence.js";
 import { equalBytes, isZero } from "../read/bytes.js";
 import {
   type Certificate,
-  type Crl,
   describe,
+  isAbout,
   KEY_USAGE,
   parseCertificate,
   parseCrl,
@@ -83,7 +83,7 @@ function verifyRevocation(context: Context, chain: readonly Certificate[], ders:
   chain.slice(0, -1).forEach((certificate, i) => {
     const issuer = chain[i + 1]!;
     const id = `${ID}.${i === 0 ? "leaf" : `ca-${chain.length - 1 - i}`}`;
-    const own = lists.filter((list: Crl) => equalBytes(list.issuer.der, issuer.subject.der));
+    const own = lists.filter((list) => isAbout(list, certificate));
     for (const list of own) {
       verifyCrl(context, list, issuer, {
         id,
