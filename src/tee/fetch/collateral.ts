@@ -42,9 +42,9 @@ async function fetchOne(evidence: Evidence, options: IntelFetchOptions): Promise
       return fetchForReport(evidence, options);
     case "azure-vtpm": {
       if (evidence.quote) return fetchForQuote({ kind: "intel", quote: evidence.quote }, options);
-      const { report } = parseHclReport(evidence.hclReport);
+      const { hardware } = parseHclReport(evidence.hclReport);
       const { certificates = [] } = evidence;
-      return fetchForReport({ kind: "snp", report, certificates }, options);
+      return fetchForReport({ kind: "snp", report: hardware, certificates }, options);
     }
     case "nvidia":
       return fetchForDevice(evidence, options);
