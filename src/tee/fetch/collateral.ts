@@ -25,7 +25,10 @@ import { fetchNrasJwks, fetchOcsp, fetchRim } from "./nvidia.js";
  *
  * @throws COLLATERAL_UNAVAILABLE, COLLATERAL_MALFORMED, INPUT_TOO_LARGE, ABORTED, and what the evidence's parser throws
  */
-export async function fetchCollateral(evidence: Evidence | Composite, options: IntelFetchOptions = {}): Promise<Collateral> {
+export async function fetchCollateral(
+  evidence: Evidence | Composite,
+  options: IntelFetchOptions = {},
+): Promise<Collateral> {
   if ("kind" in evidence) return fetchOne(evidence, options);
   const { cpu, devices, tokens } = evidence;
   const parts: Collateral[] = [await fetchOne(cpu, options)];
@@ -72,7 +75,10 @@ async function fetchForQuote({ quote }: QuoteEvidence, options: IntelFetchOption
   return { intel: [await fetchIntelCollateral({ tee, ca, fmspc: Buffer.from(fmspc).toString("hex") }, options)] };
 }
 
-async function fetchForReport({ report, certificates = [] }: SnpEvidence, options: IntelFetchOptions): Promise<Collateral> {
+async function fetchForReport(
+  { report, certificates = [] }: SnpEvidence,
+  options: IntelFetchOptions,
+): Promise<Collateral> {
   const { cpuid, chipId, tcb, signingKey } = parseSnpReport(report);
   const brought = certificates.map((der) => parseCertificate(der));
   const leaf = brought.find(({ subject }) => /^SEV-V[CL]EK$/.test(subject.commonName));
@@ -82,7 +88,8 @@ async function fetchForReport({ report, certificates = [] }: SnpEvidence, option
     throw new AnchorError("COLLATERAL_MISSING", "the report does not say of which product it is: give its VCEK");
   }
   // The intermediate certificates are pinned beside the root.
-  const needed = leaf || signingKey !== 0 ? [] : [await fetchVcek(product, chipId, decodeTcb(tcb.reported, product), options)];
+  const needed =
+    leaf || signingKey !== 0 ? [] : [await fetchVcek(product, chipId, decodeTcb(tcb.reported, product), options)];
   return { amd: { certificates: needed, crls: [await fetchAmdCrl(product, options)] } };
 }
 
@@ -93,6 +100,8 @@ async function fetchForDevice(evidence: NvidiaEvidence, options: IntelFetchOptio
   for (const id of outlineDevice(evidence).rims) rims.push(await fetchRim(id, options));
   const ocsp: Uint8Array[] = [];
   for (const [i, certificate] of chain.entries()) {
+    // The leaf is made by the device: no responder knows its issuer, and answers nothing but an error.
+    if (i === 0) continue;
     const issuer = chain[i + 1] ?? roots.find((root) => isSigned(certificate, root));
     const isRoot = certificate.issuer.text === certificate.subject.text;
     if (issuer && !isRoot) ocsp.push(await fetchOcsp(certificate.der, issuer.der, options));
