@@ -154,7 +154,7 @@ function candidates(data: Uint8Array, known: KnownInputs): Binding[] {
     found.push(base);
   }
   if (signingAddress && tlsFingerprint && nonce) found.push({ kind: "near", signingAddress, tlsFingerprint, nonce });
-  if (signingAddress && nonce) found.push({ kind: "venice", signingAddress, nonce });
+  if (signingAddress?.length === 42 && nonce) found.push({ kind: "venice", signingAddress, nonce });
   if (e2ePublicKey !== undefined && nonce) found.push({ kind: "chutes", publicKey: e2ePublicKey, nonce });
   if (teeAddress && extendedData) found.push({ kind: "flashtestations", teeAddress, extendedData });
   if (spki) found.push({ kind: "ra-tls", spki });

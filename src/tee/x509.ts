@@ -121,7 +121,7 @@ const NAME_TYPES: Record<string, string> = {
 /** Certificates of attestation have one or two kilobytes; a chain of them is never longer than this. */
 const MAX_CERTIFICATE = 16 * 1024;
 const MAX_CRL = 4 * 1024 * 1024;
-const MAX_CHAIN = 10;
+export const MAX_CHAIN = 10;
 
 /** @throws CERT_MALFORMED, or the code given */
 export function parseCertificate(der: Uint8Array, code: ErrorCode = "CERT_MALFORMED"): Certificate {
@@ -248,6 +248,8 @@ export function verifyChain(context: Context, given: readonly Certificate[], opt
       `the chain of the ${what} has more than ${MAX_CHAIN} certificates`,
     );
     const chain = withRoot(given, roots, what);
+    const distinct = new Set(chain.map(({ der }) => hex(der)));
+    demand(distinct.size === chain.length, "CHAIN_INCOMPLETE", `the chain of the ${what} has a certificate twice`);
     chain.forEach((certificate, i) => {
       const name = describe(certificate);
       const isLeaf = i === 0;

@@ -8,7 +8,7 @@
  * @module
  */
 import { AnchorError, type ErrorCode } from "../../errors.js";
-import { fromHex, type Hex, keccak, toHex } from "../../field/bytes.js";
+import { fromHex, type Hex, keccak, toHex, utf8 } from "../../field/bytes.js";
 import type { Claims, EventLogClaims, MeasuredEvent } from "../claims.js";
 import { demand } from "../context.js";
 import type { EventLog } from "../evidence.js";
@@ -47,7 +47,7 @@ export function parseEventLog({ format, log }: EventLog): LoggedEvent[] {
  * @throws EVENT_LOG_MALFORMED; EVENT_LOG_MISMATCH, naming the register
  */
 export function verifyEventLog(log: EventLog, claims: Claims): EventLogClaims {
-  const events = parseEventLog(log);
+  const events = withoutStripped(log, parseEventLog(log));
   const registers: Record<string, Hex> = {};
   replayEventLog(events).forEach((replayed, i) => {
     const name = `rtmr${i}`;
@@ -71,6 +71,21 @@ export function verifyEventLog(log: EventLog, claims: Claims): EventLogClaims {
     events: events.flatMap(measured),
     ...app,
   };
+}
+
+/** ACPI tables, as firmware measures them into RTMR0: type and data of the events. */
+const ACPI = { type: 0x0a, data: utf8("ACPI DATA") };
+
+/**
+ * The log in dstack's own encoding of an attestation is stripped: of firmware's events only those of ACPI tables are left. They
+ * do not replay to anything and are no claims then; RTMR0 to RTMR2 are what the quote says they are.
+ */
+function withoutStripped({ format }: EventLog, events: LoggedEvent[]): LoggedEvent[] {
+  if (format !== "dstack") return events;
+  const firmware = events.filter(({ register }) => register !== 3);
+  const isAcpi = ({ register, type, payload }: LoggedEvent) =>
+    register === 0 && type === ACPI.type && equalBytes(payload, ACPI.data);
+  return firmware.every(isAcpi) ? events.filter(({ register }) => register === 3) : events;
 }
 
 /** Only what is bound: text that no digest takes in is no claim, however well the log replays. */
