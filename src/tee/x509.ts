@@ -541,7 +541,7 @@ function readFullName(element: Der): string[] {
   return inner.is(contextTag(0, true)) ? inner.children().map(({ bytes }) => hex(bytes)) : [];
 }
 
-function readAlgorithm(element: Der, code: ErrorCode): Algorithm {
+export function readAlgorithm(element: Der, code: ErrorCode): Algorithm {
   const fields = element.fields("a signature algorithm");
   const oid = fields.next("an identifier").oid("a signature algorithm");
   if (oid !== OID.rsaPss) {
