@@ -57,7 +57,10 @@ export interface Roots {
   nvidiaRim: readonly Uint8Array[];
   /** Of the remote attestation service's tokens: what the chains of its key sets end in. */
   nvidiaNras: readonly Uint8Array[];
-  /** Public keys that platform tokens of Arm CCA may be signed with, as SubjectPublicKeyInfo: there is no one vendor. */
+  /**
+   * Public keys that platform tokens of Arm CCA may be signed with, as SubjectPublicKeyInfo: there is no one vendor. Or the
+   * SHA-256 of one, and the collateral brings the key.
+   */
   ccaPlatform: readonly Uint8Array[];
 }
 
