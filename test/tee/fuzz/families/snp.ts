@@ -137,8 +137,9 @@ export const snp: Family = {
   bases: () => [...realBases(), labBase("VCEK"), labBase("VLEK")],
   excuses: [
     {
-      reason: "a pinned intermediate stands in where none comes along",
-      covers: ({ name }, changed) => name === "intermediate" && (changed === undefined || !isCa(changed)),
+      reason: "a pinned intermediate stands in where no CA below a root comes along",
+      covers: ({ name }, changed) =>
+        name === "intermediate" && (changed === undefined || !isCa(changed) || isSelfIssued(changed)),
     },
     {
       reason: "a root is pinned, and need not come along",
