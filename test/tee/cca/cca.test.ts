@@ -542,6 +542,8 @@ describe("trusted platform keys", () => {
       expect(outcome(token, {}, [text])).toBe("COLLATERAL_MALFORMED");
     }
     expect(outcome(token, {}, [1 as never])).toBe("COLLATERAL_MALFORMED");
+    expect(outcome(token, {}, [pem(CPAK)])).toBe("accepted");
+    expect(outcome(token, {}, [pem(CPAK) + "\n".repeat(4096)])).toBe("COLLATERAL_MALFORMED");
   });
 
   it("may be on other curves, with the algorithm that goes with them", () => {
@@ -553,6 +555,11 @@ describe("trusted platform keys", () => {
         roots: { ccaPlatform: [key.spki] },
       }),
     ).toBe("COSE_SIGNATURE");
+    // A curve whose signatures are as long as P-256's, and which ES256 is not on.
+    const bitcoin = generateKeyPairSync("ec", { namedCurve: "secp256k1" });
+    const spki = new Uint8Array(bitcoin.publicKey.export({ type: "spki", format: "der" }));
+    const foreign = makeToken({ platformMessage: { ...platformMessage, key: bitcoin.privateKey } });
+    expect(outcome(foreign, { roots: { ccaPlatform: [spki] } })).toBe("COSE_SIGNATURE");
     // A root that is no key of a curve fits no algorithm.
     const rsa = cachedKey("RSA-2048", "cca rsa");
     expect(outcome(token, { roots: { ccaPlatform: [rsa.spki] } })).toBe("COSE_SIGNATURE");

@@ -273,6 +273,13 @@ describe("layout", () => {
     expect(outcome(makeDocument(largest))).toBe("accepted");
   });
 
+  /** A good document with some of its four elements replaced. */
+  const rebuilt = (elements: Record<number, Item>) => {
+    const { message } = parseNitroDocument(makeDocument());
+    return cbor(
+      Object.values({ 0: message.protected, 1: new Map(), 2: message.payload, 3: message.signature, ...elements }),
+    );
+  };
   const signed = (payload: Uint8Array) => sign1({ payload, key: nitroKey("leaf").privateKey });
   const all = Object.entries(fieldsOf()) as [Item, Item][];
 
@@ -282,6 +289,8 @@ describe("layout", () => {
     ["a field with a number for its name", () => signed(cbor(pairs([...all, [1, bytes(1)]])))],
     ["a byte behind the payload's map", () => signed(concat(cbor(pairs(all)), bytes(1)))],
     ["a payload that is an array", () => signed(cbor([fieldsOf()["module_id"]!]))],
+    ["a payload that is a text", () => signed(cbor("x"))],
+    ["a payload that is null", () => signed(cbor(null))],
     ["an empty payload", () => signed(bytes(0))],
     ["a payload of more than 16 KiB", () => makeDocument({ later: bytes(16384) })],
     ["a bomb of arrays", () => makeDocument({ later: new Raw(new Uint8Array(10000).fill(0x81)) })],
@@ -301,7 +310,11 @@ describe("layout", () => {
     ["a map", () => cbor(new Map([[1, -35]]))],
     ["no payload inside", () => cbor([cbor(new Map([[1, -35]])), new Map(), null, bytes(96)])],
     ["a protected header outside its bytes", () => cbor([new Map([[1, -35]]), new Map(), bytes(10), bytes(96)])],
-    ["no bytes for a signature", () => cbor([cbor(new Map([[1, -35]])), new Map(), bytes(10), null])],
+    ["no bytes for a signature", () => rebuilt({ 3: null })],
+    ["a text for a signature", () => rebuilt({ 3: "x" })],
+    ["null for an unprotected header", () => rebuilt({ 1: null })],
+    ["an array for an unprotected header", () => rebuilt({ 1: [] })],
+    ["bytes for an unprotected header", () => rebuilt({ 1: bytes(0) })],
     [
       "an array without a length around it",
       () => concat(Uint8Array.of(0x9f), makeDocument().subarray(1), Uint8Array.of(0xff)),
@@ -310,6 +323,19 @@ describe("layout", () => {
     ["the text of its own hex", () => cbor(Buffer.from(makeDocument()).toString("hex"))],
   ])("refuses %s", (_, make) => {
     expect(outcome(make())).toBe("EVIDENCE_MALFORMED");
+  });
+});
+
+describe("size", () => {
+  it("is looked at before anything is read", () => {
+    for (const length of [16384 + 513, 1 << 24]) {
+      expect(verify(new Uint8Array(length).fill(0x81))).toMatchObject({
+        failure: {
+          code: "EVIDENCE_MALFORMED",
+          message: `the document has ${length} bytes, more than the 16896 that it may have`,
+        },
+      });
+    }
   });
 });
 
@@ -352,6 +378,8 @@ describe("headers", () => {
     ],
     ["the text label alone", new Map([["1", -35]]), new Map()],
     ["an array for a header", [1, -35], new Map()],
+    ["a number for a header", -35, new Map()],
+    ["null for a header", null, new Map()],
   ])("refuses %s, though the signature is over it", (name, protectedHeader, unprotected) => {
     const verification = verify(makeDocument({}, { protectedHeader, unprotected }));
     // RFC 9052 has an empty header as no bytes at all, which is no item of CBOR.
@@ -389,6 +417,15 @@ describe("signature", () => {
     const verification = verify(make());
     expect(codeOf(verification)).toBe("COSE_SIGNATURE");
     expect(failed(verification)).toEqual(["nitro.signature"]);
+  });
+
+  it("has 96 bytes, and says so where it has not", () => {
+    for (const length of [0, 95, 97, 132]) {
+      const verification = verify(changed(() => new Uint8Array(length)));
+      expect(verification).toMatchObject({
+        failure: { message: `the signature of the document has ${length} bytes instead of 96` },
+      });
+    }
   });
 
   it("covers every field", () => {
