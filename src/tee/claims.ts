@@ -193,26 +193,42 @@ export interface NvidiaClaims extends CommonClaims {
   chip: string;
   /** Device identity: keccak256 of the public key of the certificate that is burnt in, so that one device is counted once. */
   deviceId: Hex;
-  /** As the certificate has it. */
+  /** Of the burnt-in certificate, hex. */
   serial: string;
+  /** As NVIDIA's own verifiers and its tokens name the device: the serial number of the leaf, decimal. It changes with firmware. */
+  ueid: string;
+  /** Empty for a switch, which has none. */
   driver: string;
   vbios: string;
   /** Whether the certificate's firmware identity was compared: old VBIOS has none in the report. */
   fwid: "match" | "absent";
   /** What reference manifests say; `unchecked` without them. */
   rims: { driver: RimResult; vbios: RimResult };
-  /** `unchecked` where no OCSP answer or list is among the collateral. */
-  revocation: "good" | "hold" | "unchecked";
+  /** `unchecked` where neither an OCSP answer nor a list is among the collateral for one of the device's certificates. */
+  revocation: RevocationResult;
+  /** Confidential computing over one GPU (`spt`), several (`mpt`), with switches (`ppcie`), where the report says. */
+  mode?: string;
+  protectedPcie?: boolean;
+  /** A switch's identifier, as it stands in the links of its GPUs. */
+  pdi?: Hex;
+  /** Identifiers of linked devices, sorted: switches of a GPU, GPUs of a switch. */
+  links?: Hex[];
   /** Measurement blocks by index. */
   blocks: Record<string, Hex>;
   /** Opaque fields by type that this release does not know. */
   opaque: Record<string, Hex>;
 }
 
+export type RevocationResult = "good" | "hold" | "unchecked";
+
 export interface RimResult {
-  status: "match" | "unchecked";
+  /** `none`: there is no such manifest for the kind of device, as of a driver for a switch. */
+  status: "match" | "unchecked" | "none";
+  /** NVIDIA's name of it. */
   id?: string;
   version?: string;
+  /** Of its certificates. */
+  revocation?: RevocationResult;
 }
 
 export interface NrasClaims extends CommonClaims {

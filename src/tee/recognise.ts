@@ -61,14 +61,16 @@ export function readEvidence(input: unknown): Recognised {
 
 /** As {@link readEvidence}, for files that hold evidence of several machines, as answers of inference services do. */
 export function readMachines(input: unknown): Recognised[] {
-  const machines = readParts(input).map((parts) => recognised(parts));
-  const some = machines.filter(({ evidence, composite, eventLog }) => evidence ?? composite ?? eventLog);
-  if (some.length === 0) throw unknown();
-  return some;
+  return combine([readParts(input)]);
 }
 
-/** Pieces of several files that are one machine's: a quote and devices, a report and the chain of its certificate. */
-export function combine(files: readonly (readonly Parts[])[]): Recognised {
+/**
+ * Pieces of several files that are one machine's: a quote and devices, a report and the chain of its certificate. Without
+ * a CPU's evidence among them, each device and token stands for itself.
+ *
+ * @throws EVIDENCE_UNKNOWN where they are of several machines, or no evidence at all
+ */
+export function combine(files: readonly (readonly Parts[])[]): Recognised[] {
   const several = files.findIndex((parts) => parts.length > 1);
   if (several >= 0 && files.length > 1) {
     throw new AnchorError(
@@ -78,10 +80,12 @@ export function combine(files: readonly (readonly Parts[])[]): Recognised {
   }
   const all = files.flat();
   const cpus = all.filter(({ cpu }) => cpu !== undefined);
-  if (cpus.length > 1) {
+  if (several < 0 && cpus.length > 1) {
     throw new AnchorError("EVIDENCE_UNKNOWN", `here are ${cpus.length} CPUs' evidence, where one machine's is wanted`);
   }
-  return recognised(mergeParts(all));
+  const machines = several >= 0 ? all.flatMap(recognised) : recognised(mergeParts(all));
+  if (machines.length === 0) throw unknown();
+  return machines;
 }
 
 /**
@@ -100,8 +104,8 @@ export function readParts(input: unknown): Parts[] {
   return searched;
 }
 
-function recognised(parts: Parts): Recognised {
-  const { eventLog, collateral, hints, how, certificates } = parts;
+function recognised(parts: Parts): Recognised[] {
+  const { eventLog, tokens, collateral, hints, how, certificates } = parts;
   let { cpu, devices } = parts;
   // Certificates of another file go to whom they are missing.
   if (certificates.length > 0) {
@@ -111,22 +115,16 @@ function recognised(parts: Parts): Recognised {
       cpu = { ...cpu, certificates: [...(cpu.certificates ?? []), ...certificates] };
     }
   }
-  const common = { hints, how, ...(eventLog ? { eventLog } : {}), ...(collateral ? { collateral } : {}) };
-  const pieces: Evidence[] = [...(cpu ? [cpu] : []), ...devices, ...parts.tokens];
-  const [only] = pieces;
-  if (pieces.length === 1 && !eventLog) return { evidence: only!, ...common };
-  if (cpu) {
-    const composite: Composite = { cpu, devices, tokens: parts.tokens, ...(eventLog ? { eventLog } : {}) };
-    return { evidence: cpu, composite, ...common };
+  const common = { hints, how, ...(collateral ? { collateral } : {}) };
+  const log = eventLog ? { eventLog } : {};
+  if (!cpu) {
+    const loose: Evidence[] = [...devices, ...tokens];
+    if (loose.length === 0) return eventLog ? [{ ...common, ...log }] : [];
+    const ofAll = (i: number) => (loose.length > 1 ? [...how.slice(0, 8), `${i + 1} of ${loose.length}`] : how);
+    return loose.map((evidence, i) => ({ evidence, ...common, ...log, how: ofAll(i) }));
   }
-  if (pieces.length === 1) return { evidence: only!, ...common };
-  if (pieces.length > 1) {
-    throw new AnchorError(
-      "EVIDENCE_UNKNOWN",
-      `here is evidence of ${devices.length} devices and ${parts.tokens.length} tokens, and none of the CPU that they belong to`,
-    );
-  }
-  return common;
+  if (devices.length + tokens.length === 0 && !eventLog) return [{ evidence: cpu, ...common }];
+  return [{ evidence: cpu, composite: { cpu, devices, tokens, ...log }, ...log, ...common }];
 }
 
 function unwrap(value: unknown, depth: number): Parts[] {

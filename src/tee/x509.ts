@@ -121,7 +121,7 @@ const NAME_TYPES: Record<string, string> = {
 /** Certificates of attestation have one or two kilobytes; a chain of them is never longer than this. */
 const MAX_CERTIFICATE = 16 * 1024;
 const MAX_CRL = 4 * 1024 * 1024;
-const MAX_CHAIN = 10;
+export const MAX_CHAIN = 10;
 
 /** @throws CERT_MALFORMED, or the code given */
 export function parseCertificate(der: Uint8Array, code: ErrorCode = "CERT_MALFORMED"): Certificate {
@@ -248,6 +248,8 @@ export function verifyChain(context: Context, given: readonly Certificate[], opt
       `the chain of the ${what} has more than ${MAX_CHAIN} certificates`,
     );
     const chain = withRoot(given, roots, what);
+    const distinct = new Set(chain.map(({ der }) => hex(der)));
+    demand(distinct.size === chain.length, "CHAIN_INCOMPLETE", `the chain of the ${what} has a certificate twice`);
     chain.forEach((certificate, i) => {
       const name = describe(certificate);
       const isLeaf = i === 0;
@@ -510,7 +512,7 @@ function readBasicConstraints(extension: Extension | undefined, code: ErrorCode)
   return { ca, ...(pathLength === undefined ? {} : { pathLength }) };
 }
 
-export /** The issuing distribution point of a list, which may narrow it to a place and to nothing else. */
+/** The issuing distribution point of a list, which may narrow it to a place and to nothing else. */
 function readPlace(extension: Extension | undefined, code: ErrorCode): string[] | undefined {
   if (!extension) return undefined;
   const fields = Der.parse(extension.value, code).fields("the issuing distribution point");
@@ -539,7 +541,7 @@ function readFullName(element: Der): string[] {
   return inner.is(contextTag(0, true)) ? inner.children().map(({ bytes }) => hex(bytes)) : [];
 }
 
-function readAlgorithm(element: Der, code: ErrorCode): Algorithm {
+export function readAlgorithm(element: Der, code: ErrorCode): Algorithm {
   const fields = element.fields("a signature algorithm");
   const oid = fields.next("an identifier").oid("a signature algorithm");
   if (oid !== OID.rsaPss) {

@@ -206,6 +206,7 @@ class Pool {
         : [];
     const body = typeof object["body"] === "string" ? this.#text(object["body"].trim()) : [];
     if (fromHeaders.length + body.length > 0) return [...fromHeaders, ...body];
+    if (typeof headers === "object" && headers !== null) return ["headers of an answer, none of which is needed"];
     return certificatesOf(object).flatMap((der) => this.#der(der));
   }
 

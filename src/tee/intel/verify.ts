@@ -152,8 +152,7 @@ function chooseCollateral(
 ): Chosen {
   const pckChain = context.check("intel.pck.given", "there is a PCK certificate for the quote", () => {
     if (quote.certification.type !== CERTIFICATION.pckChain) return bundledPckChain(quote, entries, certificates);
-    const text = Buffer.from(quote.certification.data).toString("latin1");
-    return certificates.read(parsePem(text), "PCK certificate");
+    return certificates.read(readPemChain(quote.certification.data), "PCK certificate");
   });
   const chosen = context.check("intel.collateral", "there is collateral for the platform", () => {
     const missing = "there is no collateral of Intel's for the quote";
@@ -162,6 +161,15 @@ function chooseCollateral(
   });
   const issuers = certificates.read(chosen.entry.pckCrlChain ?? [], "revocation list of PCK certificates");
   return { ...chosen, pckChain: withIssuer(pckChain, issuers) };
+}
+
+/** As quoting enclaves write it: blocks, line ends, and a zero at the end. */
+function readPemChain(bytes: Uint8Array): Uint8Array[] {
+  const text = Buffer.from(bytes).toString("latin1");
+  const ders = parsePem(text);
+  const between = text.replace(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g, "");
+  demand(!/[^\s\0]/.test(between), "CERT_MALFORMED", "the quote's certificates have something between them");
+  return ders;
 }
 
 /** For quotes that name their PCK certificate and do not bring it. */

@@ -74,7 +74,7 @@ export interface SnpOptions {
   revoked?: readonly ("ask" | "asvk" | "leaf")[];
   /** Certificates are collateral instead of coming with the report. */
   apart?: boolean;
-  /** Of ARK, ASK and ASVK. 4096 bits, as AMD's, unless given: made once in a process. */
+  /** Of ARK, ASK and ASVK. 4096 bits, as AMD's, unless given: made once in a process, for all products. */
   rsa?: "RSA-2048" | "RSA-4096";
 }
 
@@ -106,9 +106,9 @@ const EXTENSION = "1.3.6.1.4.1.3704.1";
 export function snpProcessor(options: SnpOptions = {}): SnpLab {
   const { now = LAB_NOW, product = "Milan", signingKey = "VCEK", rsa = "RSA-4096" } = options;
   const keys = {
-    ark: cachedKey(rsa, `ARK-${product}`),
-    ask: cachedKey(rsa, `SEV-${product}`),
-    asvk: cachedKey(rsa, `SEV-VLEK-${product}`),
+    ark: cachedKey(rsa, "ARK"),
+    ask: cachedKey(rsa, "ASK"),
+    asvk: cachedKey(rsa, "ASVK"),
     leaf: makeKey("P-384"),
   };
   const window = { notBefore: now - 5 * 365 * DAY, notAfter: now + 20 * 365 * DAY };

@@ -22,6 +22,7 @@ import {
   describe,
   isAbout,
   KEY_USAGE,
+  MAX_CHAIN,
   parseCertificate,
   parseCrl,
   requireUnrevoked,
@@ -52,6 +53,11 @@ export function verifyNitro(context: Context, evidence: NitroEvidence, collatera
 function verifyCertificates(context: Context, { certificate, cabundle }: NitroDocument): Certificate[] {
   context.check(`${ID}.root`, "the document's bundle begins with AWS's root", () => {
     demand(cabundle.length > 0, "CHAIN_INCOMPLETE", "the document's bundle of certificates is empty");
+    demand(
+      cabundle.length < MAX_CHAIN,
+      "CHAIN_INCOMPLETE",
+      `the document's bundle has ${cabundle.length} certificates, more than ${MAX_CHAIN - 1}`,
+    );
     demand(
       context.roots.nitro.some((root) => equalBytes(root, cabundle[0]!)),
       "CHAIN_UNTRUSTED",

@@ -105,7 +105,7 @@ function measured(family: MeasuredFamily) {
   const allowed: Shape<AllowedMeasurements> = either(
     word<"any">(["any"]),
     list(alternative, { min: 1, max: 1024, as: "list" }),
-    (value) => !Array.isArray(value),
+    (value) => typeof value === "string",
   );
   return {
     measurements: optional(

@@ -198,7 +198,10 @@ export function integer(min: number, max: number, unit = ""): Shape<number> {
 }
 
 /** One of these words. `never` says of some others why they are not among them. */
-export function word<W extends string>(words: readonly W[], never: Readonly<Record<string, string>> = {}): Shape<W> {
+export function word<const W extends string>(
+  words: readonly W[],
+  never: Readonly<Record<string, string>> = {},
+): Shape<W> {
   return {
     schema: words.length === 1 ? { const: words[0] } : { enum: words },
     read(value, at) {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { AnchorError } from "../../errors.js";
 import type { Evidence } from "../evidence.js";
 import { isZero } from "../read/bytes.js";
 import { isCertificate, isDerSequence } from "./encoding.js";
@@ -20,7 +21,7 @@ const SNP_TABLE_GUIDS: readonly string[] = [
   "92f81bc358114d3d97ffd19f88dc67ea",
 ];
 
-/** `undefined` where the first bytes are those of no kind of evidence. */
+/** `undefined` where the first bytes are those of no kind of evidence. @throws EVIDENCE_UNKNOWN for half of one */
 export function partsOfBytes(bytes: Uint8Array): Parts | undefined {
   const parts = noParts();
   if (isQuote(bytes)) {
@@ -132,7 +133,12 @@ function isCcel(bytes: Uint8Array): boolean {
 /** A paravisor's report without the TPM quote that speaks for the guest. */
 function hcl(parts: Parts, bytes: Uint8Array): Parts {
   const report = bytes.subarray(32, 32 + SNP_REPORT);
-  if (report.length < SNP_REPORT || !isSnpReport(report)) return { ...parts, how: ["HCL report of a TD"] };
+  if (report.length < SNP_REPORT || !isSnpReport(report)) {
+    throw new AnchorError(
+      "EVIDENCE_UNKNOWN",
+      "an HCL report of a TD holds no signature: give the JSON with the TPM quote and the TD quote that belong to it",
+    );
+  }
   const how = [
     "HCL report",
     "the SNP report in it: the paravisor's, since no TPM quote is there that would speak for the guest",

@@ -41,11 +41,16 @@ export function pemBlocks(text: string): PemBlock[] {
   return blocks;
 }
 
-/** UTF-8 text, without a byte order mark; `undefined` for what is none, or holds control characters as binary files do. */
+/**
+ * UTF-8 text, without a byte order mark, and without zeros at its end, which tools in C leave there. `undefined` for what is
+ * none, or holds control characters as binary files do.
+ */
 export function textOf(bytes: Uint8Array): string | undefined {
   let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    let end = bytes.length;
+    while (end > 0 && bytes[end - 1] === 0) end--;
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, end));
   } catch {
     return undefined;
   }

@@ -1,0 +1,171 @@
+/**
+ * Rules for NVIDIA's devices: what they attest themselves, what NVIDIA's service attests of them, and how many there are.
+ *
+ * @module
+ */
+import type { NrasClaims, NvidiaClaims } from "../claims.js";
+import { time } from "../context.js";
+import { type Appraisal, compareVersions, need, some } from "./appraisal.js";
+import type { CountRule, NrasRules, NvidiaRules } from "./policy.js";
+
+export function appraiseNvidia(appraisal: Appraisal, claims: NvidiaClaims, rules: NvidiaRules): void {
+  const { rims, revocation, fwid, chip, driver, vbios } = claims;
+  const matched = rims.driver.status === "match" && rims.vbios.status === "match";
+  const measured = "every measurement equals NVIDIA's reference manifests";
+  if (rules.rims === "any") {
+    appraisal.unchecked(
+      "nvidia.rims",
+      measured,
+      "the policy accepts devices without reference manifests, so nothing is claimed of their firmware",
+    );
+  } else {
+    const passed = appraisal.check("nvidia.rims", measured, () => {
+      const missing = (["driver", "vbios"] as const).filter((each) => rims[each].status !== "match");
+      need(matched, `there is no reference manifest for ${missing.join(" and ")} among the collateral`);
+      return `driver ${rims.driver.version ?? driver}, VBIOS ${rims.vbios.version ?? vbios}`;
+    });
+    if (passed) appraisal.measured = true;
+  }
+  appraisal.holds(
+    "nvidia.revocation",
+    "the device's certificates are not revoked, as far as the policy wants it shown",
+    rules.revocation.includes(revocation),
+    revocation === "unchecked"
+      ? "nothing among the collateral says whether the device's certificates are revoked"
+      : `the device's certificate is ${revocation === "hold" ? "on hold" : revocation}, accepted is ${some(rules.revocation)}`,
+    "REVOCATION_UNKNOWN",
+  );
+  appraisal.holds(
+    "nvidia.fwid",
+    "the device's certificate is for the firmware that reports",
+    rules.fwid.includes(fwid),
+    `the firmware identity is ${fwid === "absent" ? "absent from the report, as with VBIOS of 2023" : fwid}, accepted is ${some(rules.fwid)}`,
+  );
+  appraisal.listing("nvidia.chip", "chip", rules.chips, chip);
+  if (appraisal.listing("nvidia.serial", "device's serial number", rules.serials, claims.serial)) {
+    appraisal.located = true;
+  }
+  if (appraisal.listing("nvidia.device", "device's identity", rules.deviceIds, claims.deviceId)) {
+    appraisal.located = true;
+  }
+  appraiseVersions(appraisal, "nvidia.versions", { chip, driver, vbios }, rules.minVersions);
+}
+
+export function appraiseNras(appraisal: Appraisal, claims: NrasClaims, rules: NrasRules): void {
+  const { issuer, issuedAt, devices } = claims;
+  const { now } = appraisal;
+  appraisal.holds(
+    "nras.issuer",
+    "the tokens are by an accepted issuer",
+    rules.issuers.includes(issuer),
+    `the tokens are by ${issuer}, accepted is ${some(rules.issuers)}`,
+  );
+  appraisal.holds(
+    "nras.result",
+    "the service found the devices good as a whole",
+    claims.overallResult === true,
+    "the service says that the devices failed its own appraisal",
+  );
+  appraisal.check("nras.claims", "the token of every device says what the policy asks for", () => {
+    need(devices.length > 0, "the tokens are about no device");
+    for (const { name, claims: said } of devices) {
+      for (const [claim, accepted] of Object.entries(rules.claims)) {
+        const value = Object.hasOwn(said, claim) ? said[claim] : undefined;
+        need(
+          (typeof value === "string" || typeof value === "boolean") && accepted.includes(value),
+          `${name}: ${claim} is ${value === undefined ? "absent" : JSON.stringify(value)}, accepted is ${some(accepted)}`,
+          claim === "dbgstat" && value !== undefined ? "DEBUG_ENABLED" : "APPRAISAL_FAILED",
+        );
+      }
+    }
+    const measres = rules.claims["measres"] ?? [];
+    if (measres.length === 1 && measres[0] === "success") appraisal.measured = true;
+    return undefined;
+  });
+  const { maxAgeSeconds, chips, minVersions } = rules;
+  if (maxAgeSeconds !== undefined) {
+    appraisal.check("nras.age", `the tokens were issued at most ${maxAgeSeconds} s ago`, () => {
+      need(now - issuedAt <= maxAgeSeconds, `the tokens were issued at ${time(issuedAt)}, ${now - issuedAt} s ago`);
+      appraisal.narrow(issuedAt, issuedAt + maxAgeSeconds);
+      return `${now - issuedAt} s`;
+    });
+  }
+  for (const { name, claims: said } of devices) {
+    const claimed = (claim: string) => {
+      const value = Object.hasOwn(said, claim) ? said[claim] : undefined;
+      return typeof value === "string" ? value : undefined;
+    };
+    const chip = claimed("hwmodel");
+    appraisal.listing("nras.chip", `chip of ${name}`, chips, chip);
+    const driver = claimed("x-nvidia-gpu-driver-version");
+    const vbios = claimed("x-nvidia-gpu-vbios-version");
+    appraiseVersions(appraisal, "nras.versions", { chip, driver, vbios }, minVersions);
+  }
+}
+
+/** Of a machine as a whole: each device of its own counts once. */
+export function appraiseDevices(appraisal: Appraisal, devices: readonly NvidiaClaims[], rules: NvidiaRules): void {
+  for (const [id, things, kind, rule] of [
+    ["devices", "GPUs", "GPU", rules.devices],
+    ["switches", "NVSwitches", "NVSwitch", rules.switches],
+  ] as const) {
+    const found = devices.filter(({ device }) => device === kind).map(({ deviceId }) => deviceId);
+    appraiseCount(appraisal, id, things, found, rule);
+  }
+}
+
+/** Of all tokens together. A device is named by its UEID, which the service signs; without one it is not counted. */
+export function appraiseTokens(appraisal: Appraisal, tokens: readonly NrasClaims[], rules: NrasRules): void {
+  const ids = tokens.flatMap(({ devices }) =>
+    devices.map(({ claims }) => (typeof claims["ueid"] === "string" ? claims["ueid"] : undefined)),
+  );
+  appraiseCount(appraisal, "nras.devices", "devices that tokens are about", ids, rules.devices);
+}
+
+function appraiseCount(
+  appraisal: Appraisal,
+  id: string,
+  things: string,
+  ids: readonly (string | undefined)[],
+  rule: CountRule | undefined,
+): void {
+  if (!rule) return;
+  const { min = 0, max = Number.POSITIVE_INFINITY } = rule;
+  const range = rule.max === undefined ? `${min} or more` : min === max ? String(min) : `${min} to ${max}`;
+  appraisal.check(id, `there are as many ${things} as the policy wants: ${range}`, () => {
+    const named = ids.filter((each) => each !== undefined);
+    const distinct = new Set(named).size;
+    need(
+      named.length === ids.length,
+      `one of the ${things} has no identity to tell it from the others`,
+      "DEVICE_COUNT",
+    );
+    need(distinct === ids.length, `of ${ids.length} ${things} only ${distinct} are different ones`, "DUPLICATE_DEVICE");
+    need(distinct >= min && distinct <= max, `there are ${distinct} ${things}, wanted is ${range}`, "DEVICE_COUNT");
+    return String(distinct);
+  });
+}
+
+function appraiseVersions(
+  appraisal: Appraisal,
+  id: string,
+  { chip, driver, vbios }: { chip: string | undefined; driver: string | undefined; vbios: string | undefined },
+  rules: NvidiaRules["minVersions"],
+): void {
+  if (!rules) return;
+  appraisal.check(id, "driver and VBIOS are not older than the policy's minimum", () => {
+    const minimum = chip !== undefined && Object.hasOwn(rules, chip) ? rules[chip] : undefined;
+    need(minimum !== undefined, `the policy has minimum versions, but none for ${chip ?? "a device without a name"}`);
+    for (const [what, has, needs, radix] of [
+      ["driver", driver, minimum.driver, 10],
+      ["VBIOS", vbios, minimum.vbios, 16],
+    ] as const) {
+      // NaN, for what is no version, is not at least anything.
+      need(
+        needs === undefined || (has !== undefined && compareVersions(has, needs, radix) >= 0),
+        `the ${what} is ${has ?? "unknown"}, older than ${needs}`,
+      );
+    }
+    return `driver ${driver}, VBIOS ${vbios}`;
+  });
+}
