@@ -99,6 +99,7 @@ export const ERROR_CODES = {
   // attestation: collateral
   COLLATERAL_MISSING: "collateral that a verification needs is not there",
   COLLATERAL_MALFORMED: "collateral is not laid out as its specification says",
+  COLLATERAL_UNAVAILABLE: "a vendor's service cannot be reached, or does not have what it was asked for",
   // attestation: Intel
   QE_VENDOR_ID: "a quote is by another quoting enclave's vendor than Intel",
   QUOTE_SIGNATURE: "a quote is not signed by its attestation key",

@@ -1,9 +1,10 @@
 /**
- * What a validator loads: `anchorproof/verifier`, `/protocol` and `/bundle` reach neither snarkjs, circomlib nor
+ * What a validator loads: `anchorproof/verifier`, `/tee`, `/protocol` and `/bundle` reach neither snarkjs, circomlib nor
  * ffjavascript (GPL), nor ethers, nor anything that could open a connection or start a process. The native core, an
  * addon at a fixed place, is loaded by `field/native` alone.
  */
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
 import { PACKAGE_ROOT } from "../src/paths.js";
@@ -37,7 +38,8 @@ describe("import graph", () => {
   it.each([
     ["verifier", ["errors", "field", "paths", "protocol", "verifier"]],
     ["protocol", ["errors", "field", "paths", "protocol"]],
-    ["bundle", ["bundle", "circuit", "dataset", "errors", "field", "paths", "protocol", "text", "verifier"]],
+    ["tee", ["errors", "field", "paths", "protocol", "tee", "text"]],
+    ["bundle", ["bundle", "circuit", "dataset", "errors", "field", "paths", "protocol", "tee", "text", "verifier"]],
   ])("%s reaches its own kind only", (name, allowed) => {
     for (const folder of folders(`${name}/index.js`)) expect(allowed).toContain(folder);
   });
@@ -54,7 +56,8 @@ describe("import graph", () => {
   it.each([
     ["verifier", []],
     ["protocol", []],
-    ["bundle", ["node:buffer", "node:crypto", "node:os"]],
+    ["tee", ["node:buffer", "node:crypto", "xml-crypto"]],
+    ["bundle", ["node:buffer", "node:crypto", "node:os", "xml-crypto"]],
   ])("%s loads noble, the native core and nothing else", (name, besides: string[]) => {
     const { files, packages } = reach(`${name}/index.js`);
     const allowed = /^(?:@noble\/(?:curves|hashes)\/.*|node:module|node:path|node:url|node:util\/types)$/;
@@ -71,6 +74,32 @@ describe("import graph", () => {
     // its import, and the call
     expect(text.match(/createRequire/g)).toHaveLength(2);
     expect(text).not.toMatch(/process\.(?:dlopen|binding|getBuiltinModule)/);
+  });
+
+  it("of attestation reaches neither the network client nor the laboratory, whose keys are its own", () => {
+    const files = [...reach("tee/index.js").files].map((file) => relative(DIST, file));
+    expect(files.filter((file) => /tee\/(?:lab|fetch)\//.test(file))).toEqual([]);
+    expect(files).toContain(join("tee", "nvidia", "rim.js"));
+    expect(reach("tee/fetch/index.js").files.size).toBeGreaterThan(1);
+  });
+
+  it("XML signatures come with no network and no file either", () => {
+    // xml-crypto and what it requires, all of them plain JavaScript: read here, since it is the one package of its kind.
+    const seen = new Set<string>();
+    const builtins = new Set<string>();
+    const visit = (file: string) => {
+      if (seen.has(file)) return;
+      seen.add(file);
+      const load = createRequire(file);
+      for (const [, name] of readFileSync(file, "utf8").matchAll(/\brequire\(\s*["']([^"']+)["']\s*\)/g)) {
+        const target = load.resolve(name!);
+        if (target.startsWith("/")) visit(target);
+        else builtins.add(name!.replace(/^node:/, ""));
+      }
+    };
+    visit(createRequire(import.meta.url).resolve("xml-crypto"));
+    expect([...seen].some((file) => file.includes("xmldom"))).toBe(true);
+    for (const name of builtins) expect(["crypto", "util"]).toContain(name);
   });
 
   it("can tell: the prover does load snarkjs, the chain ethers", () => {

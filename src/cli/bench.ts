@@ -13,6 +13,7 @@ import { onCores } from "../bench/processes.js";
 import { batchLadder, proveLadder, verifyLadder } from "../bench/proving.js";
 import { html, inferenceTable, preparationLine, type Report, table } from "../bench/report.js";
 import { setupLadder } from "../bench/setup.js";
+import { teeLadder } from "../bench/tee.js";
 import { poolLadder } from "../bench/throughput.js";
 import { AnchorError } from "../errors.js";
 import { nativeStatus } from "../field/native.js";
@@ -35,6 +36,7 @@ const LADDERS: Record<string, Ladder> = {
   pool: poolLadder,
   setup: setupLadder,
   inference: inferenceLadder,
+  tee: teeLadder,
 };
 
 /** The ladders whose sizes are those of circuits. */
@@ -75,6 +77,7 @@ verified by the other side.
 inference takes each model from its ONNX file to a verified proof: import with the data at hand (Fashion-MNIST and mails where
 they are installed, else noise), rows, key, witness, proof; beside what circomlib-ml's circuits would take, which have all
 weights as signals (formulas in src/bench/peers.ts).
+tee verifies attestation evidence, recorded where $ANCHORPROOF_TEE_VECTORS has it, beside dcap-qvl where that is installed.
 Keys are development keys; they and the circuits are kept, and the first run makes them (2^17: a minute, 2^20: many).
 `,
   options: {

@@ -57,6 +57,7 @@ export interface IntelClaims extends CommonClaims {
   advisories: string[];
   /** The earliest of the parts', as Intel writes it. */
   tcbDate: string;
+  /** The lower one of TCB info's and QE identity's. */
   tcbEvaluationDataNumber: number;
   parts: TcbPart[];
   fmspc: Hex;
@@ -87,6 +88,19 @@ export interface IntelClaims extends CommonClaims {
     tdAttributes: Hex;
     xfam: Hex;
     mrServiceTd?: Hex;
+    /** Of the extended report of TDX 1.5, by the names of its fields. */
+    extended?: {
+      vmId: Hex;
+      tdId: Hex;
+      deviceInfo: Hex;
+      initServiceTdHash: Hex;
+      initServiceTdAttributes: Hex;
+      initCpuSvn: Hex;
+      initTeeTcbSvn: Hex;
+      initTeeFmspc: Hex;
+      serviceTdHash: Hex;
+      serviceTdAttributes: Hex;
+    };
     /** Names of the bits set in the TD's attributes, such as `SEPT_VE_DISABLE`; unknown ones as `bit 17`. */
     attributes: string[];
     /** `TDX_03`, or `TDX` for the first generation of the module. */
@@ -114,10 +128,13 @@ export interface SnpClaims extends CommonClaims {
   signingKey: "VCEK" | "VLEK";
   /** Of the VLEK: the cloud that it belongs to. */
   cspId?: string;
+  /** Whether lists of AMD's root were looked at; `unchecked` where none is among the collateral. */
+  revocation: "good" | "unchecked";
   vmpl: number;
   guestSvn: number;
   familyId: Hex;
   imageId: Hex;
+  /** `raw`, here and below: eight bytes, the most significant first. */
   policy: {
     raw: Hex;
     abiMajor: number;
@@ -151,6 +168,7 @@ export interface SnpClaims extends CommonClaims {
   authorKeyEnabled: boolean;
   reportId: Hex;
   reportIdMa: Hex;
+  /** Of the firmware: `1.55.29`, the last being the build. */
   currentVersion: string;
   committedVersion: string;
   /** Version 5. */
@@ -175,26 +193,42 @@ export interface NvidiaClaims extends CommonClaims {
   chip: string;
   /** Device identity: keccak256 of the public key of the certificate that is burnt in, so that one device is counted once. */
   deviceId: Hex;
-  /** As the certificate has it. */
+  /** Of the burnt-in certificate, hex. */
   serial: string;
+  /** As NVIDIA's own verifiers and its tokens name the device: the serial number of the leaf, decimal. It changes with firmware. */
+  ueid: string;
+  /** Empty for a switch, which has none. */
   driver: string;
   vbios: string;
   /** Whether the certificate's firmware identity was compared: old VBIOS has none in the report. */
   fwid: "match" | "absent";
   /** What reference manifests say; `unchecked` without them. */
   rims: { driver: RimResult; vbios: RimResult };
-  /** `unchecked` where no OCSP answer or list is among the collateral. */
-  revocation: "good" | "hold" | "unchecked";
+  /** `unchecked` where neither an OCSP answer nor a list is among the collateral for one of the device's certificates. */
+  revocation: RevocationResult;
+  /** Confidential computing over one GPU (`spt`), several (`mpt`), with switches (`ppcie`), where the report says. */
+  mode?: string;
+  protectedPcie?: boolean;
+  /** A switch's identifier, as it stands in the links of its GPUs. */
+  pdi?: Hex;
+  /** Identifiers of linked devices, sorted: switches of a GPU, GPUs of a switch. */
+  links?: Hex[];
   /** Measurement blocks by index. */
   blocks: Record<string, Hex>;
   /** Opaque fields by type that this release does not know. */
   opaque: Record<string, Hex>;
 }
 
+export type RevocationResult = "good" | "hold" | "unchecked";
+
 export interface RimResult {
-  status: "match" | "unchecked";
+  /** `none`: there is no such manifest for the kind of device, as of a driver for a switch. */
+  status: "match" | "unchecked" | "none";
+  /** NVIDIA's name of it. */
   id?: string;
   version?: string;
+  /** Of its certificates. */
+  revocation?: RevocationResult;
 }
 
 export interface NrasClaims extends CommonClaims {
@@ -210,6 +244,10 @@ export interface NrasClaims extends CommonClaims {
   }[];
 }
 
+/**
+ * `reportData` is the guest's user data as the runtime data has it, `nonce` the qualifying data of the TPM quote. Freshness is
+ * with the nonce: report and runtime data are made when the guest starts, or writes user data.
+ */
 export interface VtpmClaims extends CommonClaims {
   family: "azure-snp" | "azure-tdx";
   /** The claims of what the paravisor runs in, with VMPL 0: the report is the paravisor's, the PCRs are the guest's. */
@@ -239,15 +277,15 @@ export type Claims = IntelClaims | SnpClaims | NitroClaims | NvidiaClaims | Nras
 
 export type FamilyName = Claims["family"];
 
-/** What a log of measurements says, as far as the registers of an authentic quote bear it out. */
+/** What a log of measurements says, as far as the registers of an authentic quote bear it out: text that no digest takes in is left out. */
 export interface EventLogClaims {
   format: "dstack" | "ccel";
   /** keccak256 of the log as given. */
   digest: Hex;
-  /** What it replays to: `rtmr0`…`rtmr3`, equal to the quote's. */
+  /** What it replays to, equal to the quote's: `rtmr0`…`rtmr3`, without those that the log does not speak of. */
   registers: Record<string, Hex>;
   events: MeasuredEvent[];
-  /** Of dstack, from bound events only: SHA-256 of the app's compose file, … */
+  /** Of dstack, from bound events before the app's start only: SHA-256 of the app's compose file, … */
   composeHash?: Hex;
   appId?: Hex;
   instanceId?: Hex;
@@ -257,13 +295,15 @@ export interface EventLogClaims {
   osImageHash?: Hex;
 }
 
+/** Its type is hashed into the digest for dstack's own events (0x08000001) only. */
 export interface MeasuredEvent {
   /** 0 to 3. */
   register: number;
   type: number;
   digest: Hex;
-  /** What it is called and what it carries: hashed into the digest where `bound`, else the word of whoever gave the log. */
+  /** What it is called and what it carries, where that is hashed into the digest; names are for dstack's own events. */
   name?: string;
   payload?: Hex;
+  /** Whether the digest is the hash of what is here, and not of something that the log only describes. */
   bound: boolean;
 }

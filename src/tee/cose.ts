@@ -7,7 +7,7 @@
 import type { KeyObject } from "node:crypto";
 import { concat, utf8 } from "../field/bytes.js";
 import { demand } from "./context.js";
-import { type Cbor, type CborMap, CborTag, cborHead, readCbor } from "./read/cbor.js";
+import { type Cbor, type CborMap, CborTag, cborHead, quoted, readCbor } from "./read/cbor.js";
 import { type Algorithm, verifySignature } from "./x509.js";
 
 export interface Sign1 {
@@ -37,13 +37,16 @@ export interface Sign1Options {
   what: string;
   algorithms: readonly CoseAlgorithm[];
   maxPayload: number;
+  /** Whether tag 18 has to stand in front; else it may. */
+  tagged?: boolean;
 }
 
 /** What the frame around a payload can take: tag, array, headers, lengths and the longest signature. */
 const MAX_FRAME = 512;
 
-/** The tag may be left out. @throws EVIDENCE_MALFORMED, COSE_HEADER */
-export function parseSign1(bytes: Uint8Array, { what, algorithms, maxPayload }: Sign1Options): Sign1 {
+/** @throws EVIDENCE_MALFORMED, COSE_HEADER */
+export function parseSign1(bytes: Uint8Array, options: Sign1Options): Sign1 {
+  const { what, algorithms, maxPayload, tagged = false } = options;
   const code = "EVIDENCE_MALFORMED";
   demand(
     bytes.length <= maxPayload + MAX_FRAME,
@@ -51,6 +54,7 @@ export function parseSign1(bytes: Uint8Array, { what, algorithms, maxPayload }: 
     `${what} has ${bytes.length} bytes, more than the ${maxPayload + MAX_FRAME} that it may have`,
   );
   const item = readCbor(bytes, { code, tags: [TAG_SIGN1] });
+  demand(!tagged || item instanceof CborTag, code, `${what} lacks the tag of a COSE_Sign1`);
   const parts = item instanceof CborTag ? item.value : item;
   demand(Array.isArray(parts) && parts.length === 4, code, `${what} is no COSE_Sign1: not an array of four`);
   const [header, unprotected, payload, signature] = parts as Cbor[];
@@ -75,21 +79,19 @@ function readHeader(bytes: Uint8Array, what: string, algorithms: readonly CoseAl
   demand(header instanceof Map, code, `the protected header of ${what} is no map`);
   const map: CborMap = header;
   const other = [...map.keys()].find((label) => label !== ALG);
-  demand(other === undefined, code, `the protected header of ${what} has the label ${other}, beyond the algorithm`);
+  demand(
+    other === undefined,
+    code,
+    `the protected header of ${what} has the label ${quoted(other)}, beyond the algorithm`,
+  );
   const id = map.get(ALG);
   const algorithm = algorithms.find((name) => ALGORITHMS[name].id === id);
   demand(
     algorithm !== undefined,
     code,
-    `${what} names ${map.has(ALG) ? `the algorithm ${shown(id)}` : "no algorithm"} instead of ${algorithms.map((name) => `${ALGORITHMS[name].id} (${name})`).join(" or ")}`,
+    `${what} names ${map.has(ALG) ? `the algorithm ${quoted(id)}` : "no algorithm"} instead of ${algorithms.map((name) => `${ALGORITHMS[name].id} (${name})`).join(" or ")}`,
   );
   return algorithm;
-}
-
-function shown(value: Cbor | undefined): string {
-  return typeof value === "number" || typeof value === "bigint" || typeof value === "string"
-    ? JSON.stringify(String(value))
-    : "of another type";
 }
 
 /** @throws COSE_SIGNATURE, for a key of another curve as well */

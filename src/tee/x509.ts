@@ -2,7 +2,8 @@
  * X.509 certificates, chains and revocation lists, read strictly and checked completely (RFC 5280, the part of it that
  * attestation vendors use).
  *
- * Not supported, and refused where critical: name constraints, policies, indirect and delta revocation lists.
+ * Not supported, and refused where critical: name constraints, policies, indirect and delta revocation lists, and lists that
+ * are about some kinds of certificates or reasons only.
  *
  * @module
  */
@@ -59,6 +60,8 @@ export interface Crl {
   revoked: ReadonlyMap<string, number>;
   /** Number of the list; absent where the extension is. */
   number?: bigint;
+  /** Names of the place that the list is of, as hex of their DER: it is about certificates that name the place, and no others. */
+  place?: readonly string[];
   signature: Signature;
 }
 
@@ -82,6 +85,8 @@ const OID = {
   basicConstraints: "2.5.29.19",
   keyUsage: "2.5.29.15",
   crlNumber: "2.5.29.20",
+  issuingDistributionPoint: "2.5.29.28",
+  crlDistributionPoints: "2.5.29.31",
   reasonCode: "2.5.29.21",
   commonName: "2.5.4.3",
   rsaPss: "1.2.840.113549.1.1.10",
@@ -116,7 +121,7 @@ const NAME_TYPES: Record<string, string> = {
 /** Certificates of attestation have one or two kilobytes; a chain of them is never longer than this. */
 const MAX_CERTIFICATE = 16 * 1024;
 const MAX_CRL = 4 * 1024 * 1024;
-const MAX_CHAIN = 10;
+export const MAX_CHAIN = 10;
 
 /** @throws CERT_MALFORMED, or the code given */
 export function parseCertificate(der: Uint8Array, code: ErrorCode = "CERT_MALFORMED"): Certificate {
@@ -194,9 +199,9 @@ export function parseCrl(der: Uint8Array): Crl {
   }
   const extensions = readExtensions(fields.optional(contextTag(0, true)), code);
   fields.end();
-  // An issuing distribution point can narrow a list to some certificates: without reading it, the list says nothing.
-  refuseCritical(extensions, [OID.crlNumber], code, "a revocation list");
+  refuseCritical(extensions, [OID.crlNumber, OID.issuingDistributionPoint], code, "a revocation list");
   const number = extensions.get(OID.crlNumber);
+  const place = readPlace(extensions.get(OID.issuingDistributionPoint), code);
   return {
     der,
     tbs: tbs.bytes,
@@ -205,6 +210,7 @@ export function parseCrl(der: Uint8Array): Crl {
     nextUpdate: next.time("the time of the next list"),
     revoked,
     ...(number ? { number: Der.parse(number.value, code).integer("the number of the list") } : {}),
+    ...(place ? { place } : {}),
     signature: { algorithm: readAlgorithm(algorithm, code), value },
   };
 }
@@ -242,6 +248,8 @@ export function verifyChain(context: Context, given: readonly Certificate[], opt
       `the chain of the ${what} has more than ${MAX_CHAIN} certificates`,
     );
     const chain = withRoot(given, roots, what);
+    const distinct = new Set(chain.map(({ der }) => hex(der)));
+    demand(distinct.size === chain.length, "CHAIN_INCOMPLETE", `the chain of the ${what} has a certificate twice`);
     chain.forEach((certificate, i) => {
       const name = describe(certificate);
       const isLeaf = i === 0;
@@ -353,12 +361,27 @@ export function verifyCrl(context: Context, crl: Crl, issuer: Certificate, { id,
   });
 }
 
-/** Serials count among certificates of one issuer: call it with the list of the certificate's own. @throws CERT_REVOKED */
+/**
+ * Whether a list is about a certificate: by its issuer, and of a place that it names, where the list is of one (RFC 5280, 6.3.3).
+ * An issuer with many certificates may split its list by places.
+ */
+export function isAbout({ issuer, place }: Crl, certificate: Certificate): boolean {
+  if (!equalBytes(issuer.der, certificate.issuer.der)) return false;
+  if (place === undefined) return true;
+  const named = readPlaces(certificate.extensions.get(OID.crlDistributionPoints), "CERT_MALFORMED");
+  return place.some((name) => named.has(name));
+}
+
+/**
+ * Serials count among certificates of one issuer: call it with the list of the certificate's own.
+ *
+ * @throws CRL_ISSUER_MISMATCH, CERT_REVOKED
+ */
 export function requireUnrevoked(context: Context, crl: Crl, certificate: Certificate, id: string): void {
   const name = describe(certificate);
   context.check(`${id}.revocation`, `${name} is not revoked`, () => {
     demand(
-      equalBytes(crl.issuer.der, certificate.issuer.der),
+      isAbout(crl, certificate),
       "CRL_ISSUER_MISMATCH",
       `a revocation list by ${crl.issuer.text} says nothing about ${name}`,
     );
@@ -401,7 +424,7 @@ export function requireKey(certificate: Certificate, kind: KeyKind, code: ErrorC
 }
 
 /** A public key of raw coordinates, big-endian, as quotes hold them. @throws the code given where it is no point */
-export function rawEcKey(curve: "P-256" | "P-384", x: Uint8Array, y: Uint8Array, code: ErrorCode): KeyObject {
+export function rawEcKey(curve: "P-256" | "P-384" | "P-521", x: Uint8Array, y: Uint8Array, code: ErrorCode): KeyObject {
   try {
     const coordinate = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64url");
     return createPublicKey({ key: { kty: "EC", crv: curve, x: coordinate(x), y: coordinate(y) }, format: "jwk" });
@@ -487,6 +510,35 @@ function readBasicConstraints(extension: Extension | undefined, code: ErrorCode)
   fields.end();
   demand(ca || pathLength === undefined, code, "a certificate that is no CA has a path length");
   return { ca, ...(pathLength === undefined ? {} : { pathLength }) };
+}
+
+/** The issuing distribution point of a list, which may narrow it to a place and to nothing else. */
+function readPlace(extension: Extension | undefined, code: ErrorCode): string[] | undefined {
+  if (!extension) return undefined;
+  const fields = Der.parse(extension.value, code).fields("the issuing distribution point");
+  const names = fields.optional(contextTag(0, true));
+  fields.end();
+  return names && readFullName(names);
+}
+
+/** Names of the places that a certificate's list may be of, other than those of other issuers or for some reasons only. */
+function readPlaces(extension: Extension | undefined, code: ErrorCode): Set<string> {
+  const places = new Set<string>();
+  for (const point of extension ? Der.parse(extension.value, code).sequence("the places of lists") : []) {
+    const fields = point.fields("a place of lists");
+    const names = fields.optional(contextTag(0, true));
+    const reasons = fields.optional(contextTag(1, false));
+    const issuer = fields.optional(contextTag(2, true));
+    fields.end();
+    if (names && !reasons && !issuer) for (const name of readFullName(names)) places.add(name);
+  }
+  return places;
+}
+
+/** `[0]` around `[0]` around names; names relative to the issuer are read as none. */
+function readFullName(element: Der): string[] {
+  const inner = element.inside();
+  return inner.is(contextTag(0, true)) ? inner.children().map(({ bytes }) => hex(bytes)) : [];
 }
 
 export function readAlgorithm(element: Der, code: ErrorCode): Algorithm {

@@ -8,7 +8,7 @@
  */
 import { demand } from "../context.js";
 import { parseSign1, type Sign1 } from "../cose.js";
-import { type Cbor, type CborMap, readCbor } from "../read/cbor.js";
+import { type Cbor, type CborMap, quoted, readCbor } from "../read/cbor.js";
 
 const CODE = "EVIDENCE_MALFORMED";
 
@@ -110,7 +110,7 @@ function readPcrs(value: Cbor | undefined): Map<number, Uint8Array> {
     demand(
       typeof index === "number" && index >= 0 && index <= MAX_PCR,
       CODE,
-      `a PCR has the index ${JSON.stringify(String(index))} instead of 0 to ${MAX_PCR}`,
+      `a PCR has the index ${quoted(index)} instead of 0 to ${MAX_PCR}`,
     );
     return [index, sized(pcr, `PCR ${index}`, PCR_BYTES, PCR_BYTES)];
   });

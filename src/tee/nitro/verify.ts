@@ -19,9 +19,10 @@ import type { NitroEvidence } from "../evidence.js";
 import { equalBytes, isZero } from "../read/bytes.js";
 import {
   type Certificate,
-  type Crl,
   describe,
+  isAbout,
   KEY_USAGE,
+  MAX_CHAIN,
   parseCertificate,
   parseCrl,
   requireUnrevoked,
@@ -53,6 +54,11 @@ function verifyCertificates(context: Context, { certificate, cabundle }: NitroDo
   context.check(`${ID}.root`, "the document's bundle begins with AWS's root", () => {
     demand(cabundle.length > 0, "CHAIN_INCOMPLETE", "the document's bundle of certificates is empty");
     demand(
+      cabundle.length < MAX_CHAIN,
+      "CHAIN_INCOMPLETE",
+      `the document's bundle has ${cabundle.length} certificates, more than ${MAX_CHAIN - 1}`,
+    );
+    demand(
       context.roots.nitro.some((root) => equalBytes(root, cabundle[0]!)),
       "CHAIN_UNTRUSTED",
       "the document's bundle does not begin with a pinned root",
@@ -83,7 +89,7 @@ function verifyRevocation(context: Context, chain: readonly Certificate[], ders:
   chain.slice(0, -1).forEach((certificate, i) => {
     const issuer = chain[i + 1]!;
     const id = `${ID}.${i === 0 ? "leaf" : `ca-${chain.length - 1 - i}`}`;
-    const own = lists.filter((list: Crl) => equalBytes(list.issuer.der, issuer.subject.der));
+    const own = lists.filter((list) => isAbout(list, certificate));
     for (const list of own) {
       verifyCrl(context, list, issuer, {
         id,

@@ -10,6 +10,7 @@
  * @module
  */
 import { AnchorError, type ErrorCode } from "../../errors.js";
+import { clip } from "../../text.js";
 
 /** An integer is a number where that is exact, else a bigint; bytes are views. */
 export type Cbor = number | bigint | string | boolean | null | Uint8Array | readonly Cbor[] | CborMap | CborTag;
@@ -207,7 +208,7 @@ class Reader {
         this.#fail("a key of a map is neither an integer nor a text");
       }
       // With one encoding for each value, equal values are equal encodings.
-      if (map.has(key)) this.#fail(`the key ${JSON.stringify(String(key))} stands twice in a map`);
+      if (map.has(key)) this.#fail(`the key ${quoted(key)} stands twice in a map`);
       map.set(key, this.item(depth + 1));
     }
     return map;
@@ -216,6 +217,12 @@ class Reader {
   #fail(reason: string): never {
     throw new AnchorError(this.#code, `CBOR: ${reason} (at byte ${this.#offset})`);
   }
+}
+
+/** A key or a plain value for messages: on one line, and not too long. */
+export function quoted(value: Cbor | undefined): string {
+  const plain = typeof value === "number" || typeof value === "bigint" || typeof value === "string";
+  return plain ? JSON.stringify(clip(String(value), 60)) : "of another type";
 }
 
 /**
