@@ -512,7 +512,7 @@ function readBasicConstraints(extension: Extension | undefined, code: ErrorCode)
   return { ca, ...(pathLength === undefined ? {} : { pathLength }) };
 }
 
-export /** The issuing distribution point of a list, which may narrow it to a place and to nothing else. */
+/** The issuing distribution point of a list, which may narrow it to a place and to nothing else. */
 function readPlace(extension: Extension | undefined, code: ErrorCode): string[] | undefined {
   if (!extension) return undefined;
   const fields = Der.parse(extension.value, code).fields("the issuing distribution point");
