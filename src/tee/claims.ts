@@ -52,6 +52,7 @@ export interface IntelClaims extends CommonClaims {
   family: "sgx" | "tdx";
   quoteVersion: 3 | 4 | 5;
   body: "sgx" | "td-1.0" | "td-1.5" | "td-1.5-ex";
+  /** `Revoked` is authentic too; appraisal never accepts it. */
   status: IntelStatus;
   /** Security advisories of every level that was matched, sorted. */
   advisories: string[];
