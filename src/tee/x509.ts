@@ -512,7 +512,7 @@ function readBasicConstraints(extension: Extension | undefined, code: ErrorCode)
   return { ca, ...(pathLength === undefined ? {} : { pathLength }) };
 }
 
-export /** The issuing distribution point of a list, which may narrow it to a place and to nothing else. */
+/** The issuing distribution point of a list, which may narrow it to a place and to nothing else. */
 function readPlace(extension: Extension | undefined, code: ErrorCode): string[] | undefined {
   if (!extension) return undefined;
   const fields = Der.parse(extension.value, code).fields("the issuing distribution point");
@@ -541,7 +541,7 @@ function readFullName(element: Der): string[] {
   return inner.is(contextTag(0, true)) ? inner.children().map(({ bytes }) => hex(bytes)) : [];
 }
 
-function readAlgorithm(element: Der, code: ErrorCode): Algorithm {
+export function readAlgorithm(element: Der, code: ErrorCode): Algorithm {
   const fields = element.fields("a signature algorithm");
   const oid = fields.next("an identifier").oid("a signature algorithm");
   if (oid !== OID.rsaPss) {

@@ -8,7 +8,8 @@ import { type Collateral, mergeCollateral } from "../collateral.js";
 import type { Composite, Evidence, NvidiaEvidence, QuoteEvidence, SnpEvidence } from "../evidence.js";
 import { readPckExtension } from "../intel/pck.js";
 import { CERTIFICATION, parseQuote } from "../intel/quote.js";
-import { outlineDevice } from "../nvidia/device.js";
+import { readIdentity, readState } from "../nvidia/device.js";
+import { parseSpdmReport } from "../nvidia/spdm.js";
 import { type AmdProduct, PINNED_ROOTS } from "../roots.js";
 import { parseSnpReport } from "../snp/report.js";
 import { decodeTcb, productOfCpuid } from "../snp/tcb.js";
@@ -25,7 +26,10 @@ import { fetchNrasJwks, fetchOcsp, fetchRim } from "./nvidia.js";
  *
  * @throws COLLATERAL_UNAVAILABLE, COLLATERAL_MALFORMED, INPUT_TOO_LARGE, ABORTED, and what the evidence's parser throws
  */
-export async function fetchCollateral(evidence: Evidence | Composite, options: IntelFetchOptions = {}): Promise<Collateral> {
+export async function fetchCollateral(
+  evidence: Evidence | Composite,
+  options: IntelFetchOptions = {},
+): Promise<Collateral> {
   if ("kind" in evidence) return fetchOne(evidence, options);
   const { cpu, devices, tokens } = evidence;
   const parts: Collateral[] = [await fetchOne(cpu, options)];
@@ -42,9 +46,11 @@ async function fetchOne(evidence: Evidence, options: IntelFetchOptions): Promise
       return fetchForReport(evidence, options);
     case "azure-vtpm": {
       if (evidence.quote) return fetchForQuote({ kind: "intel", quote: evidence.quote }, options);
-      const { report } = parseHclReport(evidence.hclReport);
+      const { kind, hardware } = parseHclReport(evidence.hclReport);
+      if (kind === "tdx")
+        throw new AnchorError("COLLATERAL_MISSING", "the TD quote is not there, which says of which platform it is");
       const { certificates = [] } = evidence;
-      return fetchForReport({ kind: "snp", report, certificates }, options);
+      return fetchForReport({ kind: "snp", report: hardware, certificates }, options);
     }
     case "nvidia":
       return fetchForDevice(evidence, options);
@@ -72,7 +78,10 @@ async function fetchForQuote({ quote }: QuoteEvidence, options: IntelFetchOption
   return { intel: [await fetchIntelCollateral({ tee, ca, fmspc: Buffer.from(fmspc).toString("hex") }, options)] };
 }
 
-async function fetchForReport({ report, certificates = [] }: SnpEvidence, options: IntelFetchOptions): Promise<Collateral> {
+async function fetchForReport(
+  { report, certificates = [] }: SnpEvidence,
+  options: IntelFetchOptions,
+): Promise<Collateral> {
   const { cpuid, chipId, tcb, signingKey } = parseSnpReport(report);
   const brought = certificates.map((der) => parseCertificate(der));
   const leaf = brought.find(({ subject }) => /^SEV-V[CL]EK$/.test(subject.commonName));
@@ -82,15 +91,24 @@ async function fetchForReport({ report, certificates = [] }: SnpEvidence, option
     throw new AnchorError("COLLATERAL_MISSING", "the report does not say of which product it is: give its VCEK");
   }
   // The intermediate certificates are pinned beside the root.
-  const needed = leaf || signingKey !== 0 ? [] : [await fetchVcek(product, chipId, decodeTcb(tcb.reported, product), options)];
+  const needed =
+    leaf || signingKey !== 0 ? [] : [await fetchVcek(product, chipId, decodeTcb(tcb.reported, product), options)];
   return { amd: { certificates: needed, crls: [await fetchAmdCrl(product, options)] } };
 }
 
 async function fetchForDevice(evidence: NvidiaEvidence, options: IntelFetchOptions): Promise<Collateral> {
   const chain = evidence.certificates.map((der) => parseCertificate(der));
   const roots = PINNED_ROOTS.nvidiaDevice.map((der) => parseCertificate(der));
+  const [leaf, burntIn] = chain;
+  if (!leaf || !burntIn) {
+    throw new AnchorError(
+      "COLLATERAL_MISSING",
+      "the device's certificates are not there, which say of which chip it is",
+    );
+  }
+  const { rimIds } = readState(parseSpdmReport(evidence.report), readIdentity(leaf, burntIn));
   const rims: string[] = [];
-  for (const id of outlineDevice(evidence).rims) rims.push(await fetchRim(id, options));
+  for (const id of [rimIds.driver, rimIds.vbios]) if (id !== undefined) rims.push(await fetchRim(id, options));
   const ocsp: Uint8Array[] = [];
   for (const [i, certificate] of chain.entries()) {
     const issuer = chain[i + 1] ?? roots.find((root) => isSigned(certificate, root));

@@ -4,10 +4,11 @@
  * @module
  */
 import { demand } from "../context.js";
+import type { NvidiaEvidence } from "../evidence.js";
 import { isZero } from "../read/bytes.js";
 import { contextTag, Der, TAG } from "../read/der.js";
-import { type Certificate, describe } from "../x509.js";
-import { OPAQUE, type SpdmReport } from "./spdm.js";
+import { type Certificate, describe, parseCertificate } from "../x509.js";
+import { OPAQUE, parseSpdmReport, type SpdmReport } from "./spdm.js";
 
 /** TCG's DICE extension: CompositeDeviceID as Hopper and LS10 have it, or TcbInfo. */
 const DICE_COMPOSITE = "2.23.133.5.4.1";
@@ -222,6 +223,32 @@ function switchState(opaque: Opaque, chip: string): Omit<DeviceState, "driver" |
     // All LS10 are of one project.
     rimIds: vbios === "" ? {} : { vbios: `NV_SWITCH_BIOS_5612_0002_890_${vbios.replaceAll(".", "").toUpperCase()}` },
   };
+}
+
+/**
+ * What evidence says before anybody has checked it: for people who look at it, and to know what collateral it needs.
+ *
+ * @throws EVIDENCE_MALFORMED, TRAILING_DATA, UNSUPPORTED_REPORT_VERSION, CERT_MALFORMED, CHAIN_CONSTRAINTS, CHAIN_INCOMPLETE
+ */
+export function outlineDevice({ report, certificates }: NvidiaEvidence): {
+  report: SpdmReport;
+  certificates: Certificate[];
+  identity: Identity;
+  state: DeviceState;
+  /** Names of the reference manifests that it needs, at NVIDIA's service. */
+  rims: string[];
+} {
+  const parsed = parseSpdmReport(report);
+  const chain = certificates.map((der) => parseCertificate(der));
+  const [leaf, burntIn] = chain;
+  demand(
+    leaf !== undefined && burntIn !== undefined,
+    "CHAIN_INCOMPLETE",
+    "a device's evidence has less than two certificates",
+  );
+  const identity = readIdentity(leaf, burntIn);
+  const state = readState(parsed, identity);
+  return { report: parsed, certificates: chain, identity, state, rims: Object.values(state.rimIds) };
 }
 
 /** Fields that this release does not know. */

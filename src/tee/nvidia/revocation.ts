@@ -8,7 +8,15 @@ import type { RevocationResult } from "../claims.js";
 import type { Collateral } from "../collateral.js";
 import { type Context, demand } from "../context.js";
 import { equalBytes } from "../read/bytes.js";
-import { type Certificate, type Crl, describe, parseCrl, requireUnrevoked, verifyCrl } from "../x509.js";
+import {
+  type Certificate,
+  type Crl,
+  describe,
+  isAbout as isListAbout,
+  parseCrl,
+  requireUnrevoked,
+  verifyCrl,
+} from "../x509.js";
 import { isAbout, parseOcspResponse, type SingleResponse, verifyOcsp } from "./ocsp.js";
 
 /** Collateral about revocation, by what it is looked up with. */
@@ -132,7 +140,11 @@ function checkList(
   { crls }: Revocations,
   id: string,
 ): boolean {
-  const crl = newest(context, crls.get(nameKey(certificate.issuer.der)) ?? [], ({ der }) => der);
+  const crl = newest(
+    context,
+    (crls.get(nameKey(certificate.issuer.der)) ?? []).filter((each) => isListAbout(each, certificate)),
+    ({ der }) => der,
+  );
   if (!crl) return false;
   const what = `revocation list of ${describe(issuer)}`;
   verifyCrl(context, crl, issuer, { id, kind: "nvidia.crl", what });
