@@ -307,4 +307,6 @@ export interface MeasuredEvent {
   payload?: Hex;
   /** Whether the digest is the hash of what is here, and not of something that the log only describes. */
   bound: boolean;
+  /** Measured by dstack before the app's start. What comes later is the app's own word, under any name. */
+  boot?: true;
 }
