@@ -27,6 +27,7 @@ import {
   type VerifyingKey,
   verifyingKeyToJson,
 } from "../verifier/groth16.js";
+import { type Attestation, attestationFromJson, attestationToJson } from "./attestation.js";
 
 const FORMAT = "anchorproof/bundle@2";
 const CODE = "BUNDLE_INVALID";
@@ -55,6 +56,8 @@ export interface InferenceEvidence {
   proof: Proof;
   receipt: Receipt;
   signatures: { user: Hex; node: Hex };
+  /** Of the machine that answered. */
+  attestation?: Attestation;
 }
 
 export interface Bundle {
@@ -78,6 +81,7 @@ export function bundleToJson({ dataset, model, inference }: Bundle): Record<stri
       proof: proofToJson(inference.proof),
       receipt: receiptToJson(inference.receipt),
       signatures: { ...inference.signatures },
+      ...(inference.attestation ? { attestation: attestationToJson(inference.attestation) } : {}),
     },
   };
 }
@@ -89,7 +93,8 @@ export function bundleFromJson(json: unknown): Bundle {
     throw new AnchorError("FORMAT_UNSUPPORTED", `this is not a bundle of format ${FORMAT}`);
   const dataset = readObject(root["dataset"], ["pov", "povSignature", ...EVIDENCE_FIELDS], CODE, "dataset");
   const model = readObject(root["model"], EVIDENCE_FIELDS, CODE, "model");
-  const inference = readObject(root["inference"], ["statement", "proof", "receipt", "signatures"], CODE, "inference");
+  const fields = ["statement", "proof", "receipt", "signatures"];
+  const inference = readObject(root["inference"], fields, CODE, "inference", ["attestation"]);
   const signatures = readObject(inference["signatures"], ["user", "node"], CODE, "inference.signatures");
   return {
     dataset: {
@@ -106,6 +111,9 @@ export function bundleFromJson(json: unknown): Bundle {
         user: readSignature(signatures["user"], "inference.signatures.user"),
         node: readSignature(signatures["node"], "inference.signatures.node"),
       },
+      ...(inference["attestation"] === undefined
+        ? {}
+        : { attestation: attestationFromJson(inference["attestation"], "inference.attestation") }),
     },
   };
 }

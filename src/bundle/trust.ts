@@ -9,6 +9,8 @@ import { type Domain, readInteger, readObject } from "../protocol/eip712.js";
 import { checkEpoch, type Epoch } from "../protocol/quorum.js";
 import { type Shares, splitCost } from "../protocol/settlement.js";
 import { circuitTypeOf } from "../protocol/statements.js";
+import { ASSURANCE_MODES, type AssuranceMode } from "./assurance.js";
+import { type TeeTrust, teeTrustFromJson, teeTrustToJson } from "./attestation.js";
 
 const FORMAT = "anchorproof/trust@1";
 const CODE = "TRUST_INVALID";
@@ -30,6 +32,10 @@ export interface Trust {
   epochs: Epoch[];
   keys: TrustedKey[];
   settlement: { parameterVersion: bigint; shares: Shares };
+  /** What is believed of TEEs; without it, attestation in a bundle is refused. */
+  tee?: TeeTrust;
+  /** What an answer has to show; `ZK` unless given. */
+  assurance?: AssuranceMode;
 }
 
 const CONTRACTS = ["gate", "quorum", "settlement", "token", "registry"] as const;
@@ -49,12 +55,15 @@ export function trustToJson(trust: Trust): Record<string, unknown> {
       parameterVersion: trust.settlement.parameterVersion.toString(),
       shares: { creator: creator.toString(), node: node.toString(), pool: pool.toString() },
     },
+    ...(trust.tee ? { tee: teeTrustToJson(trust.tee) } : {}),
+    ...(trust.assurance ? { assurance: trust.assurance } : {}),
   };
 }
 
 /** @throws TRUST_INVALID, FORMAT_UNSUPPORTED */
 export function trustFromJson(json: unknown): Trust {
-  const record = readObject(json, ["format", "chainId", "contracts", "epochs", "keys", "settlement"], CODE, "trust");
+  const fields = ["format", "chainId", "contracts", "epochs", "keys", "settlement"];
+  const record = readObject(json, fields, CODE, "trust", ["tee", "assurance"]);
   if (record["format"] !== FORMAT) {
     throw new AnchorError("FORMAT_UNSUPPORTED", `this is not a trust file of format ${FORMAT}`);
   }
@@ -73,6 +82,12 @@ export function trustFromJson(json: unknown): Trust {
       shares: { creator: share("creator"), node: share("node"), pool: share("pool") },
     },
   };
+  if (record["tee"] !== undefined) trust.tee = teeTrustFromJson(record["tee"], "trust.tee");
+  if (record["assurance"] !== undefined) {
+    const mode = ASSURANCE_MODES.find((each) => each === record["assurance"]);
+    if (!mode) throw new AnchorError(CODE, `trust.assurance must be one of ${ASSURANCE_MODES.join(", ")}`);
+    trust.assurance = mode;
+  }
   trust.epochs.forEach(({ epoch }, i) => {
     if (i > 0 && trust.epochs[i - 1]!.epoch >= epoch) {
       throw new AnchorError(CODE, "trust.epochs stand in ascending order of their number, each once");

@@ -23,9 +23,12 @@ import {
   statementDigest,
   taskOf,
 } from "../protocol/statements.js";
+import type { TeeVerdict } from "../tee/verdict.js";
 import { keyDigest, type VerifyingKey } from "../verifier/groth16.js";
 import { lintVerifyingKey } from "../verifier/lint.js";
 import { verifyStatement } from "../verifier/statement.js";
+import { type Assurance, type AssuranceMode, assuranceTable } from "./assurance.js";
+import { appraiseAnswer } from "./attestation.js";
 import { type Bundle, bundleFromJson, bundleToJson, type DatasetEvidence, type ModelEvidence } from "./bundle.js";
 import { domains, type Trust, type TrustedKey, trustToJson } from "./trust.js";
 
@@ -42,11 +45,18 @@ export interface Claim {
 }
 
 export interface Verdict {
-  format: "anchorproof/verdict@1";
+  format: "anchorproof/verdict@2";
+  /** Every claim holds, and with them what the trust file asks of an answer. */
   ok: boolean;
   bundleDigest: Hex;
   trustDigest: Hex;
   claims: Claim[];
+  /** What the answer can be relied on for, in every way that there is. */
+  assurance: Assurance[];
+  /** Which of them the trust file asks for. */
+  required: AssuranceMode;
+  /** Of the attestation, where there is one. */
+  tee?: TeeVerdict;
   /** What a reader might take for granted and what none of the evidence shows. */
   notProven: string[];
 }
@@ -112,9 +122,10 @@ export function reviewModel(
  *
  * @param json  the parsed file; nothing in it is believed
  * @param trust what the verifier believes; without it there is nothing to anchor any claim to
+ * @param now   Unix seconds of a block that the verifier trusts: attestation in a bundle is checked as of then
  * @throws UNANCHORED without trust; any input code for a malformed bundle. A claim that fails does not throw: see `ok`.
  */
-export function verifyBundle(json: unknown, trust: Trust | undefined): Verdict {
+export function verifyBundle(json: unknown, trust: Trust | undefined, { now }: { now?: number } = {}): Verdict {
   if (!trust) {
     throw new AnchorError(
       "UNANCHORED",
@@ -135,16 +146,21 @@ export function verifyBundle(json: unknown, trust: Trust | undefined): Verdict {
     evidenceDigest: modelEvidence,
   });
   checkLineage(claims, bundle, modelVoted);
-  checkInference(claims, trust, bundle, key);
+  const evidence = checkInference(claims, trust, bundle, key);
+  const tee = checkAttestation(claims, trust, bundle, now);
+  const { required, assurance } = checkAssurance(claims, trust, bundle, { proven: evidence !== undefined, tee });
 
   const used = trust.keys.filter(({ keyDigest: digest }) => usedKeys(bundle).includes(digest));
   return {
-    format: "anchorproof/verdict@1",
+    format: "anchorproof/verdict@2",
     ok: claims.list.every(({ ok }) => ok),
     bundleDigest: documentDigest(bundleToJson(bundle)),
     trustDigest: documentDigest(trustToJson(trust)),
     claims: claims.list,
-    notProven: notProven(used),
+    assurance,
+    required,
+    ...(tee ? { tee } : {}),
+    notProven: notProven(used, tee),
   };
 }
 
@@ -260,7 +276,12 @@ function checkModel(
   return { key, evidenceDigest };
 }
 
-function checkInference(claims: Claims, trust: Trust, { model, inference }: Bundle, key: TrustedKey | undefined): void {
+function checkInference(
+  claims: Claims,
+  trust: Trust,
+  { model, inference }: Bundle,
+  key: TrustedKey | undefined,
+): Hex | undefined {
   const { statement, proof, receipt, signatures } = inference;
   const domain = domains(trust);
   const evidence = claims.check(
@@ -295,6 +316,72 @@ function checkInference(claims: Claims, trust: Trust, { model, inference }: Bund
       require(receipt.parameterVersion === trust.settlement.parameterVersion, "the split has another version");
     },
   );
+  return evidence;
+}
+
+/** Attestation that nobody here can judge is refused: a bundle holds nothing that is bound to nothing. */
+function checkAttestation(
+  claims: Claims,
+  trust: Trust,
+  { inference }: Bundle,
+  now: number | undefined,
+): TeeVerdict | undefined {
+  const { statement, attestation } = inference;
+  if (!attestation) return undefined;
+  let verdict: TeeVerdict | undefined;
+  claims.check(
+    "inference.attestation",
+    "a known program in a genuine TEE gave out this answer",
+    "the vendor's attestation of the machine, bound to this task, under the verifier's policy",
+    () => {
+      const { tee } = trust;
+      if (!tee) throw new AnchorError("UNANCHORED", "the trust file says nothing about TEEs");
+      if (now === undefined)
+        throw new AnchorError("BAD_TIME", "attestation is checked as of a time, and none is given");
+      verdict = appraiseAnswer(domains(trust).gate, statement, attestation, tee, now);
+      const failed = verdict.checks.find(({ outcome }) => outcome === "fail");
+      if (!verdict.accepted) {
+        throw new AnchorError(failed?.code ?? "APPRAISAL_FAILED", failed?.reason ?? verdict.summary);
+      }
+      if (!verdict.tee)
+        throw new AnchorError("APPRAISAL_FAILED", "the policy allows any program: nothing is shown of it");
+    },
+  );
+  return verdict;
+}
+
+/** The table of all modes, and whether the one that the verifier asks for holds. */
+function checkAssurance(
+  claims: Claims,
+  trust: Trust,
+  { inference }: Bundle,
+  { proven, tee }: { proven: boolean; tee: TeeVerdict | undefined },
+): { required: AssuranceMode; assurance: Assurance[] } {
+  const failureOf = (id: string) => claims.list.find((claim) => claim.id === id)?.failure?.message;
+  const attested = failureOf("inference.attestation");
+  const measured = Object.values(tee?.claims?.measurements ?? {})[0];
+  const agreed = failureOf("inference.receipt");
+  const proof = failureOf("inference.proof");
+  const assurance = assuranceTable({
+    zk: { holds: proven, ...(proof === undefined ? {} : { reason: proof }) },
+    tee: {
+      holds: tee?.tee === true,
+      reason: inference.attestation ? (attested ?? tee?.summary ?? "") : "there is no attestation in this bundle",
+      ...(measured === undefined ? {} : { workload: measured }),
+    },
+    agreed: { holds: agreed === undefined, ...(agreed === undefined ? {} : { reason: agreed }) },
+  });
+  const required = trust.assurance ?? "ZK";
+  claims.check(
+    "inference.assurance",
+    `the answer is relied on by ${required}, as the trust file asks`,
+    "the evidence that this takes",
+    () => {
+      const row = assurance.find(({ mode }) => mode === required)!;
+      require(row.holds, row.shows);
+    },
+  );
+  return { required, assurance };
 }
 
 function checkLineage(claims: Claims, { dataset, model }: Bundle, voted: boolean): void {
@@ -375,9 +462,11 @@ function usedKeys({ dataset, model }: Bundle): Hex[] {
   return [keyDigest(dataset.verifyingKey), keyDigest(model.verifyingKey)];
 }
 
-function notProven(keys: readonly TrustedKey[]): string[] {
+function notProven(keys: readonly TrustedKey[], tee: TeeVerdict | undefined): string[] {
   const gaps = [
-    "TEE: no hardware attestation is part of this bundle",
+    ...(tee
+      ? tee.assurance.notes.map((note) => `TEE: ${note}`)
+      : ["TEE: no hardware attestation is part of this bundle"]),
     "dataset: chunks other than the one proven, which its creator chose, and the contents of its records: the proof is " +
       "about their descriptions, which hold the contents' digests; sets of proofs show both (`dataset prove`)",
     "dataset: that the totals under its root are those of the records; sets of proofs show that as well",

@@ -34,6 +34,7 @@
  *
  * @module
  */
+import { AnchorError, type ErrorCode } from "../errors.js";
 
 export type AmdProduct = "Milan" | "Genoa" | "Turin";
 
@@ -347,3 +348,63 @@ export const PINNED_ROOTS: Roots = {
   ],
   ccaPlatform: [],
 };
+
+const LISTS = ["intel", "nitro", "nvidiaDevice", "nvidiaRim", "nvidiaNras", "ccaPlatform"] as const;
+const PRODUCTS = ["Milan", "Genoa", "Turin"] as const;
+const AMD_KEYS = ["ark", "ask", "asvk"] as const;
+
+/** Roots of one's own, for a trust file: DER as base64, family by family. */
+export function rootsToJson(roots: Partial<Roots>): Record<string, unknown> {
+  const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
+  const { amd } = roots;
+  return {
+    ...Object.fromEntries(LISTS.flatMap((family) => (roots[family] ? [[family, roots[family].map(text)]] : []))),
+    ...(amd && {
+      amd: Object.fromEntries(
+        PRODUCTS.map((product) => [
+          product,
+          Object.fromEntries(AMD_KEYS.map((name) => [name, text(amd[product][name])])),
+        ]),
+      ),
+    }),
+  };
+}
+
+/** @throws the code given, for anything but what {@link rootsToJson} writes */
+export function rootsFromJson(json: unknown, code: ErrorCode, path: string): Partial<Roots> {
+  const object = (value: unknown, names: readonly string[], at: string): Record<string, unknown> => {
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    const unknown = isObject ? Object.keys(value).find((name) => !names.includes(name)) : undefined;
+    if (!isObject || unknown !== undefined) {
+      const reason = isObject ? `has no field ${unknown}` : "must be an object";
+      throw new AnchorError(code, `${at} ${reason}; the fields are ${names.join(", ")}`);
+    }
+    return value as Record<string, unknown>;
+  };
+  const bytes = (value: unknown, at: string): Uint8Array => {
+    const decoded = typeof value === "string" ? der(value) : new Uint8Array();
+    if (decoded.length === 0 || Buffer.from(decoded).toString("base64") !== value) {
+      throw new AnchorError(code, `${at} must be DER in base64`);
+    }
+    return decoded;
+  };
+  const fields = object(json, [...LISTS, "amd"], path);
+  const roots: { -readonly [F in keyof Roots]?: Roots[F] } = {};
+  for (const family of LISTS) {
+    const list = fields[family];
+    if (list === undefined) continue;
+    if (!Array.isArray(list) || list.length > 64) throw new AnchorError(code, `${path}.${family} must be an array`);
+    roots[family] = list.map((item, i) => bytes(item, `${path}.${family}[${i}]`));
+  }
+  if (fields["amd"] !== undefined) {
+    const products = object(fields["amd"], PRODUCTS, `${path}.amd`);
+    roots.amd = Object.fromEntries(
+      PRODUCTS.map((product) => {
+        const at = `${path}.amd.${product}`;
+        const keys = object(products[product], AMD_KEYS, at);
+        return [product, Object.fromEntries(AMD_KEYS.map((name) => [name, bytes(keys[name], `${at}.${name}`)]))];
+      }),
+    ) as unknown as Roots["amd"];
+  }
+  return roots;
+}

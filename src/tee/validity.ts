@@ -108,7 +108,11 @@ function intelWindow(json: string): Partial<ValidityItem> {
     return Math.floor(milliseconds / 1000);
   };
   const { id, fmspc, tcbEvaluationDataNumber: number } = fields;
-  const names = [id ?? "", fmspc === undefined ? "" : `FMSPC ${fmspc}`, number === undefined ? "" : `data number ${number}`];
+  const names = [
+    id ?? "",
+    fmspc === undefined ? "" : `FMSPC ${fmspc}`,
+    number === undefined ? "" : `data number ${number}`,
+  ];
   const what = names.filter((name) => name !== "").join(", ");
   return { what, issued: at("issueDate"), validFrom: at("issueDate"), validUntil: at("nextUpdate") };
 }

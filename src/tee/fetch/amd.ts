@@ -54,7 +54,9 @@ export async function fetchAmdChain(
 ): Promise<Uint8Array[]> {
   const url = address("amdKds", `/${kind}/v1/${product}/cert_chain`, options);
   const { bytes } = await request(url, `chain of ${product}`, options);
-  const certificates = pemBlocks(textOf(bytes) ?? "").flatMap(({ label, bytes: der }) => (label === "CERTIFICATE" ? [der] : []));
+  const certificates = pemBlocks(textOf(bytes) ?? "").flatMap(({ label, bytes: der }) =>
+    label === "CERTIFICATE" ? [der] : [],
+  );
   if (certificates.length === 0) {
     throw new AnchorError("COLLATERAL_MALFORMED", "AMD's service answers with something else than certificates");
   }

@@ -8,7 +8,8 @@ import { type Collateral, mergeCollateral } from "../collateral.js";
 import type { Composite, Evidence, NvidiaEvidence, QuoteEvidence, SnpEvidence } from "../evidence.js";
 import { readPckExtension } from "../intel/pck.js";
 import { CERTIFICATION, parseQuote } from "../intel/quote.js";
-import { outlineDevice } from "../nvidia/device.js";
+import { readIdentity, readState } from "../nvidia/device.js";
+import { parseSpdmReport } from "../nvidia/spdm.js";
 import { type AmdProduct, PINNED_ROOTS } from "../roots.js";
 import { parseSnpReport } from "../snp/report.js";
 import { decodeTcb, productOfCpuid } from "../snp/tcb.js";
@@ -45,9 +46,11 @@ async function fetchOne(evidence: Evidence, options: IntelFetchOptions): Promise
       return fetchForReport(evidence, options);
     case "azure-vtpm": {
       if (evidence.quote) return fetchForQuote({ kind: "intel", quote: evidence.quote }, options);
-      const { report } = parseHclReport(evidence.hclReport);
+      const { kind, hardware } = parseHclReport(evidence.hclReport);
+      if (kind === "tdx")
+        throw new AnchorError("COLLATERAL_MISSING", "the TD quote is not there, which says of which platform it is");
       const { certificates = [] } = evidence;
-      return fetchForReport({ kind: "snp", report, certificates }, options);
+      return fetchForReport({ kind: "snp", report: hardware, certificates }, options);
     }
     case "nvidia":
       return fetchForDevice(evidence, options);
@@ -96,12 +99,18 @@ async function fetchForReport(
 async function fetchForDevice(evidence: NvidiaEvidence, options: IntelFetchOptions): Promise<Collateral> {
   const chain = evidence.certificates.map((der) => parseCertificate(der));
   const roots = PINNED_ROOTS.nvidiaDevice.map((der) => parseCertificate(der));
+  const [leaf, burntIn] = chain;
+  if (!leaf || !burntIn) {
+    throw new AnchorError(
+      "COLLATERAL_MISSING",
+      "the device's certificates are not there, which say of which chip it is",
+    );
+  }
+  const { rimIds } = readState(parseSpdmReport(evidence.report), readIdentity(leaf, burntIn));
   const rims: string[] = [];
-  for (const id of outlineDevice(evidence).rims) rims.push(await fetchRim(id, options));
+  for (const id of [rimIds.driver, rimIds.vbios]) if (id !== undefined) rims.push(await fetchRim(id, options));
   const ocsp: Uint8Array[] = [];
   for (const [i, certificate] of chain.entries()) {
-    // The leaf is made by the device: no responder knows its issuer, and answers nothing but an error.
-    if (i === 0) continue;
     const issuer = chain[i + 1] ?? roots.find((root) => isSigned(certificate, root));
     const isRoot = certificate.issuer.text === certificate.subject.text;
     if (issuer && !isRoot) ocsp.push(await fetchOcsp(certificate.der, issuer.der, options));

@@ -50,7 +50,10 @@ export function address(service: Service, path: string, { services }: FetchOptio
     throw new AnchorError("INPUT_INVALID", `the address of ${service} is no URL`, { cause });
   }
   if (url.protocol !== "https:" || url.username !== "" || url.password !== "") {
-    throw new AnchorError("INPUT_INVALID", `the address of ${service} must begin with https:// and hold no credentials`);
+    throw new AnchorError(
+      "INPUT_INVALID",
+      `the address of ${service} must begin with https:// and hold no credentials`,
+    );
   }
   return url;
 }
@@ -96,7 +99,8 @@ export async function request(
 function reasonOf({ status, headers }: Response): string {
   if (status === 404) return "it does not know it (404)";
   const after = headers.get("retry-after");
-  if (status === 429) return `too many requests (429)${after && /^\d{1,6}$/.test(after) ? `, again in ${after} s` : ""}`;
+  if (status === 429)
+    return `too many requests (429)${after && /^\d{1,6}$/.test(after) ? `, again in ${after} s` : ""}`;
   return `it answers with status ${status}`;
 }
 

@@ -30,13 +30,17 @@ export interface IntelFetchOptions extends FetchOptions {
  *
  * @throws COLLATERAL_UNAVAILABLE, COLLATERAL_MALFORMED, INPUT_INVALID, INPUT_TOO_LARGE, ABORTED
  */
-export async function fetchIntelCollateral(platform: IntelPlatform, options: IntelFetchOptions = {}): Promise<IntelCollateral> {
+export async function fetchIntelCollateral(
+  platform: IntelPlatform,
+  options: IntelFetchOptions = {},
+): Promise<IntelCollateral> {
   const { tee, ca } = platform;
   const { update = "standard" } = options;
   const fmspc = platform.fmspc.replace(/^0x/, "").toLowerCase();
   if (!/^[0-9a-f]{12}$/.test(fmspc)) throw new AnchorError("INPUT_INVALID", "an FMSPC is six bytes in hex");
   if (tee !== "sgx" && tee !== "tdx") throw new AnchorError("INPUT_INVALID", 'tee must be "sgx" or "tdx"');
-  if (ca !== "platform" && ca !== "processor") throw new AnchorError("INPUT_INVALID", 'ca must be "platform" or "processor"');
+  if (ca !== "platform" && ca !== "processor")
+    throw new AnchorError("INPUT_INVALID", 'ca must be "platform" or "processor"');
   const pcs = (path: string, what: string) => request(address("intelPcs", path, options), what, options);
   const [tcb, qe, pckCrl, rootCrl] = await Promise.all([
     pcs(`/${tee}/certification/v4/tcb?fmspc=${fmspc}&update=${update}`, `TCB info of ${fmspc}`),

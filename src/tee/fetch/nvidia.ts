@@ -6,8 +6,8 @@
 import { createHash } from "node:crypto";
 import { AnchorError } from "../../errors.js";
 import { concat, fromHex } from "../../field/bytes.js";
-import { readJsonObject } from "../read/json.js";
 import { Der, TAG } from "../read/der.js";
+import { readJsonObject } from "../read/json.js";
 import { bytesOf, textOf } from "../wrapping/encoding.js";
 import { type Certificate, parseCertificate } from "../x509.js";
 import { address, type FetchOptions, request } from "./http.js";
@@ -19,7 +19,8 @@ import { address, type FetchOptions, request } from "./http.js";
  * @throws COLLATERAL_UNAVAILABLE, COLLATERAL_MALFORMED, INPUT_INVALID, INPUT_TOO_LARGE, ABORTED
  */
 export async function fetchRim(id: string, options: FetchOptions = {}): Promise<string> {
-  if (!/^[A-Za-z0-9_.-]{1,128}$/.test(id)) throw new AnchorError("INPUT_INVALID", "this is no id of a reference manifest");
+  if (!/^[A-Za-z0-9_.-]{1,128}$/.test(id))
+    throw new AnchorError("INPUT_INVALID", "this is no id of a reference manifest");
   const { bytes } = await request(address("nvidiaRim", `/v1/rim/${id}`, options), `reference manifest ${id}`, options);
   const answer = readJsonObject(bytes, { code: "COLLATERAL_MALFORMED", what: "an answer of NVIDIA's RIM service" });
   const xml = textOf(bytesOf(answer["rim"]) ?? new Uint8Array());
@@ -39,7 +40,11 @@ export async function fetchNrasJwks(options: FetchOptions = {}): Promise<string>
 }
 
 /** Whether a certificate is revoked, as its issuer's OCSP service says: the signed answer, DER. */
-export async function fetchOcsp(certificate: Uint8Array, issuer: Uint8Array, options: FetchOptions = {}): Promise<Uint8Array> {
+export async function fetchOcsp(
+  certificate: Uint8Array,
+  issuer: Uint8Array,
+  options: FetchOptions = {},
+): Promise<Uint8Array> {
   const body = ocspRequest(parseCertificate(certificate), parseCertificate(issuer));
   const url = address("nvidiaOcsp", "", options);
   const { bytes } = await request(url, "revocation status", options, { body, type: "application/ocsp-request" });

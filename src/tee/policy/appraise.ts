@@ -12,7 +12,7 @@ import type { CompositeVerification } from "../composite.js";
 import { type Authentic, type Check, time, type Used, type Verification } from "../context.js";
 import { assuranceOf, type TeeVerdict, VERDICT_FORMAT } from "../verdict.js";
 import { Appraisal, need } from "./appraisal.js";
-import { appraiseBinding, appraiseCollateral } from "./binding.js";
+import { appraiseBinding, appraiseCollateral, isDevice } from "./binding.js";
 import { appraiseCca } from "./cca.js";
 import { appraiseDevices, appraiseNras, appraiseNvidia, appraiseTokens } from "./devices.js";
 import { appraiseEventLog } from "./eventLog.js";
@@ -49,12 +49,18 @@ export function appraise(
   if (!verification.ok) return conclude(rules, expected, verification, []);
   const part = appraisePart(verification, rules, expected, { eventLog, isPart: false });
   const { claims } = verification;
-  appraiseWhole(
-    part.appraisal,
-    rules,
-    claims.family === "nvidia" ? [claims] : [],
-    claims.family === "nras" ? [claims] : [],
-  );
+  const { appraisal } = part;
+  if (isDevice(claims)) {
+    const { families, requireDeviceBinding } = rules;
+    appraisal.holds(
+      "cpu",
+      "there is evidence of all that the policy is about",
+      Object.keys(families).every((family) => DEVICE_FAMILIES.includes(family)) && requireDeviceBinding === "any",
+      "the policy is about a machine with a CPU, and this is evidence of devices alone",
+      "BINDING_MISMATCH",
+    );
+  }
+  appraiseWhole(appraisal, rules, claims.family === "nvidia" ? [claims] : [], claims.family === "nras" ? [claims] : []);
   return conclude(rules, expected, verification, [part], eventLog && { eventLog });
 }
 
@@ -119,6 +125,8 @@ export function appraiseComposite(
     deviceBinding,
   });
 }
+
+const DEVICE_FAMILIES: readonly string[] = ["nvidia", "nras"];
 
 interface Part {
   claims: Claims;
