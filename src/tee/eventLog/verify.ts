@@ -3,7 +3,7 @@
  *
  * That a log replays shows that the guest measured these events. It does not show who the guest is: RTMR3 takes in what the
  * guest's own software puts there, so that an app's compose hash means something only where MRTD and RTMR0 to RTMR2 are those
- * of an image that is known to measure it. That is for the policy to ask.
+ * of an image that is known to measure it, and what comes before the app's start, as well. That is for the policy to ask.
  *
  * @module
  */
@@ -41,24 +41,25 @@ export function parseEventLog({ format, log }: EventLog): LoggedEvent[] {
 /**
  * Replays a log and holds it against the runtime registers of authentic claims.
  *
- * Registers that the log has no event for are left out of the claims, unless they are untouched; of dstack's RTMR3 a log has
- * to account.
- *
  * @throws EVENT_LOG_MALFORMED; EVENT_LOG_MISMATCH, naming the register
  */
 export function verifyEventLog(log: EventLog, claims: Claims): EventLogClaims {
-  const events = withoutStripped(log, parseEventLog(log));
+  const logged = parseEventLog(log);
+  const stripped = log.format === "dstack" && isStripped(logged);
+  const events = stripped ? logged.filter(({ register }) => register === 3) : logged;
   const registers: Record<string, Hex> = {};
-  replayEventLog(events).forEach((replayed, i) => {
+  replayEventLog(events).forEach((bytes, i) => {
     const name = `rtmr${i}`;
+    const replayed = toHex(bytes);
     const has = claims.measurements[name];
     demand(has !== undefined, "EVENT_LOG_MISMATCH", `evidence of family ${claims.family} has no register ${name}`);
-    const silent = isZero(replayed);
-    if (silent && has !== toHex(replayed) && !(log.format === "dstack" && i === 3)) return;
+    // Firmware's table ends before the guest's software extends RTMR3; what a log does not speak of is left out of its claims.
+    const maySkip = log.format === "dstack" ? stripped && i < 3 : i === 3;
+    if (maySkip && isZero(bytes) && has !== replayed) return;
     demand(
-      has === toHex(replayed),
+      has === replayed,
       "EVENT_LOG_MISMATCH",
-      `the event log replays ${name} to ${toHex(replayed)}, and the quote has ${has}`,
+      `the event log replays ${name} to ${replayed}, and the quote has ${has}`,
     );
     registers[name] = has;
   });
@@ -80,12 +81,11 @@ const ACPI = { type: 0x0a, data: utf8("ACPI DATA") };
  * The log in dstack's own encoding of an attestation is stripped: of firmware's events only those of ACPI tables are left. They
  * do not replay to anything and are no claims then; RTMR0 to RTMR2 are what the quote says they are.
  */
-function withoutStripped({ format }: EventLog, events: LoggedEvent[]): LoggedEvent[] {
-  if (format !== "dstack") return events;
-  const firmware = events.filter(({ register }) => register !== 3);
-  const isAcpi = ({ register, type, payload }: LoggedEvent) =>
-    register === 0 && type === ACPI.type && equalBytes(payload, ACPI.data);
-  return firmware.every(isAcpi) ? events.filter(({ register }) => register === 3) : events;
+function isStripped(events: readonly LoggedEvent[]): boolean {
+  return events.every(
+    ({ register, type, payload }) =>
+      register === 3 || (register === 0 && type === ACPI.type && equalBytes(payload, ACPI.data)),
+  );
 }
 
 /** Only what is bound: text that no digest takes in is no claim, however well the log replays. */

@@ -1,0 +1,6 @@
+import type { Family } from "../family.js";
+import { nitro } from "./nitro.js";
+import { snp } from "./snp.js";
+
+/** In the order of the report. */
+export const FAMILIES: readonly Family[] = [snp, nitro];
