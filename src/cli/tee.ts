@@ -23,7 +23,17 @@ import { verify } from "../tee/verify.js";
 import { certificatesOf, isDerSequence, pemBlocks, textOf } from "../tee/wrapping/encoding.js";
 import { parseCertificate } from "../tee/x509.js";
 import { clip, counted } from "../text.js";
-import { type Command, optional, pretty, readBytes, readJson, required, type Values, writeWhole } from "./command.js";
+import {
+  type Command,
+  instant,
+  optional,
+  pretty,
+  readBytes,
+  readJson,
+  required,
+  type Values,
+  writeWhole,
+} from "./command.js";
 import type { Terminal } from "./terminal.js";
 
 export const teeVerifyCommand: Command = {
@@ -65,7 +75,7 @@ Exits with 0 only if everything is authentic and, with a policy, accepted.
     const policy = policyPath === undefined ? undefined : await readPolicy(policyPath);
     const expected = readExpected(values);
     const at = optional(values, "at");
-    const now = at === undefined ? Math.floor(Date.now() / 1000) : parseTime(at);
+    const now = at === undefined ? Math.floor(Date.now() / 1000) : instant(at);
     const roots = await readRoots(several(values, "root"));
     const options = { now, ...(roots && { roots }), allowDebug: values["allow-debug"] === true };
 
@@ -409,7 +419,7 @@ export const teeBundleCommand: Command = {
     if (evidence.length > 0) {
       const machines = await readMachines(evidence);
       const at = optional(values, "at");
-      const now = at === undefined ? Math.floor(Date.now() / 1000) : parseTime(at);
+      const now = at === undefined ? Math.floor(Date.now() / 1000) : instant(at);
       const roots = await readRoots(several(values, "root"));
       const options = { now, ...(roots && { roots }), allowDebug: values["allow-debug"] === true };
       const kept: Collateral[] = [];
@@ -518,17 +528,6 @@ function hexOption(values: Values, name: string): Hex | undefined {
   if (value === undefined) return undefined;
   const hex = `0x${value.replace(/^0x/i, "").toLowerCase()}`;
   return toHex(fromHex(hex, `--${name}`));
-}
-
-/** Unix seconds, or an ISO time with its zone. @throws USAGE */
-function parseTime(text: string): number {
-  if (/^\d{1,12}$/.test(text)) return Number(text);
-  const iso = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/.test(text);
-  const milliseconds = iso ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(milliseconds)) {
-    throw new AnchorError("USAGE", "--at takes Unix seconds, or a time such as 2026-06-10T01:49:05Z");
-  }
-  return Math.floor(milliseconds / 1000);
 }
 
 /** Certificates and public keys, each for the family that it can be a root of. */
