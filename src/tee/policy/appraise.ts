@@ -9,10 +9,10 @@
 import type { ErrorCode } from "../../errors.js";
 import type { Claims, EventLogClaims, NrasClaims, NvidiaClaims, VtpmClaims } from "../claims.js";
 import type { CompositeVerification } from "../composite.js";
-import { type Authentic, type Check, time, type Used, type Verification } from "../context.js";
+import { type Authentic, type Check, time, type Verification } from "../context.js";
 import { assuranceOf, type TeeVerdict, VERDICT_FORMAT } from "../verdict.js";
 import { Appraisal, need } from "./appraisal.js";
-import { appraiseBinding, appraiseCollateral } from "./binding.js";
+import { appraiseBinding, appraiseCollateral, isDevice } from "./binding.js";
 import { appraiseCca } from "./cca.js";
 import { appraiseDevices, appraiseNras, appraiseNvidia, appraiseTokens } from "./devices.js";
 import { appraiseEventLog } from "./eventLog.js";
@@ -49,12 +49,18 @@ export function appraise(
   if (!verification.ok) return conclude(rules, expected, verification, []);
   const part = appraisePart(verification, rules, expected, { eventLog, isPart: false });
   const { claims } = verification;
-  appraiseWhole(
-    part.appraisal,
-    rules,
-    claims.family === "nvidia" ? [claims] : [],
-    claims.family === "nras" ? [claims] : [],
-  );
+  const { appraisal } = part;
+  if (isDevice(claims)) {
+    const { families, requireDeviceBinding } = rules;
+    appraisal.holds(
+      "cpu",
+      "there is evidence of all that the policy is about",
+      Object.keys(families).every((family) => DEVICE_FAMILIES.includes(family)) && requireDeviceBinding === "any",
+      "the policy is about a machine with a CPU, and this is evidence of devices alone",
+      "BINDING_MISMATCH",
+    );
+  }
+  appraiseWhole(appraisal, rules, claims.family === "nvidia" ? [claims] : [], claims.family === "nras" ? [claims] : []);
   return conclude(rules, expected, verification, [part], eventLog && { eventLog });
 }
 
@@ -120,6 +126,8 @@ export function appraiseComposite(
   });
 }
 
+const DEVICE_FAMILIES: readonly string[] = ["nvidia", "nras"];
+
 interface Part {
   claims: Claims;
   appraisal: Appraisal;
@@ -155,7 +163,7 @@ function appraisePart(
   });
   appraiseBinding(appraisal, claims, policy, expected, isPart);
   appraiseCollateral(appraisal, family, collateral, policy.collateral);
-  appraiseFamily(appraisal, claims, policy, verification, eventLog);
+  appraiseFamily(appraisal, claims, policy, eventLog);
   return { claims, appraisal };
 }
 
@@ -163,7 +171,6 @@ function appraiseFamily(
   appraisal: Appraisal,
   claims: Claims,
   { families }: Policy,
-  { collateral }: Authentic,
   eventLog: EventLogClaims | undefined,
 ): void {
   const { family, measurements } = claims;
@@ -179,7 +186,7 @@ function appraiseFamily(
       appraiseTdx(appraisal, claims, families.tdx!);
       break;
     case "snp":
-      appraiseSnp(appraisal, claims, families.snp!, collateral);
+      appraiseSnp(appraisal, claims, families.snp!);
       break;
     case "nitro":
       appraiseNitro(appraisal, claims, families.nitro!);
@@ -192,7 +199,7 @@ function appraiseFamily(
       break;
     case "azure-snp":
     case "azure-tdx":
-      appraiseVtpm(appraisal, claims, families, collateral);
+      appraiseVtpm(appraisal, claims, families);
       break;
     case "cca":
       appraiseCca(appraisal, claims, families.cca!);
@@ -200,12 +207,7 @@ function appraiseFamily(
   }
 }
 
-function appraiseVtpm(
-  appraisal: Appraisal,
-  { family, tee, clock }: VtpmClaims,
-  families: Policy["families"],
-  used: readonly Used[],
-): void {
+function appraiseVtpm(appraisal: Appraisal, { family, tee, clock }: VtpmClaims, families: Policy["families"]): void {
   if (families[family]!.requireSafeClock) {
     appraisal.holds(
       "vtpm.clock",
@@ -214,7 +216,7 @@ function appraiseVtpm(
       "the TPM's clock is not marked as safe: it may have gone back",
     );
   }
-  if (family === "azure-snp" && tee.family === "snp") appraiseSnp(appraisal, tee, families[family]!.tee, used);
+  if (family === "azure-snp" && tee.family === "snp") appraiseSnp(appraisal, tee, families[family]!.tee);
   else if (family === "azure-tdx" && tee.family === "tdx") appraiseTdx(appraisal, tee, families[family]!.tee);
   else {
     appraisal.holds(

@@ -27,7 +27,13 @@ function chosenBytes(claims: Claims): { what: string; bytes: Hex | undefined } {
   }
 }
 
-function isDevice({ family }: Claims): boolean {
+function userDataOf(claims: Claims): Hex | undefined {
+  if (claims.family === "nitro") return claims.userData;
+  // Written by the guest into the TPM, and into the runtime data from there.
+  return claims.family === "azure-snp" || claims.family === "azure-tdx" ? claims.reportData : undefined;
+}
+
+export function isDevice({ family }: Claims): boolean {
   return family === "nvidia" || family === "nras";
 }
 
@@ -35,7 +41,7 @@ function isDevice({ family }: Claims): boolean {
 export function appraiseBinding(
   appraisal: Appraisal,
   claims: Claims,
-  policy: Policy,
+  policy: Pick<Policy, "binding" | "requireNonce">,
   expected: Expected,
   isPart: boolean,
 ): void {
@@ -71,7 +77,7 @@ export function appraiseBinding(
   };
   equal("report-data", what, bytes, reportData);
   equal("public-key", "public key", claims.family === "nitro" ? claims.publicKey : undefined, publicKey);
-  equal("user-data", "user data", claims.family === "nitro" ? claims.userData : undefined, userData);
+  equal("user-data", "user data", userDataOf(claims), userData);
   if (reportDataPrefix !== undefined) {
     appraisal.check("binding.report-data-prefix", `the ${what} begins with what the request expects`, () => {
       need(
@@ -145,16 +151,17 @@ function nonceText({ nonce, reportData }: Claims): string {
   return reportData === undefined ? "none" : `the report data ${reportData}`;
 }
 
-const VENDOR: Readonly<Record<Claims["family"], readonly string[]>> = {
-  sgx: ["intel"],
-  tdx: ["intel"],
-  snp: ["amd"],
-  nitro: ["nitro"],
-  nvidia: ["nvidia"],
-  nras: ["nras"],
-  "azure-snp": ["amd"],
-  "azure-tdx": ["intel"],
-  cca: ["cca"],
+/** How kinds of collateral begin that evidence of a family is verified with. */
+const COLLATERAL_OF: Readonly<Record<Claims["family"], RegExp>> = {
+  sgx: /^intel\./,
+  tdx: /^intel\./,
+  snp: /^amd\./,
+  nitro: /^nitro\./,
+  nvidia: /^nvidia\.(?!nras-)/,
+  nras: /^nvidia\.nras-/,
+  "azure-snp": /^amd\./,
+  "azure-tdx": /^intel\./,
+  cca: /^cca\./,
 };
 
 /** How recent the vendors' statements are that the verification used. */
@@ -166,7 +173,7 @@ export function appraiseCollateral(
 ): void {
   if (!rules) return;
   const { minIssued, maxAgeSeconds } = rules;
-  const kinds = rules.kinds.filter((kind) => VENDOR[family].some((vendor) => kind.startsWith(`${vendor}.`)));
+  const kinds = rules.kinds.filter((kind) => COLLATERAL_OF[family].test(kind));
   const claim = "the vendor's statements about TCBs are as recent as the policy wants";
   if (kinds.length === 0) {
     appraisal.unchecked(

@@ -381,6 +381,15 @@ const nvidia = object({
     ["good"],
     "accepted answers to whether the device's certificates are revoked",
   ),
+  rimRevocation: defaults(
+    list(word(["good", "hold", "unchecked"], { revoked: "a revoked certificate can never be accepted" }), { min: 1 }),
+    ["good"],
+    "accepted answers to whether the certificates of the manifests' signers are revoked",
+  ),
+  modes: optional(
+    list(word(["spt", "mpt", "ppcie"]), { min: 1 }),
+    "accepted modes of confidential computing: over one GPU, over several, with protected PCIe",
+  ),
   fwid: defaults(
     list(word(["match", "absent"]), { min: 1 }),
     ["match"],
@@ -478,7 +487,6 @@ export const FAMILY_SHAPES = {
     ...measured("azure-snp"),
     ...vtpm,
     tee: defaults(object(snpRules), {}, "rules for the report of the paravisor that the TPM belongs to"),
-    ...logged,
   }),
   "azure-tdx": object({
     ...measured("azure-tdx"),
@@ -500,7 +508,6 @@ export const FAMILY_SHAPES = {
       "measurements of the platform's firmware components; every component's must be accepted",
     ),
     personalisations: optional(list(hex({ bytes: [64] }), { min: 1 }), "accepted personalisation values of the realm"),
-    ...logged,
   }),
 };
 
@@ -582,21 +589,37 @@ export type CountRule = Read<typeof count>;
 /** How a policy is read, and what its schema is. */
 export const POLICY_SHAPE: Shape<Policy> = policy;
 
+/** Policies that were read here, which nobody can have changed since, with their digests where somebody asked. */
+const read = new WeakMap<object, { digest?: Hex }>();
+
 /**
- * Reads a policy strictly. Reading what it returns gives the same again.
+ * Reads a policy strictly, and freezes it. What it returns, it takes as it is.
  *
  * @throws POLICY_INVALID with the place, what is wrong there and what is allowed
  */
 export function policyFromJson(json: unknown): Policy {
-  return POLICY_SHAPE.read(json, "policy");
+  if (typeof json === "object" && json !== null && read.has(json)) return json as Policy;
+  const value = POLICY_SHAPE.read(json, "policy");
+  deepFreeze(value);
+  read.set(value, {});
+  return value;
 }
 
 /** As a file has it, with every default. */
 export function policyToJson(value: Policy): Record<string, unknown> {
-  return structuredClone(value) as Record<string, unknown>;
+  return structuredClone(policyFromJson(value)) as Record<string, unknown>;
 }
 
 /** keccak256 over the canonical form of the policy as read: however it was spelt. */
 export function policyDigest(value: Policy): Hex {
-  return documentDigest(value);
+  const policy = policyFromJson(value);
+  const known = read.get(policy)!;
+  known.digest ??= documentDigest(policy);
+  return known.digest;
+}
+
+function deepFreeze(value: unknown): void {
+  if (typeof value !== "object" || value === null) return;
+  Object.values(value).forEach(deepFreeze);
+  Object.freeze(value);
 }
