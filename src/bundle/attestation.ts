@@ -6,6 +6,7 @@
  */
 import { AnchorError } from "../errors.js";
 import { assertHex, type Hex } from "../field/bytes.js";
+import { canonicalJson } from "../protocol/document.js";
 import { type Domain, readObject } from "../protocol/eip712.js";
 import type { InferenceStatement } from "../protocol/statements.js";
 import { taskOfInference } from "../tee/binding.js";
@@ -49,7 +50,11 @@ export function attestationFromJson(json: unknown, path: string): Attestation {
     assertHex(enclaveKey, "the enclave's key");
     const read = evidenceFromJson(machine);
     const whole: Composite = "cpu" in read ? read : { cpu: read, devices: [], tokens: [] };
-    return { machine: whole, collateral: collateralFromJson(collateral), enclaveKey };
+    const attestation: Attestation = { machine: whole, collateral: collateralFromJson(collateral), enclaveKey };
+    if (canonicalJson(json) !== canonicalJson(attestationToJson(attestation))) {
+      throw new AnchorError("BUNDLE_INVALID", "the attestation is not in canonical form");
+    }
+    return attestation;
   } catch (error) {
     if (!(error instanceof AnchorError)) throw error;
     throw new AnchorError(error.code, `${path}: ${error.message}`, { details: error.details, cause: error });

@@ -9,6 +9,8 @@ export {
   verifyProofSet,
 } from "../dataset/proofSet.js";
 export { canonicalJson, documentDigest, parseDocument } from "../protocol/document.js";
+export { ASSURANCE_MODES, type Assurance, type AssuranceMode } from "./assurance.js";
+export { type Attestation, appraiseAnswer, type TeeTrust } from "./attestation.js";
 export * from "./bundle.js";
 export { domains, type Trust, type TrustedKey, trustFromJson, trustToJson } from "./trust.js";
 export {

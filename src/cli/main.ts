@@ -49,6 +49,7 @@ import {
   ptauListCommand,
   ptauNewCommand,
 } from "./setup.js";
+import { teeBundleCommand, teeInspectCommand, teePolicyCommand, teeVerifyCommand } from "./tee.js";
 import { Terminal } from "./terminal.js";
 import { verifyCommand } from "./verify.js";
 import { verifyInferenceCommand } from "./verifyInference.js";
@@ -73,6 +74,10 @@ const COMMANDS: readonly Command[] = [
   // Before the shorter name that it begins with.
   verifyInferenceCommand,
   verifyCommand,
+  teeVerifyCommand,
+  teeInspectCommand,
+  teeBundleCommand,
+  teePolicyCommand,
   circuitCheckCommand,
   circuitExportCommand,
   ptauImportCommand,
@@ -130,7 +135,8 @@ async function main(args: readonly string[]): Promise<void> {
     );
   }
   const { positionals } = parsed;
-  if (positionals.length > command.positionals.length) {
+  const many = command.positionals.at(-1)?.endsWith("…") === true;
+  if (!many && positionals.length > command.positionals.length) {
     throw new AnchorError(
       "USAGE",
       `unexpected "${positionals[command.positionals.length]}" (see anchorproof ${command.name} --help)`,

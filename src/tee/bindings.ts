@@ -384,7 +384,7 @@ export function marlinContractImageId({ measurements }: NitroClaims): Hex {
 
 /** What a Nitro document has to name; what is not given is not looked at. */
 export interface NitroBinding {
-  /** The enclave's own, in its encoding: Marlin's are the 64 bytes of a point on secp256k1. */
+  /** The enclave's own, in its encoding: Marlin's are the 64 bytes of a point on secp256k1, or 32 of X25519. */
   publicKey?: Hex;
   userData?: Hex;
   nonce?: Hex;

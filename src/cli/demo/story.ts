@@ -37,6 +37,7 @@ import {
   submitDataset,
   submitModel,
 } from "./anchoring.js";
+import { appraiseRecorded, attestAnswer } from "./attestation.js";
 import {
   type Attempt,
   attempts,
@@ -161,8 +162,16 @@ async function tell(world: World, { out, mail, terminal, signal }: DemoOptions, 
   ]);
 
   step.begin();
+  const recorded = appraiseRecorded();
+  const attested = await attestAnswer(world, answer.statement);
+  step.end("7 attestation", [
+    `${recorded.source}: ${recorded.verdict.summary}`,
+    `a TDX guest and its GPU, of a laboratory's PKI since this machine has no TEE: both bound to this very answer`,
+  ]);
+
+  step.begin();
   const settled = await settle(world, modelMint.datId, answer.statement, inferred);
-  step.end("7 settlement", settled.lines);
+  step.end("8 settlement", settled.lines);
 
   const bundle: Bundle = {
     dataset: { ...datasetEvidence, certificate: datasetCertificate },
@@ -172,27 +181,31 @@ async function tell(world: World, { out, mail, terminal, signal }: DemoOptions, 
       proof: answer.proof,
       receipt: settled.receipt,
       signatures: settled.signatures,
+      attestation: attested.attestation,
     },
   };
   step.begin();
-  const story: Evidence = { bundle, submission, datasetProver, model, modelProver, question };
+  const story: Evidence = { bundle, submission, datasetProver, model, modelProver, question, attested };
   const refusals = [...early, ...(await cheat(world, attempts(world, story)))];
-  step.end("8 tampering", report(refusals));
+  step.end("9 tampering", report(refusals));
   const accepted = refusals.filter(({ refused }) => !refused).length;
   if (accepted > 0)
     throw new AnchorError("CLAIM_FAILED", `${accepted} attempts to cheat were not rejected as they should be`);
 
   step.begin();
   const written = { bundle: pretty(bundleToJson(bundle)), trust: pretty(trustToJson(world.trust)) };
-  const verdict = verifyBundle(JSON.parse(written.bundle), trustFromJson(JSON.parse(written.trust)));
+  const now = Number(await blockTime(world));
+  const verdict = verifyBundle(JSON.parse(written.bundle), trustFromJson(JSON.parse(written.trust)), { now });
   if (!verdict.ok) throw new AnchorError("CLAIM_FAILED", "the finished bundle does not verify");
   await writeWhole(join(out, "bundle.json"), written.bundle);
   await writeWhole(join(out, "trust.json"), written.trust);
   await writeWhole(join(out, "verdict.json"), `${verdictToJson(verdict)}\n`);
   const query = { mail: Buffer.from(question.bytes).toString("base64"), salt: wordHex(salt) };
   await writeWhole(join(out, "query.json"), pretty(query), 0o600);
-  step.end("9 evidence", [
-    `all ${verdict.claims.length} claims hold; written to ${out}`,
+  step.end("10 evidence", [
+    ...verdict.assurance.map(({ mode, holds, shows }) => `${mode.padEnd(8)} ${holds ? "holds: " : ""}${shows}`),
+    "         (the hardware is the laboratory's, which this trust file believes in, and no other does)",
+    `all ${verdict.claims.length} claims hold, as the trust file asks by ${verdict.required}; written to ${out}`,
     `check it yourself: npx anchorproof verify ${join(out, "bundle.json")} --trust ${join(out, "trust.json")}`,
   ]);
   terminal.line(`every step and every rejection went as it should, in ${seconds(performance.now() - started)}`);

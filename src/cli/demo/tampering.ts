@@ -1,5 +1,5 @@
 /**
- * Step 8 of the story: for each step, changed inputs are tried and must be refused, each for the right reason.
+ * Step 9 of the story: for each step, changed inputs are tried and must be refused, each for the right reason.
  *
  * @module
  */
@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Contract } from "ethers";
 import {
+  type Attestation,
   type Bundle,
   bundleToJson,
   type DatasetEvidence,
@@ -15,6 +16,7 @@ import {
   type ModelEvidence,
   reviewDataset,
   reviewModel,
+  type TeeTrust,
   trustFromJson,
   trustToJson,
   verifyBundle,
@@ -54,6 +56,7 @@ import { keyDigest, type Proof, proofWords, type VerifyingKey, verifyGroth16 } f
 import { lintVerifyingKey } from "../../verifier/lint.js";
 import { verifyStatement } from "../../verifier/statement.js";
 import { type ChunkProver, type DatasetSubmission, type ModelProver, proveChunk, proveInference } from "./anchoring.js";
+import type { AttestedAnswer } from "./attestation.js";
 import { blockTime, type World } from "./world.js";
 
 export interface Attempt {
@@ -95,6 +98,7 @@ export interface Evidence {
   model: ModelDirectory;
   modelProver: ModelProver;
   question: Mail;
+  attested: AttestedAnswer;
 }
 
 export function attempts(world: World, evidence: Evidence): Attempt[] {
@@ -106,6 +110,7 @@ export function attempts(world: World, evidence: Evidence): Attempt[] {
     ...inferenceAttempts(world, evidence),
     ...settlementAttempts(world, evidence),
     ...keyAttempts(world, evidence),
+    ...attestationAttempts(world, evidence),
     ...bundleAttempts(world, evidence),
   ];
 }
@@ -627,14 +632,75 @@ async function makeOwnKey({ circuit }: ModelProver): Promise<{ prover: ModelProv
   return { prover: { circuit, key: { ...key, development: true } as CircuitKey }, directory };
 }
 
+/** Checks a changed bundle as of the chain's time; the first claim that fails is the reason. */
+async function checkBundle(world: World, changed: Bundle, trust = world.trust): Promise<void> {
+  const document = JSON.parse(JSON.stringify(bundleToJson(changed)));
+  const verdict = verifyBundle(document, trustFromJson(trustToJson(trust)), { now: Number(await blockTime(world)) });
+  const failed = verdict.claims.find(({ ok }) => !ok);
+  if (failed) {
+    const { code, message } = failed.failure!;
+    if (failed.id === "inference.attestation") throw new AnchorError(code as ErrorCode, message);
+    throw new AnchorError("CLAIM_FAILED", message, { details: { claims: [failed] } });
+  }
+}
+
+/** All of it in the formats of real hardware, signed by the laboratory that the trust file believes in. */
+function attestationAttempts(world: World, { bundle, attested }: Evidence): Attempt[] {
+  const { statement } = bundle.inference;
+  const attempt = (
+    what: string,
+    expect: ErrorCode,
+    make: () => { attestation: Attestation; tee?: TeeTrust },
+  ): Attempt => ({
+    step: "attestation",
+    what,
+    expect,
+    run: () => {
+      const { attestation, tee = world.trust.tee! } = make();
+      return checkBundle(
+        world,
+        { ...bundle, inference: { ...bundle.inference, attestation } },
+        { ...world.trust, tee },
+      );
+    },
+  });
+  const { remake, attestation } = attested;
+  const { machine } = attestation;
+  const other = { ...statement, output: 1n - statement.output };
+  const fill = (byte: string, length: number) => `0x${byte.repeat(length)}` as const;
+  return [
+    attempt("evidence for another answer", "NONCE_MISMATCH", () => remake({ statement: other })),
+    attempt("a report for another answer, with a GPU's for this one", "BINDING_MISMATCH", () =>
+      remake({ cpu: { reportData: fill("11", 64) } }),
+    ),
+    attempt("a TD in debug mode", "DEBUG_ENABLED", () => remake({ cpu: { debug: true } })),
+    attempt("a program that is not on the list", "MEASUREMENT_MISMATCH", () =>
+      remake({ cpu: { measurements: { mrTd: fill("a2", 48) } } }),
+    ),
+    attempt("a platform whose key is revoked", "CERT_REVOKED", () => remake({ cpu: { revoked: ["pck"] } })),
+    attempt("a platform that is out of date", "APPRAISAL_FAILED", () => remake({ cpu: { pceSvn: 11 } })),
+    attempt("a GPU with other firmware than its certificate's", "FWID_MISMATCH", () =>
+      remake({ gpu: { certificateFwid: fill("ee", 48) } }),
+    ),
+    attempt("a GPU asked with a nonce of somebody else's", "NONCE_MISMATCH", () =>
+      remake({ gpu: { nonce: fill("ee", 32) } }),
+    ),
+    attempt("the same GPU twice", "DUPLICATE_DEVICE", () => {
+      const [device] = machine.devices;
+      return { attestation: { ...attestation, machine: { ...machine, devices: [device!, device!] } } };
+    }),
+    attempt("without the GPU that the report names", "BINDING_MISMATCH", () => ({
+      attestation: { ...attestation, machine: { ...machine, devices: [] } },
+    })),
+    attempt("under the vendors' own roots", "CHAIN_UNTRUSTED", () => ({
+      attestation,
+      tee: { policy: world.trust.tee!.policy },
+    })),
+  ];
+}
+
 function bundleAttempts(world: World, { bundle }: Evidence): Attempt[] {
-  const check = (changed: Bundle, trust = world.trust) => {
-    const verdict = verifyBundle(JSON.parse(JSON.stringify(bundleToJson(changed))), trustFromJson(trustToJson(trust)));
-    const failed = verdict.claims.find(({ ok }) => !ok);
-    if (failed) {
-      throw new AnchorError("CLAIM_FAILED", failed.failure!.message, { details: { claims: [failed] } });
-    }
-  };
+  const check = (changed: Bundle, trust = world.trust) => checkBundle(world, changed, trust);
   const { inference } = bundle;
   return [
     {

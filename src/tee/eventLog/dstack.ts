@@ -6,7 +6,7 @@
  *     version 1   SHA-384(type, 4 bytes, little-endian ‖ ":" ‖ name ‖ ":" ‖ payload)
  *     version 2   SHA-384(canonical JSON of {"name":…,"payload":hex,"type":134217729})
  *
- * Newer guests leave it out. The text that a log has for events of firmware (`acpi-loader` and the like) is an annotation
+ * Newer guests leave it out. RTMR3 takes in no others. The text that a log has for events of firmware (`acpi-loader` and the like) is an annotation
  * that nothing binds, even in a log that replays.
  *
  * @module
@@ -80,6 +80,13 @@ function readEvent(value: Json, index: number): LoggedEvent {
     const bound = version === 2 || !name.includes(":");
     return { register, type, digest, name, payload, ...(bound ? { bound: { name, payload } } : {}) };
   }
+  // Under another type, whose digest is taken as given, one of dstack's own events would replay unseen: an app could repeat
+  // the boot in its own words behind a `system-ready` that nobody reads.
+  demand(
+    register !== 3,
+    "EVENT_LOG_MALFORMED",
+    `event ${index} is in RTMR3 and of type 0x${type.toString(16)}, where dstack measures its own events only`,
+  );
   demand(given.length === 48, "EVENT_LOG_MALFORMED", `event ${index} has no digest`);
   const part = measuredPart(type, payload, given);
   return { register, type, digest: given, name, payload, ...(part ? { bound: { payload: part } } : {}) };

@@ -3,7 +3,7 @@
  *
  * That a log replays shows that the guest measured these events. It does not show who the guest is: RTMR3 takes in what the
  * guest's own software puts there, so that an app's compose hash means something only where MRTD and RTMR0 to RTMR2 are those
- * of an image that is known to measure it. That is for the policy to ask.
+ * of an image that is known to measure it, and what comes before the app's start, as well. That is for the policy to ask.
  *
  * @module
  */
@@ -41,34 +41,36 @@ export function parseEventLog({ format, log }: EventLog): LoggedEvent[] {
 /**
  * Replays a log and holds it against the runtime registers of authentic claims.
  *
- * Registers that the log has no event for are left out of the claims, unless they are untouched; of dstack's RTMR3 a log has
- * to account.
- *
  * @throws EVENT_LOG_MALFORMED; EVENT_LOG_MISMATCH, naming the register
  */
 export function verifyEventLog(log: EventLog, claims: Claims): EventLogClaims {
-  const events = withoutStripped(log, parseEventLog(log));
+  const logged = parseEventLog(log);
+  const stripped = log.format === "dstack" && isStripped(logged);
+  const events = stripped ? logged.filter(({ register }) => register === 3) : logged;
   const registers: Record<string, Hex> = {};
-  replayEventLog(events).forEach((replayed, i) => {
+  replayEventLog(events).forEach((bytes, i) => {
     const name = `rtmr${i}`;
+    const replayed = toHex(bytes);
     const has = claims.measurements[name];
     demand(has !== undefined, "EVENT_LOG_MISMATCH", `evidence of family ${claims.family} has no register ${name}`);
-    const silent = isZero(replayed);
-    if (silent && has !== toHex(replayed) && !(log.format === "dstack" && i === 3)) return;
+    // Firmware's table ends before the guest's software extends RTMR3; what a log does not speak of is left out of its claims.
+    const maySkip = log.format === "dstack" ? stripped && i < 3 : i === 3;
+    if (maySkip && isZero(bytes) && has !== replayed) return;
     demand(
-      has === toHex(replayed),
+      has === replayed,
       "EVENT_LOG_MISMATCH",
-      `the event log replays ${name} to ${toHex(replayed)}, and the quote has ${has}`,
+      `the event log replays ${name} to ${replayed}, and the quote has ${has}`,
     );
     registers[name] = has;
   });
-  const app = log.format === "dstack" ? readApp(events) : {};
+  const boot = log.format === "dstack" ? bootEvents(events) : [];
+  const app = readApp(boot);
   requireSameApp(app.composeHash, claims.measurements["mrConfigId"]);
   return {
     format: log.format,
     digest: toHex(keccak(log.log)),
     registers,
-    events: events.flatMap(measured),
+    events: measured(events, new Set(boot)),
     ...app,
   };
 }
@@ -80,33 +82,45 @@ const ACPI = { type: 0x0a, data: utf8("ACPI DATA") };
  * The log in dstack's own encoding of an attestation is stripped: of firmware's events only those of ACPI tables are left. They
  * do not replay to anything and are no claims then; RTMR0 to RTMR2 are what the quote says they are.
  */
-function withoutStripped({ format }: EventLog, events: LoggedEvent[]): LoggedEvent[] {
-  if (format !== "dstack") return events;
-  const firmware = events.filter(({ register }) => register !== 3);
-  const isAcpi = ({ register, type, payload }: LoggedEvent) =>
-    register === 0 && type === ACPI.type && equalBytes(payload, ACPI.data);
-  return firmware.every(isAcpi) ? events.filter(({ register }) => register === 3) : events;
+function isStripped(events: readonly LoggedEvent[]): boolean {
+  return events.every(
+    ({ register, type, payload }) =>
+      register === 3 || (register === 0 && type === ACPI.type && equalBytes(payload, ACPI.data)),
+  );
 }
 
 /** Only what is bound: text that no digest takes in is no claim, however well the log replays. */
-function measured({ register, type, digest, bound }: LoggedEvent): MeasuredEvent[] {
-  if (register === undefined) return [];
-  return [
-    {
-      register,
-      type,
-      digest: toHex(digest),
-      ...(bound?.name === undefined ? {} : { name: bound.name }),
-      ...(bound ? { payload: toHex(bound.payload) } : {}),
-      bound: bound !== undefined,
-    },
-  ];
+function measured(events: readonly LoggedEvent[], boot: ReadonlySet<LoggedEvent>): MeasuredEvent[] {
+  return events.flatMap((event) => {
+    const { register, type, digest, bound } = event;
+    if (register === undefined) return [];
+    return [
+      {
+        register,
+        type,
+        digest: toHex(digest),
+        ...(bound?.name === undefined ? {} : { name: bound.name }),
+        ...(bound ? { payload: toHex(bound.payload) } : {}),
+        bound: bound !== undefined,
+        ...(boot.has(event) ? { boot: true } : {}),
+      },
+    ];
+  });
 }
 
 type App = Pick<EventLogClaims, "composeHash" | "appId" | "instanceId" | "keyProvider" | "osImageHash">;
 
 function readApp(events: readonly LoggedEvent[]): App {
-  const boot = bootEvents(events);
+  const boot = new Map<string, Uint8Array>();
+  for (const { bound } of events) {
+    const name = bound!.name!;
+    demand(
+      !boot.has(name) || !NAMES.includes(name),
+      "EVENT_LOG_MALFORMED",
+      `the event "${name}" stands twice before the app's start, where dstack measures it once`,
+    );
+    boot.set(name, bound!.payload);
+  }
   const composeHash = fixed(boot, "compose-hash", 32);
   const appId = fixed(boot, "app-id", 20);
   const instanceId = fixed(boot, "instance-id", 20);
@@ -124,26 +138,16 @@ function readApp(events: readonly LoggedEvent[]): App {
 const NAMES = ["compose-hash", "app-id", "instance-id", "os-image-hash", "key-provider"];
 
 /**
- * What dstack itself measured, by name: events of its own type in RTMR3, up to the one after which the app runs. Without such an
- * end nothing is known to be dstack's rather than the app's.
+ * What dstack itself measured: bound events of its own type in RTMR3, up to the one after which the app runs. Without such an end
+ * nothing is known to be dstack's rather than the app's.
  */
-function bootEvents(events: readonly LoggedEvent[]): Map<string, Uint8Array> {
+function bootEvents(events: readonly LoggedEvent[]): LoggedEvent[] {
   const own = events.filter(
     ({ register, type, bound }) => register === 3 && type === RUNTIME_EVENT && bound?.name !== undefined,
   );
   const find = (name: string) => own.findIndex(({ bound }) => bound!.name === name);
   const end = find(BOOTED) >= 0 ? find(BOOTED) : find(MEASURED);
-  const boot = new Map<string, Uint8Array>();
-  for (const { bound } of own.slice(0, Math.max(end, 0))) {
-    const name = bound!.name!;
-    demand(
-      !boot.has(name) || !NAMES.includes(name),
-      "EVENT_LOG_MALFORMED",
-      `the event "${name}" stands twice before the app's start, where dstack measures it once`,
-    );
-    boot.set(name, bound!.payload);
-  }
-  return boot;
+  return own.slice(0, end + 1);
 }
 
 /** An event without a payload says that there is none: apps can do without an instance id. */

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { AnchorError, toAnchorError } from "../../errors.js";
+import { AnchorError, isAnchorError, toAnchorError } from "../../errors.js";
 import { parseDocument } from "../../protocol/document.js";
 import {
   COLLATERAL_FORMAT,
@@ -36,6 +36,11 @@ export interface Imported {
   unused: string[];
 }
 
+export interface ImportOptions {
+  /** Leaves Intel's pieces out where they do not make a whole, and says so under `unused`, instead of failing. */
+  partial?: boolean;
+}
+
 const MAX_FILE = 32 * 1024 * 1024;
 const MAX_FILES = 1024;
 /** Certificates, lists and answers of all files. */
@@ -52,7 +57,7 @@ export function importCollateral(files: readonly ImportFile[]): Collateral {
  * @throws COLLATERAL_MALFORMED for a file that is no collateral, or that is damaged; COLLATERAL_MISSING where Intel's pieces
  *   do not make a whole; INPUT_TOO_LARGE
  */
-export function importFiles(files: readonly ImportFile[]): Imported {
+export function importFiles(files: readonly ImportFile[], { partial = false }: ImportOptions = {}): Imported {
   if (files.length > MAX_FILES) throw new AnchorError("INPUT_TOO_LARGE", `more than ${MAX_FILES} files at once`);
   const pool = new Pool();
   const read = files.map(({ name, bytes }) => {
@@ -66,7 +71,7 @@ export function importFiles(files: readonly ImportFile[]): Imported {
       throw new AnchorError(code, `${name}: ${message}`, { cause: error });
     }
   });
-  return { ...pool.assemble(), files: read };
+  return { ...pool.assemble(partial), files: read };
 }
 
 interface IntelDocument {
@@ -227,11 +232,16 @@ class Pool {
     return isTcb ? `TCB info of ${id}, FMSPC ${String(fields["fmspc"])}` : `identity of the quoting enclave ${id}`;
   }
 
-  assemble(): Pick<Imported, "collateral" | "unused"> {
+  assemble(partial: boolean): Pick<Imported, "collateral" | "unused"> {
     const unused: string[] = [];
     const own: Collateral[] = [];
-    const intel = this.#intel(unused);
-    if (intel.length > 0) own.push({ intel });
+    try {
+      const intel = this.#intel(unused);
+      if (intel.length > 0) own.push({ intel });
+    } catch (error) {
+      if (!partial || !isAnchorError(error, "COLLATERAL_MISSING")) throw error;
+      unused.push(error.message);
+    }
     const isAmd = (text: string) => /\bO=Advanced Micro Devices\b/.test(text);
     const amd = this.#certificates.filter(({ issuer }) => isAmd(issuer.text));
     const byIssuer = (test: (text: string) => boolean) =>

@@ -5,7 +5,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { concat, fromHex, utf8 } from "../../field/bytes.js";
+import { concat, utf8 } from "../../field/bytes.js";
 import type { VtpmEvidence } from "../evidence.js";
 import { type Bytes, bigEndian, filled, fixed, type Lab, littleEndian, place, toBytes } from "./bytes.js";
 import { cachedKey, type LabKey, signBytes } from "./certificates.js";
@@ -36,7 +36,7 @@ export interface AzureOptions {
   hcl?: HclFields;
   /** Has the last word on the TDREPORT. */
   editTdReport?: (report: Uint8Array) => void;
-  /** Of the TDREPORT, where it is not what the quote has. */
+  /** Leaves the quote out that was made of it. */
   noQuote?: boolean;
 
   nonce?: Bytes;
@@ -204,7 +204,7 @@ function makeTpmQuote(options: AzureOptions, pcrs: readonly Uint8Array[]): Uint8
   return concat(
     bigEndian(tpm.magic ?? 0xff54_4347, 4),
     bigEndian(tpm.type ?? 0x8018, 2),
-    sized(tpm.qualifiedSigner ?? concat(fromHex("0x000b", "an algorithm"), filled(0x51, 32))),
+    sized(tpm.qualifiedSigner ?? concat(Uint8Array.of(0, 0x0b), filled(0x51, 32))),
     sized(nonce),
     bigEndian(tpm.clock ?? 12_345n, 8),
     bigEndian(tpm.resetCount ?? 2, 4),

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { demand } from "../context.js";
+import { demand, END_OF_TIME } from "../context.js";
 import { parseSign1, type Sign1 } from "../cose.js";
 import { type Cbor, type CborMap, quoted, readCbor } from "../read/cbor.js";
 
@@ -80,9 +80,9 @@ export function parseNitroDocument(bytes: Uint8Array): NitroDocument {
   demand(digest === "SHA384", CODE, missing("digest", '"SHA384"', digest));
   const timestamp = fields.get("timestamp");
   demand(
-    typeof timestamp === "number" && timestamp > 0,
+    typeof timestamp === "number" && timestamp > 0 && timestamp <= 1000 * END_OF_TIME,
     CODE,
-    missing("timestamp", "a positive number of milliseconds", timestamp),
+    missing("timestamp", "a positive number of milliseconds before the year 10000", timestamp),
   );
   const cabundle = fields.get("cabundle");
   demand(Array.isArray(cabundle), CODE, missing("cabundle", "an array", cabundle));

@@ -41,7 +41,7 @@ export function isDevice({ family }: Claims): boolean {
 export function appraiseBinding(
   appraisal: Appraisal,
   claims: Claims,
-  policy: Policy,
+  policy: Pick<Policy, "binding" | "requireNonce">,
   expected: Expected,
   isPart: boolean,
 ): void {

@@ -36,6 +36,9 @@ export function contextTag(number: number, constructed: boolean): number {
 /** Far more than any certificate needs, far less than a stack. */
 const MAX_DEPTH = 32;
 
+/** Reading an arc takes quadratic time; identifiers that mean something have a dozen bytes. */
+const MAX_OID = 128;
+
 export class Der {
   /** Tag, length and content. */
   readonly bytes: Uint8Array;
@@ -138,9 +141,8 @@ export class Der {
   integer(what: string): bigint {
     const { content } = this.expect(TAG.integer, what);
     this.#checkInteger(what);
-    let value = BigInt.asIntN(8, BigInt(content[0]!));
-    for (const byte of content.subarray(1)) value = (value << 8n) | BigInt(byte);
-    return value;
+    // By way of hex, which takes linear time: a list's number may be as long as the list.
+    return BigInt.asIntN(8 * content.length, BigInt(`0x${Buffer.from(content).toString("hex")}`));
   }
 
   /** A number that fits 31 bits and is not negative: versions, path lengths, reason codes. */
@@ -188,6 +190,7 @@ export class Der {
   oid(what: string): string {
     const { content } = this.expect(TAG.oid, what);
     if (content.length === 0 || content[content.length - 1]! >= 0x80) this.fail(`${what} is not a whole identifier`);
+    if (content.length > MAX_OID) this.fail(`${what} has ${content.length} bytes`);
     const arcs: bigint[] = [];
     let arc = 0n;
     let fresh = true;
@@ -216,7 +219,7 @@ export class Der {
     }
     if (tag === TAG.printableString || tag === TAG.ia5String || tag === TAG.teletexString) {
       if (tag !== TAG.teletexString && content.some((byte) => byte >= 0x80)) this.fail(`${what} is not ASCII`);
-      return String.fromCharCode(...content);
+      return Buffer.from(content).toString("latin1");
     }
     if (tag === TAG.bmpString && content.length % 2 === 0) {
       return Array.from({ length: content.length / 2 }, (_, i) =>

@@ -142,6 +142,9 @@ function ownParts(
   };
   const pieces = [...machines, ...devices.filter(({ cpu }) => cpu === undefined), ...loose, beside, ...collateral];
   const merged = mergeParts(pieces);
+  // What the object says of itself goes before what its parts say.
+  const { fields, ...hints } = beside.hints;
+  merged.hints = { ...merged.hints, ...hints, fields: { ...merged.hints.fields, ...fields } };
   if (merged.cpu && (merged.cpu.kind === "snp" || merged.cpu.kind === "azure-vtpm") && certificates.length > 0) {
     const { certificates: has = [] } = merged.cpu;
     merged.cpu = { ...merged.cpu, certificates: [...has, ...certificates] };

@@ -12,7 +12,8 @@ import {
   verifyWith,
 } from "../../../src/tee/context.js";
 import { cachedKey, LAB_NOW } from "../../../src/tee/lab/certificates.js";
-import { cbor, type Item, pairs, Raw, sign1, tagged } from "../cbor.js";
+import { readEvidence } from "../../../src/tee/recognise.js";
+import { cbor, type Item, pairs, raw, sign1, tagged } from "../cbor.js";
 import { VECTORS, vector, vectorText } from "../vectors.js";
 import {
   CPAK,
@@ -289,6 +290,8 @@ describe.each([399, 907] as const)("a token of our own, of tag %i", (form) => {
     ["a lifecycle between states", "EVIDENCE_MALFORMED", { platform: { 2395: 0x3100 } }],
     ["a lifecycle of more than 16 bits", "EVIDENCE_MALFORMED", { platform: { 2395: 0x13003 } }],
     ["a lifecycle of 64 bits", "EVIDENCE_MALFORMED", { platform: { 2395: 2n ** 40n + 0x3003n } }],
+    ["a lifecycle beyond what is exact", "EVIDENCE_MALFORMED", { platform: { 2395: 2n ** 60n } }],
+    ["null for a lifecycle", "EVIDENCE_MALFORMED", { platform: { 2395: null } }],
     ["a negative lifecycle", "EVIDENCE_MALFORMED", { platform: { 2395: -1 } }],
     ["no software components", "EVIDENCE_MALFORMED", { platform: { 2399: undefined } }],
     ["an empty list of software components", "EVIDENCE_MALFORMED", { platform: { 2399: [] } }],
@@ -310,6 +313,7 @@ describe.each([399, 907] as const)("a token of our own, of tag %i", (form) => {
       },
     ],
     ["no platform hash", "EVIDENCE_MALFORMED", { platform: { 2402: undefined } }],
+    ["bytes for a verification service", "EVIDENCE_MALFORMED", { platform: { 2400: bytes(5) } }],
     ["an empty verification service", "EVIDENCE_MALFORMED", { platform: { 2400: "" } }],
     ["no realm challenge", "EVIDENCE_MALFORMED", { realm: { 10: undefined } }],
     ["a realm challenge of 32 bytes", "EVIDENCE_MALFORMED", { realm: { 10: bytes(32) } }],
@@ -328,8 +332,8 @@ describe.each([399, 907] as const)("a token of our own, of tag %i", (form) => {
       "EVIDENCE_MALFORMED",
       { realm: { 44239: [32, 32, 32, 1].map((n) => bytes(n)) } },
     ],
-    ["a bomb of arrays", "EVIDENCE_MALFORMED", { realm: { 99: new Raw(bytes(5000, 0x81)) } }],
-    ["an array without a length", "EVIDENCE_MALFORMED", { realm: { 99: new Raw("9fff") } }],
+    ["a bomb of arrays", "EVIDENCE_MALFORMED", { realm: { 99: raw(bytes(5000, 0x81)) } }],
+    ["an array without a length", "EVIDENCE_MALFORMED", { realm: { 99: raw("9fff") } }],
     ["a payload of more than 16 KiB", "EVIDENCE_MALFORMED", { platform: { 99: bytes(16384) } }],
   ])("with %s is %s", (_, code, options) => {
     const verification = verify(make(options));
@@ -343,6 +347,47 @@ describe.each([399, 907] as const)("a token of our own, of tag %i", (form) => {
       "the platform token has claims that this release does not know: 2403, 2404",
       "the realm token has claims that this release does not know: -75000",
     ]);
+  });
+
+  it("has both tokens beside their content format or neither, by its tag", () => {
+    const platform = parseCcaToken(make()).platform.challenge;
+    const tokens = [platformToken({ form }, platform), realmToken({ form })] as const;
+    const wrapped = (wrap: (token: Uint8Array) => Item) =>
+      cbor(
+        tagged(
+          form,
+          new Map([
+            [44234, wrap(tokens[0])],
+            [44241, wrap(tokens[1])],
+          ]),
+        ),
+      );
+    const bare = (token: Uint8Array): Item => token;
+    const typed = (token: Uint8Array): Item => [263, token];
+    expect(outcome(wrapped(form === 399 ? bare : typed))).toBe("accepted");
+    const wrong = [
+      form === 399 ? typed : bare,
+      (token: Uint8Array): Item => [264, token],
+      (token: Uint8Array): Item => ["application/eat+cwt", token],
+      (token: Uint8Array): Item => [263, token, 4],
+      (token: Uint8Array): Item => [token],
+      (token: Uint8Array): Item => [263, [token]],
+    ];
+    for (const wrap of wrong) expect(outcome(wrapped(wrap))).toBe("EVIDENCE_MALFORMED");
+    expect(verify(cbor(tagged(form, new Map())))).toMatchObject({
+      failure: { message: "the platform token is missing" },
+    });
+  });
+
+  it("is recognised for what it is", () => {
+    const token = make();
+    expect(readEvidence(token)).toMatchObject({ evidence: { kind: "cca", token } });
+  });
+
+  it("lacks a claim in so many words", () => {
+    expect(verify(make({ realm: { 44238: undefined } }))).toMatchObject({
+      failure: { message: "the realm token lacks its initial measurement (claim 44238)" },
+    });
   });
 
   it("passes on where a verifier is said to be", () => {
@@ -415,9 +460,20 @@ describe.each([399, 907] as const)("a token of our own, of tag %i", (form) => {
         (byte, i) => token.subarray(0, 3)[i] ?? byte,
       ),
       cbor(tagged(18, new Map())),
-      bytes(60000),
+      cbor(null),
+      cbor("token"),
+      ...["claims", null, [bytes(64)]].map((claims) =>
+        collect(platform, sign1({ payload: cbor(claims), key: RAK.privateKey, tag: 18 }), form),
+      ),
+      cbor(
+        new Map<Item, Item>([
+          [44234, part(platform)],
+          [44241, part(realmToken({ form }))],
+        ]),
+      ),
     ];
     for (const each of wrong) expect(outcome(each)).toBe("EVIDENCE_MALFORMED");
+    expect(verify(bytes(49153))).toMatchObject({ failure: { message: "a CCA token of 49153 bytes, more than 49152" } });
   });
 });
 
@@ -542,6 +598,8 @@ describe("trusted platform keys", () => {
       expect(outcome(token, {}, [text])).toBe("COLLATERAL_MALFORMED");
     }
     expect(outcome(token, {}, [1 as never])).toBe("COLLATERAL_MALFORMED");
+    expect(outcome(token, {}, [pem(CPAK)])).toBe("accepted");
+    expect(outcome(token, {}, [pem(CPAK) + "\n".repeat(4096)])).toBe("COLLATERAL_MALFORMED");
   });
 
   it("may be on other curves, with the algorithm that goes with them", () => {
@@ -553,6 +611,11 @@ describe("trusted platform keys", () => {
         roots: { ccaPlatform: [key.spki] },
       }),
     ).toBe("COSE_SIGNATURE");
+    // A curve whose signatures are as long as P-256's, and which ES256 is not on.
+    const bitcoin = generateKeyPairSync("ec", { namedCurve: "secp256k1" });
+    const spki = new Uint8Array(bitcoin.publicKey.export({ type: "spki", format: "der" }));
+    const foreign = makeToken({ platformMessage: { ...platformMessage, key: bitcoin.privateKey } });
+    expect(outcome(foreign, { roots: { ccaPlatform: [spki] } })).toBe("COSE_SIGNATURE");
     // A root that is no key of a curve fits no algorithm.
     const rsa = cachedKey("RSA-2048", "cca rsa");
     expect(outcome(token, { roots: { ccaPlatform: [rsa.spki] } })).toBe("COSE_SIGNATURE");

@@ -10,7 +10,7 @@ import { verifyNitro } from "../../../src/tee/nitro/verify.js";
 import { PINNED_ROOTS } from "../../../src/tee/roots.js";
 import { parseCertificate } from "../../../src/tee/x509.js";
 import { outcomeOf } from "../../support/errors.js";
-import { cbor, head, type Item, pairs, Raw, sign1, tagged } from "../cbor.js";
+import { cbor, head, type Item, pairs, raw, sign1, tagged } from "../cbor.js";
 import { cases, VECTORS, vector, vectorText } from "../vectors.js";
 import { CHAIN, fieldsOf, makeChain, makeDocument, NOW, nitroKey, nitroName, PCRS, ROOTS } from "./maker.js";
 
@@ -190,7 +190,7 @@ describe("a document of our own", () => {
     expect(outcome(makeDocument({}, { tag: 18 }))).toBe("accepted");
     const payload = cbor(pairs(Object.entries(fieldsOf()), true));
     expect(outcome(sign1({ payload, key: nitroKey("leaf").privateKey }))).toBe("accepted");
-    const bundle = new Raw(
+    const bundle = raw(
       concat(Uint8Array.of(0x9f), ...(fieldsOf()["cabundle"] as Uint8Array[]).map(cbor), Uint8Array.of(0xff)),
     );
     expect(outcome(makeDocument({ cabundle: bundle }))).toBe("accepted");
@@ -224,6 +224,7 @@ describe("layout", () => {
     ["sha384 in small letters", { digest: "sha384" }],
     ["a time of zero", { timestamp: 0 }],
     ["a negative time", { timestamp: -1 }],
+    ["a time beyond the year 9999", { timestamp: 253402300799001 }],
     ["a time beyond what is exact", { timestamp: 2n ** 60n }],
     ["no PCRs", { pcrs: new Map() }],
     ["no PCR 0", { pcrs: without(0) }],
@@ -251,11 +252,11 @@ describe("layout", () => {
     ["user data that is a number", { user_data: 1 }],
     ["a nonce of 513 bytes", { nonce: bytes(513) }],
     ["a nonce that is a map", { nonce: new Map() }],
-    ["a text in pieces", { module_id: new Raw("7f617861ff") }],
-    ["bytes in pieces", { user_data: new Raw("5f420102420304ff") }],
-    ["a float", { later: new Raw("f93c00") }],
+    ["a text in pieces", { module_id: raw("7f617861ff") }],
+    ["bytes in pieces", { user_data: raw("5f420102420304ff") }],
+    ["a float", { later: raw("f93c00") }],
     ["a tag", { later: tagged(0, "x") }],
-    ["undefined", { later: new Raw("f7") }],
+    ["undefined", { later: raw("f7") }],
   ])("refuses %s, though it is signed", (_, changes) => {
     const verification = verify(makeDocument(changes));
     expect(codeOf(verification)).toBe("EVIDENCE_MALFORMED");
@@ -273,6 +274,13 @@ describe("layout", () => {
     expect(outcome(makeDocument(largest))).toBe("accepted");
   });
 
+  /** A good document with some of its four elements replaced. */
+  const rebuilt = (elements: Record<number, Item>) => {
+    const { message } = parseNitroDocument(makeDocument());
+    return cbor(
+      Object.values({ 0: message.protected, 1: new Map(), 2: message.payload, 3: message.signature, ...elements }),
+    );
+  };
   const signed = (payload: Uint8Array) => sign1({ payload, key: nitroKey("leaf").privateKey });
   const all = Object.entries(fieldsOf()) as [Item, Item][];
 
@@ -282,26 +290,32 @@ describe("layout", () => {
     ["a field with a number for its name", () => signed(cbor(pairs([...all, [1, bytes(1)]])))],
     ["a byte behind the payload's map", () => signed(concat(cbor(pairs(all)), bytes(1)))],
     ["a payload that is an array", () => signed(cbor([fieldsOf()["module_id"]!]))],
+    ["a payload that is a text", () => signed(cbor("x"))],
+    ["a payload that is null", () => signed(cbor(null))],
     ["an empty payload", () => signed(bytes(0))],
     ["a payload of more than 16 KiB", () => makeDocument({ later: bytes(16384) })],
-    ["a bomb of arrays", () => makeDocument({ later: new Raw(new Uint8Array(10000).fill(0x81)) })],
-    ["a bomb of endless arrays", () => makeDocument({ later: new Raw(new Uint8Array(10000).fill(0x9f)) })],
-    ["bytes of 4 GiB", () => makeDocument({ later: new Raw("5affffffff") })],
-    ["an array of 2^64 − 1", () => makeDocument({ later: new Raw("9bffffffffffffffff") })],
+    ["a bomb of arrays", () => makeDocument({ later: raw(new Uint8Array(10000).fill(0x81)) })],
+    ["a bomb of endless arrays", () => makeDocument({ later: raw(new Uint8Array(10000).fill(0x9f)) })],
+    ["bytes of 4 GiB", () => makeDocument({ later: raw("5affffffff") })],
+    ["an array of 2^64 − 1", () => makeDocument({ later: raw("9bffffffffffffffff") })],
     ["a byte behind the document", () => concat(makeDocument(), bytes(1))],
     ["the document twice", () => concat(makeDocument(), makeDocument())],
     ["nothing", () => bytes(0)],
     ["tag 98, of many signers", () => makeDocument({}, { tag: 98 })],
     ["tag 16, of an encrypted message", () => makeDocument({}, { tag: 16 })],
     ["tag 17, of a MAC", () => makeDocument({}, { tag: 17 })],
-    ["the tag twice", () => cbor(tagged(18, new Raw(makeDocument({}, { tag: 18 }))))],
+    ["the tag twice", () => cbor(tagged(18, raw(makeDocument({}, { tag: 18 }))))],
     ["a document in bytes", () => cbor(makeDocument())],
     ["three elements", () => cbor([cbor(new Map([[1, -35]])), new Map(), bytes(10)])],
     ["five elements", () => cbor([cbor(new Map([[1, -35]])), new Map(), bytes(10), bytes(96), null])],
     ["a map", () => cbor(new Map([[1, -35]]))],
     ["no payload inside", () => cbor([cbor(new Map([[1, -35]])), new Map(), null, bytes(96)])],
     ["a protected header outside its bytes", () => cbor([new Map([[1, -35]]), new Map(), bytes(10), bytes(96)])],
-    ["no bytes for a signature", () => cbor([cbor(new Map([[1, -35]])), new Map(), bytes(10), null])],
+    ["no bytes for a signature", () => rebuilt({ 3: null })],
+    ["a text for a signature", () => rebuilt({ 3: "x" })],
+    ["null for an unprotected header", () => rebuilt({ 1: null })],
+    ["an array for an unprotected header", () => rebuilt({ 1: [] })],
+    ["bytes for an unprotected header", () => rebuilt({ 1: bytes(0) })],
     [
       "an array without a length around it",
       () => concat(Uint8Array.of(0x9f), makeDocument().subarray(1), Uint8Array.of(0xff)),
@@ -313,6 +327,19 @@ describe("layout", () => {
   });
 });
 
+describe("size", () => {
+  it("is looked at before anything is read", () => {
+    for (const length of [16384 + 513, 1 << 24]) {
+      expect(verify(new Uint8Array(length).fill(0x81))).toMatchObject({
+        failure: {
+          code: "EVIDENCE_MALFORMED",
+          message: `the document has ${length} bytes, more than the 16896 that it may have`,
+        },
+      });
+    }
+  });
+});
+
 describe("headers", () => {
   const ES384 = new Map<Item, Item>([[1, -35]]);
   it.each<[string, Item, Item]>([
@@ -321,7 +348,7 @@ describe("headers", () => {
     ["EdDSA", new Map([[1, -8]]), new Map()],
     ["the algorithm as a text", new Map([[1, "ES384"]]), new Map()],
     ["no algorithm", new Map(), new Map()],
-    ["no header", new Raw(""), new Map()],
+    ["no header", raw(""), new Map()],
     ["the algorithm unprotected", new Map(), ES384],
     ["the algorithm in both headers", ES384, ES384],
     ["another algorithm unprotected", ES384, new Map([[1, -7]])],
@@ -352,6 +379,8 @@ describe("headers", () => {
     ],
     ["the text label alone", new Map([["1", -35]]), new Map()],
     ["an array for a header", [1, -35], new Map()],
+    ["a number for a header", -35, new Map()],
+    ["null for a header", null, new Map()],
   ])("refuses %s, though the signature is over it", (name, protectedHeader, unprotected) => {
     const verification = verify(makeDocument({}, { protectedHeader, unprotected }));
     // RFC 9052 has an empty header as no bytes at all, which is no item of CBOR.
@@ -361,7 +390,7 @@ describe("headers", () => {
 
   it("refuses a header that is no strict CBOR", () => {
     for (const hex of ["a201382201382200", "a2013822013822", "bf013822ff", "a101390022", "a101382200"]) {
-      expect(outcome(makeDocument({}, { protectedHeader: new Raw(hex) }))).toBe("EVIDENCE_MALFORMED");
+      expect(outcome(makeDocument({}, { protectedHeader: raw(hex) }))).toBe("EVIDENCE_MALFORMED");
     }
   });
 });
@@ -389,6 +418,15 @@ describe("signature", () => {
     const verification = verify(make());
     expect(codeOf(verification)).toBe("COSE_SIGNATURE");
     expect(failed(verification)).toEqual(["nitro.signature"]);
+  });
+
+  it("has 96 bytes, and says so where it has not", () => {
+    for (const length of [0, 95, 97, 132]) {
+      const verification = verify(changed(() => new Uint8Array(length)));
+      expect(verification).toMatchObject({
+        failure: { message: `the signature of the document has ${length} bytes instead of 96` },
+      });
+    }
   });
 
   it("covers every field", () => {
