@@ -4,7 +4,7 @@ import { canonicalJson } from "../protocol/document.js";
 import type { Claims, IntelClaims } from "../tee/claims.js";
 import { type Collateral, collateralToJson, mergeCollateral } from "../tee/collateral.js";
 import { type CompositeVerification, verifyComposite } from "../tee/composite.js";
-import { type Check, time, type Used, type Verification, type VerifyOptions } from "../tee/context.js";
+import { type Check, END_OF_TIME, time, type Used, type Verification, type VerifyOptions } from "../tee/context.js";
 import { fetchCollateral } from "../tee/fetch/index.js";
 import { type ImportFile, importFiles } from "../tee/import/index.js";
 import { inspect, type Shown } from "../tee/inspect.js";
@@ -24,7 +24,17 @@ import { verify } from "../tee/verify.js";
 import { certificatesOf, isDerSequence, pemBlocks, textOf } from "../tee/wrapping/encoding.js";
 import { parseCertificate } from "../tee/x509.js";
 import { clip, counted } from "../text.js";
-import { type Command, optional, pretty, readBytes, readJson, required, type Values, writeWhole } from "./command.js";
+import {
+  type Command,
+  instant,
+  optional,
+  pretty,
+  readBytes,
+  readJson,
+  required,
+  type Values,
+  writeWhole,
+} from "./command.js";
 import type { Terminal } from "./terminal.js";
 
 export const teeVerifyCommand: Command = {
@@ -65,8 +75,7 @@ Exits with 0 only if everything is authentic and, with a policy, accepted.
     const policyPath = optional(values, "policy");
     const policy = policyPath === undefined ? undefined : await readPolicy(policyPath);
     const expected = readExpected(values);
-    const at = optional(values, "at");
-    const now = at === undefined ? Math.floor(Date.now() / 1000) : parseTime(at);
+    const { now, byClock } = readTime(values);
     const roots = await readRoots(several(values, "root"));
     const options = { now, ...(roots && { roots }), allowDebug: values["allow-debug"] === true };
 
@@ -78,9 +87,7 @@ Exits with 0 only if everything is authentic and, with a policy, accepted.
     if (out !== undefined) await writeWhole(out, `${text}\n`);
     if (values["json"]) terminal.line(text);
     else {
-      terminal.line(
-        `as of ${time(now)}${at === undefined ? ", by this machine's clock (--at names another time)" : ""}`,
-      );
+      terminal.line(`as of ${time(now)}${byClock ? ", by this machine's clock (--at names another time)" : ""}`);
       if (roots !== undefined) terminal.line("roots: those given, not the pinned ones");
       results.forEach((result, i) => {
         terminal.line();
@@ -409,8 +416,7 @@ export const teeBundleCommand: Command = {
     let bundle = collateral;
     if (evidence.length > 0) {
       const machines = await readMachines(evidence);
-      const at = optional(values, "at");
-      const now = at === undefined ? Math.floor(Date.now() / 1000) : parseTime(at);
+      const { now } = readTime(values);
       const roots = await readRoots(several(values, "root"));
       const options = { now, ...(roots && { roots }), allowDebug: values["allow-debug"] === true };
       const kept: Collateral[] = [];
@@ -513,23 +519,21 @@ function readExpected(values: Values): Expected {
   return expected;
 }
 
+/** A command may look at the clock; the library never does. @throws USAGE, BAD_TIME */
+function readTime(values: Values): { now: number; byClock: boolean } {
+  const at = optional(values, "at");
+  if (at === undefined) return { now: Math.floor(Date.now() / 1000), byClock: true };
+  const now = instant(at);
+  if (now < 0 || now > END_OF_TIME) throw new AnchorError("BAD_TIME", `--at ${now} is no time in Unix seconds`);
+  return { now, byClock: false };
+}
+
 /** As people copy it: with 0x or without, in either case. */
 function hexOption(values: Values, name: string): Hex | undefined {
   const value = optional(values, name);
   if (value === undefined) return undefined;
   const hex = `0x${value.replace(/^0x/i, "").toLowerCase()}`;
   return toHex(fromHex(hex, `--${name}`));
-}
-
-/** Unix seconds, or an ISO time with its zone. @throws USAGE */
-function parseTime(text: string): number {
-  if (/^\d{1,12}$/.test(text)) return Number(text);
-  const iso = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/.test(text);
-  const milliseconds = iso ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(milliseconds)) {
-    throw new AnchorError("USAGE", "--at takes Unix seconds, or a time such as 2026-06-10T01:49:05Z");
-  }
-  return Math.floor(milliseconds / 1000);
 }
 
 /**

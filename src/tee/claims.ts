@@ -52,6 +52,7 @@ export interface IntelClaims extends CommonClaims {
   family: "sgx" | "tdx";
   quoteVersion: 3 | 4 | 5;
   body: "sgx" | "td-1.0" | "td-1.5" | "td-1.5-ex";
+  /** `Revoked` is authentic too; appraisal never accepts it. */
   status: IntelStatus;
   /** Security advisories of every level that was matched, sorted. */
   advisories: string[];
@@ -306,4 +307,6 @@ export interface MeasuredEvent {
   payload?: Hex;
   /** Whether the digest is the hash of what is here, and not of something that the log only describes. */
   bound: boolean;
+  /** Measured by dstack before the app's start. What comes later is the app's own word, under any name. */
+  boot?: true;
 }

@@ -193,9 +193,10 @@ function bindingOf(cpu: Verification, devices: readonly NvidiaClaims[], boundToT
   if (boundToTask) return "task";
   const { reportData, nonce } = cpu.claims as Claims;
   const half: Hex | undefined = reportData?.length === 130 ? `0x${reportData.slice(66)}` : undefined;
-  return devices.every((device) => device.nonce !== undefined && (device.nonce === half || device.nonce === nonce))
-    ? "nonce"
-    : "none";
+  // A half of zeros is what evidence that answers to no nonce has.
+  const isShared = (own: Hex | undefined) =>
+    own !== undefined && /[1-9a-f]/.test(own.slice(2)) && (own === half || own === nonce);
+  return devices.every((device) => isShared(device.nonce)) ? "nonce" : "none";
 }
 
 function sameUsed(a: Used, b: Used): boolean {

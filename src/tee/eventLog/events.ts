@@ -31,7 +31,7 @@ export const EVENT_TYPE = {
 
 /** More than any machine logs. */
 export const MAX_EVENTS = 16_384;
-export const MAX_LOG = 8 * 1024 * 1024;
+export const MAX_LOG = 4 * 1024 * 1024;
 
 const REGISTERS = 4;
 

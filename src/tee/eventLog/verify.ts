@@ -63,13 +63,14 @@ export function verifyEventLog(log: EventLog, claims: Claims): EventLogClaims {
     );
     registers[name] = has;
   });
-  const app = log.format === "dstack" ? readApp(events) : {};
+  const boot = log.format === "dstack" ? bootEvents(events) : [];
+  const app = readApp(boot);
   requireSameApp(app.composeHash, claims.measurements["mrConfigId"]);
   return {
     format: log.format,
     digest: toHex(keccak(log.log)),
     registers,
-    events: events.flatMap(measured),
+    events: measured(events, new Set(boot)),
     ...app,
   };
 }
@@ -89,24 +90,37 @@ function isStripped(events: readonly LoggedEvent[]): boolean {
 }
 
 /** Only what is bound: text that no digest takes in is no claim, however well the log replays. */
-function measured({ register, type, digest, bound }: LoggedEvent): MeasuredEvent[] {
-  if (register === undefined) return [];
-  return [
-    {
-      register,
-      type,
-      digest: toHex(digest),
-      ...(bound?.name === undefined ? {} : { name: bound.name }),
-      ...(bound ? { payload: toHex(bound.payload) } : {}),
-      bound: bound !== undefined,
-    },
-  ];
+function measured(events: readonly LoggedEvent[], boot: ReadonlySet<LoggedEvent>): MeasuredEvent[] {
+  return events.flatMap((event) => {
+    const { register, type, digest, bound } = event;
+    if (register === undefined) return [];
+    return [
+      {
+        register,
+        type,
+        digest: toHex(digest),
+        ...(bound?.name === undefined ? {} : { name: bound.name }),
+        ...(bound ? { payload: toHex(bound.payload) } : {}),
+        bound: bound !== undefined,
+        ...(boot.has(event) ? { boot: true } : {}),
+      },
+    ];
+  });
 }
 
 type App = Pick<EventLogClaims, "composeHash" | "appId" | "instanceId" | "keyProvider" | "osImageHash">;
 
 function readApp(events: readonly LoggedEvent[]): App {
-  const boot = bootEvents(events);
+  const boot = new Map<string, Uint8Array>();
+  for (const { bound } of events) {
+    const name = bound!.name!;
+    demand(
+      !boot.has(name) || !NAMES.includes(name),
+      "EVENT_LOG_MALFORMED",
+      `the event "${name}" stands twice before the app's start, where dstack measures it once`,
+    );
+    boot.set(name, bound!.payload);
+  }
   const composeHash = fixed(boot, "compose-hash", 32);
   const appId = fixed(boot, "app-id", 20);
   const instanceId = fixed(boot, "instance-id", 20);
@@ -124,26 +138,16 @@ function readApp(events: readonly LoggedEvent[]): App {
 const NAMES = ["compose-hash", "app-id", "instance-id", "os-image-hash", "key-provider"];
 
 /**
- * What dstack itself measured, by name: events of its own type in RTMR3, up to the one after which the app runs. Without such an
- * end nothing is known to be dstack's rather than the app's.
+ * What dstack itself measured: bound events of its own type in RTMR3, up to the one after which the app runs. Without such an end
+ * nothing is known to be dstack's rather than the app's.
  */
-function bootEvents(events: readonly LoggedEvent[]): Map<string, Uint8Array> {
+function bootEvents(events: readonly LoggedEvent[]): LoggedEvent[] {
   const own = events.filter(
     ({ register, type, bound }) => register === 3 && type === RUNTIME_EVENT && bound?.name !== undefined,
   );
   const find = (name: string) => own.findIndex(({ bound }) => bound!.name === name);
   const end = find(BOOTED) >= 0 ? find(BOOTED) : find(MEASURED);
-  const boot = new Map<string, Uint8Array>();
-  for (const { bound } of own.slice(0, Math.max(end, 0))) {
-    const name = bound!.name!;
-    demand(
-      !boot.has(name) || !NAMES.includes(name),
-      "EVENT_LOG_MALFORMED",
-      `the event "${name}" stands twice before the app's start, where dstack measures it once`,
-    );
-    boot.set(name, bound!.payload);
-  }
-  return boot;
+  return own.slice(0, end + 1);
 }
 
 /** An event without a payload says that there is none: apps can do without an instance id. */

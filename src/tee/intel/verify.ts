@@ -5,6 +5,9 @@
  * A status is a claim: a platform that is out of date, or whose level Intel revoked, is authentic, and `status` says what it
  * is. Appraisal never accepts `Revoked`. Below the lowest level that Intel knows there is no status: TCB_NOT_SUPPORTED.
  *
+ * A quote can be spelt in more than one way without any key (padding, line ends of its certificates, the other s of a
+ * signature): what counts quotes counts what they say, never the digest of their bytes.
+ *
  * @module
  */
 import { createHash, type KeyObject } from "node:crypto";
@@ -150,6 +153,10 @@ function chooseCollateral(
   entries: readonly IntelCollateral[],
   certificates: CertificateReader,
 ): Chosen {
+  context.check("intel.collateral.format", "the collateral has the parts that it should", () => {
+    demand(Array.isArray(entries), "COLLATERAL_MALFORMED", "Intel's collateral is not a list");
+    entries.forEach(requireParts);
+  });
   const pckChain = context.check("intel.pck.given", "there is a PCK certificate for the quote", () => {
     if (quote.certification.type !== CERTIFICATION.pckChain) return bundledPckChain(quote, entries, certificates);
     return certificates.read(readPemChain(quote.certification.data), "PCK certificate");
@@ -161,6 +168,34 @@ function chooseCollateral(
   });
   const issuers = certificates.read(chosen.entry.pckCrlChain ?? [], "revocation list of PCK certificates");
   return { ...chosen, pckChain: withIssuer(pckChain, issuers) };
+}
+
+/** Callers may have built an entry by hand, or read it from somewhere. Lists that are missing are found later, as such. */
+function requireParts(entry: IntelCollateral): void {
+  const isBytes = (value: unknown) => value instanceof Uint8Array;
+  const isList = (value: unknown) => Array.isArray(value) && value.every(isBytes);
+  for (const name of ["tcbInfo", "qeIdentity"] as const) {
+    const document: SignedJson | undefined = entry?.[name];
+    demand(document !== undefined && document !== null, "COLLATERAL_MISSING", `the collateral has no ${name}`);
+    const { json, signature, chain } = document;
+    const isWhole = typeof json === "string" && isBytes(signature) && isList(chain);
+    demand(
+      isWhole,
+      "COLLATERAL_MALFORMED",
+      `${name} of the collateral is not a text, a signature and a chain of bytes`,
+    );
+  }
+  const { rootCrl, pckCrl, pckCrlChain, pckChain } = entry;
+  for (const [name, value] of Object.entries({ rootCrl, pckCrl })) {
+    demand(value === undefined || isBytes(value), "COLLATERAL_MALFORMED", `${name} of the collateral is not bytes`);
+  }
+  for (const [name, value] of Object.entries({ pckCrlChain, pckChain })) {
+    demand(
+      value === undefined || isList(value),
+      "COLLATERAL_MALFORMED",
+      `${name} of the collateral is not a list of bytes`,
+    );
+  }
 }
 
 /** As quoting enclaves write it: blocks, line ends, and a zero at the end. */

@@ -57,3 +57,6 @@ export function place(length: number, fields: readonly (readonly [offset: number
   for (const [offset, bytes] of fields) whole.set(bytes, offset);
   return whole;
 }
+
+/** What verifiers of the laboratory's devices ask with unless told otherwise. */
+export const LAB_NONCE = filled(0x4e, 32);

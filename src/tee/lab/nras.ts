@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { utf8 } from "../../field/bytes.js";
 import type { NrasEvidence } from "../evidence.js";
-import { type Bytes, type Lab, toBytes } from "./bytes.js";
+import { type Bytes, LAB_NONCE, type Lab, toBytes } from "./bytes.js";
 import {
   type CertificateOptions,
   cachedKey,
@@ -99,7 +99,7 @@ export function nrasAnswer(options: NrasOptions = {}): NrasLab {
     leaf: makeCertificate(leaf),
   };
 
-  const nonce = Buffer.from(toBytes(options.nonce ?? new Uint8Array(32))).toString("hex");
+  const nonce = Buffer.from(toBytes(options.nonce ?? LAB_NONCE)).toString("hex");
   const times = { nbf: issuedAt, iat: issuedAt, exp: expiresAt };
   const token = (name: string, claims: Record<string, unknown>) => {
     const header = present({ kid: KID, alg: "ES384", ...options.header, ...options.headers?.[name] });

@@ -6,9 +6,10 @@
  */
 import { concat, utf8 } from "../../field/bytes.js";
 import type { NvidiaEvidence } from "../evidence.js";
-import { type Bytes, filled, fixed, type Lab, littleEndian, toBytes } from "./bytes.js";
+import { type Bytes, filled, fixed, LAB_NONCE, type Lab, littleEndian, toBytes } from "./bytes.js";
 import {
   type CertificateOptions,
+  cachedKey,
   DAY,
   LAB_NOW,
   type LabExtension,
@@ -40,6 +41,8 @@ export interface NvidiaOptions {
   fwid?: Bytes | null;
   /** What the certificate has instead; `null` leaves the extension out. */
   certificateFwid?: Bytes | null;
+  /** How the certificate has it: `composite` as Hopper's, unless given, or `tcb-info` as Blackwell's, with bits of its flags. */
+  dice?: { form?: "composite" | "tcb-info"; flags?: readonly number[] };
   /** Opaque fields by type: to change, to add, or with `undefined` to take out. */
   opaque?: Record<number, Bytes | undefined>;
   /** Has the last word on request and answer as they are signed. */
@@ -58,12 +61,17 @@ export interface NvidiaOptions {
   /** Of the manifests' signer: 0 the leaf, then two CAs, 3 the root. */
   rimChain?: Readonly<Record<number, Partial<CertificateOptions>>>;
   /** Answers about the certificates between leaf and root, by place 1 to 3; all are good unless given. `false` for none. */
-  ocsp?: Readonly<Record<number, Partial<OcspEntry> | OcspEntry["status"]>> | false;
+  ocsp?: Answers | false;
+  /** The same about the manifests' signer, by place 0 to 2. */
+  rimOcsp?: Answers | false;
   /** The issuer itself answers, not somebody with a certificate for it. */
   ocspByIssuer?: boolean;
   /** Places of certificates that are on lists of their issuers; the lists are collateral if there are any. */
   revoked?: readonly number[];
 }
+
+/** What is answered about a certificate, by its place in the chain. */
+export type Answers = Readonly<Record<number, Partial<OcspEntry> | OcspEntry["status"]>>;
 
 /** Golden values by index, instead of those of the report. */
 export type RimChanges = Partial<Omit<RimOptions, "golden">> & {
@@ -92,7 +100,8 @@ export interface NvidiaLab extends Lab<NvidiaEvidence> {
 export const GOLDEN = { driver: [7, 17, 40], vbios: [0, 1, 2, 35] } as const;
 
 const END = 253402300799;
-const FWID = "2.23.133.5.4.1";
+const DICE = "2.23.133.5.4.1";
+const DICE_TCB_INFO = "2.23.133.5.4.1.1";
 const SHA384 = "2.16.840.1.101.3.4.2.2";
 const NVIDIA = { O: "NVIDIA Corporation", C: "US" } as const;
 
@@ -109,7 +118,7 @@ export function nvidiaDevice(options: NvidiaOptions = {}): NvidiaLab {
     keys.chain,
     { notBefore: now - 4 * 365 * DAY, notAfter: END },
     {
-      extensions: fwidExtension(options.certificateFwid === undefined ? fwid : options.certificateFwid, keys.chain[0]!),
+      extensions: diceExtension(options, options.certificateFwid === undefined ? fwid : options.certificateFwid, keys),
     },
     options.chain,
   );
@@ -154,7 +163,14 @@ export function nvidiaDevice(options: NvidiaOptions = {}): NvidiaLab {
     roots: { nvidiaDevice: [certificates[4]!], nvidiaRim: [rimCertificates[3]!] },
     evidence: { kind: "nvidia", report, certificates },
     collateral: {
-      nvidia: { rims: Object.values(made), ocsp: answersOf(options, chain), crls: listsOf(options, chain) },
+      nvidia: {
+        rims: Object.values(made),
+        ocsp: [
+          ...answersOf(options, chain, [1, 2, 3], options.ocsp),
+          ...(rims === false ? [] : answersOf(options, rimChain, [0, 1, 2], options.rimOcsp)),
+        ],
+        crls: listsOf(options, chain),
+      },
     },
     report,
     keys,
@@ -165,14 +181,19 @@ export function nvidiaDevice(options: NvidiaOptions = {}): NvidiaLab {
   };
 }
 
-/** Several devices of one vendor, with one nonce and the collateral of all of them. */
+/** Several devices of one vendor, each with a key and serial number of its own. */
 export function nvidiaDevices(each: readonly NvidiaOptions[]): readonly NvidiaLab[] {
-  const shared = nvidiaDevice();
-  const [, , ...cas] = shared.keys.chain;
-  return each.map((options) =>
+  const cas = Array.from({ length: 3 }, () => makeKey("P-384"));
+  const rim = Array.from({ length: 4 }, () => makeKey("P-384"));
+  return each.map(({ chain = {}, keys, ...options }, i) =>
     nvidiaDevice({
       ...options,
-      keys: { chain: [makeKey("P-384"), makeKey("P-384"), ...cas], rim: shared.keys.rim, ...options.keys },
+      chain: {
+        ...chain,
+        0: { serial: 0x10_0000 + 2 * i, ...chain[0] },
+        1: { serial: 0x10_0001 + 2 * i, ...chain[1] },
+      },
+      keys: { chain: [makeKey("P-384"), makeKey("P-384"), ...cas], rim, ...keys },
     }),
   );
 }
@@ -219,11 +240,19 @@ function rimSubjects(chip: string): der.NameParts[] {
   ];
 }
 
-/** CompositeDeviceID: version, key, and the digest of the firmware that the key was made for. */
-function fwidExtension(fwid: Bytes | null, key: LabKey): LabExtension[] {
+/** The digest of the firmware that the leaf's key was made for, in one of two shapes. */
+function diceExtension({ dice = {} }: NvidiaOptions, fwid: Bytes | null, keys: NvidiaKeys): LabExtension[] {
   if (fwid === null) return [];
+  const { form = "composite", flags = [] } = dice;
   const identity = der.sequence(der.oid(SHA384), der.octetString(toBytes(fwid)));
-  return [{ oid: FWID, value: der.sequence(der.integer(1), key.spki, identity) }];
+  if (form === "composite") {
+    return [{ oid: DICE, value: der.sequence(der.integer(1), keys.chain[0]!.spki, identity) }];
+  }
+  // The flags are a BIT STRING of four bits and more, without its tag.
+  const bits = new Uint8Array(2);
+  for (const flag of flags) bits[1]! |= 0x80 >> flag;
+  bits[0] = 3;
+  return [{ oid: DICE_TCB_INFO, value: der.sequence(der.explicit(6, identity), der.implicit(7, bits)) }];
 }
 
 function blocksOf({ blocks = {} }: NvidiaOptions): Map<number, Uint8Array> {
@@ -234,7 +263,7 @@ function blocksOf({ blocks = {} }: NvidiaOptions): Map<number, Uint8Array> {
 
 /** GET_MEASUREMENTS: all of them, signed. */
 function request({ nonce }: NvidiaOptions): Uint8Array {
-  return concat(Uint8Array.of(0x11, 0xe0, 0x01, 0xff), fixed(nonce, 32), Uint8Array.of(0));
+  return concat(Uint8Array.of(0x11, 0xe0, 0x01, 0xff), fixed(nonce ?? LAB_NONCE, 32), Uint8Array.of(0));
 }
 
 /** MEASUREMENTS, up to its signature. */
@@ -300,12 +329,16 @@ function vbiosBytes(version: string): Uint8Array {
   return fixed([...parts.slice(0, 4).reverse(), parts[4]!], 8);
 }
 
-function answersOf(options: NvidiaOptions, chain: readonly CertificateOptions[]): Uint8Array[] {
-  const { ocsp = {}, now = LAB_NOW, ocspByIssuer = false } = options;
-  if (ocsp === false) return [];
-  return [1, 2, 3].map((place) => {
+function answersOf(
+  { now = LAB_NOW, ocspByIssuer = false }: NvidiaOptions,
+  chain: readonly CertificateOptions[],
+  places: readonly number[],
+  answers: Answers | false = {},
+): Uint8Array[] {
+  if (answers === false) return [];
+  return places.map((place) => {
     const { subject, key } = chain[place + 1]!;
-    const given = ocsp[place];
+    const given = answers[place];
     const entry: OcspEntry = {
       issuer: subject,
       issuerKey: key,
@@ -314,7 +347,10 @@ function answersOf(options: NvidiaOptions, chain: readonly CertificateOptions[])
       nextUpdate: now + 29 * DAY,
       ...(typeof given === "string" ? { status: given } : given),
     };
-    const responder = { subject: { CN: "NVIDIA OCSP Responder", ...NVIDIA }, key: makeKey("P-384") };
+    const responder = {
+      subject: { CN: "NVIDIA OCSP Responder", ...NVIDIA },
+      key: cachedKey("P-384", "OCSP responder"),
+    };
     const certificate = makeCertificate({
       ...responder,
       issuer: subject,

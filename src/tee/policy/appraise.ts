@@ -9,7 +9,7 @@
 import type { ErrorCode } from "../../errors.js";
 import type { Claims, EventLogClaims, NrasClaims, NvidiaClaims, VtpmClaims } from "../claims.js";
 import type { CompositeVerification } from "../composite.js";
-import { type Authentic, type Check, time, type Used, type Verification } from "../context.js";
+import { type Authentic, type Check, time, type Verification } from "../context.js";
 import { assuranceOf, type TeeVerdict, VERDICT_FORMAT } from "../verdict.js";
 import { Appraisal, need } from "./appraisal.js";
 import { appraiseBinding, appraiseCollateral, isDevice } from "./binding.js";
@@ -163,7 +163,7 @@ function appraisePart(
   });
   appraiseBinding(appraisal, claims, policy, expected, isPart);
   appraiseCollateral(appraisal, family, collateral, policy.collateral);
-  appraiseFamily(appraisal, claims, policy, verification, eventLog);
+  appraiseFamily(appraisal, claims, policy, eventLog);
   return { claims, appraisal };
 }
 
@@ -171,7 +171,6 @@ function appraiseFamily(
   appraisal: Appraisal,
   claims: Claims,
   { families }: Policy,
-  { collateral }: Authentic,
   eventLog: EventLogClaims | undefined,
 ): void {
   const { family, measurements } = claims;
@@ -187,7 +186,7 @@ function appraiseFamily(
       appraiseTdx(appraisal, claims, families.tdx!);
       break;
     case "snp":
-      appraiseSnp(appraisal, claims, families.snp!, collateral);
+      appraiseSnp(appraisal, claims, families.snp!);
       break;
     case "nitro":
       appraiseNitro(appraisal, claims, families.nitro!);
@@ -200,7 +199,7 @@ function appraiseFamily(
       break;
     case "azure-snp":
     case "azure-tdx":
-      appraiseVtpm(appraisal, claims, families, collateral);
+      appraiseVtpm(appraisal, claims, families);
       break;
     case "cca":
       appraiseCca(appraisal, claims, families.cca!);
@@ -208,12 +207,7 @@ function appraiseFamily(
   }
 }
 
-function appraiseVtpm(
-  appraisal: Appraisal,
-  { family, tee, clock }: VtpmClaims,
-  families: Policy["families"],
-  used: readonly Used[],
-): void {
+function appraiseVtpm(appraisal: Appraisal, { family, tee, clock }: VtpmClaims, families: Policy["families"]): void {
   if (families[family]!.requireSafeClock) {
     appraisal.holds(
       "vtpm.clock",
@@ -222,7 +216,7 @@ function appraiseVtpm(
       "the TPM's clock is not marked as safe: it may have gone back",
     );
   }
-  if (family === "azure-snp" && tee.family === "snp") appraiseSnp(appraisal, tee, families[family]!.tee, used);
+  if (family === "azure-snp" && tee.family === "snp") appraiseSnp(appraisal, tee, families[family]!.tee);
   else if (family === "azure-tdx" && tee.family === "tdx") appraiseTdx(appraisal, tee, families[family]!.tee);
   else {
     appraisal.holds(

@@ -27,6 +27,12 @@ function chosenBytes(claims: Claims): { what: string; bytes: Hex | undefined } {
   }
 }
 
+function userDataOf(claims: Claims): Hex | undefined {
+  if (claims.family === "nitro") return claims.userData;
+  // Written by the guest into the TPM, and into the runtime data from there.
+  return claims.family === "azure-snp" || claims.family === "azure-tdx" ? claims.reportData : undefined;
+}
+
 export function isDevice({ family }: Claims): boolean {
   return family === "nvidia" || family === "nras";
 }
@@ -71,7 +77,7 @@ export function appraiseBinding(
   };
   equal("report-data", what, bytes, reportData);
   equal("public-key", "public key", claims.family === "nitro" ? claims.publicKey : undefined, publicKey);
-  equal("user-data", "user data", claims.family === "nitro" ? claims.userData : undefined, userData);
+  equal("user-data", "user data", userDataOf(claims), userData);
   if (reportDataPrefix !== undefined) {
     appraisal.check("binding.report-data-prefix", `the ${what} begins with what the request expects`, () => {
       need(

@@ -9,8 +9,7 @@ import { type Appraisal, compareVersions, need, some } from "./appraisal.js";
 import type { CountRule, NrasRules, NvidiaRules } from "./policy.js";
 
 export function appraiseNvidia(appraisal: Appraisal, claims: NvidiaClaims, rules: NvidiaRules): void {
-  const { rims, revocation, fwid, chip, driver, vbios } = claims;
-  const matched = rims.driver.status === "match" && rims.vbios.status === "match";
+  const { rims, revocation, fwid, chip, driver, vbios, mode } = claims;
   const measured = "every measurement equals NVIDIA's reference manifests";
   if (rules.rims === "any") {
     appraisal.unchecked(
@@ -20,11 +19,37 @@ export function appraiseNvidia(appraisal: Appraisal, claims: NvidiaClaims, rules
     );
   } else {
     const passed = appraisal.check("nvidia.rims", measured, () => {
-      const missing = (["driver", "vbios"] as const).filter((each) => rims[each].status !== "match");
-      need(matched, `there is no reference manifest for ${missing.join(" and ")} among the collateral`);
-      return `driver ${rims.driver.version ?? driver}, VBIOS ${rims.vbios.version ?? vbios}`;
+      // Switches have no driver.
+      const isKnown = (each: "driver" | "vbios") =>
+        rims[each].status === "match" ||
+        (each === "driver" && rims.driver.status === "none" && claims.device === "NVSwitch");
+      const missing = (["driver", "vbios"] as const).filter((each) => !isKnown(each));
+      need(missing.length === 0, `there is no reference manifest for ${missing.join(" and ")} among the collateral`);
+      return `driver ${rims.driver.version ?? (driver || "none")}, VBIOS ${rims.vbios.version ?? vbios}`;
     });
     if (passed) appraisal.measured = true;
+  }
+  for (const each of ["driver", "vbios"] as const) {
+    if (rims[each].status !== "match") continue;
+    const { revocation: has = "unchecked" } = rims[each];
+    appraisal.holds(
+      `nvidia.rim-revocation.${each}`,
+      `the signer of the ${each}'s manifest is not revoked, as far as the policy wants it shown`,
+      rules.rimRevocation.includes(has),
+      has === "unchecked"
+        ? `nothing among the collateral says whether the signer of the ${each}'s manifest is revoked`
+        : `the signer of the ${each}'s manifest is on hold, accepted is ${some(rules.rimRevocation)}`,
+      "REVOCATION_UNKNOWN",
+    );
+  }
+  const { modes } = rules;
+  if (modes) {
+    appraisal.holds(
+      "nvidia.mode",
+      "the device is in an accepted mode of confidential computing",
+      (modes as readonly (string | undefined)[]).includes(mode),
+      `the mode is ${mode ?? "not in the report"}, accepted is ${some(modes)}`,
+    );
   }
   appraisal.holds(
     "nvidia.revocation",
@@ -32,7 +57,7 @@ export function appraiseNvidia(appraisal: Appraisal, claims: NvidiaClaims, rules
     rules.revocation.includes(revocation),
     revocation === "unchecked"
       ? "nothing among the collateral says whether the device's certificates are revoked"
-      : `the device's certificate is ${revocation === "hold" ? "on hold" : revocation}, accepted is ${some(rules.revocation)}`,
+      : `the device's certificate is on ${revocation}, accepted is ${some(rules.revocation)}`,
     "REVOCATION_UNKNOWN",
   );
   appraisal.holds(

@@ -27,6 +27,7 @@ export interface Expected {
   reportDataPrefix?: Hex;
   /** Nitro's. */
   publicKey?: Hex;
+  /** Nitro's; or the user data of Azure's paravisor, which is older than the TPM quote. */
   userData?: Hex;
 }
 

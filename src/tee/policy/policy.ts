@@ -381,6 +381,15 @@ const nvidia = object({
     ["good"],
     "accepted answers to whether the device's certificates are revoked",
   ),
+  rimRevocation: defaults(
+    list(word(["good", "hold", "unchecked"], { revoked: "a revoked certificate can never be accepted" }), { min: 1 }),
+    ["good"],
+    "accepted answers to whether the certificates of the manifests' signers are revoked",
+  ),
+  modes: optional(
+    list(word(["spt", "mpt", "ppcie"]), { min: 1 }),
+    "accepted modes of confidential computing: over one GPU, over several, with protected PCIe",
+  ),
   fwid: defaults(
     list(word(["match", "absent"]), { min: 1 }),
     ["match"],

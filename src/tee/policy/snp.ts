@@ -4,7 +4,6 @@
  * @module
  */
 import type { SnpClaims, SnpTcb } from "../claims.js";
-import type { Used } from "../context.js";
 import { type Appraisal, agree, compareVersions, isZero, need, some } from "./appraisal.js";
 import type { SnpRules } from "./policy.js";
 
@@ -16,7 +15,7 @@ const TCB_PARTS = {
   microcode: "microcode",
 } satisfies Record<keyof SnpTcb, string>;
 
-export function appraiseSnp(appraisal: Appraisal, claims: SnpClaims, rules: SnpRules, used: readonly Used[]): void {
+export function appraiseSnp(appraisal: Appraisal, claims: SnpClaims, rules: SnpRules): void {
   const { product, policy, platformInfo, vmpl } = claims;
   appraisal.listing("snp.product", "product line", rules.products, product);
   appraisal.atLeast("snp.report-version", "report's version", claims.reportVersion, rules.minReportVersion);
@@ -24,7 +23,7 @@ export function appraiseSnp(appraisal: Appraisal, claims: SnpClaims, rules: SnpR
     appraisal.holds(
       "snp.crl",
       "AMD's revocation list was checked",
-      used.some(({ kind }) => kind === "amd.crl"),
+      claims.revocation === "good",
       "no revocation list of AMD's was among the collateral, so that a revoked key would go unnoticed",
       "CRL_MISSING",
     );

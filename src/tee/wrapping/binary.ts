@@ -50,8 +50,9 @@ export function partsOfBytes(bytes: Uint8Array): Parts | undefined {
       how: ["SPDM request and measurements of an NVIDIA device"],
     };
   }
-  if (bytes[0] === 0xd9 && bytes[1] === 0x01 && bytes[2] === 0x8f) {
-    return { ...parts, cpu: { kind: "cca", token: bytes }, how: ["CCA token (CBOR tag 399)"] };
+  const tag = bytes[0] === 0xd9 && bytes.length > 3 ? view(bytes).getUint16(1) : 0;
+  if (tag === 399 || tag === 907) {
+    return { ...parts, cpu: { kind: "cca", token: bytes }, how: [`CCA token (CBOR tag ${tag})`] };
   }
   if (isCcel(bytes)) {
     return { ...parts, eventLog: { format: "ccel", log: bytes }, how: ["TCG event log, as a CCEL table points to"] };

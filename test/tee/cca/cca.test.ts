@@ -12,6 +12,7 @@ import {
   verifyWith,
 } from "../../../src/tee/context.js";
 import { cachedKey, LAB_NOW } from "../../../src/tee/lab/certificates.js";
+import { readEvidence } from "../../../src/tee/recognise.js";
 import { cbor, type Item, pairs, raw, sign1, tagged } from "../cbor.js";
 import { VECTORS, vector, vectorText } from "../vectors.js";
 import {
@@ -289,6 +290,8 @@ describe.each([399, 907] as const)("a token of our own, of tag %i", (form) => {
     ["a lifecycle between states", "EVIDENCE_MALFORMED", { platform: { 2395: 0x3100 } }],
     ["a lifecycle of more than 16 bits", "EVIDENCE_MALFORMED", { platform: { 2395: 0x13003 } }],
     ["a lifecycle of 64 bits", "EVIDENCE_MALFORMED", { platform: { 2395: 2n ** 40n + 0x3003n } }],
+    ["a lifecycle beyond what is exact", "EVIDENCE_MALFORMED", { platform: { 2395: 2n ** 60n } }],
+    ["null for a lifecycle", "EVIDENCE_MALFORMED", { platform: { 2395: null } }],
     ["a negative lifecycle", "EVIDENCE_MALFORMED", { platform: { 2395: -1 } }],
     ["no software components", "EVIDENCE_MALFORMED", { platform: { 2399: undefined } }],
     ["an empty list of software components", "EVIDENCE_MALFORMED", { platform: { 2399: [] } }],
@@ -310,6 +313,7 @@ describe.each([399, 907] as const)("a token of our own, of tag %i", (form) => {
       },
     ],
     ["no platform hash", "EVIDENCE_MALFORMED", { platform: { 2402: undefined } }],
+    ["bytes for a verification service", "EVIDENCE_MALFORMED", { platform: { 2400: bytes(5) } }],
     ["an empty verification service", "EVIDENCE_MALFORMED", { platform: { 2400: "" } }],
     ["no realm challenge", "EVIDENCE_MALFORMED", { realm: { 10: undefined } }],
     ["a realm challenge of 32 bytes", "EVIDENCE_MALFORMED", { realm: { 10: bytes(32) } }],
@@ -372,6 +376,17 @@ describe.each([399, 907] as const)("a token of our own, of tag %i", (form) => {
     for (const wrap of wrong) expect(outcome(wrapped(wrap))).toBe("EVIDENCE_MALFORMED");
     expect(verify(cbor(tagged(form, new Map())))).toMatchObject({
       failure: { message: "the platform token is missing" },
+    });
+  });
+
+  it("is recognised for what it is", () => {
+    const token = make();
+    expect(readEvidence(token)).toMatchObject({ evidence: { kind: "cca", token } });
+  });
+
+  it("lacks a claim in so many words", () => {
+    expect(verify(make({ realm: { 44238: undefined } }))).toMatchObject({
+      failure: { message: "the realm token lacks its initial measurement (claim 44238)" },
     });
   });
 
@@ -447,6 +462,9 @@ describe.each([399, 907] as const)("a token of our own, of tag %i", (form) => {
       cbor(tagged(18, new Map())),
       cbor(null),
       cbor("token"),
+      ...["claims", null, [bytes(64)]].map((claims) =>
+        collect(platform, sign1({ payload: cbor(claims), key: RAK.privateKey, tag: 18 }), form),
+      ),
       cbor(
         new Map<Item, Item>([
           [44234, part(platform)],

@@ -22,6 +22,7 @@ import {
   FIRMWARE,
   type LabLog,
 } from "../../../src/tee/lab/eventLog.js";
+import { readEvidence } from "../../../src/tee/recognise.js";
 import { code, outcomeOf } from "../../support/errors.js";
 import { VECTORS, vectorText } from "../vectors.js";
 
@@ -178,6 +179,12 @@ describe("dstack's log", () => {
       keyProvider: honest.keyProvider,
       osImageHash: honest.osImageHash,
     });
+    const { events } = verified(dstackLog([...bootEvents(), ...late]));
+    expect(events.slice(FIRMWARE.length).map(({ boot }) => boot === true)).toEqual([
+      ...bootEvents().map(() => true),
+      ...late.map(() => false),
+    ]);
+    expect(events.slice(0, FIRMWARE.length).some(({ boot }) => boot)).toBe(false);
     // An image that measures none leaves none for the app to add.
     const bare = bootEvents().filter(({ name }) => name !== "os-image-hash" && name !== "key-provider");
     const found = verified(dstackLog([...bare, ...late]));
@@ -527,6 +534,17 @@ describe.skipIf(VECTORS === undefined)("recorded logs", () => {
     expect(found.osImageHash).toBe("0x07a2388c7a6a1b6a646d443f1517990a4ec294471d63146cda9d56972765051d");
     // acpi-loader and its like are annotations.
     expect(found.events.some(({ name }) => name?.startsWith("acpi"))).toBe(false);
+  });
+
+  it("replay in dstack's own encoding, stripped of firmware's events", () => {
+    const { attestation } = JSON.parse(vectorText("event-log", "verifier_fixtures_tdx-lite-attestation.json"));
+    const { eventLog } = readEvidence(new Uint8Array(Buffer.from(attestation, "hex")));
+    const { log, measurements } = recorded("verifier_fixtures_tdx-lite-getquote.json");
+    const stripped = verifyEventLog(eventLog!, claims(measurements));
+    expect(Object.keys(stripped.registers)).toEqual(["rtmr3"]);
+    const whole = verifyEventLog(log, claims(measurements));
+    expect(stripped.composeHash).toBe(whole.composeHash);
+    expect(stripped.events).toEqual(whole.events.filter(({ register }) => register === 3));
   });
 
   it("of one machine do not replay to another's quote", () => {

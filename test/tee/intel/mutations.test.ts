@@ -172,6 +172,31 @@ describe.skipIf(VECTORS === undefined)("changed collateral", () => {
     expect(verdictOf(verifyQuote(base.quote, [], { now: base.at }))).toBe("COLLATERAL_MISSING");
   });
 
+  test("collateral that is not what its type says is malformed, or missing", () => {
+    const { tcbInfo, pckCrlChain } = base.entry;
+    const wrong: [unknown, string][] = [
+      [{ tcbInfo: undefined }, "COLLATERAL_MISSING"],
+      [{ qeIdentity: null }, "COLLATERAL_MISSING"],
+      [{ tcbInfo: {} }, "COLLATERAL_MALFORMED"],
+      [{ tcbInfo: { ...tcbInfo, json: JSON.parse(tcbInfo.json) } }, "COLLATERAL_MALFORMED"],
+      [{ tcbInfo: { ...tcbInfo, signature: "00" } }, "COLLATERAL_MALFORMED"],
+      [{ tcbInfo: { ...tcbInfo, chain: "PEM" } }, "COLLATERAL_MALFORMED"],
+      [{ tcbInfo: { ...tcbInfo, chain: ["PEM"] } }, "COLLATERAL_MALFORMED"],
+      [{ rootCrl: "00" }, "COLLATERAL_MALFORMED"],
+      [{ pckCrl: null }, "COLLATERAL_MALFORMED"],
+      [{ pckCrlChain: pckCrlChain[0] }, "COLLATERAL_MALFORMED"],
+      [{ pckChain: [1] }, "COLLATERAL_MALFORMED"],
+      [{ pckCrlChain: [] }, base.status],
+      [{ pckCrlChain: undefined }, base.status],
+    ];
+    for (const [change, code] of wrong)
+      expect([change, verdict(change as Partial<IntelCollateral>)]).toEqual([change, code]);
+    for (const list of [[null], [undefined], [1], "text", {}]) {
+      const found = verdictOf(verifyQuote(base.quote, list as never, { now: base.at }));
+      expect(found).toMatch(/^COLLATERAL_(MISSING|MALFORMED)$/);
+    }
+  });
+
   test("of several sets the one that fits is taken; without one, it is missing", () => {
     const all = intelCases();
     const entries = all.map(({ entry }) => entry);

@@ -108,8 +108,8 @@ describe("certificates", () => {
       "intel.pck.crl",
     ],
     [
-      "a list for some certificates only",
-      { pckCrl: { extensions: [{ oid: "2.5.29.28", critical: true, value: der.sequence() }] } },
+      "a list of what changed since another one",
+      { pckCrl: { extensions: [{ oid: "2.5.29.27", critical: true, value: der.integer(1) }] } },
       "CRL_MALFORMED",
       "intel.pck.crl.format",
     ],

@@ -2,9 +2,9 @@
 import type { IntelClaims } from "../../../src/tee/claims.js";
 import type { IntelCollateral } from "../../../src/tee/collateral.js";
 import { type Verification, type VerifyOptions, verifyWith } from "../../../src/tee/context.js";
+import { qvlCollateral } from "../../../src/tee/import/qvl.js";
 import { verifyIntel } from "../../../src/tee/intel/verify.js";
 import type { IntelLab } from "../../../src/tee/lab/intel.js";
-import { parsePem } from "../../../src/tee/x509.js";
 import { type Case, cases, vector, vectorText } from "../vectors.js";
 
 /** The form in which Phala's library keeps collateral, and the vectors with it. */
@@ -48,30 +48,12 @@ function readCase({ id, at, validFrom, validTo, expect }: Case): IntelCase {
   return {
     id,
     quote: vector("intel", id, "quote.bin"),
-    entry: fromPhala(phala),
+    entry: qvlCollateral({ ...phala }),
     phala,
     at: at as number,
     validFrom: seconds(validFrom),
     validTo: seconds(validTo),
     ...(expect as Pick<IntelCase, "fails" | "status" | "advisories" | "tcbDate">),
-  };
-}
-
-export function fromPhala(phala: PhalaCollateral): IntelCollateral {
-  return {
-    tcbInfo: {
-      json: phala.tcb_info,
-      signature: fromHex(phala.tcb_info_signature),
-      chain: parsePem(phala.tcb_info_issuer_chain),
-    },
-    qeIdentity: {
-      json: phala.qe_identity,
-      signature: fromHex(phala.qe_identity_signature),
-      chain: parsePem(phala.qe_identity_issuer_chain),
-    },
-    rootCrl: fromHex(phala.root_ca_crl),
-    pckCrl: fromHex(phala.pck_crl),
-    pckCrlChain: parsePem(phala.pck_crl_issuer_chain),
   };
 }
 

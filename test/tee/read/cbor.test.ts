@@ -117,6 +117,7 @@ describe("strictness", () => {
     ["reserved information 29", "3d"],
     ["reserved information 30", "5e"],
     ["reserved simple 28", "fc"],
+    ["reserved information with enough bytes behind it", "1cffffffffffffffffffffffffffffffff"],
     ["a break alone", "ff"],
     ["an indefinite integer", "1f"],
     ["an indefinite negative integer", "3f00"],
@@ -140,6 +141,8 @@ describe("strictness", () => {
     ["a break in an array of a length", "81ff"],
     ["a break in a map of a length", "a1ff00"],
     ["a break for a value in a map of a length", "a101ff"],
+    ["a map of a length that a break ends, among others", "82a1ff00"],
+    ["an array of a length that a break ends, among others", "8281ff00"],
   ])("refuses %s", (_, hex) => {
     expect(refused(hex)).toBe(true);
     expect(refused(hex, { indefinite: true })).toBe(true);
@@ -220,6 +223,20 @@ describe("bounds", () => {
     }
     // Every entry of a map takes two bytes.
     expect(refused("a3000001")).toBe(true);
+  });
+
+  it("says what does not fit without looking for it", () => {
+    for (const [hex, message] of [
+      [
+        "9bffffffffffffffff00",
+        "CBOR: an array of 18446744073709551615 entries is cut short: 1 bytes are left (at byte 9)",
+      ],
+      ["baffffffff0000", "CBOR: a map of 4294967295 entries is cut short: 2 bytes are left (at byte 5)"],
+      ["5affffffff00", "CBOR: a byte string of 4294967295 bytes is cut short: 1 are left (at byte 5)"],
+      ["fb3ff199999999999a", "CBOR: a floating-point number (at byte 1)"],
+    ] as const) {
+      expect(() => read(hex)).toThrow(message);
+    }
   });
 
   it("refuses every proper prefix of an item", () => {
