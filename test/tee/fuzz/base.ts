@@ -63,7 +63,8 @@ function leaves(value: unknown, path: string): Leaf[] {
 /** The same object with other bytes; what is left out of a list shortens it, and is empty elsewhere. */
 function rebuild(value: unknown, path: string, changed: ReadonlyMap<string, Bytes>): unknown {
   if (value instanceof Uint8Array) return changed.get(path) ?? new Uint8Array();
-  if (typeof value === "string") return isFixed(path) ? value : new TextDecoder("utf-8", { ignoreBOM: true }).decode(changed.get(path));
+  if (typeof value === "string")
+    return isFixed(path) ? value : new TextDecoder("utf-8", { ignoreBOM: true }).decode(changed.get(path));
   if (typeof value !== "object" || value === null) return value;
   const inside = (key: string | number) => (path === "" ? String(key) : `${path}.${key}`);
   if (Array.isArray(value)) {
