@@ -184,7 +184,7 @@ function requireDistinct(results: readonly Result[]): void {
 
 function printResult(terminal: Terminal, result: Result, all: boolean): void {
   const { machine, verification, verdict, expectations } = result;
-  terminal.line(`evidence: ${clip(machine.how.join(", "), 300)}`);
+  terminal.line(`evidence: ${describeHow(machine.how)}`);
   const parts: [string, Verification][] =
     "cpu" in verification
       ? [
@@ -197,15 +197,15 @@ function printResult(terminal: Terminal, result: Result, all: boolean): void {
     if (part.ok) printClaims(terminal, name, part.claims);
   }
   const checks = verdict?.checks ?? [
-    ...parts.flatMap(([name, part]) => part.checks.map((check) => ({ ...check, claim: `${name}${check.claim}` }))),
+    ...parts.flatMap(([name, part]) => part.checks.map((check) => ({ ...check, id: `${name}${check.id}` }))),
     ...("cpu" in verification ? verification.checks : []),
     ...expectations,
   ];
   const passed = checks.filter(({ outcome }) => outcome === "pass").length;
-  for (const { outcome, claim, code, reason } of checks) {
-    if (outcome === "pass" && !all) continue;
+  const shown = checks.filter(({ outcome }) => all || outcome !== "pass");
+  for (const [{ outcome, claim, code, reason }, times] of repeated(shown)) {
     const mark = { pass: "ok  ", fail: "FAIL", unchecked: "--  " }[outcome];
-    terminal.line(`${mark} ${claim}`);
+    terminal.line(`${mark} ${claim}${times > 1 ? ` (${times} times)` : ""}`);
     if (reason !== undefined) terminal.line(`       ${code ? `${code}: ` : ""}${reason}`);
   }
   terminal.line(`${counted(passed, "check")} passed${all ? "" : " (--checks lists them)"}`);
@@ -219,6 +219,27 @@ function printResult(terminal: Terminal, result: Result, all: boolean): void {
     terminal.line(`assurance: ${verdict.assurance.tier}`);
     for (const note of verdict.assurance.notes) terminal.line(`  - ${note}`);
   }
+}
+
+/** The eight devices of a machine say most things eight times; what fails is told one by one. */
+function repeated(checks: readonly Check[]): Iterable<[Check, number]> {
+  const found = new Map<string, [Check, number]>();
+  for (const check of checks) {
+    const { id, outcome, claim, reason } = check;
+    const [, device] = /^((?:device|token) \d+): /.exec(id) ?? [];
+    const isApart = device === undefined || outcome === "fail";
+    const key = isApart ? `${found.size} ${id}` : JSON.stringify([outcome, claim, reason]);
+    const told = isApart && device !== undefined ? { ...check, claim: `${device}: ${claim}` } : check;
+    found.set(key, [found.get(key)?.[0] ?? told, (found.get(key)?.[1] ?? 0) + 1]);
+  }
+  return found.values();
+}
+
+/** From the outside in; a list of equal things once. */
+function describeHow(how: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const each of how) counts.set(each, (counts.get(each) ?? 0) + 1);
+  return clip([...counts].map(([each, times]) => (times > 1 ? `${times} × ${each}` : each)).join(", "), 300);
 }
 
 function printUsed(terminal: Terminal, used: readonly Used[]): void {
@@ -313,7 +334,7 @@ export const teeInspectCommand: Command = {
     terminal.line("NOT VERIFIED: this is what the files say, and all of it may be made up (tee verify checks it)");
     for (const { file, how, hints, pieces, validity: windows } of found) {
       terminal.line();
-      terminal.line(`${file}: ${clip(how.join(", "), 300)}`);
+      terminal.line(`${file}: ${describeHow(how)}`);
       const fields = Object.entries(hints?.fields ?? {});
       if (hints?.nonce) fields.push(["nonce", hints.nonce]);
       if (hints?.reportData) fields.push(["report_data", hints.reportData]);
@@ -411,7 +432,7 @@ export const teeBundleCommand: Command = {
     if (!fetches) requireFiles(positionals);
 
     const { collateral, files, unused } = importFiles(await readFiles(positionals));
-    for (const { name, what } of files) terminal.line(`${name}: ${clip(what.join(", "), 300)}`);
+    for (const { name, what } of files) terminal.line(`${name}: ${describeHow(what)}`);
     for (const reason of unused) terminal.line(`not used: ${reason}`);
     let bundle = collateral;
     if (evidence.length > 0) {
