@@ -15,15 +15,26 @@ import { checkExpected, type Expected } from "../tee/policy/expected.js";
 import { type Policy, policyFromJson } from "../tee/policy/policy.js";
 import { POLICY_TEMPLATES } from "../tee/policy/presets.js";
 import { POLICY_SCHEMA } from "../tee/policy/schema.js";
+import { equalBytes } from "../tee/read/bytes.js";
 import { combine, type Parts, type Recognised, readParts } from "../tee/recognise.js";
-import { type AmdProduct, PINNED_ROOTS, type Roots } from "../tee/roots.js";
+import { type AmdProduct, PINNED_ROOTS, type Roots, rootsFromJson } from "../tee/roots.js";
 import { selectUsed, type Validity, validity } from "../tee/validity.js";
 import type { TeeVerdict } from "../tee/verdict.js";
 import { verify } from "../tee/verify.js";
 import { certificatesOf, isDerSequence, pemBlocks, textOf } from "../tee/wrapping/encoding.js";
 import { parseCertificate } from "../tee/x509.js";
 import { clip, counted } from "../text.js";
-import { type Command, optional, pretty, readBytes, readJson, required, type Values, writeWhole } from "./command.js";
+import {
+  type Command,
+  instant,
+  optional,
+  pretty,
+  readBytes,
+  readJson,
+  required,
+  type Values,
+  writeWhole,
+} from "./command.js";
 import type { Terminal } from "./terminal.js";
 
 export const teeVerifyCommand: Command = {
@@ -37,7 +48,7 @@ export const teeVerifyCommand: Command = {
   --at TIME            the time to verify at, Unix seconds or ISO 8601; without it, this machine's clock
   --nonce HEX          the nonce that the evidence has to answer to
   --report-data HEX    all of the bytes that the guest has to have chosen
-  --root FILE          trust these roots instead of the pinned ones, for the families of the evidence
+  --root FILE          trust these roots (certificates, public keys of CCA platforms) instead of the pinned ones
   --allow-debug        let evidence of environments in debug mode pass; no policy accepts it
   --checks             list every check, not just those that failed or were not made
   --json               print the result as canonical JSON; equal inputs give equal bytes
@@ -65,7 +76,7 @@ Exits with 0 only if everything is authentic and, with a policy, accepted.
     const policy = policyPath === undefined ? undefined : await readPolicy(policyPath);
     const expected = readExpected(values);
     const at = optional(values, "at");
-    const now = at === undefined ? Math.floor(Date.now() / 1000) : parseTime(at);
+    const now = at === undefined ? Math.floor(Date.now() / 1000) : instant(at);
     const roots = await readRoots(several(values, "root"));
     const options = { now, ...(roots && { roots }), allowDebug: values["allow-debug"] === true };
 
@@ -409,7 +420,7 @@ export const teeBundleCommand: Command = {
     if (evidence.length > 0) {
       const machines = await readMachines(evidence);
       const at = optional(values, "at");
-      const now = at === undefined ? Math.floor(Date.now() / 1000) : parseTime(at);
+      const now = at === undefined ? Math.floor(Date.now() / 1000) : instant(at);
       const roots = await readRoots(several(values, "root"));
       const options = { now, ...(roots && { roots }), allowDebug: values["allow-debug"] === true };
       const kept: Collateral[] = [];
@@ -520,46 +531,43 @@ function hexOption(values: Values, name: string): Hex | undefined {
   return toHex(fromHex(hex, `--${name}`));
 }
 
-/** Unix seconds, or an ISO time with its zone. @throws USAGE */
-function parseTime(text: string): number {
-  if (/^\d{1,12}$/.test(text)) return Number(text);
-  const iso = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/.test(text);
-  const milliseconds = iso ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(milliseconds)) {
-    throw new AnchorError("USAGE", "--at takes Unix seconds, or a time such as 2026-06-10T01:49:05Z");
-  }
-  return Math.floor(milliseconds / 1000);
-}
-
-/** Certificates and public keys, each for the family that it can be a root of. */
+/**
+ * Certificates and public keys, each for the families that it can be a root of, or the JSON that a test laboratory writes.
+ *
+ * @throws CERT_MALFORMED for a file with neither; INPUT_INVALID for a certificate that is no root
+ */
 async function readRoots(paths: readonly string[]): Promise<Partial<Roots> | undefined> {
   if (paths.length === 0) return undefined;
   const certificates: Uint8Array[] = [];
-  const keys: Uint8Array[] = [];
-  for (const { name, bytes } of await readFiles(paths)) {
-    const text = textOf(bytes);
-    const found = isDerSequence(bytes) ? [bytes] : certificatesOf(text ?? "");
-    const spki = pemBlocks(text ?? "").flatMap(({ label, bytes: der }) => (label === "PUBLIC KEY" ? [der] : []));
-    if (found.length + spki.length === 0)
-      throw new AnchorError("CERT_MALFORMED", `${name} holds neither certificate nor public key`);
-    certificates.push(...found);
-    keys.push(...spki);
-  }
+  const ccaPlatform: Uint8Array[] = [];
   const amd = { ...PINNED_ROOTS.amd };
-  for (const der of certificates) {
-    const { commonName } = parseCertificate(der).subject;
-    const [, kind, product] = /^(ARK|SEV|SEV-VLEK)-(Milan|Genoa|Turin)$/.exec(commonName) ?? [];
-    if (kind === undefined) continue;
-    const place = ({ ARK: "ark", SEV: "ask", "SEV-VLEK": "asvk" } as const)[kind as "ARK" | "SEV" | "SEV-VLEK"];
-    amd[product as AmdProduct] = { ...amd[product as AmdProduct], [place]: der };
+  for (const { name, bytes } of await readFiles(paths)) {
+    const text = textOf(bytes) ?? "";
+    if (paths.length === 1 && text.trimStart().startsWith("{"))
+      return rootsFromJson(await readJson(name), "INPUT_INVALID", name);
+    const found = isDerSequence(bytes) ? [bytes] : certificatesOf(text);
+    const keys = pemBlocks(text).flatMap(({ label, bytes: spki }) => (label === "PUBLIC KEY" ? [spki] : []));
+    if (found.length + keys.length === 0) {
+      throw new AnchorError("CERT_MALFORMED", `${name} holds neither a certificate nor a public key`);
+    }
+    ccaPlatform.push(...keys);
+    for (const der of found) {
+      const { subject, issuer } = parseCertificate(der);
+      const [, kind, product] = /^(ARK|SEV|SEV-VLEK)-(Milan|Genoa|Turin)$/.exec(subject.commonName) ?? [];
+      if (kind !== undefined) {
+        // AMD's intermediate certificates are pinned beside its roots.
+        const place = ({ ARK: "ark", SEV: "ask", "SEV-VLEK": "asvk" } as const)[kind as "ARK" | "SEV" | "SEV-VLEK"];
+        amd[product as AmdProduct] = { ...amd[product as AmdProduct], [place]: der };
+      } else if (equalBytes(subject.der, issuer.der)) certificates.push(der);
+      else {
+        throw new AnchorError("INPUT_INVALID", `${name}: "${subject.text}" is no root, "${issuer.text}" has issued it`);
+      }
+    }
   }
+  const lists = ["intel", "nitro", "nvidiaDevice", "nvidiaRim", "nvidiaNras"] as const;
   return {
-    intel: certificates,
-    nitro: certificates,
-    nvidiaDevice: certificates,
-    nvidiaRim: certificates,
-    nvidiaNras: certificates,
     amd,
-    ccaPlatform: keys,
+    ...(certificates.length > 0 && Object.fromEntries(lists.map((family) => [family, certificates]))),
+    ...(ccaPlatform.length > 0 && { ccaPlatform }),
   };
 }
