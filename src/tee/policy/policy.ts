@@ -296,7 +296,7 @@ const snpRules = {
       },
       { minFields: 1 },
     ),
-    "mitigations that must be on, as masks in the report's order of bytes (report version 5)",
+    "mitigations that must be on, as masks of eight bytes, the most significant first (report version 5)",
   ),
   vmpl: defaults(
     list(integer(0, 3), { min: 1 }),
