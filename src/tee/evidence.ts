@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { AnchorError } from "../errors.js";
 import { type Hex, toHex, utf8 } from "../field/bytes.js";
 import { canonicalJson } from "../protocol/document.js";
 
@@ -95,21 +96,34 @@ export interface Composite {
   eventLog?: EventLog;
 }
 
-/** What the digest of evidence is taken over: the vendor's own bytes where it is one piece, else canonical JSON of its parts. */
+/**
+ * What the digest of evidence is taken over: the vendor's own bytes where it is one piece, else canonical JSON of its parts.
+ *
+ * @throws EVIDENCE_UNKNOWN, EVIDENCE_MALFORMED for what a caller without types might pass
+ */
 export function evidenceBytes(evidence: Evidence): Uint8Array {
+  if (typeof evidence !== "object" || evidence === null) {
+    throw new AnchorError("EVIDENCE_UNKNOWN", "there is no evidence");
+  }
   switch (evidence.kind) {
     case "intel":
-      return evidence.quote;
+      return requireBytes(evidence.quote, "quote");
     case "nitro":
-      return evidence.document;
+      return requireBytes(evidence.document, "document");
     case "cca":
-      return evidence.token;
+      return requireBytes(evidence.token, "token");
     case "snp":
       // Certificates beside a report are collateral that happens to travel along.
-      return evidence.report;
+      return requireBytes(evidence.report, "report");
     default:
       return utf8(canonicalJson(hexed(evidence)));
   }
+}
+
+function requireBytes(bytes: unknown, what: string): Uint8Array {
+  const isBytes = bytes instanceof Uint8Array && bytes.length > 0;
+  if (!isBytes) throw new AnchorError("EVIDENCE_MALFORMED", `the ${what} is not bytes, or has none`);
+  return bytes;
 }
 
 /** Bytes as 0x-hex, all the way down. */
