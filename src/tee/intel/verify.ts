@@ -229,8 +229,12 @@ function bundledPckChain(
   );
   if (chains.length === 1) return certificates.read(chains[0]!, "PCK certificate");
   const fitting = chains.find((chain) => {
-    const [pck] = certificates.read(chain.slice(0, 1), "PCK certificate");
-    return signsQeReport(quote, pck!.key);
+    try {
+      const [pck] = certificates.read(chain.slice(0, 1), "PCK certificate");
+      return signsQeReport(quote, pck!.key);
+    } catch {
+      return false;
+    }
   });
   demand(fitting !== undefined, "COLLATERAL_MISSING", "no PCK certificate of the collateral belongs to the quote");
   return certificates.read(fitting, "PCK certificate");
@@ -238,7 +242,7 @@ function bundledPckChain(
 
 /**
  * Of several that fit, those with the list of the platform's own CA come first, then those all of which holds now, then the
- * latest. Nothing is believed for that: what is taken is checked like a set that is the only one.
+ * latest, with the latest lists. Nothing is believed for that: what is taken is checked like a set that is the only one.
  */
 function fittingEntry(
   now: number,
@@ -251,10 +255,11 @@ function fittingEntry(
   const holds = (from: number, until: number) => from <= now && now <= until;
   const holdsJson = (json: JsonObject) => holds(date(json, "issueDate"), date(json, "nextUpdate"));
   const [best] = entries
-    .map((entry) => ({ entry, tcbInfo: parseSignedJson(entry.tcbInfo.json, "the TCB info") }))
-    .filter(({ tcbInfo }) => {
-      const { id, fmspc: of } = tcbInfo;
-      return id === quote.tee.toUpperCase() && typeof of === "string" && of.toLowerCase() === fmspc;
+    .flatMap((entry) => {
+      const tcbInfo = peekJson(entry.tcbInfo.json);
+      const { id, fmspc: of } = tcbInfo ?? {};
+      const fits = id === quote.tee.toUpperCase() && typeof of === "string" && of.toLowerCase() === fmspc;
+      return tcbInfo && fits ? [{ entry, tcbInfo }] : [];
     })
     .map(({ entry, tcbInfo }) => {
       const lists = [entry.rootCrl, entry.pckCrl].map((der) => der && peekCrl(der));
@@ -262,17 +267,28 @@ function fittingEntry(
       const isOwn = issuer !== undefined && equalBytes(issuer, pck.issuer.der);
       const allHold =
         holdsJson(tcbInfo) &&
-        holdsJson(parseSignedJson(entry.qeIdentity.json, "the QE identity")) &&
+        holdsJson(peekJson(entry.qeIdentity.json) ?? {}) &&
         lists.every((list) => list && holds(list.thisUpdate, list.nextUpdate));
-      return { entry, tcbInfo, rank: (isOwn ? 2 : 0) + (allHold ? 1 : 0), issued: date(tcbInfo, "issueDate") };
+      const rank = (isOwn ? 2 : 0) + (allHold ? 1 : 0);
+      const listed = lists.reduce((sum, list) => sum + (list ? list.thisUpdate : 0), 0);
+      return { entry, tcbInfo, rank, issued: date(tcbInfo, "issueDate"), listed };
     })
-    .sort((a, b) => b.rank - a.rank || b.issued - a.issued);
+    .sort((a, b) => b.rank - a.rank || b.issued - a.issued || b.listed - a.listed);
   demand(
     best !== undefined,
     "COLLATERAL_MISSING",
     `none of the ${entries.length} sets of collateral is for ${quote.tee.toUpperCase()} on FMSPC ${fmspc}`,
   );
   return { entry: best.entry, tcbInfo: best.tcbInfo };
+}
+
+/** To choose among documents: one that cannot be read is not chosen, and harms no other. */
+function peekJson(json: string): JsonObject | undefined {
+  try {
+    return parseSignedJson(json, "a document");
+  } catch {
+    return undefined;
+  }
 }
 
 /** A chain of the PCK certificate alone is completed by the chain of its revocation list. */

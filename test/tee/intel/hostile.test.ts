@@ -72,6 +72,27 @@ describe("several sets of collateral", () => {
     expect(verdictOf(verifyQuote(lab.quote, [entries[0]!, entries[0]!], lab))).toBe("EXPIRED");
   });
 
+  test("of two sets with the same documents, the one with the later list says what is revoked", () => {
+    const subject = { CN: "Intel SGX PCK Platform CA", O: "Intel Corporation", L: "Santa Clara", ST: "CA", C: "US" };
+    const issuerKey = lab.keys.intermediate;
+    const later = makeCrl({ issuer: subject, issuerKey, thisUpdate: LAB_NOW - 60, revoked: [3] });
+    const fresh = { ...lab.intel, pckCrl: later };
+    for (const order of [
+      [lab.intel, fresh],
+      [fresh, lab.intel],
+    ]) {
+      expect(verdictOf(verifyQuote(lab.quote, order, lab))).toBe("CERT_REVOKED");
+    }
+  });
+
+  test("documents of other platforms that cannot be read do no harm", () => {
+    const broken = { ...lab.intel, tcbInfo: { ...lab.intel.tcbInfo, json: "{" } };
+    const noIdentity = { ...lab.intel, qeIdentity: { ...lab.intel.qeIdentity, json: "[" } };
+    expect(verdictOf(verifyQuote(lab.quote, [broken, noIdentity, lab.intel], lab))).toBe("UpToDate");
+    expect(verdictOf(verifyQuote(lab.quote, [broken, broken], lab))).toBe("COLLATERAL_MISSING");
+    expect(verdictOf(verifyQuote(lab.quote, [noIdentity, noIdentity], lab))).toBe("QE_IDENTITY_SIGNATURE");
+  });
+
   test("lists that are none do not keep the others from being taken", () => {
     const entries = [
       { ...lab.intel, rootCrl: new Uint8Array([0]) },
@@ -199,6 +220,18 @@ describe("calls that types would not allow", () => {
     ["no bytes", { kind: "intel", quote: new Uint8Array() }, "EVIDENCE_MALFORMED"],
     ["a document in base64", { kind: "nitro", document: "hEOhASag" }, "EVIDENCE_MALFORMED"],
     ["no report", { kind: "snp" }, "EVIDENCE_MALFORMED"],
+    [
+      "certificates that are none",
+      { kind: "snp", report: new Uint8Array(1184), certificates: [3] },
+      "EVIDENCE_MALFORMED",
+    ],
+    ["no certificates", { kind: "nvidia", report: new Uint8Array(200) }, "EVIDENCE_MALFORMED"],
+    ["no tokens", { kind: "nras", overall: "a.b.c", devices: ["a.b.c"] }, "EVIDENCE_MALFORMED"],
+    [
+      "no PCRs",
+      { kind: "azure-vtpm", hclReport: lab.quote, message: lab.quote, signature: lab.quote },
+      "EVIDENCE_MALFORMED",
+    ],
     ["a token that is none", { kind: "cca", token: null }, "EVIDENCE_MALFORMED"],
     ["more than any evidence has", { kind: "intel", quote: new Uint8Array(4 * 1024 * 1024) }, "INPUT_TOO_LARGE"],
   ])("%s", (_, given, code) => {
