@@ -55,6 +55,18 @@ export function integer(values: Values, name: string, min: number, max: number, 
   return number;
 }
 
+/** `--at`: Unix seconds, or an ISO time with its zone. @throws USAGE */
+export function instant(text: string): number {
+  // Milliseconds pass here, so that whoever looks at the time can say what is wrong with them.
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  const iso = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/.test(text);
+  const milliseconds = iso ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(milliseconds)) {
+    throw new AnchorError("USAGE", "--at takes Unix seconds, or a time such as 2026-06-10T01:49:05Z");
+  }
+  return Math.floor(milliseconds / 1000);
+}
+
 /** @throws FILE_NOT_FOUND, FILE_UNREADABLE */
 export async function readBytes(path: string): Promise<Uint8Array> {
   try {

@@ -4,7 +4,7 @@ import { canonicalJson } from "../protocol/document.js";
 import type { Claims, IntelClaims } from "../tee/claims.js";
 import { type Collateral, collateralToJson, mergeCollateral } from "../tee/collateral.js";
 import { type CompositeVerification, verifyComposite } from "../tee/composite.js";
-import { type Check, time, type Used, type Verification, type VerifyOptions } from "../tee/context.js";
+import { type Check, END_OF_TIME, time, type Used, type Verification, type VerifyOptions } from "../tee/context.js";
 import { fetchCollateral } from "../tee/fetch/index.js";
 import { type ImportFile, importFiles } from "../tee/import/index.js";
 import { inspect, type Shown } from "../tee/inspect.js";
@@ -15,15 +15,26 @@ import { checkExpected, type Expected } from "../tee/policy/expected.js";
 import { type Policy, policyFromJson } from "../tee/policy/policy.js";
 import { POLICY_TEMPLATES } from "../tee/policy/presets.js";
 import { POLICY_SCHEMA } from "../tee/policy/schema.js";
+import { equalBytes } from "../tee/read/bytes.js";
 import { combine, type Parts, type Recognised, readParts } from "../tee/recognise.js";
-import { type AmdProduct, PINNED_ROOTS, type Roots } from "../tee/roots.js";
+import { type AmdProduct, PINNED_ROOTS, type Roots, rootsFromJson } from "../tee/roots.js";
 import { selectUsed, type Validity, validity } from "../tee/validity.js";
 import type { TeeVerdict } from "../tee/verdict.js";
 import { verify } from "../tee/verify.js";
 import { certificatesOf, isDerSequence, pemBlocks, textOf } from "../tee/wrapping/encoding.js";
 import { parseCertificate } from "../tee/x509.js";
 import { clip, counted } from "../text.js";
-import { type Command, optional, pretty, readBytes, readJson, required, type Values, writeWhole } from "./command.js";
+import {
+  type Command,
+  instant,
+  optional,
+  pretty,
+  readBytes,
+  readJson,
+  required,
+  type Values,
+  writeWhole,
+} from "./command.js";
 import type { Terminal } from "./terminal.js";
 
 export const teeVerifyCommand: Command = {
@@ -37,7 +48,7 @@ export const teeVerifyCommand: Command = {
   --at TIME            the time to verify at, Unix seconds or ISO 8601; without it, this machine's clock
   --nonce HEX          the nonce that the evidence has to answer to
   --report-data HEX    all of the bytes that the guest has to have chosen
-  --root FILE          trust these roots instead of the pinned ones, for the families of the evidence
+  --root FILE          trust these roots (certificates, public keys of CCA platforms) instead of the pinned ones
   --allow-debug        let evidence of environments in debug mode pass; no policy accepts it
   --checks             list every check, not just those that failed or were not made
   --json               print the result as canonical JSON; equal inputs give equal bytes
@@ -64,8 +75,7 @@ Exits with 0 only if everything is authentic and, with a policy, accepted.
     const policyPath = optional(values, "policy");
     const policy = policyPath === undefined ? undefined : await readPolicy(policyPath);
     const expected = readExpected(values);
-    const at = optional(values, "at");
-    const now = at === undefined ? Math.floor(Date.now() / 1000) : parseTime(at);
+    const { now, byClock } = readTime(values);
     const roots = await readRoots(several(values, "root"));
     const options = { now, ...(roots && { roots }), allowDebug: values["allow-debug"] === true };
 
@@ -77,9 +87,7 @@ Exits with 0 only if everything is authentic and, with a policy, accepted.
     if (out !== undefined) await writeWhole(out, `${text}\n`);
     if (values["json"]) terminal.line(text);
     else {
-      terminal.line(
-        `as of ${time(now)}${at === undefined ? ", by this machine's clock (--at names another time)" : ""}`,
-      );
+      terminal.line(`as of ${time(now)}${byClock ? ", by this machine's clock (--at names another time)" : ""}`);
       if (roots !== undefined) terminal.line("roots: those given, not the pinned ones");
       results.forEach((result, i) => {
         terminal.line();
@@ -176,7 +184,7 @@ function requireDistinct(results: readonly Result[]): void {
 
 function printResult(terminal: Terminal, result: Result, all: boolean): void {
   const { machine, verification, verdict, expectations } = result;
-  terminal.line(`evidence: ${clip(machine.how.join(", "), 300)}`);
+  terminal.line(`evidence: ${describeHow(machine.how)}`);
   const parts: [string, Verification][] =
     "cpu" in verification
       ? [
@@ -189,15 +197,15 @@ function printResult(terminal: Terminal, result: Result, all: boolean): void {
     if (part.ok) printClaims(terminal, name, part.claims);
   }
   const checks = verdict?.checks ?? [
-    ...parts.flatMap(([name, part]) => part.checks.map((check) => ({ ...check, claim: `${name}${check.claim}` }))),
+    ...parts.flatMap(([name, part]) => part.checks.map((check) => ({ ...check, id: `${name}${check.id}` }))),
     ...("cpu" in verification ? verification.checks : []),
     ...expectations,
   ];
   const passed = checks.filter(({ outcome }) => outcome === "pass").length;
-  for (const { outcome, claim, code, reason } of checks) {
-    if (outcome === "pass" && !all) continue;
+  const shown = checks.filter(({ outcome }) => all || outcome !== "pass");
+  for (const [{ outcome, claim, code, reason }, times] of repeated(shown)) {
     const mark = { pass: "ok  ", fail: "FAIL", unchecked: "--  " }[outcome];
-    terminal.line(`${mark} ${claim}`);
+    terminal.line(`${mark} ${claim}${times > 1 ? ` (${times} times)` : ""}`);
     if (reason !== undefined) terminal.line(`       ${code ? `${code}: ` : ""}${reason}`);
   }
   terminal.line(`${counted(passed, "check")} passed${all ? "" : " (--checks lists them)"}`);
@@ -211,6 +219,27 @@ function printResult(terminal: Terminal, result: Result, all: boolean): void {
     terminal.line(`assurance: ${verdict.assurance.tier}`);
     for (const note of verdict.assurance.notes) terminal.line(`  - ${note}`);
   }
+}
+
+/** The eight devices of a machine say most things eight times; what fails is told one by one. */
+function repeated(checks: readonly Check[]): Iterable<[Check, number]> {
+  const found = new Map<string, [Check, number]>();
+  for (const check of checks) {
+    const { id, outcome, claim, reason } = check;
+    const [, device] = /^((?:device|token) \d+): /.exec(id) ?? [];
+    const isApart = device === undefined || outcome === "fail";
+    const key = isApart ? `${found.size} ${id}` : JSON.stringify([outcome, claim, reason]);
+    const told = isApart && device !== undefined ? { ...check, claim: `${device}: ${claim}` } : check;
+    found.set(key, [found.get(key)?.[0] ?? told, (found.get(key)?.[1] ?? 0) + 1]);
+  }
+  return found.values();
+}
+
+/** From the outside in; a list of equal things once. */
+function describeHow(how: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const each of how) counts.set(each, (counts.get(each) ?? 0) + 1);
+  return clip([...counts].map(([each, times]) => (times > 1 ? `${times} × ${each}` : each)).join(", "), 300);
 }
 
 function printUsed(terminal: Terminal, used: readonly Used[]): void {
@@ -305,7 +334,7 @@ export const teeInspectCommand: Command = {
     terminal.line("NOT VERIFIED: this is what the files say, and all of it may be made up (tee verify checks it)");
     for (const { file, how, hints, pieces, validity: windows } of found) {
       terminal.line();
-      terminal.line(`${file}: ${clip(how.join(", "), 300)}`);
+      terminal.line(`${file}: ${describeHow(how)}`);
       const fields = Object.entries(hints?.fields ?? {});
       if (hints?.nonce) fields.push(["nonce", hints.nonce]);
       if (hints?.reportData) fields.push(["report_data", hints.reportData]);
@@ -403,13 +432,12 @@ export const teeBundleCommand: Command = {
     if (!fetches) requireFiles(positionals);
 
     const { collateral, files, unused } = importFiles(await readFiles(positionals));
-    for (const { name, what } of files) terminal.line(`${name}: ${clip(what.join(", "), 300)}`);
+    for (const { name, what } of files) terminal.line(`${name}: ${describeHow(what)}`);
     for (const reason of unused) terminal.line(`not used: ${reason}`);
     let bundle = collateral;
     if (evidence.length > 0) {
       const machines = await readMachines(evidence);
-      const at = optional(values, "at");
-      const now = at === undefined ? Math.floor(Date.now() / 1000) : parseTime(at);
+      const { now } = readTime(values);
       const roots = await readRoots(several(values, "root"));
       const options = { now, ...(roots && { roots }), allowDebug: values["allow-debug"] === true };
       const kept: Collateral[] = [];
@@ -512,6 +540,15 @@ function readExpected(values: Values): Expected {
   return expected;
 }
 
+/** A command may look at the clock; the library never does. @throws USAGE, BAD_TIME */
+function readTime(values: Values): { now: number; byClock: boolean } {
+  const at = optional(values, "at");
+  if (at === undefined) return { now: Math.floor(Date.now() / 1000), byClock: true };
+  const now = instant(at);
+  if (now < 0 || now > END_OF_TIME) throw new AnchorError("BAD_TIME", `--at ${now} is no time in Unix seconds`);
+  return { now, byClock: false };
+}
+
 /** As people copy it: with 0x or without, in either case. */
 function hexOption(values: Values, name: string): Hex | undefined {
   const value = optional(values, name);
@@ -520,46 +557,43 @@ function hexOption(values: Values, name: string): Hex | undefined {
   return toHex(fromHex(hex, `--${name}`));
 }
 
-/** Unix seconds, or an ISO time with its zone. @throws USAGE */
-function parseTime(text: string): number {
-  if (/^\d{1,12}$/.test(text)) return Number(text);
-  const iso = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/.test(text);
-  const milliseconds = iso ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(milliseconds)) {
-    throw new AnchorError("USAGE", "--at takes Unix seconds, or a time such as 2026-06-10T01:49:05Z");
-  }
-  return Math.floor(milliseconds / 1000);
-}
-
-/** Certificates and public keys, each for the family that it can be a root of. */
+/**
+ * Certificates and public keys, each for the families that it can be a root of, or the JSON that a test laboratory writes.
+ *
+ * @throws CERT_MALFORMED for a file with neither; INPUT_INVALID for a certificate that is no root
+ */
 async function readRoots(paths: readonly string[]): Promise<Partial<Roots> | undefined> {
   if (paths.length === 0) return undefined;
   const certificates: Uint8Array[] = [];
-  const keys: Uint8Array[] = [];
-  for (const { name, bytes } of await readFiles(paths)) {
-    const text = textOf(bytes);
-    const found = isDerSequence(bytes) ? [bytes] : certificatesOf(text ?? "");
-    const spki = pemBlocks(text ?? "").flatMap(({ label, bytes: der }) => (label === "PUBLIC KEY" ? [der] : []));
-    if (found.length + spki.length === 0)
-      throw new AnchorError("CERT_MALFORMED", `${name} holds neither certificate nor public key`);
-    certificates.push(...found);
-    keys.push(...spki);
-  }
+  const ccaPlatform: Uint8Array[] = [];
   const amd = { ...PINNED_ROOTS.amd };
-  for (const der of certificates) {
-    const { commonName } = parseCertificate(der).subject;
-    const [, kind, product] = /^(ARK|SEV|SEV-VLEK)-(Milan|Genoa|Turin)$/.exec(commonName) ?? [];
-    if (kind === undefined) continue;
-    const place = ({ ARK: "ark", SEV: "ask", "SEV-VLEK": "asvk" } as const)[kind as "ARK" | "SEV" | "SEV-VLEK"];
-    amd[product as AmdProduct] = { ...amd[product as AmdProduct], [place]: der };
+  for (const { name, bytes } of await readFiles(paths)) {
+    const text = textOf(bytes) ?? "";
+    if (paths.length === 1 && text.trimStart().startsWith("{"))
+      return rootsFromJson(await readJson(name), "INPUT_INVALID", name);
+    const found = isDerSequence(bytes) ? [bytes] : certificatesOf(text);
+    const keys = pemBlocks(text).flatMap(({ label, bytes: spki }) => (label === "PUBLIC KEY" ? [spki] : []));
+    if (found.length + keys.length === 0) {
+      throw new AnchorError("CERT_MALFORMED", `${name} holds neither a certificate nor a public key`);
+    }
+    ccaPlatform.push(...keys);
+    for (const der of found) {
+      const { subject, issuer } = parseCertificate(der);
+      const [, kind, product] = /^(ARK|SEV|SEV-VLEK)-(Milan|Genoa|Turin)$/.exec(subject.commonName) ?? [];
+      if (kind !== undefined) {
+        // AMD's intermediate certificates are pinned beside its roots.
+        const place = ({ ARK: "ark", SEV: "ask", "SEV-VLEK": "asvk" } as const)[kind as "ARK" | "SEV" | "SEV-VLEK"];
+        amd[product as AmdProduct] = { ...amd[product as AmdProduct], [place]: der };
+      } else if (equalBytes(subject.der, issuer.der)) certificates.push(der);
+      else {
+        throw new AnchorError("INPUT_INVALID", `${name}: "${subject.text}" is no root, "${issuer.text}" has issued it`);
+      }
+    }
   }
+  const lists = ["intel", "nitro", "nvidiaDevice", "nvidiaRim", "nvidiaNras"] as const;
   return {
-    intel: certificates,
-    nitro: certificates,
-    nvidiaDevice: certificates,
-    nvidiaRim: certificates,
-    nvidiaNras: certificates,
     amd,
-    ccaPlatform: keys,
+    ...(certificates.length > 0 && Object.fromEntries(lists.map((family) => [family, certificates]))),
+    ...(ccaPlatform.length > 0 && { ccaPlatform }),
   };
 }

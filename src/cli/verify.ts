@@ -6,7 +6,16 @@ import { mailBody } from "../model/corpus.js";
 import { extractFeatures, FEATURE_RANGE } from "../model/features.js";
 import { keyDigest, parseProof, parsePublicSignals, parseVerifyingKey, verifyGroth16 } from "../verifier/groth16.js";
 import { lintVerifyingKey } from "../verifier/lint.js";
-import { type Command, optional, readDocument, readJson, required, type Values, writeWhole } from "./command.js";
+import {
+  type Command,
+  instant,
+  optional,
+  readDocument,
+  readJson,
+  required,
+  type Values,
+  writeWhole,
+} from "./command.js";
 import type { Terminal } from "./terminal.js";
 
 export const verifyCommand: Command = {
@@ -16,6 +25,7 @@ export const verifyCommand: Command = {
 A bundle, with all evidence of a task:
   BUNDLE.json        the evidence
   --trust FILE       what you hold to be true: keys, models, quorum epochs, chain and contracts. Without it: UNANCHORED
+  --at TIME          the time to check attestation at, Unix seconds or ISO 8601; without it, this machine's clock
   --query FILE       a question (mail and salt), to check as well that its features are behind the input commitment
   --json             print the verdict as canonical JSON; equal inputs give equal bytes
   --out FILE         write that JSON to a file
@@ -27,6 +37,7 @@ Exits with 0 only if everything holds. What \`prove inference\` wrote is for \`v
 `,
   options: {
     trust: { type: "string" },
+    at: { type: "string" },
     query: { type: "string" },
     json: { type: "boolean" },
     out: { type: "string" },
@@ -38,14 +49,17 @@ Exits with 0 only if everything holds. What \`prove inference\` wrote is for \`v
   async run({ values, positionals, terminal }) {
     const [path] = positionals;
     if (!path) {
-      refuseOptions(values, ["trust", "query", "json", "out"], "a bundle");
+      refuseOptions(values, ["trust", "at", "query", "json", "out"], "a bundle");
       return verifySingle(terminal, required(values, "proof"), required(values, "public"), required(values, "vkey"));
     }
     refuseOptions(values, ["proof", "public", "vkey"], "a single proof");
     const bundle = await readDocument(path);
     const trustPath = optional(values, "trust");
     const trust = trustPath === undefined ? undefined : trustFromJson(await readDocument(trustPath));
-    const verdict = verifyBundle(bundle, trust);
+    const at = optional(values, "at");
+    const verdict = verifyBundle(bundle, trust, {
+      now: at === undefined ? Math.floor(Date.now() / 1000) : instant(at),
+    });
     const query = optional(values, "query");
     if (query !== undefined) checkQuery(verdict, bundle, await readJson(query));
 
@@ -53,7 +67,11 @@ Exits with 0 only if everything holds. What \`prove inference\` wrote is for \`v
     const out = optional(values, "out");
     if (out !== undefined) await writeWhole(out, `${text}\n`);
     if (values["json"]) terminal.line(text);
-    else printVerdict(terminal, verdict);
+    else {
+      printVerdict(terminal, verdict);
+      if (verdict.tee && at === undefined)
+        terminal.line("attestation was checked by this machine's clock: --at names another time");
+    }
     if (!verdict.ok) {
       const failed = verdict.claims.filter(({ ok }) => !ok).map(({ id }) => id);
       throw new AnchorError("CLAIM_FAILED", `${failed.join(", ")} ${failed.length === 1 ? "does" : "do"} not hold`);
@@ -61,11 +79,18 @@ Exits with 0 only if everything holds. What \`prove inference\` wrote is for \`v
   },
 };
 
-export function printVerdict(terminal: Terminal, { claims, notProven, ok }: Verdict): void {
+export function printVerdict(terminal: Terminal, { claims, assurance, required, notProven, ok }: Verdict): void {
   for (const { id, claim, by, failure, ok: holds } of claims) {
     terminal.line(`${holds ? "ok  " : "FAIL"} ${id}: ${claim}`);
     terminal.line(`       by ${by}`);
     if (failure) terminal.line(`       ${failure.code}: ${failure.message}`);
+  }
+  terminal.line("the answer can be relied on by:");
+  for (const { mode, holds, shows, by, open } of assurance) {
+    terminal.line(
+      `  ${holds ? "yes" : "no "} ${mode.padEnd(6)} ${shows}${mode === required ? " (what the trust file asks for)" : ""}`,
+    );
+    if (holds) terminal.line(`             by ${by}; left open: ${open}`);
   }
   terminal.line("not proven:");
   for (const gap of notProven) terminal.line(`  - ${gap}`);

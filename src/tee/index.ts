@@ -41,6 +41,15 @@ export { type ImportFile, importCollateral } from "./import/index.js";
 export { type Alongside, appraise, appraiseComposite } from "./policy/appraise.js";
 export type { Expected } from "./policy/expected.js";
 export { type Policy, policyDigest, policyFromJson, policyToJson } from "./policy/policy.js";
+export {
+  awsNitro,
+  awsSnp,
+  azureVm,
+  dstackApp,
+  gcpVm,
+  gpuNode,
+  POLICY_TEMPLATES,
+} from "./policy/presets.js";
 export { POLICY_SCHEMA } from "./policy/schema.js";
 export { type Recognised, readEvidence, readMachines } from "./recognise.js";
 export { PINNED_ROOTS, type Roots, rootsFromJson, rootsToJson } from "./roots.js";

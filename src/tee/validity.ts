@@ -140,25 +140,25 @@ function jwksWindow(text: string): Partial<ValidityItem> {
  * @param used `collateral` of a verification, or of a composite's
  */
 export function selectUsed(collateral: Collateral, used: readonly Used[]): Collateral {
-  const digests = new Set(used.map(({ digest }) => digest));
-  const bytes = (der: Uint8Array) => digests.has(toHex(keccak(der)));
-  const text = (value: string) => digests.has(toHex(keccak(utf8(value))));
+  const digests = new Set(used.map(({ kind, digest }) => `${kind.split(".")[0]} ${digest}`));
+  const bytes = (family: string) => (der: Uint8Array) => digests.has(`${family} ${toHex(keccak(der))}`);
+  const text = (family: string) => (value: string) => bytes(family)(utf8(value));
   // Chains go with what they sign; what only travelled along is left out.
   const intel = (collateral.intel ?? []).filter(
     ({ tcbInfo, qeIdentity, rootCrl, pckCrl }: IntelCollateral) =>
-      text(tcbInfo.json) && text(qeIdentity.json) && bytes(rootCrl) && bytes(pckCrl),
+      [tcbInfo.json, qeIdentity.json].every(text("intel")) && [rootCrl, pckCrl].every(bytes("intel")),
   );
   const amd = {
-    certificates: (collateral.amd?.certificates ?? []).filter(bytes),
-    crls: (collateral.amd?.crls ?? []).filter(bytes),
+    certificates: (collateral.amd?.certificates ?? []).filter(bytes("amd")),
+    crls: (collateral.amd?.crls ?? []).filter(bytes("amd")),
   };
-  const nitro = { crls: (collateral.nitro?.crls ?? []).filter(bytes) };
+  const nitro = { crls: (collateral.nitro?.crls ?? []).filter(bytes("nitro")) };
   const nvidia = {
-    rims: (collateral.nvidia?.rims ?? []).filter(text),
-    ocsp: (collateral.nvidia?.ocsp ?? []).filter(bytes),
-    crls: (collateral.nvidia?.crls ?? []).filter(bytes),
+    rims: (collateral.nvidia?.rims ?? []).filter(text("nvidia")),
+    ocsp: (collateral.nvidia?.ocsp ?? []).filter(bytes("nvidia")),
+    crls: (collateral.nvidia?.crls ?? []).filter(bytes("nvidia")),
   };
-  const nras = { jwks: (collateral.nras?.jwks ?? []).filter(text) };
+  const nras = { jwks: (collateral.nras?.jwks ?? []).filter(text("nvidia")) };
   // Keys have no window, and are not recorded as used: which of them counts is for the roots to say.
   const cca = { keys: collateral.cca?.keys ?? [] };
   const some = (...lists: readonly (readonly unknown[])[]) => lists.some((list) => list.length > 0);

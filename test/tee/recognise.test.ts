@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { AnchorError, ERROR_CODES } from "../../src/errors.js";
 import { concat, toHex, utf8 } from "../../src/field/bytes.js";
 import { canonicalJson } from "../../src/protocol/document.js";
-import type { Composite, Evidence } from "../../src/tee/evidence.js";
+import type { Composite, Evidence, NvidiaEvidence } from "../../src/tee/evidence.js";
 import { evidenceFromJson, evidenceToJson } from "../../src/tee/evidenceJson.js";
 import { intelPlatform } from "../../src/tee/lab/intel.js";
 import { nitroEnclave } from "../../src/tee/lab/nitro.js";
@@ -333,9 +333,7 @@ describe("wrappings", () => {
     for (const each of spelt) {
       const machines = readMachines(each);
       expect(machines.map(({ evidence }) => (evidence as { report: Uint8Array }).report[2])).toEqual([1, 2]);
-      expect(
-        machines.every(({ evidence }) => (evidence as { certificates: unknown[] }).certificates.length === 2),
-      ).toBe(true);
+      expect(machines.every(({ evidence }) => (evidence as NvidiaEvidence).certificates.length === 2)).toBe(true);
     }
     // Zeros that a C string left at the end of a chain lose no certificate.
     const zeros = device(1, { certificate: base64(concat(utf8(pemChain), new Uint8Array(5))) });
@@ -416,16 +414,16 @@ describe("our own files", () => {
   });
 
   it("are read strictly", () => {
-    const json = evidenceToJson(composite) as Record<string, never>;
+    const json = evidenceToJson(composite) as Record<string, unknown[]>;
     const wrong: [unknown, string][] = [
       [{ ...json, format: "anchorproof/tee-evidence@2" }, "FORMAT_UNSUPPORTED"],
       [{ ...json, more: 1 }, "EVIDENCE_MALFORMED"],
       [{ ...json, devices: undefined }, "EVIDENCE_MALFORMED"],
       [{ ...json, devices: [json["cpu"]] }, "EVIDENCE_MALFORMED"],
       [{ ...json, tokens: [json["cpu"]] }, "EVIDENCE_MALFORMED"],
-      [{ ...json, cpu: json["devices"][0] }, "EVIDENCE_MALFORMED"],
+      [{ ...json, cpu: json["devices"]![0] }, "EVIDENCE_MALFORMED"],
       [{ ...json, eventLog: { format: "other", log: "" } }, "EVIDENCE_MALFORMED"],
-      [{ ...json, devices: Array.from({ length: 257 }, () => json["devices"][0]) }, "EVIDENCE_MALFORMED"],
+      [{ ...json, devices: Array.from({ length: 257 }, () => json["devices"]![0]) }, "EVIDENCE_MALFORMED"],
       [{ ...(evidenceToJson(intel.evidence) as object), quote: `${base64(quote)} ` }, "EVIDENCE_MALFORMED"],
       [{ ...(evidenceToJson(intel.evidence) as object), quote: [...quote] }, "EVIDENCE_MALFORMED"],
       [{ format: "anchorproof/tee-evidence@1", kind: "other" }, "EVIDENCE_MALFORMED"],

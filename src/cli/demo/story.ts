@@ -204,6 +204,7 @@ async function tell(world: World, { out, mail, terminal, signal }: DemoOptions, 
   await writeWhole(join(out, "query.json"), pretty(query), 0o600);
   step.end("10 evidence", [
     ...verdict.assurance.map(({ mode, holds, shows }) => `${mode.padEnd(8)} ${holds ? "holds: " : ""}${shows}`),
+    "         (the hardware is the laboratory's, which this trust file believes in, and no other does)",
     `all ${verdict.claims.length} claims hold, as the trust file asks by ${verdict.required}; written to ${out}`,
     `check it yourself: npx anchorproof verify ${join(out, "bundle.json")} --trust ${join(out, "trust.json")}`,
   ]);

@@ -112,6 +112,19 @@ function readFlags(element: Der | undefined): string[] {
   return TCB_FLAGS.filter((_, bit) => (((bytes[0] ?? 0) >> (7 - bit)) & 1) === 1);
 }
 
+/** Devices have five certificates, root included. */
+const MAX_CERTIFICATES = 10;
+
+/** @throws CERT_MALFORMED; CHAIN_INCOMPLETE for more than any chain has */
+export function readCertificates({ certificates }: NvidiaEvidence): Certificate[] {
+  demand(
+    certificates.length <= MAX_CERTIFICATES,
+    "CHAIN_INCOMPLETE",
+    `the chain of a GPU or switch has ${certificates.length} certificates; the most is ${MAX_CERTIFICATES}`,
+  );
+  return certificates.map((der) => parseCertificate(der));
+}
+
 /** Fields that are read; all others are reported as their bytes. */
 export interface DeviceState {
   driver: string;
@@ -230,7 +243,7 @@ function switchState(opaque: Opaque, chip: string): Omit<DeviceState, "driver" |
  *
  * @throws EVIDENCE_MALFORMED, TRAILING_DATA, UNSUPPORTED_REPORT_VERSION, CERT_MALFORMED, CHAIN_CONSTRAINTS, CHAIN_INCOMPLETE
  */
-export function outlineDevice({ report, certificates }: NvidiaEvidence): {
+export function outlineDevice(evidence: NvidiaEvidence): {
   report: SpdmReport;
   certificates: Certificate[];
   identity: Identity;
@@ -238,8 +251,8 @@ export function outlineDevice({ report, certificates }: NvidiaEvidence): {
   /** Names of the reference manifests that it needs, at NVIDIA's service. */
   rims: string[];
 } {
-  const parsed = parseSpdmReport(report);
-  const chain = certificates.map((der) => parseCertificate(der));
+  const parsed = parseSpdmReport(evidence.report);
+  const chain = readCertificates(evidence);
   const [leaf, burntIn] = chain;
   demand(
     leaf !== undefined && burntIn !== undefined,

@@ -13,8 +13,6 @@
 import { demand } from "../context.js";
 import { ByteReader } from "../read/bytes.js";
 
-/** Of a request: version, code, attributes, operation, nonce, slot. */
-export const REQUEST_BYTES = 37;
 const SIGNATURE_BYTES = 96;
 /** Real ones have 2 to 4 KiB. */
 const MAX_REPORT = 256 * 1024;

@@ -14,11 +14,12 @@ import type { Collateral } from "../collateral.js";
 import { type Context, demand } from "../context.js";
 import type { NvidiaEvidence } from "../evidence.js";
 import { equalBytes } from "../read/bytes.js";
-import { type Certificate, describe, parseCertificate, verifyChain, verifySignature } from "../x509.js";
+import { type Certificate, describe, verifyChain, verifySignature } from "../x509.js";
 import {
   type DeviceState,
   type Dice,
   type Identity,
+  readCertificates,
   readDice,
   readIdentity,
   readState,
@@ -40,7 +41,7 @@ export function verifyNvidia(context: Context, evidence: NvidiaEvidence, collate
     parseSpdmReport(evidence.report),
   );
   const given = context.check("nvidia.device.certificates", "the device's certificates can be read", () =>
-    evidence.certificates.map((der) => parseCertificate(der)),
+    readCertificates(evidence),
   );
   const chain = verifyChain(context, given, {
     id: "nvidia.device",

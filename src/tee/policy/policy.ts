@@ -60,13 +60,13 @@ function listing<T>(item: Shape<T>): Shape<Listing<T>> {
   );
 }
 
-/** Registers that measurements are compared by, with their lengths. */
 const range = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${name}${i}`);
 const sized = (bytes: readonly number[], names: readonly string[]) => names.map((name) => [name, bytes] as const);
 const SNP_REGISTERS = [...sized([48], ["measurement", "idKeyDigest", "authorKeyDigest"]), ...sized([32], ["hostData"])];
 const TDX_REGISTERS = sized([48], ["mrTd", ...range("rtmr", 4), "mrConfigId", "mrOwner", "mrOwnerConfig", "mrSeam"]);
 const VTPM_REGISTERS = sized([32], range("pcr", 24));
 
+/** Registers that measurements are compared by, with their lengths in bytes. */
 export const REGISTERS = {
   sgx: new Map(sized([32], ["mrEnclave", "mrSigner"])),
   tdx: new Map(TDX_REGISTERS),

@@ -263,6 +263,3 @@ export const POLICY_TEMPLATES = {
   "aws-snp": awsSnpJson({ guests: [{ name: "<release of the image>", ...blanks(["measurement"], 48) }] }),
   "gpu-node": gpuJson(DSTACK_TEMPLATE, { name: "<name of the node>", gpus: "<number of GPUs>" }),
 } as const satisfies Record<string, Json>;
-
-/** Presets by name. */
-export const POLICIES = { dstackApp, azureVm, gcpVm, awsNitro, awsSnp, gpuNode } as const;

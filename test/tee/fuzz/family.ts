@@ -4,8 +4,7 @@
  *
  * @module
  */
-import type { Claims } from "../../../src/tee/claims.js";
-import type { Verification } from "../../../src/tee/context.js";
+import type { ErrorCode } from "../../../src/errors.js";
 
 export interface Part {
   name: string;
@@ -18,11 +17,14 @@ export interface Part {
 /** A part of a case; `undefined` where it is left out. */
 export type Bytes = Uint8Array | undefined;
 
+/** Of a `Verification`, what the fuzzer looks at; readers that throw answer by {@link answer}. */
+export type Answer = { ok: true; claims: object } | { ok: false; failure: { code: ErrorCode; message: string } };
+
 export interface Base {
   name: string;
   parts: readonly Part[];
   /** With these bytes in place of the parts', and everything else the same. */
-  verify(parts: readonly Bytes[]): Verification<Claims>;
+  verify(parts: readonly Bytes[]): Answer;
   /** Whether every truncation and bit is tried; otherwise random changes only. */
   exhaustive: boolean;
 }
@@ -30,45 +32,49 @@ export interface Base {
 /** Why a change of a part may be accepted: the bytes that it changes are in nobody's claims. */
 export interface Excuse {
   reason: string;
-  /** Claims that may differ, because they say what is left out. */
+  /** Claims that may say "unchecked" instead, because something is left out. */
   claims?: readonly string[];
-  /** @param changed is not equal to `part.bytes` */
-  covers(part: Part, changed: Bytes): boolean;
+  /**
+   * @param changed is not equal to `part.bytes`
+   * @param claims  of what was accepted
+   */
+  covers(part: Part, changed: Bytes, claims: object): boolean;
 }
 
-/** One change that is described in `mutations.json`, and the code that it must fail with. */
+/** One change that is described in `mutations.json`, and the codes that it may fail with. */
 export interface Named {
   /** The entry of the file, by its place. */
   entry: number;
   what: string;
   /** `ok` for changes that have to be accepted. */
-  expect: readonly string[];
-  run(): Verification<Claims>;
+  expect: readonly (ErrorCode | "ok")[];
+  run(): Answer;
 }
 
 export interface Family {
   name: string;
-  /** The first is the one that everything is tried on. */
   bases(): Base[];
   excuses: readonly Excuse[];
+  /** Whether claims say no more than the original's; unless given, whether they are equal. */
+  isSame?(truth: object, claims: object): boolean;
   /** The section of `mutations.json`, and what it comes to here. Entries that a test room covers say so. */
   mutations?: { section: string; named(bases: readonly Base[]): Named[]; elsewhere: Readonly<Record<number, string>> };
 }
 
-export function evidence(name: string, format: Part["format"], bytes: Uint8Array): Part {
-  return { name, format, bytes, role: "evidence" };
+/** A base with some of its parts changed, by their names. @throws for a name that it has not */
+export function withChanges(base: Base, changes: Readonly<Record<string, Bytes>>): Answer {
+  const unknown = Object.keys(changes).find((name) => base.parts.every((part) => part.name !== name));
+  if (unknown !== undefined) throw new Error(`${base.name} has no part ${unknown}`);
+  return base.verify(base.parts.map(({ name, bytes }) => (name in changes ? changes[name] : bytes)));
 }
 
-export function collateral(name: string, format: Part["format"], bytes: Uint8Array): Part {
-  return { name, format, bytes, role: "collateral" };
+export function partOf(base: Base, name: string): Uint8Array {
+  const part = base.parts.find((each) => each.name === name);
+  if (!part) throw new Error(`${base.name} has no part ${name}`);
+  return part.bytes;
 }
 
-/** The bytes of parts with some of them changed. */
-export function withChanges(base: Base, changes: Readonly<Record<string, Bytes>>): Bytes[] {
-  return base.parts.map(({ name, bytes }) => (name in changes ? changes[name] : bytes));
-}
-
-export function change(bytes: Uint8Array, at: number, mask: number): Uint8Array {
+export function flip(bytes: Uint8Array, at: number, mask: number): Uint8Array {
   const copy = bytes.slice();
   copy[at]! ^= mask;
   return copy;

@@ -1,5 +1,6 @@
 /** Real GPUs and switches: what they say, and that not a byte of it can be changed. */
 import { describe, expect, it } from "vitest";
+import { outlineDevice } from "../../../src/tee/nvidia/device.js";
 import { parseSpdmReport } from "../../../src/tee/nvidia/spdm.js";
 import { parseCertificate } from "../../../src/tee/x509.js";
 import { outcomeOf } from "../../support/errors.js";
@@ -176,6 +177,7 @@ describe.skipIf(VECTORS === undefined)("a real report that is changed", () => {
     expect(chained(burntIn, provisioner, identity)).toBe("CHAIN_CONSTRAINTS");
     expect(chained()).toBe("CHAIN_INCOMPLETE");
     expect(chained(leaf, ...Array.from({ length: 10 }, () => burntIn))).toBe("CHAIN_INCOMPLETE");
+    expect(chained(...Array.from({ length: 100_000 }, () => new Uint8Array()))).toBe("CHAIN_INCOMPLETE");
     expect(chained(new Uint8Array(), burntIn)).toBe("CERT_MALFORMED");
   });
 
@@ -184,6 +186,23 @@ describe.skipIf(VECTORS === undefined)("a real report that is changed", () => {
     const verification = verifyDevice(evidence, { now: NOW, roots: { nvidiaDevice: [] } });
     expect(outcome(verification)).toBe("CHAIN_UNTRUSTED");
     expect(message(verification)).toContain("NVIDIA Device Identity CA");
+  });
+});
+
+describe.skipIf(VECTORS === undefined)("an outline, before anything is checked", () => {
+  it("names what a device is and what manifests it needs", () => {
+    const rims = (id: string) => outlineDevice(device(id)).rims.toSorted();
+    expect(rims("h100-580")).toEqual(["NV_GPU_DRIVER_GH100_580.159.03", "NV_GPU_VBIOS_1010_0205_862_9600740020"]);
+    expect(rims("gb100-blackwell-575")).toEqual([
+      "NV_GPU_CC_DRIVER_GB100_575.32",
+      "NV_GPU_VBIOS_G525_0220_886_970088000F",
+    ]);
+    expect(rims("ls10-switch")).toEqual(["NV_SWITCH_BIOS_5612_0002_890_9610550001"]);
+    expect(outlineDevice(device("neg-h100-invalid-signature"))).toMatchObject({
+      identity: { device: "GPU", chip: "GH100" },
+      state: { driver: "560.00", protectedPcie: true },
+    });
+    expect(outcomeOf(() => outlineDevice({ ...device("h100-580"), certificates: [] }))).toBe("CHAIN_INCOMPLETE");
   });
 });
 

@@ -176,7 +176,10 @@ describe("a token's form", () => {
       () => "A".repeat(300_000),
     ];
     for (const edit of refused) expect(parts(edit), String(edit)).toBe("TOKEN_MALFORMED");
-    const standard = both((token) => token.replaceAll("_", "/").replaceAll("-", "+"));
+    const standard = both((token) => {
+      const changed = token.replaceAll("_", "/").replaceAll("-", "+");
+      return changed === token ? `${token}+/+/` : changed; // one in many has none of these letters
+    });
     expect(standard).toBe("TOKEN_MALFORMED");
   });
 

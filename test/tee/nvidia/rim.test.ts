@@ -119,7 +119,7 @@ describe.skipIf(VECTORS === undefined)("real reference manifests", () => {
 /** A made-up GPU and its manifests. Keys are made once: what differs is the manifests. */
 const { keys } = nvidiaDevice();
 const made = (options: NvidiaOptions) => {
-  const lab = nvidiaDevice({ keys, ocsp: false, ...options });
+  const lab = nvidiaDevice({ keys, ocsp: false, rimOcsp: false, ...options });
   return verifyDevice(lab.evidence, { now: lab.now, roots: lab.roots }, lab.collateral);
 };
 const delivered = (edit: (xml: string) => string) =>

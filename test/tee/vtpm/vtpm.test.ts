@@ -1,7 +1,7 @@
 /**
  * Azure's vTPM evidence: recorded guests, and guests of the laboratory of which one thing is wrong at a time.
  */
-import { generateKeyPairSync } from "node:crypto";
+import { createHash, generateKeyPairSync } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { concat, toHex } from "../../../src/field/bytes.js";
 import { canonicalJson } from "../../../src/protocol/document.js";
@@ -225,6 +225,18 @@ describe("one thing wrong at a time", () => {
   it.each(rejected)("%s", (_, options, code, check) => {
     const lab = azureGuest(options);
     expect([outcome(lab), failed(lab)]).toEqual([code, check]);
+  });
+
+  it("a report whose data goes on behind the hash", () => {
+    const { runtimeText } = azureGuest();
+    const hash = new Uint8Array(createHash("sha256").update(runtimeText).digest());
+    for (const at of [0, 31]) {
+      const more = filled(0, 32);
+      more[at] = 1;
+      const lab = azureGuest({ runtimeText, reportData: concat(hash, more) });
+      expect([outcome(lab), failed(lab)]).toEqual(["BINDING_MISMATCH", "azure.runtime-data"]);
+    }
+    expect(outcome(azureGuest({ runtimeText, reportData: hash }))).toBe("accepted");
   });
 
   it("keys that are no vTPM's", () => {

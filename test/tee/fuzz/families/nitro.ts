@@ -1,65 +1,70 @@
-import { verifyWith } from "../../../../src/tee/context.js";
 import { nitroEnclave } from "../../../../src/tee/lab/nitro.js";
-import { verifyNitro } from "../../../../src/tee/nitro/verify.js";
 import { equalBytes } from "../../../../src/tee/read/bytes.js";
-import type { Roots } from "../../../../src/tee/roots.js";
 import { parseCrl } from "../../../../src/tee/x509.js";
 import { cases, vector } from "../../vectors.js";
-import { type Base, type Bytes, collateral, evidence, type Family } from "../family.js";
+import { baseOf } from "../base.js";
+import { type Base, type Bytes, type Family, flip, type Named, partOf, withChanges } from "../family.js";
 
-function base(
-  name: string,
-  document: Uint8Array,
-  now: number,
-  crls: readonly Uint8Array[],
-  roots?: Partial<Roots>,
-): Base {
-  return {
-    name,
-    exhaustive: true,
-    parts: [evidence("document", "cbor", document), ...crls.map((crl, i) => collateral(`list ${i}`, "der", crl))],
-    verify([given = new Uint8Array(), ...lists]: readonly Bytes[]) {
-      return verifyWith(
-        () => given,
-        { now, ...(roots ? { roots } : {}) },
-        (context) =>
-          verifyNitro(
-            context,
-            { kind: "nitro", document: given },
-            { nitro: { crls: lists.filter((each): each is Uint8Array => each !== undefined) } },
-          ),
-      );
+const DOCUMENT = "evidence.document";
+
+/** One document has every truncation and bit; the others are as long, and laid out the same. */
+function bases(): Base[] {
+  const real = cases("nitro")
+    .filter(({ id }) => id.startsWith("prod-"))
+    .map(({ id, at }, i) => {
+      const evidence = { kind: "nitro", document: vector("nitro", id, "doc.cose") } as const;
+      return baseOf(id, { now: Date.parse(String(at)) / 1000, roots: {}, evidence, collateral: {} }, i === 0);
+    });
+  return [...real, baseOf("laboratory's enclave", nitroEnclave({ crls: true }))];
+}
+
+function named(all: readonly Base[]): Named[] {
+  const [base] = all as [Base];
+  const document = partOf(base, DOCUMENT);
+  const run = (changed: Bytes) => () => withChanges(base, { [DOCUMENT]: changed });
+  return [
+    {
+      entry: 1,
+      what: "another bit of the payload",
+      expect: ["COSE_SIGNATURE", "EVIDENCE_MALFORMED"],
+      run: run(flip(document, 60, 1)),
     },
-  };
+    {
+      entry: 3,
+      what: "something behind the document",
+      expect: ["EVIDENCE_MALFORMED", "TRAILING_DATA"],
+      run: run(new Uint8Array([...document, 0])),
+    },
+  ];
 }
 
 export const nitro: Family = {
   name: "nitro",
-  bases() {
-    const real = cases("nitro")
-      .filter(({ id }) => id.startsWith("prod-"))
-      .map(({ id, at }) => base(id, vector("nitro", id, "doc.cose"), Date.parse(String(at)) / 1000, []));
-    const { document, collateral: around, now, roots } = nitroEnclave({ crls: true });
-    // One document has every truncation and bit; the others are as long, and laid out the same.
-    return [
-      ...real.map((each, i) => ({ ...each, exhaustive: i === 0 })),
-      base("laboratory's enclave", document, now, around.nitro!.crls, roots),
-    ];
-  },
+  bases,
   excuses: [
     {
       reason: "lists of other issuers are about other certificates, and none need come along",
       covers: ({ name, bytes }, changed) =>
-        name.startsWith("list") &&
+        name.startsWith("collateral.nitro.crls.") &&
         (changed === undefined || !equalBytes(parseCrl(changed).issuer.der, parseCrl(bytes).issuer.der)),
     },
     {
-      reason: "COSE's tag 18 may be left out",
+      reason: "COSE's tag 18 may stand in front, or be left out",
       covers: ({ name, bytes }, changed) =>
-        name === "document" &&
-        changed !== undefined &&
-        Buffer.compare(changed, bytes.subarray(1)) === 0 &&
-        bytes[0] === 0xd2,
+        name === DOCUMENT && changed !== undefined && equalBytes(untagged(changed), untagged(bytes)),
     },
   ],
+  mutations: {
+    section: "nitro",
+    named,
+    elsewhere: {
+      0: "test/tee/nitro/nitro.test.ts",
+      2: "test/tee/nitro/nitro.test.ts",
+      4: "test/tee/nitro/nitro.test.ts",
+    },
+  },
 };
+
+export function untagged(message: Uint8Array): Uint8Array {
+  return message[0] === 0xd2 ? message.subarray(1) : message;
+}
