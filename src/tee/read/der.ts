@@ -137,10 +137,14 @@ export class Der {
     return value === 0xff;
   }
 
-  /** Two's complement, minimal. */
+  /** Two's complement, minimal, as bytes: serial numbers. */
+  integerBytes(what: string): Uint8Array {
+    this.expect(TAG.integer, what).#checkInteger(what);
+    return this.content;
+  }
+
   integer(what: string): bigint {
-    const { content } = this.expect(TAG.integer, what);
-    this.#checkInteger(what);
+    const content = this.integerBytes(what);
     // By way of hex, which takes linear time: a list's number may be as long as the list.
     return BigInt.asIntN(8 * content.length, BigInt(`0x${Buffer.from(content).toString("hex")}`));
   }
