@@ -10,6 +10,7 @@
 import { AnchorError, type ErrorCode, toAnchorError } from "../errors.js";
 import { type Hex, keccak, toHex } from "../field/bytes.js";
 import { documentDigest } from "../protocol/document.js";
+import { oneLine } from "../text.js";
 import type { Claims } from "./claims.js";
 import { PINNED_ROOTS, type Roots } from "./roots.js";
 
@@ -119,24 +120,25 @@ export class Context {
 
   /** Runs one check and records how it went; its error goes on to the caller. */
   check<T>(id: string, claim: string, run: () => T): T {
-    const entry: Check = { id, claim, outcome: "pass" };
+    const entry: Check = { id, claim: oneLine(claim), outcome: "pass" };
     this.checks.push(entry);
     try {
       return run();
     } catch (error) {
       const { code, message } = toAnchorError(error, "INTERNAL", "the check failed unexpectedly");
-      Object.assign(entry, { outcome: "fail", code, reason: message });
+      Object.assign(entry, { outcome: "fail", code, reason: oneLine(message) });
       throw error;
     }
   }
 
   /** Records what could not be checked, and what that means. Never for something that has to be checked. */
   unchecked(id: string, claim: string, reason: string): void {
-    this.checks.push({ id, claim, outcome: "unchecked", reason });
+    this.checks.push({ id, claim: oneLine(claim), outcome: "unchecked", reason: oneLine(reason) });
   }
 
   note(text: string): void {
-    if (!this.notes.includes(text)) this.notes.push(text);
+    const line = oneLine(text);
+    if (!this.notes.includes(line)) this.notes.push(line);
   }
 
   /**
@@ -211,7 +213,7 @@ export function verifyWith<C extends Claims>(
     return { ok: true, claims, validFrom, validUntil, ...outcome() };
   } catch (error) {
     const { code, message } = toAnchorError(error, "INTERNAL", "verification failed unexpectedly");
-    return { ok: false, failure: { code, message }, ...outcome() };
+    return { ok: false, failure: { code, message: oneLine(message) }, ...outcome() };
   }
 }
 
