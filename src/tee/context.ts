@@ -10,7 +10,7 @@
 import { AnchorError, type ErrorCode, toAnchorError } from "../errors.js";
 import { type Hex, keccak, toHex } from "../field/bytes.js";
 import { documentDigest } from "../protocol/document.js";
-import { clip, printable } from "../text.js";
+import { oneLine } from "../text.js";
 import type { Claims } from "./claims.js";
 import { type Roots, withOwnRoots } from "./roots.js";
 
@@ -141,11 +141,12 @@ export class Context {
 
   /** Records what could not be checked, and what that means. Never for something that has to be checked. */
   unchecked(id: string, claim: string, reason: string): void {
-    this.checks.push({ id, claim, outcome: "unchecked", reason });
+    this.checks.push({ id, claim: oneLine(claim), outcome: "unchecked", reason: oneLine(reason) });
   }
 
   note(text: string): void {
-    if (!this.notes.includes(text)) this.notes.push(text);
+    const line = oneLine(text);
+    if (!this.notes.includes(line)) this.notes.push(line);
   }
 
   /**
@@ -169,11 +170,6 @@ export class Context {
     }
     this.valid(what, window.from, window.until);
   }
-}
-
-/** Names in messages are of certificates that anybody may have made. */
-function oneLine(text: string): string {
-  return clip(printable(text).replaceAll("\n", "\\u{a}"), 1000);
 }
 
 /** A time as people read it. */

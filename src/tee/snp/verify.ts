@@ -125,10 +125,14 @@ function signingKey({ signingKey: key, maskChipKey }: SnpReport): VekKind {
   return "VCEK";
 }
 
+/** Chips of the same generation and under the same keys. */
+const GENOA_NAMES = ["Bergamo", "Siena"];
+
 function requireProduct({ certificate, product, productName }: Vek, { cpuid }: SnpReport): void {
   // Steppings are no evidence: chips of Milan-B1 have certificates of Milan-B0.
+  const line = productName.split("-", 1)[0]!;
   demand(
-    productName === product || productName.startsWith(`${product}-`),
+    line === product || (product === "Genoa" && GENOA_NAMES.includes(line)),
     "PRODUCT_MISMATCH",
     `${describe(certificate)} is issued for ${product}, and names ${productName}`,
   );
