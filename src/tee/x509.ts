@@ -181,7 +181,7 @@ export function parseCrl(der: Uint8Array): Crl {
   outer.end();
   const { fields, ...head } = readCrlHead(tbs, algorithm, code);
   const revoked = new Map<string, number>();
-  for (const entry of fields.optional(TAG.sequence)?.children() ?? []) {
+  for (const entry of fields.optional(TAG.sequence)?.elements() ?? []) {
     const parts = entry.fields("a revoked certificate");
     const serial = parts.next("a serial number").integerBytes("the serial number");
     revoked.set(hex(serial), parts.next("a date").time("the date of a revocation"));
@@ -222,8 +222,8 @@ function readCrlHead(tbs: Der, algorithm: Der, code: ErrorCode) {
 /** Whose a list is and when it holds, as it says, without reading its entries: to choose among lists. `undefined` for none. */
 export function peekCrl(der: Uint8Array): Pick<Crl, "issuer" | "thisUpdate" | "nextUpdate"> | undefined {
   try {
-    const [tbs, algorithm] = Der.parse(der, "CRL_MALFORMED").sequence("a revocation list");
-    return tbs && algorithm && readCrlHead(tbs, algorithm, "CRL_MALFORMED");
+    const outer = Der.parse(der, "CRL_MALFORMED").fields("a revocation list");
+    return readCrlHead(outer.next("its content"), outer.next("its algorithm"), "CRL_MALFORMED");
   } catch {
     return undefined;
   }
@@ -326,10 +326,14 @@ function withRoot(given: readonly Certificate[], roots: readonly Uint8Array[], w
 
 const parsed = new WeakMap<Uint8Array, Certificate>();
 
-/** Pinned certificates are parsed once. */
+/** Pinned certificates are parsed once, and again where their bytes have changed. */
 export function parsePinned(der: Uint8Array): Certificate {
   let certificate = parsed.get(der);
-  if (!certificate) parsed.set(der, (certificate = parseCertificate(der)));
+  // Of a copy: who fills the same memory with another root means that one.
+  if (!certificate || !equalBytes(certificate.der, der)) {
+    certificate = parseCertificate(Uint8Array.from(der));
+    parsed.set(der, certificate);
+  }
   return certificate;
 }
 
@@ -476,6 +480,7 @@ export function describe({ subject }: Certificate): string {
 }
 
 export function readName(element: Der): Name {
+  if (element.bytes.length > MAX_CERTIFICATE) element.fail(`a name of ${element.bytes.length} bytes`);
   let commonName = "";
   const parts: string[] = [];
   for (const set of element.sequence("a name")) {

@@ -1,10 +1,11 @@
 /** What an attacker might hand in, and what is legal and unusual: found by reading the code as both would. */
 import { describe, expect, test } from "vitest";
-import { utf8 } from "../../../src/field/bytes.js";
+import { concat, utf8 } from "../../../src/field/bytes.js";
 import type { Collateral } from "../../../src/tee/collateral.js";
 import type { VerifyOptions } from "../../../src/tee/context.js";
 import type { Evidence } from "../../../src/tee/evidence.js";
 import { importCollateral } from "../../../src/tee/import/index.js";
+import { qvlCollateral } from "../../../src/tee/import/qvl.js";
 import {
   type CertificateOptions,
   type CrlOptions,
@@ -139,6 +140,20 @@ describe("chains", () => {
     expect(outcome({ certificationData: { data } }, { intel: [stranger] })[0]).toBe("CHAIN_SIGNATURE");
   });
 
+  test("a root in memory that another one was in before", () => {
+    const data = pem(certificates.pck, certificates.intermediate);
+    const memory = new Uint8Array(certificates.root.length);
+    const stranger = intelPlatform({ root: { serial: 1 } });
+    for (let i = 0; stranger.certificates.root.length !== memory.length; i++) {
+      if (i === 100) throw new Error("no root of the same length");
+      Object.assign(stranger, intelPlatform());
+    }
+    memory.set(certificates.root);
+    expect(outcome({ certificationData: { data } }, { intel: [memory] })[0]).toBe("UpToDate");
+    memory.set(stranger.certificates.root);
+    expect(outcome({ certificationData: { data } }, { intel: [memory] })[0]).toBe("CHAIN_SIGNATURE");
+  });
+
   test("a PCK certificate issues none", () => {
     const { pck, intermediate, root: top } = certificates;
     const signers = { qeReport: other };
@@ -185,6 +200,27 @@ describe("chains", () => {
 describe("revocation lists", () => {
   const list = (options: Partial<CrlOptions>) => makeCrl({ issuer: { CN: "x" }, issuerKey: other, ...options });
 
+  test("that are millions of nothing are refused at the first of it", () => {
+    const element = (tag: number, content: Uint8Array) => concat(new Uint8Array([tag, 0x83]), size(content), content);
+    const size = ({ length }: Uint8Array) => new Uint8Array([length >> 16, (length >> 8) & 255, length & 255]);
+    const nothing = new Uint8Array(3_000_000).map((_, i) => (i % 2 === 0 ? 5 : 0));
+    const algorithm = der.sequence(der.oid("1.2.840.10045.4.3.2"));
+    const head = [der.integer(1), algorithm, der.name({ CN: "x" }), der.time(0), der.time(1)];
+    const crl = (...tbs: Uint8Array[]) =>
+      element(0x30, concat(element(0x30, concat(...tbs)), algorithm, der.bitString(new Uint8Array(8))));
+    const made = {
+      entries: crl(...head, element(0x30, nothing)),
+      "an entry": crl(...head, element(0x30, element(0x30, nothing))),
+      "a name": crl(head[0]!, head[1]!, element(0x30, nothing), head[3]!, head[4]!),
+      "its content": crl(nothing),
+      "the outermost": element(0x30, nothing),
+    };
+    const before = process.memoryUsage().heapUsed;
+    for (const list of Object.values(made)) expect(() => parseCrl(list)).toThrow(/^(?:DER|a revocation list)/);
+    // Each of them by itself would take hundreds of megabytes if its elements were held.
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(100_000_000);
+  });
+
   test("of what changed, or of other issuers, are no whole lists, whether they say that it is critical or not", () => {
     const delta = { oid: "2.5.29.27", value: der.integer(1) };
     const issuer = { oid: "2.5.29.29", value: der.sequence() };
@@ -194,6 +230,28 @@ describe("revocation lists", () => {
       expect(() => parseCrl(list({ revoked }))).toThrow("2.5.29.29");
     }
     expect(parseCrl(list({ extensions: [{ oid: "1.2.3", value: der.integer(1) }] })).revoked.size).toBe(0);
+  });
+});
+
+describe("collateral out of a library in C", () => {
+  test("has a zero behind every text", () => {
+    const { tcbInfo, qeIdentity, rootCrl, pckCrl } = lab.intel;
+    const { root: top, tcbSigner: signer, intermediate } = lab.certificates;
+    const zero = (text: string) => `${text}\0`;
+    const chain = (...ders: Uint8Array[]) => zero(ders.map((each) => der.pem(each)).join(""));
+    const hex = (bytes: Uint8Array) => zero(Buffer.from(bytes).toString("hex"));
+    const answer = (name: string, { json, signature }: typeof tcbInfo) =>
+      zero(`{"${name}":${json},"signature":"${Buffer.from(signature).toString("hex")}"}`);
+    const entry = qvlCollateral({
+      tcb_info: answer("tcbInfo", tcbInfo),
+      tcb_info_issuer_chain: chain(signer, top),
+      qe_identity: answer("enclaveIdentity", qeIdentity),
+      qe_identity_issuer_chain: chain(signer, top),
+      root_ca_crl: hex(rootCrl),
+      pck_crl: hex(pckCrl),
+      pck_crl_issuer_chain: chain(intermediate, top),
+    });
+    expect(verdictOf(verifyQuote(lab.quote, entry, lab))).toBe("UpToDate");
   });
 });
 
