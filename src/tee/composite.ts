@@ -142,7 +142,7 @@ export function verifyComposite(
       });
     });
   }
-  if (found.some(({ links }) => links !== undefined)) {
+  if (found.some(isProtected)) {
     check("composite.topology", "GPUs and switches are those that are linked to each other", () => requireLinks(found));
   }
   const nonces = [...found, ...tokenClaims].map(({ nonce }) => nonce);
@@ -229,16 +229,19 @@ function bindingOf(cpu: Verification, devices: readonly NvidiaClaims[], boundToT
   return devices.every((device) => isShared(device.nonce)) ? "nonce" : "none";
 }
 
+function isProtected({ device, protectedPcie, mode }: NvidiaClaims): boolean {
+  return device === "GPU" && (protectedPcie === true || mode === "ppcie");
+}
+
 /**
  * GPUs with protected PCIe name the switches that they are linked to, in their signed reports: those of one machine name the same,
  * and a switch that none of them names is another machine's. Switches name GPUs too, by identifiers that GPUs do not report.
  */
 function requireLinks(devices: readonly NvidiaClaims[]): void {
-  const gpus = devices.filter(({ device }) => device === "GPU");
+  const gpus = devices.filter(isProtected);
   const switches = devices.filter(({ device }) => device === "NVSwitch");
-  const linked = gpus.flatMap(({ links, serial }) => (links ? [{ links, serial }] : []));
-  const [first, ...others] = linked;
-  const list = (links: readonly Hex[]) => links.join(", ") || "none";
+  const [first, ...others] = gpus;
+  const list = (links: readonly Hex[] = []) => links.join(", ") || "none";
   for (const { links, serial } of others) {
     demand(
       list(links) === list(first!.links),
@@ -248,9 +251,9 @@ function requireLinks(devices: readonly NvidiaClaims[]): void {
   }
   for (const { pdi, serial } of switches) {
     demand(
-      first === undefined || (pdi !== undefined && first.links.includes(pdi)),
+      pdi !== undefined && first?.links?.includes(pdi) === true,
       "BINDING_MISMATCH",
-      `no GPU is linked to the switch ${serial} (${pdi ?? "without an identifier"}), but to ${list(first?.links ?? [])}`,
+      `no GPU is linked to the switch ${serial} (${pdi ?? "without an identifier"}), but to ${list(first?.links)}`,
     );
   }
 }

@@ -158,6 +158,11 @@ describe("a laboratory's processors", () => {
     expect(run({ leafSays: { productName: "Genoa-B1" } })).toBe("PRODUCT_MISMATCH");
     expect(run({ leafSays: { productName: "Milano" } })).toBe("PRODUCT_MISMATCH");
     expect(run({ leafSays: { productName: "Milan" } })).toBe("ok");
+    for (const productName of ["Genoa", "Genoa-A0", "Genoa-B2", "Bergamo", "Bergamo-A1", "Siena-A1"]) {
+      expect(run({ product: "Genoa", leafSays: { productName } }), productName).toBe("ok");
+      expect(run({ leafSays: { productName } }), productName).toBe("PRODUCT_MISMATCH");
+      expect(run({ product: "Turin", leafSays: { productName } }), productName).toBe("PRODUCT_MISMATCH");
+    }
     expect(run({ leafSays: { productName: null } })).toBe("CERT_MALFORMED");
   });
 
