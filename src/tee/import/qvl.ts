@@ -85,12 +85,21 @@ function signedJson(
 ): SignedJson {
   const value = withoutZeros(field(object, name));
   // A document that came parsed is written again as Intel writes it; if that is not what was signed, its signature says so.
-  const text = typeof value === "string" ? value : JSON.stringify(value);
+  const text = typeof value === "string" ? value : written(value, NAMES[name][0]);
   const signature = bytesOf(field(object, signatureName));
   if (signature) return { json: text, signature, chain };
   const response = readResponse(text);
   if (!response) throw new AnchorError(CODE, `collateral has no signature for ${NAMES[name][0]}`);
   return { ...response, chain };
+}
+
+/** Whoever parsed it may have been less strict about its depth than this reader is, and than a stack is deep. */
+function written(value: unknown, name: string): string {
+  try {
+    return JSON.stringify(value);
+  } catch (cause) {
+    throw new AnchorError(CODE, `collateral has a ${name} that is nested too deeply`, { cause });
+  }
 }
 
 /**
