@@ -1,6 +1,7 @@
 import { AnchorError } from "../errors.js";
 import type { Hex } from "../field/bytes.js";
 import { canonicalJson } from "../protocol/document.js";
+import { type TeeTask, taskPreimage } from "../tee/binding.js";
 import type { Claims, IntelClaims } from "../tee/claims.js";
 import { type Collateral, collateralToJson, mergeCollateral } from "../tee/collateral.js";
 import { type CompositeVerification, verifyComposite } from "../tee/composite.js";
@@ -49,6 +50,8 @@ export const teeVerifyCommand: Command = {
   --at TIME            the time to verify at, Unix seconds or ISO 8601; without it, this machine's clock
   --nonce HEX          the nonce that the evidence has to answer to
   --report-data HEX    all of the bytes that the guest has to have chosen
+  --task FILE          the task that the evidence has to be bound to, its fields as JSON (chainId, contract, taskId,
+                       modelDigest, inputCommitment, outputCommitment, enclaveKey, nonce: what \`taskReportData\` takes)
   --root FILE          trust these roots (certificates, public keys of CCA platforms) instead of the pinned ones
   --allow-debug        let evidence of environments in debug mode pass; no policy accepts it
   --checks             list every check, not just those that failed or were not made
@@ -63,6 +66,7 @@ Exits with 0 only if everything is authentic and, with a policy, accepted.
     at: { type: "string" },
     nonce: { type: "string" },
     "report-data": { type: "string" },
+    task: { type: "string" },
     root: { type: "string", multiple: true },
     "allow-debug": { type: "boolean" },
     checks: { type: "boolean" },
@@ -75,7 +79,7 @@ Exits with 0 only if everything is authentic and, with a policy, accepted.
     const given = await readCollateral(several(values, "collateral"));
     const policyPath = optional(values, "policy");
     const policy = policyPath === undefined ? undefined : await readPolicy(policyPath);
-    const expected = readExpected(values);
+    const expected = await readExpected(values);
     const { now, byClock } = readTime(values);
     const roots = await readRoots(several(values, "root"));
     const options = { now, ...(roots && { roots }), allowDebug: values["allow-debug"] === true };
@@ -335,7 +339,12 @@ function adviceOn({ code, message }: AnchorError): string | undefined {
     return "give it with --collateral (anchorproof tee bundle --fetch --for EVIDENCE --out FILE asks the vendors)";
   if (code === "CHAIN_UNTRUSTED" && message.includes("roots.ccaPlatform"))
     return "name the platform's public key with --root";
-  if (code === "APPRAISAL_FAILED" && message.includes("answers to a nonce: say which")) return "say it with --nonce";
+  if (code !== "APPRAISAL_FAILED") return undefined;
+  if (message.includes("answers to a nonce: say which")) return "say it with --nonce";
+  if (message.includes("bound to a task: say which")) return "say it with --task";
+  if (message.includes("bound to the request: say which")) return "say it with --report-data or --task";
+  if (message.includes("no revocation list of AMD's was among the collateral"))
+    return "give AMD's list with --collateral (anchorproof tee bundle --fetch --for EVIDENCE --out FILE asks for it)";
   return undefined;
 }
 
@@ -583,12 +592,51 @@ async function readPolicy(path: string): Promise<Policy> {
   return policyFromJson(await readJson(path));
 }
 
-function readExpected(values: Values): Expected {
+async function readExpected(values: Values): Promise<Expected> {
   const nonce = hexOption(values, "nonce");
   const reportData = hexOption(values, "report-data");
-  const expected = { ...(nonce && { nonce }), ...(reportData && { reportData }) };
+  const taskPath = optional(values, "task");
+  const task = taskPath === undefined ? undefined : await readTask(taskPath);
+  const expected = { ...(nonce && { nonce }), ...(reportData && { reportData }), ...(task && { task }) };
   checkExpected(expected);
   return expected;
+}
+
+const TASK_NUMBERS = ["chainId", "inputCommitment", "outputCommitment"] as const;
+const TASK_BYTES = ["contract", "taskId", "modelDigest", "enclaveKey", "nonce"] as const;
+
+/** A task as `taskReportData` takes it: hex, and numbers as decimal text (or as numbers, where they are small). */
+async function readTask(path: string): Promise<TeeTask> {
+  const refuse = (reason: string) => new AnchorError("INPUT_INVALID", `${path}: ${reason}`);
+  const json = await readJson(path);
+  if (typeof json !== "object" || json === null || Array.isArray(json)) throw refuse("a task is a JSON object");
+  const given = new Map(Object.entries(json));
+  const names: readonly string[] = [...TASK_NUMBERS, ...TASK_BYTES];
+  const odd = [...given.keys()].find((name) => !names.includes(name));
+  if (odd !== undefined) throw refuse(`a task has no field "${clip(odd)}"; its fields are ${names.join(", ")}`);
+  const missing = names.find((name) => !given.has(name));
+  if (missing !== undefined) throw refuse(`the task's ${missing} is missing`);
+  const number = (name: string): bigint => {
+    const value = given.get(name);
+    if (Number.isSafeInteger(value) || (typeof value === "string" && /^\d{1,78}$/.test(value)))
+      return BigInt(value as string | number);
+    throw refuse(`the task's ${name} must be a whole number as decimal text`);
+  };
+  const bytes = (name: string): Hex => {
+    const value = given.get(name);
+    if (typeof value === "string" && /^0x(?:[0-9a-f]{2})*$/.test(value)) return value as Hex;
+    throw refuse(`the task's ${name} must be lower-case 0x-hex`);
+  };
+  const task = Object.fromEntries([
+    ...TASK_NUMBERS.map((name) => [name, number(name)]),
+    ...TASK_BYTES.map((name) => [name, bytes(name)]),
+  ]) as unknown as TeeTask;
+  try {
+    taskPreimage(task);
+  } catch (error) {
+    throw error instanceof AnchorError ? refuse(error.message) : error;
+  }
+  return task;
 }
 
 /** A command may look at the clock; the library never does. @throws USAGE, BAD_TIME */

@@ -9,7 +9,9 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { teeBundleCommand, teeInspectCommand, teePolicyCommand, teeVerifyCommand } from "../../src/cli/tee.js";
 import { Terminal } from "../../src/cli/terminal.js";
 import { AnchorError } from "../../src/errors.js";
+import type { Hex } from "../../src/field/bytes.js";
 import { PACKAGE_ROOT } from "../../src/paths.js";
+import { taskReportData } from "../../src/tee/binding.js";
 import { collateralFromJson, collateralToJson } from "../../src/tee/collateral.js";
 import { evidenceToJson } from "../../src/tee/evidenceJson.js";
 import { makeKey } from "../../src/tee/lab/certificates.js";
@@ -211,6 +213,43 @@ describe("tee verify", () => {
     expect(JSON.parse(refused.out)).toMatchObject({ accepted: false, authentic: true, tee: false });
     // A policy that wants evidence bound to the request is not met by not asking.
     expect((await verifying("--policy", "policy.json")).err).toMatch(/^error APPRAISAL_FAILED: /);
+  });
+
+  it("holds evidence against a task, as policies for nodes want it", async () => {
+    const bytes = (byte: string, count: number): Hex => `0x${byte.repeat(count)}`;
+    const ids = { contract: bytes("11", 20), taskId: bytes("22", 32), modelDigest: bytes("33", 32) };
+    const rest = { ...ids, enclaveKey: "0x" as Hex, nonce: bytes("44", 32) };
+    const task = { chainId: 1n, inputCommitment: 2n ** 200n, outputCommitment: 7n, ...rest };
+    const node = intelPlatform({ reportData: taskReportData(task, []) });
+    await writeFile(join(directory, "node.bin"), node.quote);
+    await save("node.json", collateralToJson(node.collateral));
+    await save("node-roots.json", rootsToJson(node.roots));
+    const json = { chainId: 1, inputCommitment: String(2n ** 200n), outputCommitment: "7", ...rest };
+    await save("task.json", json);
+    await writePolicy("task-policy.json", (policy) => Object.assign(policy, { binding: "task" }));
+    const common = ["node.bin", "--collateral", "node.json", "--root", "node-roots.json", "--at", String(node.now)];
+    const judge = (...more: string[]) => anchorproof("verify", ...common, "--policy", "task-policy.json", ...more);
+    expect(await judge("--task", "task.json")).toMatchObject({ status: 0, err: "" });
+    expect((await judge()).out).toContain("say it with --task");
+    const wrong: [string, unknown, RegExp][] = [
+      ["chainId", 2, /^error APPRAISAL_FAILED: .*this task and its devices need/],
+      ["chainId", -1, /^error INPUT_INVALID: .*task\.json: /],
+      ["chainId", "0x1", /the task's chainId must be a whole number/],
+      ["inputCommitment", 2 ** 60, /the task's inputCommitment must be/],
+      ["nonce", "0x44", /^error INPUT_INVALID: .*nonce/],
+      ["taskId", undefined, /the task's taskId is missing/],
+      ["taskid", "0x", /a task has no field "taskid"/],
+    ];
+    for (const [name, value, says] of wrong) {
+      await save("other-task.json", { ...json, [name]: value });
+      const { status, err } = await judge("--task", "other-task.json");
+      expect(status).toBe(1);
+      expect(err, name).toMatch(says);
+    }
+    // Without a policy as well.
+    expect((await anchorproof("verify", ...common, "--task", "task.json")).status).toBe(0);
+    await save("other-task.json", { ...json, outputCommitment: "8" });
+    expect((await anchorproof("verify", ...common, "--task", "other-task.json")).status).toBe(1);
   });
 
   it("refuses a policy that is not filled in, and the name of one", async () => {
