@@ -76,7 +76,7 @@ Exits with 0 only if everything is authentic and, with a policy, accepted.
   positionals: ["FILE…"],
   async run({ values, positionals, terminal }) {
     const machines = await readMachines(positionals);
-    const given = await readCollateral(several(values, "collateral"));
+    const { collateral: given, unused } = importFiles(await readFiles(several(values, "collateral")));
     const policyPath = optional(values, "policy");
     const policy = policyPath === undefined ? undefined : await readPolicy(policyPath);
     const expected = await readExpected(values);
@@ -94,6 +94,7 @@ Exits with 0 only if everything is authentic and, with a policy, accepted.
     else {
       terminal.line(`as of ${time(now)}${byClock ? ", by this machine's clock (--at names another time)" : ""}`);
       if (roots !== undefined) terminal.line("roots: those given, not the pinned ones");
+      for (const reason of unused) terminal.line(`not used: ${reason}`);
       results.forEach((result, i) => {
         terminal.line();
         if (results.length > 1) terminal.line(`${i + 1} of ${results.length}:`);
@@ -468,6 +469,11 @@ export const teeBundleCommand: Command = {
     const { collateral, files, unused } = importFiles(await readFiles(positionals));
     for (const { name, what } of files) terminal.line(`${name}: ${describeHow(what)}`);
     for (const reason of unused) terminal.line(`not used: ${reason}`);
+    if (evidence.length === 0 && Object.keys(collateral).length === 0)
+      throw new AnchorError(
+        "COLLATERAL_MISSING",
+        "none of these files holds anything to verify with: no bundle is written",
+      );
     let bundle = collateral;
     if (evidence.length > 0) {
       const machines = await readMachines(evidence);
@@ -541,10 +547,6 @@ async function readFiles(paths: readonly string[]): Promise<ImportFile[]> {
   const files: ImportFile[] = [];
   for (const name of paths) files.push({ name, bytes: await readBytes(name, MAX_FILE) });
   return files;
-}
-
-async function readCollateral(paths: readonly string[]): Promise<Collateral> {
-  return importFiles(await readFiles(paths)).collateral;
 }
 
 async function readMachines(paths: readonly string[]): Promise<Recognised[]> {

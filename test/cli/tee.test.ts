@@ -439,6 +439,15 @@ describe("tee bundle", () => {
     expect(again.out).toBe((await verifying("--json")).out);
   });
 
+  it("says what it has no use for, and writes no empty bundle", async () => {
+    await writeFile(join(directory, "other.pem"), pem(nitroEnclave().certificates[0]!));
+    const { status, out, err } = await anchorproof("bundle", "other.pem", "--out", "empty.json");
+    expect({ status, err }).toMatchObject({ status: 1, err: expect.stringMatching(/^error COLLATERAL_MISSING: /) });
+    expect(out).toContain("not used: the certificate");
+    expect(existsSync(join(directory, "empty.json"))).toBe(false);
+    expect((await verifying("--collateral", "other.pem")).out).toContain("not used: the certificate");
+  });
+
   it("writes nothing for evidence that is not authentic, and refuses options that would do nothing", async () => {
     const refused = await anchorproof(
       "bundle",
