@@ -4,7 +4,7 @@ import { canonicalJson } from "../protocol/document.js";
 import type { Claims, IntelClaims } from "../tee/claims.js";
 import { type Collateral, collateralToJson, mergeCollateral } from "../tee/collateral.js";
 import { type CompositeVerification, verifyComposite } from "../tee/composite.js";
-import { type Check, time, type Used, type Verification, type VerifyOptions } from "../tee/context.js";
+import { type Check, END_OF_TIME, time, type Used, type Verification, type VerifyOptions } from "../tee/context.js";
 import { fetchCollateral } from "../tee/fetch/index.js";
 import { type ImportFile, importFiles } from "../tee/import/index.js";
 import { inspect, type Shown } from "../tee/inspect.js";
@@ -75,8 +75,7 @@ Exits with 0 only if everything is authentic and, with a policy, accepted.
     const policyPath = optional(values, "policy");
     const policy = policyPath === undefined ? undefined : await readPolicy(policyPath);
     const expected = readExpected(values);
-    const at = optional(values, "at");
-    const now = at === undefined ? Math.floor(Date.now() / 1000) : instant(at);
+    const { now, byClock } = readTime(values);
     const roots = await readRoots(several(values, "root"));
     const options = { now, ...(roots && { roots }), allowDebug: values["allow-debug"] === true };
 
@@ -88,9 +87,7 @@ Exits with 0 only if everything is authentic and, with a policy, accepted.
     if (out !== undefined) await writeWhole(out, `${text}\n`);
     if (values["json"]) terminal.line(text);
     else {
-      terminal.line(
-        `as of ${time(now)}${at === undefined ? ", by this machine's clock (--at names another time)" : ""}`,
-      );
+      terminal.line(`as of ${time(now)}${byClock ? ", by this machine's clock (--at names another time)" : ""}`);
       if (roots !== undefined) terminal.line("roots: those given, not the pinned ones");
       results.forEach((result, i) => {
         terminal.line();
@@ -187,7 +184,7 @@ function requireDistinct(results: readonly Result[]): void {
 
 function printResult(terminal: Terminal, result: Result, all: boolean): void {
   const { machine, verification, verdict, expectations } = result;
-  terminal.line(`evidence: ${clip(machine.how.join(", "), 300)}`);
+  terminal.line(`evidence: ${describeHow(machine.how)}`);
   const parts: [string, Verification][] =
     "cpu" in verification
       ? [
@@ -200,15 +197,15 @@ function printResult(terminal: Terminal, result: Result, all: boolean): void {
     if (part.ok) printClaims(terminal, name, part.claims);
   }
   const checks = verdict?.checks ?? [
-    ...parts.flatMap(([name, part]) => part.checks.map((check) => ({ ...check, claim: `${name}${check.claim}` }))),
+    ...parts.flatMap(([name, part]) => part.checks.map((check) => ({ ...check, id: `${name}${check.id}` }))),
     ...("cpu" in verification ? verification.checks : []),
     ...expectations,
   ];
   const passed = checks.filter(({ outcome }) => outcome === "pass").length;
-  for (const { outcome, claim, code, reason } of checks) {
-    if (outcome === "pass" && !all) continue;
+  const shown = checks.filter(({ outcome }) => all || outcome !== "pass");
+  for (const [{ outcome, claim, code, reason }, times] of repeated(shown)) {
     const mark = { pass: "ok  ", fail: "FAIL", unchecked: "--  " }[outcome];
-    terminal.line(`${mark} ${claim}`);
+    terminal.line(`${mark} ${claim}${times > 1 ? ` (${times} times)` : ""}`);
     if (reason !== undefined) terminal.line(`       ${code ? `${code}: ` : ""}${reason}`);
   }
   terminal.line(`${counted(passed, "check")} passed${all ? "" : " (--checks lists them)"}`);
@@ -222,6 +219,27 @@ function printResult(terminal: Terminal, result: Result, all: boolean): void {
     terminal.line(`assurance: ${verdict.assurance.tier}`);
     for (const note of verdict.assurance.notes) terminal.line(`  - ${note}`);
   }
+}
+
+/** The eight devices of a machine say most things eight times; what fails is told one by one. */
+function repeated(checks: readonly Check[]): Iterable<[Check, number]> {
+  const found = new Map<string, [Check, number]>();
+  for (const check of checks) {
+    const { id, outcome, claim, reason } = check;
+    const [, device] = /^((?:device|token) \d+): /.exec(id) ?? [];
+    const isApart = device === undefined || outcome === "fail";
+    const key = isApart ? `${found.size} ${id}` : JSON.stringify([outcome, claim, reason]);
+    const told = isApart && device !== undefined ? { ...check, claim: `${device}: ${claim}` } : check;
+    found.set(key, [found.get(key)?.[0] ?? told, (found.get(key)?.[1] ?? 0) + 1]);
+  }
+  return found.values();
+}
+
+/** From the outside in; a list of equal things once. */
+function describeHow(how: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const each of how) counts.set(each, (counts.get(each) ?? 0) + 1);
+  return clip([...counts].map(([each, times]) => (times > 1 ? `${times} × ${each}` : each)).join(", "), 300);
 }
 
 function printUsed(terminal: Terminal, used: readonly Used[]): void {
@@ -316,7 +334,7 @@ export const teeInspectCommand: Command = {
     terminal.line("NOT VERIFIED: this is what the files say, and all of it may be made up (tee verify checks it)");
     for (const { file, how, hints, pieces, validity: windows } of found) {
       terminal.line();
-      terminal.line(`${file}: ${clip(how.join(", "), 300)}`);
+      terminal.line(`${file}: ${describeHow(how)}`);
       const fields = Object.entries(hints?.fields ?? {});
       if (hints?.nonce) fields.push(["nonce", hints.nonce]);
       if (hints?.reportData) fields.push(["report_data", hints.reportData]);
@@ -414,13 +432,12 @@ export const teeBundleCommand: Command = {
     if (!fetches) requireFiles(positionals);
 
     const { collateral, files, unused } = importFiles(await readFiles(positionals));
-    for (const { name, what } of files) terminal.line(`${name}: ${clip(what.join(", "), 300)}`);
+    for (const { name, what } of files) terminal.line(`${name}: ${describeHow(what)}`);
     for (const reason of unused) terminal.line(`not used: ${reason}`);
     let bundle = collateral;
     if (evidence.length > 0) {
       const machines = await readMachines(evidence);
-      const at = optional(values, "at");
-      const now = at === undefined ? Math.floor(Date.now() / 1000) : instant(at);
+      const { now } = readTime(values);
       const roots = await readRoots(several(values, "root"));
       const options = { now, ...(roots && { roots }), allowDebug: values["allow-debug"] === true };
       const kept: Collateral[] = [];
@@ -521,6 +538,15 @@ function readExpected(values: Values): Expected {
   const expected = { ...(nonce && { nonce }), ...(reportData && { reportData }) };
   checkExpected(expected);
   return expected;
+}
+
+/** A command may look at the clock; the library never does. @throws USAGE, BAD_TIME */
+function readTime(values: Values): { now: number; byClock: boolean } {
+  const at = optional(values, "at");
+  if (at === undefined) return { now: Math.floor(Date.now() / 1000), byClock: true };
+  const now = instant(at);
+  if (now < 0 || now > END_OF_TIME) throw new AnchorError("BAD_TIME", `--at ${now} is no time in Unix seconds`);
+  return { now, byClock: false };
 }
 
 /** As people copy it: with 0x or without, in either case. */

@@ -97,16 +97,8 @@ function pieceFromJson(json: unknown, path: string): Evidence {
     }
     case "nras": {
       const fields = read(["overall", "devices"]);
-      const devices = readObject(
-        fields["devices"],
-        [],
-        CODE,
-        `${path}.devices`,
-        Object.keys(Object(fields["devices"])),
-      );
-      const tokens = Object.entries(devices).map(([name, token]) => [name, text(token, `${path}.devices.${name}`)]);
-      if (tokens.length > MAX_LIST) throw new AnchorError(CODE, `${path}.devices has more than ${MAX_LIST} entries`);
-      return { kind, overall: text(fields["overall"], `${path}.overall`), devices: Object.fromEntries(tokens) };
+      const devices = texts(fields["devices"], `${path}.devices`);
+      return { kind, overall: text(fields["overall"], `${path}.overall`), devices };
     }
     case "azure-vtpm": {
       const fields = read(["hclReport", "message", "signature", "pcrs"], ["certificates", "quote"]);
@@ -146,6 +138,18 @@ function list(value: unknown, path: string): readonly unknown[] {
 function text(value: unknown, path: string): string {
   if (typeof value !== "string") throw new AnchorError(CODE, `${path} must be a text`);
   return value;
+}
+
+/** By names that are not known beforehand. */
+function texts(json: unknown, path: string): Record<string, string> {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw new AnchorError(CODE, `${path} must be an object`);
+  }
+  const entries = Object.entries(json);
+  if (entries.length > MAX_LIST) throw new AnchorError(CODE, `${path} has more than ${MAX_LIST} entries`);
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, text(value, `${path}.${JSON.stringify(name.slice(0, 64))}`)]),
+  );
 }
 
 function bytes(value: unknown, path: string): Uint8Array {

@@ -37,6 +37,8 @@ export interface Recognised {
 /** Larger than any recorded answer by far. */
 const MAX_INPUT = 32 * 1024 * 1024;
 const JSON_LIMITS = { code: "EVIDENCE_UNKNOWN", what: "the JSON", maxLength: MAX_INPUT, maxDepth: 64 } as const;
+/** In JSON that is parsed already, each as often as it can be come by: a graph may be small and have no end. */
+const MAX_VALUES = 1_000_000;
 /** Wrappings in wrappings. */
 const MAX_DEPTH = 12;
 
@@ -96,12 +98,26 @@ export function combine(files: readonly (readonly Parts[])[]): Recognised[] {
 export function readParts(input: unknown): Parts[] {
   const size = typeof input === "string" || input instanceof Uint8Array ? input.length : 0;
   if (size > MAX_INPUT) throw new AnchorError("INPUT_TOO_LARGE", "evidence of more than 32 MB is not read");
+  if (size === 0) requireBounded(input);
   const found = unwrap(input, 0).filter((parts) => !isEmpty(parts));
   if (found.length > 0) return found;
   const json = typeof input === "string" ? jsonText(input) : input instanceof Uint8Array ? jsonBytes(input) : input;
   const searched = typeof json === "object" && json !== null ? searchJson(json, (text) => unwrapText(text, 1)) : [];
   if (searched.length === 0) throw unknown(input);
   return searched;
+}
+
+/** @throws INPUT_TOO_LARGE */
+function requireBounded(input: unknown): void {
+  const waiting = [input];
+  for (let values = 0; waiting.length > 0; values++) {
+    if (values + waiting.length > MAX_VALUES) {
+      throw new AnchorError("INPUT_TOO_LARGE", `evidence of more than ${MAX_VALUES} JSON values is not read`);
+    }
+    const item = waiting.pop();
+    if (typeof item !== "object" || item === null || item instanceof Uint8Array) continue;
+    for (const inner of Object.values(item)) waiting.push(inner);
+  }
 }
 
 function recognised(parts: Parts): Recognised[] {

@@ -13,9 +13,14 @@ import {
   fetchRim,
   fetchVcek,
 } from "../../src/tee/fetch/index.js";
+import { ocspRequest } from "../../src/tee/fetch/nvidia.js";
+import { cachedKey } from "../../src/tee/lab/certificates.js";
 import { intelPlatform } from "../../src/tee/lab/intel.js";
 import { nitroEnclave } from "../../src/tee/lab/nitro.js";
+import { type NvidiaLab, nvidiaDevices } from "../../src/tee/lab/nvidia.js";
+import { makeOcsp } from "../../src/tee/lab/ocsp.js";
 import { snpProcessor } from "../../src/tee/lab/snp.js";
+import { isAbout, parseOcspResponse } from "../../src/tee/nvidia/ocsp.js";
 import { Der, TAG } from "../../src/tee/read/der.js";
 import { verify } from "../../src/tee/verify.js";
 import { parseCertificate } from "../../src/tee/x509.js";
@@ -23,6 +28,7 @@ import { VECTORS, vector, vectorText } from "./vectors.js";
 
 const lab = intelPlatform();
 const { intel } = lab;
+const gpus = nvidiaDevices([{}, {}]);
 
 const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
@@ -184,6 +190,9 @@ describe("one request", () => {
     stop.abort();
     expect(await codeOf(running)).toBe("ABORTED");
     expect(await codeOf(ask(() => bytes("{}"), { signal: AbortSignal.abort() }))).toBe("ABORTED");
+    for (const timeout of [Number.NaN, 0, -1, 0.5, 2 ** 31]) {
+      expect(await codeOf(ask(() => bytes('{"keys":[]}'), { timeout }))).toBe("INPUT_INVALID");
+    }
     let sent = 0;
     const endless = new ReadableStream({
       pull(controller) {
@@ -297,10 +306,10 @@ describe("NVIDIA's services", () => {
   });
 
   it("OCSP is asked about one certificate, by name, key and serial number", async () => {
-    const { fetch, asked } = service(() => bytes(Uint8Array.of(1, 2, 3)));
-    expect(await fetchOcsp(lab.certificates.pck, lab.certificates.intermediate, { fetch })).toEqual(
-      Uint8Array.of(1, 2, 3),
-    );
+    const [good] = gpus[0]!.collateral.nvidia!.ocsp as [Uint8Array];
+    const { fetch, asked } = service(() => bytes(good));
+    const ask = (from: typeof fetch) => fetchOcsp(lab.certificates.pck, lab.certificates.intermediate, { fetch: from });
+    expect(await ask(fetch)).toEqual(good);
     const [{ method, body, url }] = asked as [Request];
     expect([method, url.href]).toEqual(["POST", "https://ocsp.ndis.nvidia.com/"]);
     const [tbs] = Der.parse(body, "INTERNAL").sequence("a request");
@@ -313,8 +322,82 @@ describe("NVIDIA's services", () => {
     expect(hex(serial!.expect(TAG.integer, "a serial").content)).toBe(parseCertificate(lab.certificates.pck).serial);
   });
 
+  it("an answer that is an error, or none, is not kept: it would say nothing and stand in the way", async () => {
+    const ask = (answer: Uint8Array) =>
+      fetchOcsp(
+        lab.certificates.pck,
+        lab.certificates.intermediate,
+        service(() => bytes(answer)),
+      );
+    const responder = { subject: { CN: "x" }, key: cachedKey("P-384", "OCSP responder") };
+    for (const [status, text] of [
+      [3, "try later"],
+      [6, "unauthorised"],
+    ] as const) {
+      const error = makeOcsp({ entries: [], responder, responseStatus: status });
+      expect(await codeOf(ask(error))).toBe("COLLATERAL_UNAVAILABLE");
+      expect(await messageOf(ask(error))).toContain(
+        `ocsp.ndis.nvidia.com: an OCSP answer is no answer but an error: ${text}`,
+      );
+    }
+    expect(await codeOf(ask(utf8("<html>")))).toBe("COLLATERAL_MALFORMED");
+  });
+
+  /** Manifests by version, and answers by the certificate that is asked about: all that the devices' collateral has. */
+  function nvidia() {
+    const chains = gpus.flatMap(({ certificates, rimCertificates }) => [certificates, rimCertificates]);
+    const answers = gpus.flatMap(({ collateral }) => collateral.nvidia!.ocsp);
+    const find = (body: Uint8Array): Uint8Array | undefined => {
+      for (const chain of chains.map((each) => each.map((der) => parseCertificate(der)))) {
+        for (let i = 0; i + 1 < chain.length; i++) {
+          const [certificate, issuer] = [chain[i]!, chain[i + 1]!];
+          if (hex(ocspRequest(certificate, issuer)) !== hex(body)) continue;
+          return answers.find((each) =>
+            parseOcspResponse(each).singles.some((one) => isAbout(one, certificate, issuer)),
+          );
+        }
+      }
+      return undefined;
+    };
+    return service(({ url, body }) => {
+      if (url.host.startsWith("rim")) {
+        const { driver, vbios } = gpus[0]!.rims;
+        return bytes(JSON.stringify({ rim: base64(utf8((url.pathname.includes("DRIVER") ? driver : vbios)!)) }));
+      }
+      // As the service answers about a certificate that is not its own.
+      return bytes(find(body) ?? Uint8Array.of(0x30, 3, 0x0a, 1, 6));
+    });
+  }
+
+  it("gives all that a device needs: nothing is unchecked, and nothing asked about what the device itself issued", async () => {
+    const { fetch, asked } = nvidia();
+    const [{ evidence, now, roots }] = gpus as [NvidiaLab];
+    const collateral = await fetchCollateral(evidence, { fetch });
+    const verification = verify(evidence, collateral, { now, roots });
+    expect(verification).toMatchObject({
+      ok: true,
+      claims: { revocation: "good", rims: { driver: { revocation: "good" }, vbios: { revocation: "good" } } },
+    });
+    expect(verification.checks.filter(({ outcome }) => outcome === "unchecked")).toEqual([]);
+    expect(asked).toHaveLength(2 + 3 + 3);
+  });
+
+  it("what devices of one machine share is asked for once", async () => {
+    const { fetch, asked } = nvidia();
+    const devices = gpus.map(({ evidence }) => evidence);
+    const cpu = nitroEnclave().evidence;
+    const collateral = await fetchCollateral({ cpu, devices, tokens: [] }, { fetch });
+    const sent = asked.map(({ url, body }) => `${url} ${hex(body)}`);
+    expect(new Set(sent).size).toBe(sent.length);
+    // The second device adds what was burnt into it, and nothing else.
+    expect(sent).toHaveLength(2 + 3 + 3 + 1);
+    const { now } = gpus[0]!;
+    for (const { evidence, roots } of gpus)
+      expect(verify(evidence, collateral, { now, roots })).toMatchObject({ ok: true });
+  });
+
   it.skipIf(VECTORS === undefined)(
-    "a recorded device names its manifests, and each certificate but the root is asked about",
+    "a recorded device names its manifests, and each certificate that NVIDIA issued is asked about",
     async () => {
       const certificates = vectorText("nvidia", "h100-580", "chain.pem").match(
         /-----BEGIN[^-]*-----[^-]*-----END[^-]*-----/g,
@@ -323,8 +406,10 @@ describe("NVIDIA's services", () => {
         (text) => new Uint8Array(Buffer.from(text.replace(/-----[^-]*-----|\s/g, ""), "base64")),
       );
       const report = vector("nvidia", "h100-580", "report.bin");
+      const driver = gpus[0]!.rims.driver!;
+      const [answer] = gpus[0]!.collateral.nvidia!.ocsp as [Uint8Array];
       const { fetch, asked } = service(({ url }) =>
-        bytes(url.pathname.startsWith("/v1/rim") ? JSON.stringify({ rim: base64(utf8(xml)) }) : Uint8Array.of(0x30)),
+        bytes(url.pathname.startsWith("/v1/rim") ? JSON.stringify({ rim: base64(utf8(driver)) }) : answer),
       );
       const { nvidia } = await fetchCollateral({ kind: "nvidia", report, certificates: chain }, { fetch });
       const rims = asked
@@ -332,7 +417,9 @@ describe("NVIDIA's services", () => {
         .map(({ url }) => url.pathname.split("/").at(-1));
       expect(rims[0]).toBe("NV_GPU_DRIVER_GH100_580.159.03");
       expect(rims[1]).toMatch(/^NV_GPU_VBIOS_/);
-      expect(nvidia).toMatchObject({ rims: [xml, xml], ocsp: { length: 4 } });
+      // Three of the device's, and three of each manifest's signer, which are the same ones here and asked about once.
+      expect(asked).toHaveLength(2 + 3 + 3);
+      expect(nvidia).toMatchObject({ rims: [driver, driver], ocsp: { length: 3 + 3 + 3 } });
     },
   );
 

@@ -8,17 +8,19 @@ import { type Collateral, mergeCollateral } from "../collateral.js";
 import type { Composite, Evidence, NvidiaEvidence, QuoteEvidence, SnpEvidence } from "../evidence.js";
 import { readPckExtension } from "../intel/pck.js";
 import { CERTIFICATION, parseQuote } from "../intel/quote.js";
-import { readIdentity, readState } from "../nvidia/device.js";
-import { parseSpdmReport } from "../nvidia/spdm.js";
+import { outlineDevice } from "../nvidia/device.js";
+import { outlineRim } from "../nvidia/rim.js";
+import { BURNT_IN } from "../nvidia/verify.js";
 import { type AmdProduct, PINNED_ROOTS } from "../roots.js";
 import { parseSnpReport } from "../snp/report.js";
 import { decodeTcb, productOfCpuid } from "../snp/tcb.js";
 import { parseHclReport } from "../vtpm/hcl.js";
 import { pemBlocks, textOf } from "../wrapping/encoding.js";
-import { isSigned, parseCertificate } from "../x509.js";
+import { type Certificate, isSigned, parseCertificate, parsePinned } from "../x509.js";
 import { fetchAmdCrl, fetchVcek } from "./amd.js";
+import type { FetchOptions } from "./http.js";
 import { fetchIntelCollateral, type IntelFetchOptions } from "./intel.js";
-import { fetchNrasJwks, fetchOcsp, fetchRim } from "./nvidia.js";
+import { fetchNrasJwks, fetchOcsp, fetchRim, ocspRequest } from "./nvidia.js";
 
 /**
  * Fetches the collateral of one piece of evidence, or of a machine's. It is current now: evidence of another time needs
@@ -30,15 +32,16 @@ export async function fetchCollateral(
   evidence: Evidence | Composite,
   options: IntelFetchOptions = {},
 ): Promise<Collateral> {
-  if ("kind" in evidence) return fetchOne(evidence, options);
+  const ask = new Ask(options);
+  if ("kind" in evidence) return fetchOne(evidence, options, ask);
   const { cpu, devices, tokens } = evidence;
-  const parts: Collateral[] = [await fetchOne(cpu, options)];
-  for (const device of devices) parts.push(await fetchOne(device, options));
-  if (tokens.length > 0) parts.push(await fetchOne(tokens[0]!, options));
+  const parts: Collateral[] = [await fetchOne(cpu, options, ask)];
+  for (const device of devices) parts.push(await fetchOne(device, options, ask));
+  if (tokens.length > 0) parts.push(await fetchOne(tokens[0]!, options, ask));
   return mergeCollateral(...parts);
 }
 
-async function fetchOne(evidence: Evidence, options: IntelFetchOptions): Promise<Collateral> {
+async function fetchOne(evidence: Evidence, options: IntelFetchOptions, ask: Ask): Promise<Collateral> {
   switch (evidence.kind) {
     case "intel":
       return fetchForQuote(evidence, options);
@@ -53,7 +56,7 @@ async function fetchOne(evidence: Evidence, options: IntelFetchOptions): Promise
       return fetchForReport({ kind: "snp", report: hardware, certificates }, options);
     }
     case "nvidia":
-      return fetchForDevice(evidence, options);
+      return fetchForDevice(evidence, ask);
     case "nras":
       return { nras: { jwks: [await fetchNrasJwks(options)] } };
     default:
@@ -96,24 +99,63 @@ async function fetchForReport(
   return { amd: { certificates: needed, crls: [await fetchAmdCrl(product, options)] } };
 }
 
-async function fetchForDevice(evidence: NvidiaEvidence, options: IntelFetchOptions): Promise<Collateral> {
-  const chain = evidence.certificates.map((der) => parseCertificate(der));
-  const roots = PINNED_ROOTS.nvidiaDevice.map((der) => parseCertificate(der));
-  const [leaf, burntIn] = chain;
-  if (!leaf || !burntIn) {
+/**
+ * Manifests of firmware and driver, and whether a certificate of the device or of a manifest's signer is revoked. Not about the
+ * device's own leaf: the device made it, and no service knows it.
+ */
+async function fetchForDevice(evidence: NvidiaEvidence, ask: Ask): Promise<Collateral> {
+  if (evidence.certificates.length < 2) {
     throw new AnchorError(
       "COLLATERAL_MISSING",
       "the device's certificates are not there, which say of which chip it is",
     );
   }
-  const { rimIds } = readState(parseSpdmReport(evidence.report), readIdentity(leaf, burntIn));
+  const { certificates, rims: ids } = outlineDevice(evidence);
   const rims: string[] = [];
-  for (const id of [rimIds.driver, rimIds.vbios]) if (id !== undefined) rims.push(await fetchRim(id, options));
-  const ocsp: Uint8Array[] = [];
-  for (const [i, certificate] of chain.entries()) {
-    const issuer = chain[i + 1] ?? roots.find((root) => isSigned(certificate, root));
-    const isRoot = certificate.issuer.text === certificate.subject.text;
-    if (issuer && !isRoot) ocsp.push(await fetchOcsp(certificate.der, issuer.der, options));
-  }
+  for (const id of ids) rims.push(await ask.rim(id));
+  const ocsp = await fetchStatus(certificates.slice(BURNT_IN), PINNED_ROOTS.nvidiaDevice, ask);
+  for (const xml of rims) ocsp.push(...(await fetchStatus(outlineRim(xml).certificates, PINNED_ROOTS.nvidiaRim, ask)));
   return { nvidia: { rims, ocsp, crls: [] } };
+}
+
+/** Of every certificate of a chain but the root. */
+async function fetchStatus(
+  chain: readonly Certificate[],
+  roots: readonly Uint8Array[],
+  ask: Ask,
+): Promise<Uint8Array[]> {
+  const answers: Uint8Array[] = [];
+  for (const [i, certificate] of chain.entries()) {
+    const issuer = chain[i + 1] ?? roots.map(parsePinned).find((root) => isSigned(certificate, root));
+    const isRoot = certificate.issuer.text === certificate.subject.text;
+    if (issuer && !isRoot) answers.push(await ask.ocsp(certificate, issuer));
+  }
+  return answers;
+}
+
+/** What is asked once for all devices of a machine: most of their manifests and certificates are the same. */
+class Ask {
+  readonly #options: FetchOptions;
+  readonly #answers = new Map<string, Promise<unknown>>();
+
+  constructor(options: FetchOptions) {
+    this.#options = options;
+  }
+
+  rim(id: string): Promise<string> {
+    return this.#once(`rim ${id}`, () => fetchRim(id, this.#options));
+  }
+
+  ocsp(certificate: Certificate, issuer: Certificate): Promise<Uint8Array> {
+    const key = Buffer.from(ocspRequest(certificate, issuer)).toString("hex");
+    return this.#once(`ocsp ${key}`, () => fetchOcsp(certificate.der, issuer.der, this.#options));
+  }
+
+  #once<T>(key: string, run: () => Promise<T>): Promise<T> {
+    const before = this.#answers.get(key) as Promise<T> | undefined;
+    if (before) return before;
+    const answer = run();
+    this.#answers.set(key, answer);
+    return answer;
+  }
 }

@@ -36,6 +36,8 @@ export interface Answer {
 }
 
 const TIMEOUT = 30_000;
+/** Timers take no more. */
+const MAX_TIMEOUT = 2 ** 31 - 1;
 /** The largest are reference manifests and revocation lists, with some hundred kilobytes. */
 const MAX_BYTES = 8 * 1024 * 1024;
 const CODE = "COLLATERAL_UNAVAILABLE";
@@ -60,7 +62,7 @@ export function address(service: Service, path: string, { services }: FetchOptio
 
 /**
  * @param what for messages: "TCB info of 50806f000000"
- * @throws COLLATERAL_UNAVAILABLE, INPUT_TOO_LARGE, ABORTED
+ * @throws COLLATERAL_UNAVAILABLE, INPUT_INVALID, INPUT_TOO_LARGE, ABORTED
  */
 export async function request(
   url: URL,
@@ -70,6 +72,12 @@ export async function request(
 ): Promise<Answer> {
   const { fetch = globalThis.fetch, timeout = TIMEOUT, signal } = options;
   throwIfAborted(signal);
+  if (!Number.isSafeInteger(timeout) || timeout < 1 || timeout > MAX_TIMEOUT) {
+    throw new AnchorError(
+      "INPUT_INVALID",
+      `a time limit must be a whole number of milliseconds from 1 to ${MAX_TIMEOUT}`,
+    );
+  }
   const limit = AbortSignal.timeout(timeout);
   const stop = signal ? AbortSignal.any([signal, limit]) : limit;
   try {

@@ -4,8 +4,9 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { AnchorError } from "../../errors.js";
+import { AnchorError, isAnchorError } from "../../errors.js";
 import { concat, fromHex } from "../../field/bytes.js";
+import { parseOcspResponse } from "../nvidia/ocsp.js";
 import { Der, TAG } from "../read/der.js";
 import { readJsonObject } from "../read/json.js";
 import { bytesOf, textOf } from "../wrapping/encoding.js";
@@ -39,7 +40,12 @@ export async function fetchNrasJwks(options: FetchOptions = {}): Promise<string>
   return textOf(bytes)!;
 }
 
-/** Whether a certificate is revoked, as its issuer's OCSP service says: the signed answer, DER. */
+/**
+ * Whether a certificate is revoked, as its issuer's OCSP service says: the signed answer, DER.
+ *
+ * @throws COLLATERAL_UNAVAILABLE, also where it answers with an error, which nobody has signed; COLLATERAL_MALFORMED,
+ *   INPUT_TOO_LARGE, ABORTED
+ */
 export async function fetchOcsp(
   certificate: Uint8Array,
   issuer: Uint8Array,
@@ -48,6 +54,12 @@ export async function fetchOcsp(
   const body = ocspRequest(parseCertificate(certificate), parseCertificate(issuer));
   const url = address("nvidiaOcsp", "", options);
   const { bytes } = await request(url, "revocation status", options, { body, type: "application/ocsp-request" });
+  try {
+    parseOcspResponse(bytes);
+  } catch (error) {
+    if (!isAnchorError(error, "REVOCATION_UNKNOWN")) throw error;
+    throw new AnchorError("COLLATERAL_UNAVAILABLE", `${url.host}: ${error.message}`, { cause: error });
+  }
   return bytes;
 }
 

@@ -45,6 +45,8 @@ const MAX_FILE = 32 * 1024 * 1024;
 const MAX_FILES = 1024;
 /** Certificates, lists and answers of all files. */
 const MAX_PIECES = 1024;
+/** Answers in lists in answers: real files have one or two of these. */
+const MAX_NESTING = 6;
 /** Certificates of one name that are tried as an issuer or signer: renewed ones have the old name, two or three of them. */
 const MAX_NAMESAKES = 16;
 
@@ -96,11 +98,11 @@ class Pool {
   readonly #keys: string[] = [];
 
   /** What was found, in words. */
-  read(bytes: Uint8Array): string[] {
+  read(bytes: Uint8Array, depth = 0): string[] {
     if (isDerSequence(bytes)) return this.#der(bytes);
     const text = textOf(bytes);
     if (text === undefined) return [];
-    return this.#text(text.replace(/^\ufeff/, "").trim());
+    return this.#text(text.replace(/^\ufeff/, "").trim(), depth);
   }
 
   #der(bytes: Uint8Array): string[] {
@@ -121,15 +123,19 @@ class Pool {
     return [`revocation list by "${crl.issuer.commonName || crl.issuer.text}"`];
   }
 
-  #text(text: string): string[] {
+  /** @param depth of wrappings around it: each is read as a whole before what is in it, so there are few. */
+  #text(text: string, depth: number): string[] {
+    if (depth > MAX_NESTING) {
+      throw new AnchorError("COLLATERAL_MALFORMED", `more than ${MAX_NESTING} wrappings are around one piece`);
+    }
     const http = /^HTTP\/[0-9.]+ [0-9]{3}/.test(text) || /^[A-Za-z-]+-Chain: /im.test(text.slice(0, 4096));
-    if (http) return this.#http(text);
-    if (text.startsWith("{") || text.startsWith("[")) return this.#json(text);
+    if (http) return this.#http(text, depth);
+    if (text.startsWith("{") || text.startsWith("[")) return this.#json(text, depth);
     if (text.startsWith("<")) return this.#xml(text);
     if (text.includes("-----BEGIN ")) return this.#pem(text);
     // Older services answer with revocation lists in hex; a certificate in one line of base64 is met as well.
     const bytes = bytesOf(text);
-    return bytes ? this.read(bytes) : [];
+    return bytes ? this.read(bytes, depth + 1) : [];
   }
 
   #pem(text: string): string[] {
@@ -145,14 +151,15 @@ class Pool {
   }
 
   /** Header lines, and a body behind an empty one: what `curl -i` or `curl -D` writes. */
-  #http(text: string): string[] {
-    const [head = "", ...rest] = text.split(/\r?\n\r?\n/);
-    const body = rest.join("\n\n").trim();
+  #http(text: string, depth: number): string[] {
+    const end = /\r?\n\r?\n/.exec(text);
+    const head = end ? text.slice(0, end.index) : text;
+    const body = end ? text.slice(end.index + end[0].length).trim() : "";
     const found = head.split(/\r?\n/).flatMap((line) => {
       const [name = "", ...value] = line.split(":");
       return this.#header(name, value.join(":").trim());
     });
-    return body === "" ? found : [...found, ...this.#text(body)];
+    return body === "" ? found : [...found, ...this.#text(body, depth + 1)];
   }
 
   /** Intel's services send issuers' chains URL-encoded in a header. */
@@ -173,13 +180,15 @@ class Pool {
     return ["reference manifest"];
   }
 
-  #json(text: string): string[] {
+  #json(text: string, depth: number): string[] {
     const response = readResponse(text);
     if (response) return [this.#intelDocument(response)];
     const limits = { code: "COLLATERAL_MALFORMED", what: "the JSON", maxLength: MAX_FILE, maxDepth: 64 } as const;
     const value: unknown = readJson(text, limits);
     if (typeof value !== "object" || value === null) return [];
-    if (Array.isArray(value)) return value.flatMap((item) => this.#json(JSON.stringify(item)));
+    if (Array.isArray(value)) {
+      return value.flatMap((item) => (typeof item === "object" ? this.#text(JSON.stringify(item), depth + 1) : []));
+    }
     const object = value as Record<string, unknown>;
     if (object["format"] === COLLATERAL_FORMAT) {
       this.#bundles.push(collateralFromJson(parseDocument(text)));
@@ -209,7 +218,7 @@ class Pool {
             [values].flat().flatMap((v) => this.#header(name, String(v))),
           )
         : [];
-    const body = typeof object["body"] === "string" ? this.#text(object["body"].trim()) : [];
+    const body = typeof object["body"] === "string" ? this.#text(object["body"].trim(), depth + 1) : [];
     if (fromHeaders.length + body.length > 0) return [...fromHeaders, ...body];
     if (typeof headers === "object" && headers !== null) return ["headers of an answer, none of which is needed"];
     return certificatesOf(object).flatMap((der) => this.#der(der));

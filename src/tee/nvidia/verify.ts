@@ -30,7 +30,7 @@ import { outlineRim, type Rim, type RimOutline, verifyRim } from "./rim.js";
 import { parseSpdmReport, type SpdmReport } from "./spdm.js";
 
 /** The leaf signs reports and is made by the device for its firmware; the next one is burnt into the chip. */
-const BURNT_IN = 1;
+export const BURNT_IN = 1;
 /** A GPU's golden value of this index says nothing where NVDEC0, which it measures, is switched off. */
 const NVDEC0_INDEX = 35;
 const MAX_RIMS = 256;

@@ -27,6 +27,8 @@ export interface JsonOptions {
 
 const MAX_LENGTH = 4 * 1024 * 1024;
 const MAX_DEPTH = 32;
+/** Of all kinds and on all levels: many times what the largest recorded answer has, and read within a second. */
+const MAX_VALUES = 1_000_000;
 /** Longer than every number that a double can tell apart from its neighbours. */
 const MAX_NUMBER = 64;
 
@@ -93,6 +95,7 @@ class Parser {
   /** Filled with the sources of the outermost object's members. */
   readonly #members: Map<string, string> | undefined;
   #at = 0;
+  #values = 0;
 
   constructor(source: string | Uint8Array, options: JsonOptions, members?: Map<string, string>) {
     const { code, what, maxLength = MAX_LENGTH, maxDepth = MAX_DEPTH } = options;
@@ -121,6 +124,7 @@ class Parser {
   }
 
   #value(depth: number): Json {
+    if (++this.#values > MAX_VALUES) this.#fail(`has more than ${MAX_VALUES} values`);
     this.#match(WHITE);
     switch (this.#text[this.#at]) {
       case "{":

@@ -370,7 +370,7 @@ function isCurrent({ now }: Context, { notBefore, notAfter }: Certificate): bool
 
 function note(context: Context, report: SnpReport): void {
   const bits = (what: string, unknown: readonly number[]) => {
-    if (unknown.length > 0) context.note(`the ${what} has bits that this release does not know: ${unknown.join(", ")}`);
+    if (unknown.length > 0) context.note(`bits of the ${what} that this release does not know: ${unknown.join(", ")}`);
   };
   bits("guest's policy", readPolicy(report.policy).unknownBits);
   bits("platform info", readPlatformInfo(report.platformInfo).unknownBits);

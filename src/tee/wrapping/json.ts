@@ -294,7 +294,8 @@ function logOf(value: unknown): EventLog | undefined {
   }
   if (typeof value === "string" && value.trimStart().startsWith("[")) {
     const events = jsonOf(value);
-    return Array.isArray(events) && events.every(isEvent) ? { format: "dstack", log: utf8(value) } : undefined;
+    const found = Array.isArray(events) && events.length > 0 && events.every(isEvent);
+    return found ? { format: "dstack", log: utf8(value) } : undefined;
   }
   const bytes = bytesOf(value);
   if (!bytes) return undefined;
@@ -373,8 +374,12 @@ export function searchJson(value: unknown, unwrapText: (text: string) => Parts[]
       if (item.length >= 400)
         found.push(...unwrapText(item).map((each) => ({ ...each, how: [`at ${path}`, ...each.how] })));
     } else if (typeof item === "object" && item !== null && depth < 32) {
-      for (const [name, inner] of Object.entries(item)) {
-        waiting.push({ value: inner, path: `${path}/${name.slice(0, 64)}`, depth: depth + 1 });
+      // What would lie behind the last that is looked at is not even listed.
+      const room = Math.max(0, MAX_ITEMS - waiting.length);
+      const names = Array.isArray(item) ? item.slice(0, room).keys() : Object.keys(item).slice(0, room);
+      for (const name of names) {
+        const inner = (item as Record<string | number, unknown>)[name];
+        waiting.push({ value: inner, path: `${path}/${String(name).slice(0, 64)}`, depth: depth + 1 });
       }
     }
   }

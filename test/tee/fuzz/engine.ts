@@ -153,11 +153,13 @@ export class Fuzzer {
       const given = parts[i];
       return given !== undefined && equalBytes(given, part.bytes) ? [] : [{ part, given }];
     });
-    const excuses = changed.map(({ part, given }) => this.family.excuses.find((each) => each.covers(part, given)));
+    const excuses = changed.map(({ part, given }) =>
+      this.family.excuses.find((each) => each.covers(part, given, claims)),
+    );
     const forgiven = excuses.flatMap((each) => each?.claims ?? []);
     const truth = this.#truths.get(origin)!;
-    const told = (each: object) => canonicalJson((this.family.meaning ?? ((all) => all))(without(each, forgiven)));
-    if (told(claims) !== told(truth)) return "accepted, with other claims";
+    const { isSame = isEqual } = this.family;
+    if (!isSame(truth, forgive(truth, claims, forgiven))) return "accepted, with other claims";
     if (excuses.includes(undefined)) {
       const names = changed.filter((_, i) => excuses[i] === undefined).map(({ part }) => part.name);
       return `accepted, and nothing says that these bytes carry no meaning (${names.join(", ")})`;
@@ -315,8 +317,27 @@ function isEvidenceOf(other: Base, base: Base, parts: readonly Bytes[]): boolean
   );
 }
 
-function without(claims: object, names: readonly string[]): object {
-  return Object.fromEntries(Object.entries(claims).filter(([name]) => !names.includes(name)));
+function isEqual(truth: object, claims: object): boolean {
+  return canonicalJson(truth) === canonicalJson(claims);
+}
+
+/** Takes the original's word for claims that say of themselves that they were not checked. */
+function forgive(truth: object, claims: object, names: readonly string[]): object {
+  return Object.fromEntries(
+    Object.entries(claims).map(([name, value]) => [
+      name,
+      names.includes(name) ? unlessUnchecked((truth as Record<string, unknown>)[name], value) : value,
+    ]),
+  );
+}
+
+function unlessUnchecked(truth: unknown, value: unknown): unknown {
+  if (value === "unchecked") return truth;
+  if (typeof value !== "object" || value === null || typeof truth !== "object" || truth === null) return value;
+  if ((value as { status?: unknown }).status === "unchecked") return truth;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => [key, unlessUnchecked((truth as Record<string, unknown>)[key], each)]),
+  );
 }
 
 function namedCases({ name, mutations }: Family, bases: readonly Base[]): Named[] {

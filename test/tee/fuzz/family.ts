@@ -32,10 +32,13 @@ export interface Base {
 /** Why a change of a part may be accepted: the bytes that it changes are in nobody's claims. */
 export interface Excuse {
   reason: string;
-  /** Claims that may differ, because they say what is left out. */
+  /** Claims that may say "unchecked" instead, because something is left out. */
   claims?: readonly string[];
-  /** @param changed is not equal to `part.bytes` */
-  covers(part: Part, changed: Bytes): boolean;
+  /**
+   * @param changed is not equal to `part.bytes`
+   * @param claims  of what was accepted
+   */
+  covers(part: Part, changed: Bytes, claims: object): boolean;
 }
 
 /** One change that is described in `mutations.json`, and the codes that it may fail with. */
@@ -52,8 +55,8 @@ export interface Family {
   name: string;
   bases(): Base[];
   excuses: readonly Excuse[];
-  /** What of the claims is somebody's word; all of them unless given. */
-  meaning?(claims: object): unknown;
+  /** Whether claims say no more than the original's; unless given, whether they are equal. */
+  isSame?(truth: object, claims: object): boolean;
   /** The section of `mutations.json`, and what it comes to here. Entries that a test room covers say so. */
   mutations?: { section: string; named(bases: readonly Base[]): Named[]; elsewhere: Readonly<Record<number, string>> };
 }

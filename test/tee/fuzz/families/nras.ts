@@ -1,0 +1,55 @@
+import { nrasAnswer } from "../../../../src/tee/lab/nras.js";
+import { cases, vectorText } from "../../vectors.js";
+import { baseOf } from "../base.js";
+import { type Base, type Family, partOf } from "../family.js";
+
+const SET = "collateral.nras.jwks.0";
+
+function bases(): Base[] {
+  const real = cases("nras-jwt").map(({ id, at }, i) => {
+    const [[, overall], devices] = JSON.parse(vectorText("nras-jwt", id, "nras_response.json"));
+    const jwks = vectorText("nras-jwt", id, "jwks.json");
+    const now = Math.floor(Date.parse(String(at)) / 1000);
+    const evidence = { kind: "nras", overall, devices } as const;
+    return baseOf(id, { now, roots: {}, evidence, collateral: { nras: { jwks: [jwks] } } }, i === 0);
+  });
+  const own = nrasAnswer({ devices: { "GPU-0": {}, "GPU-1": {} } });
+  const all = [...real, baseOf("laboratory's answer", own, real.length === 0)];
+  for (const base of all) {
+    const [head] = Buffer.from(partOf(base, "evidence.overall")).toString("latin1").split(".");
+    kids.set(partOf(base, SET), JSON.parse(Buffer.from(head!, "base64url").toString()).kid);
+  }
+  return all;
+}
+
+/** By key set, the key that its tokens name. */
+const kids = new WeakMap<Uint8Array, string>();
+
+interface Jwk {
+  kid: string;
+  x5c: string[];
+  x: string;
+  y: string;
+}
+
+/** That key, and its certificates below the pinned one. */
+function namedKey(set: Uint8Array, kid: string | undefined): string {
+  const { keys } = JSON.parse(new TextDecoder().decode(set)) as { keys: Jwk[] };
+  const key = keys.find((each) => each.kid === kid)!;
+  return JSON.stringify([key.x, key.y, key.x5c.slice(0, 2)]);
+}
+
+export const nras: Family = {
+  name: "nras",
+  bases,
+  excuses: [
+    {
+      reason:
+        "keys that no token names, and of the one that it names what is no key or certificate below the pinned one",
+      covers: ({ name, bytes }, changed) =>
+        name === SET &&
+        changed !== undefined &&
+        namedKey(bytes, kids.get(bytes)) === namedKey(changed, kids.get(bytes)),
+    },
+  ],
+};
