@@ -14,6 +14,14 @@ export function printable(text: string): string {
   );
 }
 
+/**
+ * A message as it is kept: on one line, without characters that a terminal obeys, and not endless. Names in evidence are
+ * whatever its maker wrote: a line feed in one could draw a check of its own below the one that failed.
+ */
+export function oneLine(text: string, length = 1000): string {
+  return clip(printable(text.slice(0, length + 1)).replaceAll("\n", "\\u{a}"), length);
+}
+
 export function formatMs(ms: number): string {
   if (ms < 0.001) return `${(ms * 1e6).toFixed(1)} ns`;
   if (ms < 1) return `${(ms * 1e3).toFixed(1)} µs`;

@@ -7,12 +7,13 @@
 import { AnchorError, type ErrorCode, toAnchorError } from "../errors.js";
 import type { Hex } from "../field/bytes.js";
 import { documentDigest } from "../protocol/document.js";
+import { oneLine } from "../text.js";
 import { checkTaskBinding, deviceNonce, type TeeTask } from "./binding.js";
 import type { Claims, EventLogClaims, NrasClaims, NvidiaClaims } from "./claims.js";
 import type { Collateral } from "./collateral.js";
 import { type Check, collateralDigest, demand, type Used, type Verification, type VerifyOptions } from "./context.js";
 import { verifyEventLog } from "./eventLog/verify.js";
-import type { Composite } from "./evidence.js";
+import type { Composite, Evidence } from "./evidence.js";
 import { verify } from "./verify.js";
 
 export interface CompositeOptions extends VerifyOptions {
@@ -52,6 +53,9 @@ export interface CompositeVerification {
   notes: string[];
 }
 
+/** Most devices, and most tokens: far more than a machine has, and each costs a chain of signatures. */
+const MAX_PARTS = 256;
+
 /** Verifies each part, then that they belong together. No input makes it throw. */
 export function verifyComposite(
   composite: Composite,
@@ -59,23 +63,32 @@ export function verifyComposite(
   options: CompositeOptions,
 ): CompositeVerification {
   const cpu = verify(composite.cpu, collateral, options);
-  const devices = composite.devices.map((each) => verify(each, collateral, options) as Verification<NvidiaClaims>);
-  const tokens = composite.tokens.map((each) => verify(each, collateral, options) as Verification<NrasClaims>);
+  const most = Math.max(composite.devices.length, composite.tokens.length);
+  const isBounded = most <= MAX_PARTS;
+  const all = <C extends Claims>(evidence: readonly Evidence[]) =>
+    isBounded ? evidence.map((each) => verify(each, collateral, options) as Verification<C>) : [];
+  const devices = all<NvidiaClaims>(composite.devices);
+  const tokens = all<NrasClaims>(composite.tokens);
   const parts: Verification[] = [cpu, ...devices, ...tokens];
   const checks: Check[] = [];
   const notes: string[] = [];
   const check = <T>(id: string, claim: string, run: () => T): T | undefined => {
-    const entry: Check = { id, claim, outcome: "pass" };
+    const entry: Check = { id, claim: oneLine(claim), outcome: "pass" };
     checks.push(entry);
     try {
       return run();
     } catch (error) {
       const { code, message } = toAnchorError(error, "INTERNAL", "the check failed unexpectedly");
-      Object.assign(entry, { outcome: "fail", code, reason: message });
+      Object.assign(entry, { outcome: "fail", code, reason: oneLine(message) });
       return undefined;
     }
   };
 
+  if (!isBounded) {
+    check("composite.size", "there are no more devices and tokens than a machine can have", () => {
+      throw new AnchorError("DEVICE_COUNT", `${most} devices or tokens of one machine; ${MAX_PARTS} are the most`);
+    });
+  }
   check("composite.parts", "every part is authentic by itself", () => {
     const names = ["CPU", ...devices.map((_, i) => `device ${i}`), ...tokens.map((_, i) => `token ${i}`)];
     parts.forEach((part, i) => {
@@ -101,6 +114,20 @@ export function verifyComposite(
 
   const found = devices.flatMap((device) => (device.ok ? [device.claims] : []));
   const tokenClaims = tokens.flatMap((token) => (token.ok ? [token.claims] : []));
+  check("composite.kinds", "what stands for a device is of a device, and what stands for a token a token", () => {
+    for (const [what, wanted, parts] of [
+      ["device", "nvidia", devices],
+      ["token", "nras", tokens],
+    ] as const) {
+      (parts as readonly Verification[]).forEach((part, i) => {
+        demand(
+          !part.ok || part.claims.family === wanted,
+          "BINDING_MISMATCH",
+          `${what} ${i} is evidence of family ${part.ok ? part.claims.family : ""}`,
+        );
+      });
+    }
+  });
   if (devices.length > 1) {
     check("composite.distinct", `the ${devices.length} devices are as many different ones`, () => {
       const seen = new Map<Hex, number>();
@@ -114,6 +141,9 @@ export function verifyComposite(
         seen.set(deviceId, i);
       });
     });
+  }
+  if (found.some(isProtected)) {
+    check("composite.topology", "GPUs and switches are those that are linked to each other", () => requireLinks(found));
   }
   const nonces = [...found, ...tokenClaims].map(({ nonce }) => nonce);
   const expected = nonceOf(options);
@@ -155,7 +185,7 @@ export function verifyComposite(
 
   const failed = checks.find(({ outcome }) => outcome === "fail");
   const used = parts.flatMap((part) => part.collateral);
-  const unique = used.filter((each, i) => used.findIndex((other) => sameUsed(each, other)) === i);
+  const unique = [...new Map(used.map((each) => [`${each.kind} ${each.digest}`, each])).values()];
   const windows = parts.flatMap((part) => (part.ok ? [part] : []));
   return {
     ok: failed === undefined,
@@ -199,6 +229,31 @@ function bindingOf(cpu: Verification, devices: readonly NvidiaClaims[], boundToT
   return devices.every((device) => isShared(device.nonce)) ? "nonce" : "none";
 }
 
-function sameUsed(a: Used, b: Used): boolean {
-  return a.kind === b.kind && a.digest === b.digest;
+function isProtected({ device, protectedPcie, mode }: NvidiaClaims): boolean {
+  return device === "GPU" && (protectedPcie === true || mode === "ppcie");
+}
+
+/**
+ * GPUs with protected PCIe name the switches that they are linked to, in their signed reports: those of one machine name the same,
+ * and a switch that none of them names is another machine's. Switches name GPUs too, by identifiers that GPUs do not report.
+ */
+function requireLinks(devices: readonly NvidiaClaims[]): void {
+  const gpus = devices.filter(isProtected);
+  const switches = devices.filter(({ device }) => device === "NVSwitch");
+  const [first, ...others] = gpus;
+  const list = (links: readonly Hex[] = []) => links.join(", ") || "none";
+  for (const { links, serial } of others) {
+    demand(
+      list(links) === list(first!.links),
+      "BINDING_MISMATCH",
+      `the GPU ${serial} is linked to other switches than the GPU ${first!.serial}: ${list(links)} instead of ${list(first!.links)}`,
+    );
+  }
+  for (const { pdi, serial } of switches) {
+    demand(
+      pdi !== undefined && first?.links?.includes(pdi) === true,
+      "BINDING_MISMATCH",
+      `no GPU is linked to the switch ${serial} (${pdi ?? "without an identifier"}), but to ${list(first?.links)}`,
+    );
+  }
 }

@@ -10,8 +10,9 @@
 import { AnchorError, type ErrorCode, toAnchorError } from "../errors.js";
 import { type Hex, keccak, toHex } from "../field/bytes.js";
 import { documentDigest } from "../protocol/document.js";
+import { oneLine } from "../text.js";
 import type { Claims } from "./claims.js";
-import { PINNED_ROOTS, type Roots } from "./roots.js";
+import { type Roots, withOwnRoots } from "./roots.js";
 
 /** One thing that was looked at. `id` is stable, such as `intel.tcb-info.signature`; texts are for people. */
 export interface Check {
@@ -81,6 +82,9 @@ export interface Refused extends Outcome {
 
 export type Verification<C extends Claims = Claims> = Authentic<C> | Refused;
 
+/** Far more than the evidence of any machine has; taking a digest of it takes less than a tenth of a second. */
+const MAX_EVIDENCE = 1024 * 1024;
+
 /** Unix seconds of the last moment of the year 9999, the largest time that X.509 can write. */
 export const END_OF_TIME = 253402300799;
 
@@ -96,8 +100,13 @@ export class Context {
   #validFrom = 0;
   #validUntil = END_OF_TIME;
 
-  /** @throws BAD_TIME for anything but whole Unix seconds before the year 10000: NaN, milliseconds, a Date */
-  constructor({ now, roots, allowDebug }: VerifyOptions) {
+  /**
+   * @throws BAD_TIME for anything but whole Unix seconds before the year 10000: NaN, milliseconds, a Date; INPUT_INVALID for
+   *   roots that are none
+   */
+  constructor(options: VerifyOptions) {
+    // Nothing at all is no time.
+    const { now, roots, allowDebug }: VerifyOptions = options ?? {};
     if (!Number.isSafeInteger(now) || now < 0 || now > END_OF_TIME) {
       throw new AnchorError(
         "BAD_TIME",
@@ -105,7 +114,7 @@ export class Context {
       );
     }
     this.now = now;
-    this.roots = { ...PINNED_ROOTS, ...roots };
+    this.roots = withOwnRoots(roots);
     this.allowDebug = allowDebug === true;
   }
 
@@ -119,24 +128,25 @@ export class Context {
 
   /** Runs one check and records how it went; its error goes on to the caller. */
   check<T>(id: string, claim: string, run: () => T): T {
-    const entry: Check = { id, claim, outcome: "pass" };
+    const entry: Check = { id, claim: oneLine(claim), outcome: "pass" };
     this.checks.push(entry);
     try {
       return run();
     } catch (error) {
       const { code, message } = toAnchorError(error, "INTERNAL", "the check failed unexpectedly");
-      Object.assign(entry, { outcome: "fail", code, reason: message });
+      Object.assign(entry, { outcome: "fail", code, reason: oneLine(message) });
       throw error;
     }
   }
 
   /** Records what could not be checked, and what that means. Never for something that has to be checked. */
   unchecked(id: string, claim: string, reason: string): void {
-    this.checks.push({ id, claim, outcome: "unchecked", reason });
+    this.checks.push({ id, claim: oneLine(claim), outcome: "unchecked", reason: oneLine(reason) });
   }
 
   note(text: string): void {
-    if (!this.notes.includes(text)) this.notes.push(text);
+    const line = oneLine(text);
+    if (!this.notes.includes(line)) this.notes.push(line);
   }
 
   /**
@@ -195,7 +205,11 @@ export function verifyWith<C extends Claims>(
     notes: context?.notes ?? [],
   });
   try {
-    evidenceDigest = toHex(keccak(evidence()));
+    const bytes = evidence();
+    if (bytes.length > MAX_EVIDENCE) {
+      throw new AnchorError("INPUT_TOO_LARGE", `evidence of ${bytes.length} bytes; up to ${MAX_EVIDENCE} are verified`);
+    }
+    evidenceDigest = toHex(keccak(bytes));
     const running = new Context(options);
     context = running;
     const claims = run(running);
@@ -211,7 +225,7 @@ export function verifyWith<C extends Claims>(
     return { ok: true, claims, validFrom, validUntil, ...outcome() };
   } catch (error) {
     const { code, message } = toAnchorError(error, "INTERNAL", "verification failed unexpectedly");
-    return { ok: false, failure: { code, message }, ...outcome() };
+    return { ok: false, failure: { code, message: oneLine(message) }, ...outcome() };
   }
 }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { AnchorError } from "../errors.js";
 import { type Hex, toHex, utf8 } from "../field/bytes.js";
 import { canonicalJson } from "../protocol/document.js";
 
@@ -95,8 +96,59 @@ export interface Composite {
   eventLog?: EventLog;
 }
 
-/** What the digest of evidence is taken over: the vendor's own bytes where it is one piece, else canonical JSON of its parts. */
+type Shape = "bytes" | "list" | "text" | "texts" | "bytes?" | "list?";
+
+/** What each kind has, for callers without types. Empty bytes are none. */
+const SHAPES: Record<EvidenceKind, Record<string, Shape>> = {
+  intel: { quote: "bytes" },
+  snp: { report: "bytes", certificates: "list?" },
+  nitro: { document: "bytes" },
+  nvidia: { report: "bytes", certificates: "list" },
+  nras: { overall: "text", devices: "texts" },
+  "azure-vtpm": {
+    hclReport: "bytes",
+    message: "bytes",
+    signature: "bytes",
+    pcrs: "list",
+    certificates: "list?",
+    quote: "bytes?",
+  },
+  cca: { token: "bytes" },
+};
+
+const isBytes = (value: unknown) => value instanceof Uint8Array && value.length > 0;
+const isText = (value: unknown) => typeof value === "string";
+const FITS: Record<"bytes" | "list" | "text" | "texts", (value: unknown) => boolean> = {
+  bytes: isBytes,
+  list: (value) => Array.isArray(value) && value.every(isBytes),
+  text: isText,
+  texts: (value) =>
+    typeof value === "object" && value !== null && !Array.isArray(value) && Object.values(value).every(isText),
+};
+
+function requireShape(evidence: unknown): void {
+  const kind = typeof evidence === "object" && evidence !== null && "kind" in evidence ? evidence.kind : undefined;
+  if (typeof kind !== "string" || !Object.hasOwn(SHAPES, kind)) {
+    throw new AnchorError("EVIDENCE_UNKNOWN", "this is no evidence of a family that is known here");
+  }
+  for (const [name, shape] of Object.entries(SHAPES[kind as EvidenceKind])) {
+    const value = (evidence as Record<string, unknown>)[name];
+    if (value === undefined && shape.endsWith("?")) continue;
+    const expected = shape.replace("?", "") as keyof typeof FITS;
+    if (!FITS[expected](value)) {
+      const words = { bytes: "bytes", list: "a list of bytes", text: "a text", texts: "texts by name" }[expected];
+      throw new AnchorError("EVIDENCE_MALFORMED", `${name} of the evidence must be ${words}, and not empty`);
+    }
+  }
+}
+
+/**
+ * What the digest of evidence is taken over: the vendor's own bytes where it is one piece, else canonical JSON of its parts.
+ *
+ * @throws EVIDENCE_UNKNOWN, EVIDENCE_MALFORMED for what a caller without types might pass
+ */
 export function evidenceBytes(evidence: Evidence): Uint8Array {
+  requireShape(evidence);
   switch (evidence.kind) {
     case "intel":
       return evidence.quote;

@@ -353,6 +353,33 @@ const LISTS = ["intel", "nitro", "nvidiaDevice", "nvidiaRim", "nvidiaNras", "cca
 const PRODUCTS = ["Milan", "Genoa", "Turin"] as const;
 const AMD_KEYS = ["ark", "ask", "asvk"] as const;
 
+/**
+ * The pinned roots, with some families' replaced.
+ *
+ * @throws INPUT_INVALID for anything but lists of bytes: roots that were meant and are not there are not replaced by the
+ *   pinned ones
+ */
+export function withOwnRoots(own: Partial<Roots> | undefined): Roots {
+  if (own === undefined) return PINNED_ROOTS;
+  const fail = (at: string, what: string): never => {
+    throw new AnchorError("INPUT_INVALID", `${at} must be ${what}`);
+  };
+  const isBytes = (value: unknown) => value instanceof Uint8Array && value.length > 0;
+  if (typeof own !== "object" || own === null) fail("roots", "an object");
+  for (const family of LISTS.filter((each) => Object.hasOwn(own, each))) {
+    const list: unknown = own[family];
+    if (!Array.isArray(list) || !list.every(isBytes)) fail(`roots.${family}`, "a list of bytes");
+  }
+  if (Object.hasOwn(own, "amd")) {
+    for (const product of PRODUCTS) {
+      const keys: unknown = (own.amd as unknown as Record<string, unknown> | null | undefined)?.[product];
+      const isWhole = AMD_KEYS.every((name) => isBytes((keys as Record<string, unknown> | null | undefined)?.[name]));
+      if (!isWhole) fail(`roots.amd.${product}`, `bytes by the names ${AMD_KEYS.join(", ")}`);
+    }
+  }
+  return { ...PINNED_ROOTS, ...own };
+}
+
 /** Roots of one's own, for a trust file: DER as base64, family by family. */
 export function rootsToJson(roots: Partial<Roots>): Record<string, unknown> {
   const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");

@@ -26,7 +26,7 @@ export function verify(evidence: Evidence, collateral: Collateral, options: Veri
   return verifyWith(
     () => evidenceBytes(evidence),
     options,
-    (context) => dispatch(context, evidence, collateral),
+    (context) => dispatch(context, evidence, collateral ?? {}),
   );
 }
 

@@ -85,6 +85,8 @@ const OID = {
   basicConstraints: "2.5.29.19",
   keyUsage: "2.5.29.15",
   crlNumber: "2.5.29.20",
+  deltaCrlIndicator: "2.5.29.27",
+  certificateIssuer: "2.5.29.29",
   issuingDistributionPoint: "2.5.29.28",
   crlDistributionPoints: "2.5.29.31",
   reasonCode: "2.5.29.21",
@@ -134,8 +136,7 @@ export function parseCertificate(der: Uint8Array, code: ErrorCode = "CERT_MALFOR
   const fields = tbs.fields("a certificate's content");
   const version = fields.optional(contextTag(0, true));
   demand(version?.inside().small("the version") === 2, code, "a certificate is not of version 3");
-  const serial = fields.next("a serial number");
-  serial.integer("the serial number");
+  const serial = fields.next("a serial number").integerBytes("the serial number");
   const inner = fields.next("an algorithm");
   demand(equalBytes(inner.bytes, algorithm.bytes), code, "a certificate names two signature algorithms");
   const issuer = readName(fields.next("an issuer"));
@@ -155,7 +156,7 @@ export function parseCertificate(der: Uint8Array, code: ErrorCode = "CERT_MALFOR
   return {
     der,
     tbs: tbs.bytes,
-    serial: hex(serial.content),
+    serial: hex(serial),
     issuer,
     subject,
     notBefore,
@@ -178,6 +179,35 @@ export function parseCrl(der: Uint8Array): Crl {
   const algorithm = outer.next("its algorithm");
   const value = outer.next("its signature").bitOctets("the signature");
   outer.end();
+  const { fields, ...head } = readCrlHead(tbs, algorithm, code);
+  const revoked = new Map<string, number>();
+  for (const entry of fields.optional(TAG.sequence)?.elements() ?? []) {
+    const parts = entry.fields("a revoked certificate");
+    const serial = parts.next("a serial number").integerBytes("the serial number");
+    revoked.set(hex(serial), parts.next("a date").time("the date of a revocation"));
+    const extensions = readEntryExtensions(parts.optional(TAG.sequence), code);
+    refuseCritical(extensions, [OID.reasonCode], code, "an entry of a revocation list");
+    refuse(extensions, OID.certificateIssuer, "an entry of a revocation list", code);
+    parts.end();
+  }
+  const extensions = readExtensions(fields.optional(contextTag(0, true)), code);
+  fields.end();
+  refuseCritical(extensions, [OID.crlNumber, OID.issuingDistributionPoint], code, "a revocation list");
+  refuse(extensions, OID.deltaCrlIndicator, "a revocation list", code);
+  const number = extensions.get(OID.crlNumber);
+  const place = readPlace(extensions.get(OID.issuingDistributionPoint), code);
+  return {
+    der,
+    tbs: tbs.bytes,
+    ...head,
+    revoked,
+    ...(number ? { number: Der.parse(number.value, code).integer("the number of the list") } : {}),
+    ...(place ? { place } : {}),
+    signature: { algorithm: readAlgorithm(algorithm, code), value },
+  };
+}
+
+function readCrlHead(tbs: Der, algorithm: Der, code: ErrorCode) {
   const fields = tbs.fields("a revocation list's content");
   demand(fields.optional(TAG.integer)?.small("the version") === 1, code, "a revocation list is not of version 2");
   const inner = fields.next("an algorithm");
@@ -186,33 +216,17 @@ export function parseCrl(der: Uint8Array): Crl {
   const thisUpdate = fields.next("its time").time("the time of the list");
   const next = fields.optional(TAG.utcTime, TAG.generalizedTime);
   demand(next !== undefined, code, "a revocation list does not say when the next one comes");
-  const revoked = new Map<string, number>();
-  for (const entry of fields.optional(TAG.sequence)?.children() ?? []) {
-    const parts = entry.fields("a revoked certificate");
-    const serial = parts.next("a serial number");
-    serial.integer("the serial number");
-    revoked.set(hex(serial.content), parts.next("a date").time("the date of a revocation"));
-    // A certificate issuer in an entry would make the list an indirect one; it is critical by RFC 5280.
-    const extensions = readEntryExtensions(parts.optional(TAG.sequence), code);
-    refuseCritical(extensions, [OID.reasonCode], code, "an entry of a revocation list");
-    parts.end();
+  return { fields, issuer, thisUpdate, nextUpdate: next.time("the time of the next list") };
+}
+
+/** Whose a list is and when it holds, as it says, without reading its entries: to choose among lists. `undefined` for none. */
+export function peekCrl(der: Uint8Array): Pick<Crl, "issuer" | "thisUpdate" | "nextUpdate"> | undefined {
+  try {
+    const outer = Der.parse(der, "CRL_MALFORMED").fields("a revocation list");
+    return readCrlHead(outer.next("its content"), outer.next("its algorithm"), "CRL_MALFORMED");
+  } catch {
+    return undefined;
   }
-  const extensions = readExtensions(fields.optional(contextTag(0, true)), code);
-  fields.end();
-  refuseCritical(extensions, [OID.crlNumber, OID.issuingDistributionPoint], code, "a revocation list");
-  const number = extensions.get(OID.crlNumber);
-  const place = readPlace(extensions.get(OID.issuingDistributionPoint), code);
-  return {
-    der,
-    tbs: tbs.bytes,
-    issuer,
-    thisUpdate,
-    nextUpdate: next.time("the time of the next list"),
-    revoked,
-    ...(number ? { number: Der.parse(number.value, code).integer("the number of the list") } : {}),
-    ...(place ? { place } : {}),
-    signature: { algorithm: readAlgorithm(algorithm, code), value },
-  };
 }
 
 export interface ChainOptions {
@@ -296,7 +310,11 @@ function requireLink(context: Context, certificate: Certificate, issuer: Certifi
 function withRoot(given: readonly Certificate[], roots: readonly Uint8Array[], what: string): Certificate[] {
   const last = given[given.length - 1]!;
   if (roots.some((root) => equalBytes(root, last.der))) return [...given];
-  const pinned = roots.map((root) => parsePinned(root)).find(({ subject }) => equalBytes(subject.der, last.issuer.der));
+  const named = roots
+    .map((root) => parsePinned(root))
+    .filter(({ subject }) => equalBytes(subject.der, last.issuer.der));
+  // Roots may share a name, as a renewed one and a test's do: the one that signed is meant.
+  const pinned = named.length > 1 ? (named.find((root) => isSigned(last, root)) ?? named[0]) : named[0];
   const selfIssued = equalBytes(last.issuer.der, last.subject.der);
   demand(
     pinned !== undefined && !selfIssued,
@@ -308,10 +326,14 @@ function withRoot(given: readonly Certificate[], roots: readonly Uint8Array[], w
 
 const parsed = new WeakMap<Uint8Array, Certificate>();
 
-/** Pinned certificates are parsed once. */
+/** Pinned certificates are parsed once, and again where their bytes have changed. */
 export function parsePinned(der: Uint8Array): Certificate {
   let certificate = parsed.get(der);
-  if (!certificate) parsed.set(der, (certificate = parseCertificate(der)));
+  // Of a copy: who fills the same memory with another root means that one.
+  if (!certificate || !equalBytes(certificate.der, der)) {
+    certificate = parseCertificate(Uint8Array.from(der));
+    parsed.set(der, certificate);
+  }
   return certificate;
 }
 
@@ -458,6 +480,7 @@ export function describe({ subject }: Certificate): string {
 }
 
 export function readName(element: Der): Name {
+  if (element.bytes.length > MAX_CERTIFICATE) element.fail(`a name of ${element.bytes.length} bytes`);
   let commonName = "";
   const parts: string[] = [];
   for (const set of element.sequence("a name")) {
@@ -489,6 +512,11 @@ function readEntryExtensions(element: Der | undefined, code: ErrorCode): Map<str
     extensions.set(oid, { critical, value });
   }
   return extensions;
+}
+
+/** What makes a list a delta or an indirect one is critical by RFC 5280; it is refused even where it does not say so. */
+function refuse(extensions: ReadonlyMap<string, Extension>, oid: string, what: string, code: ErrorCode): void {
+  demand(!extensions.has(oid), code, `${what} has the extension ${oid}, which is not supported`);
 }
 
 export function refuseCritical(

@@ -59,9 +59,17 @@ function field(object: Fields, name: Name): unknown {
   return found === undefined ? undefined : object[found];
 }
 
+/** Texts out of a library in C end in a zero. */
+function withoutZeros(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  let end = value.length;
+  while (value[end - 1] === "\0") end--;
+  return value.slice(0, end);
+}
+
 /** Lists stand in hex, base64 or PEM, or as the hex of one of these. */
 function crl(object: Fields, name: Name): Uint8Array {
-  const value = field(object, name);
+  const value = withoutZeros(field(object, name));
   const found = typeof value === "string" ? pemBlocks(value)[0]?.bytes : undefined;
   const bytes = found ?? bytesOf(value);
   if (!bytes) throw new AnchorError(CODE, `collateral has no revocation list in ${NAMES[name][0]}`);
@@ -75,7 +83,7 @@ function signedJson(
   signatureName: Name,
   chain: Uint8Array[],
 ): SignedJson {
-  const value = field(object, name);
+  const value = withoutZeros(field(object, name));
   // A document that came parsed is written again as Intel writes it; if that is not what was signed, its signature says so.
   const text = typeof value === "string" ? value : written(value, NAMES[name][0]);
   const signature = bytesOf(field(object, signatureName));

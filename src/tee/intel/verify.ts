@@ -27,6 +27,7 @@ import {
   parseCrl,
   parsePem,
   parsePinned,
+  peekCrl,
   rawEcKey,
   requireUnrevoked,
   verifyChain,
@@ -122,9 +123,10 @@ function readQuote(context: Context, bytes: Uint8Array): Quote {
   return quote;
 }
 
-/** Parses certificates, a pinned root only once for all verifications. */
+/** Parses certificates, a pinned root only once for all verifications, and others once for this one. */
 class CertificateReader {
   readonly #roots: readonly Uint8Array[];
+  readonly #read: Certificate[] = [];
 
   constructor(roots: readonly Uint8Array[]) {
     this.#roots = roots;
@@ -134,7 +136,12 @@ class CertificateReader {
     demand(ders.length <= MAX_GIVEN, "CHAIN_INCOMPLETE", `the chain of the ${what} has ${ders.length} certificates`);
     return ders.map((der) => {
       const root = this.#roots.find((each) => equalBytes(each, der));
-      return root ? parsePinned(root) : parseCertificate(der);
+      if (root) return parsePinned(root);
+      const before = this.#read.find((each) => equalBytes(each.der, der));
+      if (before) return before;
+      const certificate = parseCertificate(der);
+      this.#read.push(certificate);
+      return certificate;
     });
   }
 }
@@ -222,14 +229,21 @@ function bundledPckChain(
   );
   if (chains.length === 1) return certificates.read(chains[0]!, "PCK certificate");
   const fitting = chains.find((chain) => {
-    const [pck] = certificates.read(chain.slice(0, 1), "PCK certificate");
-    return signsQeReport(quote, pck!.key);
+    try {
+      const [pck] = certificates.read(chain.slice(0, 1), "PCK certificate");
+      return signsQeReport(quote, pck!.key);
+    } catch {
+      return false;
+    }
   });
   demand(fitting !== undefined, "COLLATERAL_MISSING", "no PCK certificate of the collateral belongs to the quote");
   return certificates.read(fitting, "PCK certificate");
 }
 
-/** Of several that fit, those that hold now come first, the latest first. */
+/**
+ * Of several that fit, those with the list of the platform's own CA come first, then those all of which holds now, then the
+ * latest, with the latest lists. Nothing is believed for that: what is taken is checked like a set that is the only one.
+ */
 function fittingEntry(
   now: number,
   quote: Quote,
@@ -238,23 +252,43 @@ function fittingEntry(
 ): { entry: IntelCollateral; tcbInfo: JsonObject } {
   const fmspc = Buffer.from(readPckExtension(pck).fmspc).toString("hex");
   const date = (json: JsonObject, name: string) => Date.parse(String(json[name])) / 1000 || 0;
+  const holds = (from: number, until: number) => from <= now && now <= until;
+  const holdsJson = (json: JsonObject) => holds(date(json, "issueDate"), date(json, "nextUpdate"));
   const [best] = entries
-    .map((entry) => ({ entry, tcbInfo: parseSignedJson(entry.tcbInfo.json, "the TCB info") }))
-    .filter(({ tcbInfo }) => {
-      const { id, fmspc: of } = tcbInfo;
-      return id === quote.tee.toUpperCase() && typeof of === "string" && of.toLowerCase() === fmspc;
+    .flatMap((entry) => {
+      const tcbInfo = peekJson(entry.tcbInfo.json);
+      const { id, fmspc: of } = tcbInfo ?? {};
+      const fits = id === quote.tee.toUpperCase() && typeof of === "string" && of.toLowerCase() === fmspc;
+      return tcbInfo && fits ? [{ entry, tcbInfo }] : [];
     })
-    .map((each) => {
-      const issued = date(each.tcbInfo, "issueDate");
-      return { ...each, issued, holds: issued <= now && now <= date(each.tcbInfo, "nextUpdate") };
+    .map(({ entry, tcbInfo }) => {
+      const lists = [entry.rootCrl, entry.pckCrl].map((der) => der && peekCrl(der));
+      const issuer = lists[1]?.issuer.der;
+      const isOwn = issuer !== undefined && equalBytes(issuer, pck.issuer.der);
+      const allHold =
+        holdsJson(tcbInfo) &&
+        holdsJson(peekJson(entry.qeIdentity.json) ?? {}) &&
+        lists.every((list) => list && holds(list.thisUpdate, list.nextUpdate));
+      const rank = (isOwn ? 2 : 0) + (allHold ? 1 : 0);
+      const listed = lists.reduce((sum, list) => sum + (list ? list.thisUpdate : 0), 0);
+      return { entry, tcbInfo, rank, issued: date(tcbInfo, "issueDate"), listed };
     })
-    .sort((a, b) => Number(b.holds) - Number(a.holds) || b.issued - a.issued);
+    .sort((a, b) => b.rank - a.rank || b.issued - a.issued || b.listed - a.listed);
   demand(
     best !== undefined,
     "COLLATERAL_MISSING",
     `none of the ${entries.length} sets of collateral is for ${quote.tee.toUpperCase()} on FMSPC ${fmspc}`,
   );
   return { entry: best.entry, tcbInfo: best.tcbInfo };
+}
+
+/** To choose among documents: one that cannot be read is not chosen, and harms no other. */
+function peekJson(json: string): JsonObject | undefined {
+  try {
+    return parseSignedJson(json, "a document");
+  } catch {
+    return undefined;
+  }
 }
 
 /** A chain of the PCK certificate alone is completed by the chain of its revocation list. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { AnchorError, type ErrorCode, toAnchorError } from "../../errors.js";
+import { oneLine } from "../../text.js";
 import type { Check } from "../context.js";
 import type { Listing } from "./policy.js";
 
@@ -41,26 +42,27 @@ export class Appraisal {
 
   /** Runs a rule and records how it went. What it returns is told with a pass. */
   check(id: string, claim: string, run: () => string | undefined): boolean {
-    const entry: Check = { id: `policy.${id}`, claim, outcome: "pass" };
+    const entry: Check = { id: `policy.${id}`, claim: oneLine(claim), outcome: "pass" };
     this.checks.push(entry);
     try {
       const found = run();
-      if (found !== undefined) entry.reason = found;
+      if (found !== undefined) entry.reason = oneLine(found);
       return true;
     } catch (error) {
       const { code, message } = toAnchorError(error, "INTERNAL", "the rule failed unexpectedly");
-      Object.assign(entry, { outcome: "fail", code, reason: message });
+      Object.assign(entry, { outcome: "fail", code, reason: oneLine(message) });
       return false;
     }
   }
 
   /** For rules that the policy explicitly leaves out: why that matters. */
   unchecked(id: string, claim: string, reason: string): void {
-    this.checks.push({ id: `policy.${id}`, claim, outcome: "unchecked", reason });
+    this.checks.push({ id: `policy.${id}`, claim, outcome: "unchecked", reason: oneLine(reason) });
   }
 
   note(text: string): void {
-    if (!this.notes.includes(text)) this.notes.push(text);
+    const line = oneLine(text);
+    if (!this.notes.includes(line)) this.notes.push(line);
   }
 
   /** The policy itself would refuse this evidence at any time outside. */

@@ -11,7 +11,7 @@ import type { Claims, EventLogClaims, NrasClaims, NvidiaClaims, VtpmClaims } fro
 import type { CompositeVerification } from "../composite.js";
 import { type Authentic, type Check, time, type Verification } from "../context.js";
 import { assuranceOf, type TeeVerdict, VERDICT_FORMAT } from "../verdict.js";
-import { Appraisal, need } from "./appraisal.js";
+import { Appraisal, need, some } from "./appraisal.js";
 import { appraiseBinding, appraiseCollateral, isDevice } from "./binding.js";
 import { appraiseCca } from "./cca.js";
 import { appraiseDevices, appraiseNras, appraiseNvidia, appraiseTokens } from "./devices.js";
@@ -52,6 +52,11 @@ export function appraise(
   const { appraisal } = part;
   if (isDevice(claims)) {
     const { families, requireDeviceBinding } = rules;
+    // A device's firmware is NVIDIA's on every device alike: no program is known by it.
+    part.appraisal.measured = false;
+    appraisal.note(
+      "this is evidence of devices alone: it does not say what program uses them, so no TEE claim is made",
+    );
     appraisal.holds(
       "cpu",
       "there is evidence of all that the policy is about",
@@ -98,6 +103,7 @@ export function appraiseComposite(
     ...(deviceNonce === undefined ? {} : { deviceNonce }),
   };
   const digests = devices.map(({ evidenceDigest }) => evidenceDigest);
+  const named = expected.devices;
   const appraised = parts.flatMap((part, i) => {
     if (!part.ok) return [];
     return i === 0
@@ -106,16 +112,32 @@ export function appraiseComposite(
   });
   const { appraisal } = appraised[0]!;
   appraiseWhole(appraisal, rules, claimed.devices, claimed.tokens);
+  if (named) {
+    appraisal.holds(
+      "binding.devices",
+      "the devices are those that the request expects",
+      [...named].sort().join() === [...digests].sort().join(),
+      `the evidence of devices is ${some(digests)}, expected ${some(named)}`,
+      "BINDING_MISMATCH",
+    );
+  }
+  if (deviceNonce !== undefined && devices.length + tokens.length === 0) {
+    appraisal.holds("binding.device-nonce", "devices answer to the nonce that they were asked with", false, NO_DEVICES);
+  }
   const { requireDeviceBinding } = rules;
   if (requireDeviceBinding !== "any" && devices.length + tokens.length > 0) {
     const strength = { none: 0, nonce: 1, task: 2 } as const;
     appraisal.holds(
       "device-binding",
       "devices are tied to the CPU's report as the policy wants",
-      devices.length > 0 && strength[deviceBinding] >= strength[requireDeviceBinding],
+      devices.length > 0 &&
+        strength[deviceBinding] >= strength[requireDeviceBinding] &&
+        (requireDeviceBinding !== "task" || task !== undefined),
       devices.length === 0
         ? "there are only tokens about devices, which nothing ties to the CPU's report"
-        : `devices are tied to the CPU's report by ${deviceBinding === "none" ? "nothing" : `the same ${deviceBinding}`}, wanted is ${requireDeviceBinding}`,
+        : requireDeviceBinding === "task" && task === undefined
+          ? "the policy wants devices bound to a task: say which one is expected"
+          : `devices are tied to the CPU's report by ${deviceBinding === "none" ? "nothing" : `the same ${deviceBinding}`}, wanted is ${requireDeviceBinding}`,
       "BINDING_MISMATCH",
     );
   }
@@ -125,6 +147,8 @@ export function appraiseComposite(
     deviceBinding,
   });
 }
+
+const NO_DEVICES = "a nonce of devices is expected, and there is no evidence of any";
 
 const DEVICE_FAMILIES: readonly string[] = ["nvidia", "nras"];
 
@@ -177,7 +201,7 @@ function appraiseFamily(
   const rules = families[family];
   if (!rules) return;
   if (isMeasured(family)) appraiseMeasurements(appraisal, family, measurements, families[family] ?? {});
-  if ("eventLog" in rules) appraiseEventLog(appraisal, measurements, eventLog, rules.eventLog);
+  appraiseEventLog(appraisal, measurements, eventLog, "eventLog" in rules ? rules.eventLog : undefined);
   switch (claims.family) {
     case "sgx":
       appraiseSgx(appraisal, claims, families.sgx!);

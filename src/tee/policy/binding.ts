@@ -3,8 +3,10 @@
  *
  * @module
  */
+
+import { AnchorError } from "../../errors.js";
 import type { Hex } from "../../field/bytes.js";
-import { checkTaskBinding, deviceNonce } from "../binding.js";
+import { checkTaskBinding, deviceNonce as nonceOfTask } from "../binding.js";
 import type { Claims } from "../claims.js";
 import { time, type Used } from "../context.js";
 import { type Appraisal, need, some } from "./appraisal.js";
@@ -48,15 +50,25 @@ export function appraiseBinding(
   const { task, devices = [], reportData, reportDataPrefix, publicKey, userData } = expected;
   const { what, bytes } = chosenBytes(claims);
   const nonce = isDevice(claims)
-    ? (expected.deviceNonce ?? (task ? deviceNonce(task) : expected.nonce))
+    ? (expected.deviceNonce ?? (task ? nonceOfTask(task) : expected.nonce))
     : expected.nonce;
 
   // What the request expects is looked at whatever the policy says.
+  if (expected.deviceNonce !== undefined && !isDevice(claims)) {
+    appraisal.check("binding.device-nonce", "devices answer to the nonce that they were asked with", () => {
+      throw new AnchorError("BINDING_MISMATCH", "a nonce of devices is expected, and this is evidence of a CPU alone");
+    });
+  }
   if (task) {
     appraisal.check("binding.task", "the evidence is bound to the task that is asked about", () => {
       need(
         expected.nonce === undefined || expected.nonce === task.nonce,
         `the request's nonce is ${expected.nonce}, and the task's ${task.nonce}`,
+        "NONCE_MISMATCH",
+      );
+      need(
+        !isDevice(claims) || expected.deviceNonce === undefined || expected.deviceNonce === nonceOfTask(task),
+        `the devices' nonce is expected to be ${expected.deviceNonce}, and the task's is ${nonceOfTask(task)}`,
         "NONCE_MISMATCH",
       );
       checkTaskBinding(claims, task, devices);
@@ -174,7 +186,7 @@ export function appraiseCollateral(
   if (!rules) return;
   const { minIssued, maxAgeSeconds } = rules;
   const kinds = rules.kinds.filter((kind) => COLLATERAL_OF[family].test(kind));
-  const claim = "the vendor's statements about TCBs are as recent as the policy wants";
+  const claim = "the vendor's statements are as recent as the policy wants";
   if (kinds.length === 0) {
     appraisal.unchecked(
       "collateral",
@@ -196,8 +208,10 @@ export function appraiseCollateral(
           minIssued === undefined || issued >= Date.parse(minIssued) / 1000,
           `${kind} was issued at ${time(issued)}, before the minimum ${minIssued}`,
         );
+        const until = issued + (maxAgeSeconds ?? Number.POSITIVE_INFINITY);
+        if (now > until) appraisal.narrow(until + 1, Number.POSITIVE_INFINITY);
         need(
-          maxAgeSeconds === undefined || now - issued <= maxAgeSeconds,
+          now <= until,
           `${kind} was issued at ${time(issued)}, ${now - issued} s ago; at most ${maxAgeSeconds} s are accepted`,
         );
         oldest = Math.min(oldest, issued);

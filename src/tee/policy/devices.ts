@@ -66,8 +66,8 @@ export function appraiseNvidia(appraisal: Appraisal, claims: NvidiaClaims, rules
     rules.fwid.includes(fwid),
     `the firmware identity is ${fwid === "absent" ? "absent from the report, as with VBIOS of 2023" : fwid}, accepted is ${some(rules.fwid)}`,
   );
-  appraisal.listing("nvidia.chip", "chip", rules.chips, chip);
-  if (appraisal.listing("nvidia.serial", "device's serial number", rules.serials, claims.serial)) {
+  appraisal.listing("nvidia.chip", "chip", rules.chips, chip.toUpperCase());
+  if (appraisal.listing("nvidia.serial", "device's serial number", rules.serials, serialOf(claims.serial))) {
     appraisal.located = true;
   }
   if (appraisal.listing("nvidia.device", "device's identity", rules.deviceIds, claims.deviceId)) {
@@ -110,8 +110,10 @@ export function appraiseNras(appraisal: Appraisal, claims: NrasClaims, rules: Nr
   const { maxAgeSeconds, chips, minVersions } = rules;
   if (maxAgeSeconds !== undefined) {
     appraisal.check("nras.age", `the tokens were issued at most ${maxAgeSeconds} s ago`, () => {
-      need(now - issuedAt <= maxAgeSeconds, `the tokens were issued at ${time(issuedAt)}, ${now - issuedAt} s ago`);
-      appraisal.narrow(issuedAt, issuedAt + maxAgeSeconds);
+      const until = issuedAt + maxAgeSeconds;
+      if (now > until) appraisal.narrow(until + 1, Number.POSITIVE_INFINITY);
+      else appraisal.narrow(0, until);
+      need(now <= until, `the tokens were issued at ${time(issuedAt)}, ${now - issuedAt} s ago`);
       return `${now - issuedAt} s`;
     });
   }
@@ -120,12 +122,18 @@ export function appraiseNras(appraisal: Appraisal, claims: NrasClaims, rules: Nr
       const value = Object.hasOwn(said, claim) ? said[claim] : undefined;
       return typeof value === "string" ? value : undefined;
     };
-    const chip = claimed("hwmodel");
+    // "GH100", or "GH100 A01 GSP BROM", by the release of the service.
+    const chip = claimed("hwmodel")?.toUpperCase().split(" ", 1)[0];
     appraisal.listing("nras.chip", `chip of ${name}`, chips, chip);
     const driver = claimed("x-nvidia-gpu-driver-version");
     const vbios = claimed("x-nvidia-gpu-vbios-version");
     appraiseVersions(appraisal, "nras.versions", { chip, driver, vbios }, minVersions);
   }
+}
+
+/** As policies have it: without zeros in front, of which a certificate has one where the number would be negative without. */
+function serialOf(hex: string): string {
+  return hex.toLowerCase().replace(/^0+(?=.)/, "");
 }
 
 /** Of a machine as a whole: each device of its own counts once. */

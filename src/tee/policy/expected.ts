@@ -12,7 +12,10 @@ import { type TeeTask, taskPreimage } from "../binding.js";
 export interface Expected {
   /** The task that the answer is for, in anchorproof's own order. */
   task?: TeeTask;
-  /** Evidence digests of the devices that the CPU's report names beside the task; for composites, they are taken from there. */
+  /**
+   * Evidence digests of the devices that the CPU's report names beside the task. For a composite they are its own, and those given
+   * here have to be the same.
+   */
   devices?: readonly Hex[];
   /**
    * The request's nonce, 16 to 64 bytes: the nonce field where evidence has one; else the report data is the nonce and then
@@ -67,11 +70,21 @@ export function checkExpected(expected: Expected): void {
     taskPreimage(task);
   }
   if (devices !== undefined) {
+    if (task === undefined) {
+      throw new AnchorError("INPUT_INVALID", "devices are expected beside a task: nothing else names them");
+    }
     if (!Array.isArray(devices)) throw new AnchorError("INPUT_INVALID", "devices must be a list of evidence digests");
     for (const digest of devices) fromHex(digest, "a device's evidence digest", 32);
   }
-  sized(nonce, "nonce", NONCE_BYTES.least, NONCE_BYTES.most);
-  sized(deviceNonce, "device nonce", NONCE_BYTES.least, NONCE_BYTES.most);
+  for (const [value, name] of [
+    [nonce, "nonce"],
+    [deviceNonce, "device nonce"],
+  ] as const) {
+    sized(value, name, NONCE_BYTES.least, NONCE_BYTES.most);
+    if (value !== undefined && /^0x0*$/.test(value)) {
+      throw new AnchorError("INPUT_INVALID", `the ${name} is zero, which evidence that answers to none has as well`);
+    }
+  }
   sized(reportData, "report data", 0, 1024);
   sized(reportDataPrefix, "prefix of the report data", 1, 1024);
   sized(publicKey, "public key", 1, 1024);

@@ -7,20 +7,35 @@ import type { Hex } from "../../field/bytes.js";
 import { type Appraisal, isZero, need, some } from "./appraisal.js";
 import { type AllowedMeasurements, type Alternative, type MeasuredFamily, REGISTERS } from "./policy.js";
 
+/** One register of each of these lists. */
+type Anchors = readonly (readonly string[])[];
+
+const SNP: readonly string[] = ["measurement", "idKeyDigest", "authorKeyDigest"];
+/** The vTPM's firmware measures what it boots into PCR 4, and who may sign that into PCR 7. Later ones are the booted one's word. */
+const BOOT = ["pcr4", "pcr7"];
+
 /**
  * Registers that hardware fills with what was loaded first, or with who signed that. All others are only as good as these: who is
- * loaded first can extend them to anything, and the host chooses some of them. At least one of them has to be listed for
- * a TEE claim, and zero in it says nothing.
+ * loaded first can extend them to anything, and the host chooses some of them. They have to be listed for a TEE claim, by
+ * one of these ways, and zero in one says nothing.
  */
-const ANCHORS: Readonly<Record<MeasuredFamily, readonly string[]>> = {
-  sgx: ["mrEnclave", "mrSigner"],
-  tdx: ["mrTd"],
-  snp: ["measurement", "idKeyDigest", "authorKeyDigest"],
-  nitro: ["pcr0", "pcr2", "pcr8"],
-  "azure-snp": ["measurement", "idKeyDigest", "authorKeyDigest"],
-  "azure-tdx": ["mrTd"],
-  cca: ["rim"],
+const ANCHORS: Readonly<Record<MeasuredFamily, readonly Anchors[]>> = {
+  sgx: [[["mrEnclave", "mrSigner"]]],
+  tdx: [[["mrTd"]]],
+  snp: [[SNP]],
+  // PCR 2 is the application without its kernel, which could be anybody's; PCR 1 is the kernel.
+  nitro: [[["pcr0", "pcr8"]], [["pcr1"], ["pcr2"]]],
+  // The report is the paravisor's, the guest above it is in the PCRs alone.
+  "azure-snp": [[SNP, BOOT]],
+  "azure-tdx": [[["mrTd"], BOOT]],
+  cca: [[["rim"]]],
 };
+
+/** What an event log says is the word of the kernel and system below the app: these have to be known as well. */
+const LOGGED: readonly Anchors[] = [[["mrTd"], ["rtmr1"], ["rtmr2"]]];
+
+const anchorsText = (ways: readonly Anchors[]) =>
+  ways.map((way) => way.map((names) => names.join(" or ")).join(", and ")).join("; or ");
 
 /** Devices have none: theirs are compared with NVIDIA's manifests. */
 export function isMeasured(family: string): family is MeasuredFamily {
@@ -30,14 +45,17 @@ export function isMeasured(family: string): family is MeasuredFamily {
 interface MeasurementRules {
   measurements?: AllowedMeasurements;
   denyMeasurements?: Record<string, Hex[]>;
+  /** Whether there are any. */
+  eventLog?: unknown;
 }
 
 export function appraiseMeasurements(
   appraisal: Appraisal,
   family: MeasuredFamily,
   measurements: Record<string, Hex>,
-  { measurements: allowed, denyMeasurements: denied }: MeasurementRules,
+  { measurements: allowed, denyMeasurements: denied, eventLog }: MeasurementRules,
 ): void {
+  const ways = family === "tdx" && eventLog !== undefined ? LOGGED : ANCHORS[family];
   const has = (register: string) => (Object.hasOwn(measurements, register) ? measurements[register] : undefined);
   if (allowed === "any") {
     appraisal.unchecked(
@@ -53,13 +71,22 @@ export function appraiseMeasurements(
       );
       const matches = allowed.filter((each) => differing(each, has).length === 0);
       need(matches.length > 0, nearestOf(allowed, has), "MEASUREMENT_MISMATCH");
-      const isAnchored = (each: Alternative) =>
-        ANCHORS[family].some((name) => Object.hasOwn(each.values, name) && !isZero(has(name) ?? "0x"));
+      const isAnchored = ({ values }: Alternative) =>
+        ways.some((way) =>
+          way.every((names) => names.some((name) => Object.hasOwn(values, name) && !isZero(has(name) ?? "0x"))),
+        );
       const anchored = matches.find(isAnchored);
-      if (anchored) appraisal.measured = true;
-      else {
+      if (anchored) {
+        appraisal.measured = true;
+        if (family === "tdx" && !Object.keys(anchored.values).some((name) => name.startsWith("rtmr"))) {
+          appraisal.note(
+            "the listed state is the TD's firmware (mrTd) and no runtime register: what that firmware loads is known only as far " +
+              "as the firmware itself settles it",
+          );
+        }
+      } else {
         appraisal.note(
-          `the listed state has no value for ${ANCHORS[family].join(", ")}: without that, whoever runs the machine can bring ` +
+          `the listed state has no value for ${anchorsText(ways)}: without that, whoever runs the machine can bring ` +
             "the other registers about with other code, so no TEE claim is made",
         );
       }

@@ -15,20 +15,24 @@ export function appraiseNitro(appraisal: Appraisal, claims: NitroClaims, rules: 
   const made = Math.floor(claims.timestamp / 1000);
   appraisal.check("nitro.ahead", `the document was made by then, give or take ${maxAheadSeconds} s`, () => {
     need(Number.isSafeInteger(made), "the document's time is none");
+    const from = made - maxAheadSeconds;
+    if (now < from) appraisal.narrow(0, from - 1);
+    else appraisal.narrow(from, Number.POSITIVE_INFINITY);
     need(
       made - now <= maxAheadSeconds,
       `the document says that it was made at ${time(made)}, ${made - now} s after the time to verify at`,
     );
-    appraisal.narrow(made - maxAheadSeconds, Number.POSITIVE_INFINITY);
     return time(made);
   });
   if (maxAgeSeconds !== undefined) {
     appraisal.check("nitro.age", `the document is at most ${maxAgeSeconds} s old`, () => {
+      const until = made + maxAgeSeconds;
+      if (now > until) appraisal.narrow(until + 1, Number.POSITIVE_INFINITY);
+      else appraisal.narrow(0, until);
       need(
         now - made <= maxAgeSeconds,
         `the document was made at ${time(made)}, ${now - made} s before the time to verify at; at most ${maxAgeSeconds} s are accepted`,
       );
-      appraisal.narrow(0, made + maxAgeSeconds);
       return `${now - made} s`;
     });
   }

@@ -288,6 +288,11 @@ const snpRules = {
     ),
     "lowest accepted versions of the SNP firmware, as major.minor.build",
   ),
+  requireCommitted: defaults(
+    boolean(),
+    false,
+    "whether firmware and patch levels that are running must be committed: what is not, the machine can go back behind",
+  ),
   mitigations: optional(
     object(
       {
@@ -296,7 +301,7 @@ const snpRules = {
       },
       { minFields: 1 },
     ),
-    "mitigations that must be on, as masks in the report's order of bytes (report version 5)",
+    "mitigations that must be on, as masks of eight bytes, the most significant first (report version 5)",
   ),
   vmpl: defaults(
     list(integer(0, 3), { min: 1 }),
@@ -361,7 +366,17 @@ const count = object(
   { min: optional(integer(0, 256), "at least"), max: optional(integer(0, 256), "at most") },
   { minFields: 1 },
 );
-const chip = text({ pattern: "[A-Za-z0-9_-]{2,32}", what: "a chip's name such as GH100" });
+const upper = (value: string) => value.toUpperCase();
+const chip = text({ pattern: "[A-Za-z0-9_-]{2,32}", what: "a chip's name such as GH100", normalise: upper });
+const serial = text({
+  pattern: "(?:0[xX])?[0-9a-fA-F]{1,64}",
+  what: "a serial number in hex",
+  normalise: (value) =>
+    value
+      .replace(/^0[xX]/, "")
+      .replace(/^0+(?=.)/, "")
+      .toLowerCase(),
+});
 const chipKey = { pattern: "^[A-Za-z0-9_-]{2,32}$", what: "a chip, such as GH100," };
 
 const deviceVersions = record(
@@ -398,7 +413,7 @@ const nvidia = object({
   devices: optional(count, "how many GPUs the machine must have, each counted once"),
   switches: optional(count, "how many NVSwitches the machine must have, each counted once"),
   chips: optional(listing(chip), "chips"),
-  serials: optional(listing(label), "devices by serial number"),
+  serials: optional(listing(serial), "devices by the serial number of the certificate that is burnt in, in hex"),
   deviceIds: optional(listing(hex({ bytes: [32] })), "devices by the digest of their identity key"),
   minVersions: optional(deviceVersions, "lowest accepted versions by chip; chips that are not named are refused"),
 });
@@ -545,14 +560,14 @@ const policy = object({
   collateral: optional(
     object(
       {
-        minIssued: optional(instant(), "statements about TCBs must have been issued then or later"),
-        maxAgeSeconds: optional(seconds, "how long ago statements about TCBs may have been issued"),
+        minIssued: optional(instant(), "the vendors' statements must have been issued then or later"),
+        maxAgeSeconds: optional(seconds, "how long ago the vendors' statements may have been issued"),
         kinds: defaults(
           list(text({ pattern: "[a-z][a-z0-9.-]{1,63}", what: "a kind of collateral such as intel.tcb-info" }), {
             min: 1,
           }),
-          ["intel.tcb-info", "intel.qe-identity"],
-          "which collateral the two rules are about, such as intel.pck-crl, amd.crl or nvidia.ocsp besides",
+          ["intel.tcb-info", "intel.qe-identity", "amd.crl"],
+          "which collateral the two rules are about, such as intel.pck-crl, nitro.crl or nvidia.ocsp besides",
         ),
       },
       { minFields: 1 },

@@ -73,7 +73,10 @@ export function dstackApp(options: DstackOptions): Policy {
 }
 
 export interface AzureOptions extends Common, IntelOptions, SnpOptions {
-  /** PCRs, and for a TEE claim what the paravisor is known by: `measurement` or `idKeyDigest` on SNP, `mrTd` on TDX. */
+  /**
+   * PCRs, and for a TEE claim what the paravisor is known by, `measurement` or `idKeyDigest` on SNP, `mrTd` on TDX; among the
+   * PCRs 4 or 7, which say what was booted.
+   */
   snp?: readonly State<SnpRegister | Pcr>[];
   tdx?: readonly State<TdxRegister | Pcr>[];
 }

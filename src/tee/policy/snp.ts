@@ -79,6 +79,23 @@ export function appraiseSnp(appraisal: Appraisal, claims: SnpClaims, rules: SnpR
       return undefined;
     });
   }
+  if (rules.requireCommitted) {
+    appraisal.check(
+      "snp.committed",
+      "what is running is committed, so that the machine cannot go back behind it",
+      () => {
+        const { current, committed } = claims.tcb;
+        const behind = (Object.keys(TCB_PARTS) as (keyof SnpTcb)[])
+          .filter((part) => current[part] !== committed[part])
+          .map((part) => `${TCB_PARTS[part]} ${current[part]} is running and ${committed[part]} is committed`);
+        if (claims.currentVersion !== claims.committedVersion) {
+          behind.push(`firmware ${claims.currentVersion} is running and ${claims.committedVersion} is committed`);
+        }
+        need(behind.length === 0, behind.join("; "));
+        return claims.currentVersion;
+      },
+    );
+  }
   if (rules.mitigations) {
     const wanted = rules.mitigations;
     appraisal.check("snp.mitigations", "the mitigations that the policy asks for are on", () => {

@@ -13,6 +13,7 @@ export class ByteReader {
 
   /** @param code what a read beyond the end is, `EVIDENCE_MALFORMED` unless given */
   constructor(bytes: Uint8Array, code: ErrorCode = "EVIDENCE_MALFORMED") {
+    if (!(bytes instanceof Uint8Array)) throw new AnchorError(code, "what should be bytes is something else");
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#code = code;

@@ -36,6 +36,9 @@ export function contextTag(number: number, constructed: boolean): number {
 /** Far more than any certificate needs, far less than a stack. */
 const MAX_DEPTH = 32;
 
+/** Of an element that is read as a whole; a list that may have more is read by {@link Der.elements}. */
+const MAX_CHILDREN = 1024;
+
 /** Reading an arc takes quadratic time; identifiers that mean something have a dozen bytes. */
 const MAX_OID = 128;
 
@@ -95,14 +98,28 @@ export class Der {
 
   /** The elements inside, in order. */
   children(): Der[] {
-    if ((this.tag & 0x20) === 0) this.fail("a primitive element was read as a constructed one");
     const children: Der[] = [];
-    for (let offset = 0; offset < this.content.length; ) {
-      const child = Der.#read(this.content, offset, this.#code, this.#depth + 1);
+    for (const child of this.elements()) {
+      if (children.length === MAX_CHILDREN) this.fail(`an element has more than ${MAX_CHILDREN} inside`);
       children.push(child);
-      offset += child.bytes.length;
     }
     return children;
+  }
+
+  /** As {@link children}, one by one: the first that is wrong ends it, before memory goes to millions of others. */
+  *elements(): Generator<Der> {
+    for (let offset = 0; ; ) {
+      const child = this.elementAt(offset);
+      if (!child) return;
+      yield child;
+      offset += child.bytes.length;
+    }
+  }
+
+  /** The element that begins there in the content, `undefined` at its end. */
+  elementAt(offset: number): Der | undefined {
+    if ((this.tag & 0x20) === 0) this.fail("a primitive element was read as a constructed one");
+    return offset < this.content.length ? Der.#read(this.content, offset, this.#code, this.#depth + 1) : undefined;
   }
 
   is(tag: number): boolean {
@@ -121,7 +138,7 @@ export class Der {
 
   /** A SEQUENCE's children one by one, in the order of the specification; {@link Fields.end} refuses a surplus. */
   fields(what: string): Fields {
-    return new Fields(this, this.sequence(what), what);
+    return new Fields(this.expect(TAG.sequence, what), what);
   }
 
   /** The one element that an OCTET STRING holds, as extensions do. */
@@ -137,10 +154,14 @@ export class Der {
     return value === 0xff;
   }
 
-  /** Two's complement, minimal. */
+  /** Two's complement, minimal, as bytes: serial numbers. */
+  integerBytes(what: string): Uint8Array {
+    this.expect(TAG.integer, what).#checkInteger(what);
+    return this.content;
+  }
+
   integer(what: string): bigint {
-    const { content } = this.expect(TAG.integer, what);
-    this.#checkInteger(what);
+    const content = this.integerBytes(what);
     // By way of hex, which takes linear time: a list's number may be as long as the list.
     return BigInt.asIntN(8 * content.length, BigInt(`0x${Buffer.from(content).toString("hex")}`));
   }
@@ -261,29 +282,38 @@ export class Der {
 
 export class Fields {
   readonly #parent: Der;
-  readonly #children: readonly Der[];
   readonly #what: string;
-  #next = 0;
+  #offset = 0;
+  /** Read, and not taken. */
+  #ahead: Der | undefined;
 
-  constructor(parent: Der, children: readonly Der[], what: string) {
+  constructor(parent: Der, what: string) {
     this.#parent = parent;
-    this.#children = children;
     this.#what = what;
   }
 
   next(what: string): Der {
-    return this.#children[this.#next++] ?? this.#parent.fail(`${this.#what} lacks ${what}`);
+    return this.#take(this.#peek()) ?? this.#parent.fail(`${this.#what} lacks ${what}`);
   }
 
   /** The next element if it has one of these tags. */
   optional(...tags: readonly number[]): Der | undefined {
-    const child = this.#children[this.#next];
-    if (!child || !tags.includes(child.tag)) return undefined;
-    this.#next++;
-    return child;
+    const child = this.#peek();
+    return child && tags.includes(child.tag) ? this.#take(child) : undefined;
   }
 
   end(): void {
-    if (this.#next < this.#children.length) this.#parent.fail(`${this.#what} has a field too many`);
+    if (this.#peek()) this.#parent.fail(`${this.#what} has a field too many`);
+  }
+
+  #peek(): Der | undefined {
+    this.#ahead ??= this.#parent.elementAt(this.#offset);
+    return this.#ahead;
+  }
+
+  #take(child: Der | undefined): Der | undefined {
+    this.#ahead = undefined;
+    this.#offset += child?.bytes.length ?? 0;
+    return child;
   }
 }

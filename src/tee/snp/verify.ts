@@ -125,10 +125,14 @@ function signingKey({ signingKey: key, maskChipKey }: SnpReport): VekKind {
   return "VCEK";
 }
 
+/** Chips of the same generation and under the same keys. */
+const GENOA_NAMES = ["Bergamo", "Siena"];
+
 function requireProduct({ certificate, product, productName }: Vek, { cpuid }: SnpReport): void {
   // Steppings are no evidence: chips of Milan-B1 have certificates of Milan-B0.
+  const line = productName.split("-", 1)[0]!;
   demand(
-    productName === product || productName.startsWith(`${product}-`),
+    line === product || (product === "Genoa" && GENOA_NAMES.includes(line)),
     "PRODUCT_MISMATCH",
     `${describe(certificate)} is issued for ${product}, and names ${productName}`,
   );
@@ -366,7 +370,7 @@ function isCurrent({ now }: Context, { notBefore, notAfter }: Certificate): bool
 
 function note(context: Context, report: SnpReport): void {
   const bits = (what: string, unknown: readonly number[]) => {
-    if (unknown.length > 0) context.note(`the ${what} has bits that this release does not know: ${unknown.join(", ")}`);
+    if (unknown.length > 0) context.note(`bits of the ${what} that this release does not know: ${unknown.join(", ")}`);
   };
   bits("guest's policy", readPolicy(report.policy).unknownBits);
   bits("platform info", readPlatformInfo(report.platformInfo).unknownBits);

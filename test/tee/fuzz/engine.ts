@@ -323,13 +323,20 @@ function isEqual(truth: object, claims: object): boolean {
 
 /** Takes the original's word for claims that say of themselves that they were not checked. */
 function forgive(truth: object, claims: object, names: readonly string[]): object {
-  const isLess = (name: string, value: unknown) =>
-    names.includes(name) && canonicalJson(value).includes('"unchecked"') && name in truth;
   return Object.fromEntries(
     Object.entries(claims).map(([name, value]) => [
       name,
-      isLess(name, value) ? (truth as Record<string, unknown>)[name] : value,
+      names.includes(name) ? unlessUnchecked((truth as Record<string, unknown>)[name], value) : value,
     ]),
+  );
+}
+
+function unlessUnchecked(truth: unknown, value: unknown): unknown {
+  if (value === "unchecked") return truth;
+  if (typeof value !== "object" || value === null || typeof truth !== "object" || truth === null) return value;
+  if ((value as { status?: unknown }).status === "unchecked") return truth;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => [key, unlessUnchecked((truth as Record<string, unknown>)[key], each)]),
   );
 }
 

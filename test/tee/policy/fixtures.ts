@@ -144,7 +144,7 @@ export function snp(): SnpClaims {
     reportIdMa: zeros(32),
     currentVersion: "1.55.39",
     committedVersion: "1.55.39",
-    mitigations: { launch: "0x0700000000000000", current: "0x0700000000000000" },
+    mitigations: { launch: "0x0000000000000007", current: "0x0000000000000007" },
   };
 }
 
@@ -383,7 +383,8 @@ const SNP = {
     Turin: { reported: LEVEL, committed: LEVEL, launch: LEVEL, current: LEVEL },
   },
   minFirmware: { current: "1.55.21", committed: "1.55" },
-  mitigations: { launch: "0300000000000000", current: "0300000000000000" },
+  requireCommitted: true,
+  mitigations: { launch: "0000000000000003", current: "0000000000000003" },
   vmpl: [0, 1],
   minGuestSvn: 2,
   minAbi: { major: 1, minor: 51 },

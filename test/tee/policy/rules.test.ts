@@ -13,7 +13,7 @@ import type {
 import { INTEL_STATUSES } from "../../../src/tee/claims.js";
 import { appraise } from "../../../src/tee/policy/appraise.js";
 import { policyFromJson } from "../../../src/tee/policy/policy.js";
-import type { TeeVerdict } from "../../../src/tee/verdict.js";
+import { type TeeVerdict, teeVerdictToJson } from "../../../src/tee/verdict.js";
 import {
   authentic,
   bytes,
@@ -90,14 +90,19 @@ function rows<F extends Family>(family: F, table: readonly Row<F>[]): void {
   });
 }
 
+/** A log goes with the families that have runtime registers. */
+const logOf = (family: Family) => (family === "tdx" || family === "azure-tdx" ? { eventLog: eventLog() } : {});
+
 describe("rules of every family", () => {
   const families = Object.keys(CLAIMS) as Family[];
 
   it.each(families)("%s: all rules at once accept what they are about", (family) => {
     const claims = CLAIMS[family]();
-    const verdict = appraise(authentic(claims), alone(family), {}, { eventLog: eventLog() });
+    const verdict = appraise(authentic(claims), alone(family), {}, logOf(family));
     expect(failed(verdict)).toEqual([]);
-    expect(verdict).toMatchObject({ accepted: true, tee: true, authentic: true, family });
+    // Devices alone do not say what program uses them.
+    const tee = family !== "nvidia" && family !== "nras";
+    expect(verdict).toMatchObject({ accepted: true, tee, authentic: true, family });
   });
 
   it.each(families)("%s: a policy that does not name the family refuses it", (family) => {
@@ -112,7 +117,7 @@ describe("rules of every family", () => {
 
   it.each(families)("%s: debug mode is refused whatever the policy says", (family) => {
     const claims = { ...CLAIMS[family](), debug: true };
-    const verdict = appraise(authentic(claims as Claims), alone(family), {}, { eventLog: eventLog() });
+    const verdict = appraise(authentic(claims as Claims), alone(family), {}, logOf(family));
     expect(failed(verdict)).toMatchObject([{ id: "policy.debug", code: "DEBUG_ENABLED" }]);
     expect(verdict.accepted).toBe(false);
   });
@@ -174,6 +179,32 @@ function alone(family: Family) {
   return policyFromJson({ ...rest, families: { [family]: families[family] } });
 }
 
+describe("what evidence calls itself", () => {
+  it("draws nothing on a terminal, and no line of its own", () => {
+    const hostile = "i-0\u001b[2K\r\n  pass  policy.everything\u009b1A\u202e\ud800";
+    const rules = { moduleIds: { deny: ["i-1"] } };
+    for (const deny of [false, true]) {
+      const verdict = judge("nitro", deny ? { moduleIds: { allow: ["i-1"] } } : rules, (claims) => {
+        claims.moduleId = hostile;
+      });
+      expect(verdict.accepted).toBe(!deny);
+      const texts = [
+        verdict.summary,
+        ...verdict.notes,
+        ...verdict.checks.flatMap(({ claim, reason = "" }) => [claim, reason]),
+      ];
+      expect(texts.join("")).toContain("policy.everything");
+      for (const text of texts) expect(text).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
+      expect(JSON.parse(teeVerdictToJson(verdict))).toMatchObject({ claims: { moduleId: hostile } });
+      expect(Buffer.from(teeVerdictToJson(verdict), "utf8").toString("utf8")).toBe(teeVerdictToJson(verdict));
+    }
+    const long = judge("nitro", { moduleIds: { allow: ["i-1"] } }, (claims) => {
+      claims.moduleId = "\n".repeat(1_000_000);
+    });
+    expect(failed(long)[0]!.reason!.length).toBeLessThan(5000);
+  });
+});
+
 describe("measurements", () => {
   const values = CLAIMS.tdx().measurements;
 
@@ -222,15 +253,49 @@ describe("measurements", () => {
     ["tdx", ["rtmr0", "rtmr1", "rtmr2", "rtmr3", "mrConfigId", "mrOwner"]],
     ["snp", ["hostData"]],
     ["nitro", ["pcr1"]],
+    // The application alone: it can be started by anybody's kernel.
+    ["nitro", ["pcr2"]],
     ["azure-snp", ["pcr4", "pcr11", "hostData"]],
+    // The paravisor alone: the guest above it can be anybody's.
+    ["azure-snp", ["measurement"]],
+    ["azure-snp", ["idKeyDigest", "pcr11"]],
     ["azure-tdx", ["pcr4", "pcr11"]],
+    ["azure-tdx", ["mrTd", "rtmr0"]],
     ["cca", ["rem0"]],
-  ])("of %s: what code or host can bring about makes no TEE claim by itself", (family, names) => {
+  ])("of %s, %j: what code or host can bring about makes no TEE claim by itself", (family, names) => {
     const all = CLAIMS[family]().measurements;
     const measurements = [{ values: Object.fromEntries(names.map((name) => [name, all[name]])) }];
     const verdict = judge(family, { measurements, ...(family === "azure-tdx" ? { tee: {} } : {}) });
     expect(verdict).toMatchObject({ accepted: true, tee: false });
     expect(verdict.notes.join()).toMatch(/the listed state has no value for/);
+  });
+
+  it.each<[Family, string[]]>([
+    ["nitro", ["pcr0"]],
+    ["nitro", ["pcr8"]],
+    ["nitro", ["pcr1", "pcr2"]],
+    ["azure-snp", ["idKeyDigest", "pcr4"]],
+    ["azure-tdx", ["mrTd", "pcr7"]],
+  ])("of %s, %j: what was loaded first, or who signed it, makes one", (family, names) => {
+    const all = CLAIMS[family]().measurements;
+    const measurements = [{ values: Object.fromEntries(names.map((name) => [name, all[name]])) }];
+    const verdict = judge(family, { measurements, ...(family === "azure-tdx" ? { tee: {} } : {}) });
+    expect(verdict).toMatchObject({ accepted: true, tee: true });
+  });
+
+  it("of a TD: firmware alone is told as such, and is not enough where a log speaks of the app", () => {
+    const state = (names: string[]) => [{ values: Object.fromEntries(names.map((name) => [name, values[name]])) }];
+    const claims = authentic(CLAIMS.tdx());
+    const log = { eventLog: { composeHashes: { allow: [bytes("compose", 32)] } } };
+    const asked = (names: string[], more = {}) =>
+      appraise(claims, policy({ tdx: { measurements: state(names), ...more } }), {}, { eventLog: eventLog() });
+    const firmware = asked(["mrTd"]);
+    expect(firmware.tee).toBe(true);
+    expect(firmware.notes.join()).toMatch(/firmware \(mrTd\) and no runtime register/);
+    expect(asked(["mrTd", "rtmr1"]).notes.join()).not.toMatch(/no runtime register/);
+    expect(asked(["mrTd"], log)).toMatchObject({ accepted: true, tee: false });
+    expect(asked(["mrTd", "rtmr0", "rtmr1"], log)).toMatchObject({ accepted: true, tee: false });
+    expect(asked(["mrTd", "rtmr1", "rtmr2"], log)).toMatchObject({ accepted: true, tee: true });
   });
 
   it("zero says nothing of who signed: it makes no TEE claim", () => {
@@ -711,21 +776,37 @@ describe("SEV-SNP", () => {
     ...(["launch", "current"] as const).flatMap((when) => [
       {
         id: "snp.mitigations",
-        rules: { mitigations: { [when]: "0300000000000000" } },
+        rules: { mitigations: { [when]: "0000000000000003" } },
         spoil: (claims: SnpClaims) => {
-          claims.mitigations![when] = "0x0500000000000000";
+          claims.mitigations![when] = "0x0000000000000005";
         },
-        says: new RegExp(`mitigations at ${when} are 0x05.* must include 0x03`),
+        says: new RegExp(`mitigations at ${when} are 0x0{15}5, and must include 0x0{15}3$`),
       },
       {
         id: "snp.mitigations",
-        rules: { mitigations: { [when]: "0300000000000000" } },
+        rules: { mitigations: { [when]: "0000000000000003" } },
         spoil: (claims: SnpClaims) => {
           delete claims.mitigations;
         },
         says: /does not say which mitigations/,
       },
     ]),
+    {
+      id: "snp.committed",
+      rules: { requireCommitted: true },
+      spoil: (claims) => {
+        claims.tcb.current = { ...claims.tcb.current, snp: 24 };
+      },
+      says: /^SNP firmware 24 is running and 23 is committed$/,
+    },
+    {
+      id: "snp.committed",
+      rules: { requireCommitted: true },
+      spoil: (claims) => {
+        claims.currentVersion = "1.55.40";
+      },
+      says: /^firmware 1\.55\.40 is running and 1\.55\.39 is committed$/,
+    },
     {
       id: "snp.vmpl",
       rules: {},
@@ -1002,6 +1083,16 @@ describe("NVIDIA's devices", () => {
     },
   ]);
 
+  it.each([
+    ["chips", "gh100", { chip: "GH100" }],
+    ["serials", "0x00A1B2", { serial: "a1b2" }],
+    ["serials", "A1B2", { serial: "00a1b2" }],
+    ["deviceIds", bytes("device 0", 32).slice(2).toUpperCase(), {}],
+  ])("a deny-list of %s denies in another spelling: %s", (list, value, change) => {
+    const verdict = judge("nvidia", { [list]: { deny: [value] } }, set(change));
+    expect(failed(verdict)).toMatchObject([{ reason: expect.stringContaining("is on the policy's deny-list") }]);
+  });
+
   it("a switch has no driver, and none is wanted of it", () => {
     const verdict = judge(
       "nvidia",
@@ -1012,7 +1103,7 @@ describe("NVIDIA's devices", () => {
         rims: { driver: { status: "none" }, vbios: { status: "match", revocation: "good" } },
       }),
     );
-    expect(verdict).toMatchObject({ accepted: true, tee: true });
+    expect(verdict).toMatchObject({ accepted: true });
   });
 
   it("without reference manifests there is no TEE claim, if the policy accepts that at all", () => {
@@ -1123,6 +1214,10 @@ describe("tokens of NVIDIA's service", () => {
         expect.stringMatching(/^policy\.nras\.versions: .* none for GA100/),
       ],
     );
+    // Releases of the service differ in what follows.
+    expect(failed(judge("nras", rules, claim("hwmodel", "GH100 A01 GSP BROM")))).toEqual([]);
+    const denied = judge("nras", { chips: { deny: ["gh100"] } }, claim("hwmodel", "GH100 A01 GSP BROM"));
+    expect(failed(denied)).toHaveLength(2);
     expect(failed(judge("nras", rules, claim("x-nvidia-gpu-driver-version", 570)))).toMatchObject([
       { id: "policy.nras.versions", reason: "the driver is unknown, older than 570.172" },
     ]);
@@ -1277,6 +1372,20 @@ describe("event logs", () => {
     ["instanceIds", "instanceId", "event-log.instance", bytes("app instance", 20)],
   ] as const;
 
+  it("of another guest's is refused even if no rule is about it: it would stand in the verdict", () => {
+    const other = { ...eventLog(), registers: { rtmr3: bytes("another guest", 48) } };
+    for (const family of ["tdx", "azure-tdx", "snp", "nitro"] as const) {
+      const more = family === "azure-tdx" ? { tee: {} } : {};
+      const verdict = appraise(
+        authentic(CLAIMS[family]()),
+        policy({ [family]: rulesFor(family, more) }),
+        {},
+        { eventLog: other },
+      );
+      expect(failed(verdict), family).toMatchObject([{ id: "policy.event-log", code: "EVENT_LOG_MISMATCH" }]);
+    }
+  });
+
   it.each(LISTS)("%s", (rule, claim, id, good) => {
     expect(judgeLog({ [rule]: { allow: [good] } }).accepted).toBe(true);
     expect(failed(judgeLog({ [rule]: { deny: [good] } }))).toMatchObject([
@@ -1398,7 +1507,9 @@ describe("collateral", () => {
     const snp = { snp: rulesFor("snp") };
     expect(judgeAge({ maxAgeSeconds: 30 * DAY, kinds }).accepted).toBe(true);
     expect(judgeAge({ maxAgeSeconds: 30 * DAY, kinds }, COLLATERAL, snp).accepted).toBe(false);
-    const verdict = judgeAge({ maxAgeSeconds: 1 }, COLLATERAL, snp);
+    // AMD's statement is its list, and a rule without kinds is about that as well: it does not pass unseen.
+    expect(failed(judgeAge({ maxAgeSeconds: 1 }, COLLATERAL, snp))).toMatchObject([{ id: "policy.collateral" }]);
+    const verdict = judgeAge({ maxAgeSeconds: 1 }, COLLATERAL, { nitro: rulesFor("nitro") });
     expect(verdict.checks.find(({ id }) => id === "policy.collateral")).toMatchObject({ outcome: "unchecked" });
   });
 });

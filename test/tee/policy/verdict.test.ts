@@ -119,7 +119,10 @@ describe("binding", () => {
     const own = bytes("device nonce", 32);
     expect(bind("nvidia", asks, { nonce: NONCE, deviceNonce: own }, { nonce: own }).accepted).toBe(true);
     expect(ids(bind("nvidia", asks, { nonce: NONCE, deviceNonce: own }))).toEqual(["policy.binding.nonce"]);
-    expect(bind("tdx", asks, { nonce: NONCE, deviceNonce: own }).accepted).toBe(true);
+    // Everything that is expected is looked at: a CPU alone has no devices that could answer.
+    expect(ids(bind("tdx", asks, { nonce: NONCE, deviceNonce: own }))).toEqual(["policy.binding.device-nonce"]);
+    const task = bind("nvidia", { binding: "task" }, { task: TASK, deviceNonce: own }, BOUND.nvidia);
+    expect(failed(task)).toMatchObject([{ id: "policy.binding.task", code: "NONCE_MISMATCH" }]);
   });
 
   it("to report data that the request names, all of it or at least 16 bytes", () => {
@@ -181,6 +184,9 @@ describe("binding", () => {
     ["a nonce without 0x", { nonce: NONCE.slice(2) }],
     ["a short nonce", { nonce: zeros(15) }],
     ["a long nonce", { nonce: zeros(65) }],
+    ["a nonce of zeros, which evidence without a nonce has", { nonce: zeros(32) }],
+    ["devices that answer to zeros", { deviceNonce: zeros(32) }],
+    ["devices without a task", { devices: [zeros(32)] }],
     ["an empty prefix", { reportDataPrefix: "0x" }],
     ["a list", []],
     ["nothing", null],
@@ -217,6 +223,19 @@ describe("how long a verdict holds", () => {
     expect(verdict).toMatchObject({ accepted: true, verifiedAt: NOW, validUntil: until });
     expect(at(family, rules, changes, until)).toMatchObject({ accepted: true, validUntil: until });
     if (until < NOW + 20 * DAY) expect(at(family, rules, changes, until + 1).accepted).toBe(false);
+  });
+
+  it.each<[string, Family, Record<string, unknown>, Record<string, unknown>, number, "from" | "until"]>([
+    ["age of collateral", "tdx", {}, { collateral: { maxAgeSeconds: 3 * DAY } }, NOW - DAY + 1, "from"],
+    ["age of a document", "nitro", { maxAgeSeconds: 50 }, {}, NOW - 49, "from"],
+    ["age of a token", "nras", { maxAgeSeconds: 50 }, {}, NOW - 149, "from"],
+    ["a document from the future", "nitro", { maxAheadSeconds: 0 }, {}, NOW - 101, "until"],
+  ])("a refusal holds no longer than its reason: %s", (_, family, rules, changes, edge, end) => {
+    const now = end === "from" ? NOW : NOW - 200;
+    const verdict = at(family, rules, changes, now);
+    expect(verdict).toMatchObject({ accepted: false, [end === "from" ? "validFrom" : "validUntil"]: edge });
+    expect(at(family, rules, changes, edge).accepted).toBe(false);
+    expect(at(family, rules, changes, end === "from" ? edge - 1 : edge + 1).accepted).toBe(true);
   });
 
   it("from the second at which its own policy accepts", () => {
@@ -398,7 +417,8 @@ describe("a whole machine", () => {
       ["none", "nonce", false],
       ["nonce", "nonce", true],
       ["nonce", "task", false],
-      ["task", "task", true],
+      // The verdict would not say which.
+      ["task", "task", false],
       ["task", "nonce", true],
     ] as const) {
       const verdict = appraiseComposite(machine({ deviceBinding: has }), rules({ requireDeviceBinding: wants }));
@@ -422,11 +442,16 @@ describe("a whole machine", () => {
     const whole = machine({ cpu, devices, deviceBinding: "task", boundToTask: true });
     expect(failed(appraiseComposite(whole, asks, { task: TASK }))).toEqual([]);
     // The verdict has to name the task that it speaks of.
-    expect(ids(appraiseComposite(whole, asks))).toEqual(["policy.binding"]);
+    expect(ids(appraiseComposite(whole, asks))).toEqual(["policy.binding", "policy.device-binding"]);
+    expect(failed(appraiseComposite(whole, asks, { task: TASK, devices: [...digests].reverse() }))).toEqual([]);
+    for (const named of [[], digests.slice(1), [digests[0]!, digests[0]!]]) {
+      expect(ids(appraiseComposite(whole, asks, { task: TASK, devices: named }))).toEqual(["policy.binding.devices"]);
+    }
     // Devices given by the caller do not stand in for those that are there.
     const bare = authentic({ ...CLAIMS.tdx(), reportData: taskReportData(TASK, []) } as Claims);
     expect(ids(appraiseComposite({ ...whole, cpu: bare }, asks, { task: TASK, devices: [] }))).toEqual([
       "policy.binding.task",
+      "policy.binding.devices",
     ]);
     const foreign = [devices[0]!, authentic(nvidia(1), { evidenceDigest: digests[1]! })];
     expect(ids(appraiseComposite({ ...whole, devices: foreign }, asks, { task: TASK }))).toEqual([

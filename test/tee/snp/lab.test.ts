@@ -92,9 +92,9 @@ describe("a laboratory's processors", () => {
         mitigations: { launch: "0x8000000000000001", current: "0x0000000000000002" },
       },
       notes: [
-        "the guest's policy has bits that this release does not know: 26, 63",
-        "the platform info has bits that this release does not know: 6, 40",
-        "the key flags has bits that this release does not know: 24",
+        "bits of the guest's policy that this release does not know: 26, 63",
+        "bits of the platform info that this release does not know: 6, 40",
+        "bits of the key flags that this release does not know: 24",
         "reserved bytes of the report are not zero, at 0x19f: firmware is newer than this release",
       ],
     });
@@ -158,6 +158,11 @@ describe("a laboratory's processors", () => {
     expect(run({ leafSays: { productName: "Genoa-B1" } })).toBe("PRODUCT_MISMATCH");
     expect(run({ leafSays: { productName: "Milano" } })).toBe("PRODUCT_MISMATCH");
     expect(run({ leafSays: { productName: "Milan" } })).toBe("ok");
+    for (const productName of ["Genoa", "Genoa-A0", "Genoa-B2", "Bergamo", "Bergamo-A1", "Siena-A1"]) {
+      expect(run({ product: "Genoa", leafSays: { productName } }), productName).toBe("ok");
+      expect(run({ leafSays: { productName } }), productName).toBe("PRODUCT_MISMATCH");
+      expect(run({ product: "Turin", leafSays: { productName } }), productName).toBe("PRODUCT_MISMATCH");
+    }
     expect(run({ leafSays: { productName: null } })).toBe("CERT_MALFORMED");
   });
 

@@ -63,7 +63,7 @@ describe.skipIf(VECTORS === undefined)("real reports", () => {
     const turin = one("vcek-turin-v5-ms");
     expect(verify(turin.evidence, { now: turin.from })).toMatchObject({
       claims: { platformInfo: { raw: "0x0000000000000065", smt: true, aliasCheckComplete: true, unknownBits: [6] } },
-      notes: ["the platform info has bits that this release does not know: 6"],
+      notes: ["bits of the platform info that this release does not know: 6"],
     });
   });
 

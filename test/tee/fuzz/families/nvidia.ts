@@ -48,22 +48,18 @@ function named(all: readonly Base[]): Named[] {
   );
 }
 
+function saysUnchecked({ rims, revocation }: NvidiaClaims): boolean {
+  return JSON.stringify([rims, revocation]).includes('"unchecked"');
+}
+
 export const nvidia: Family = {
   name: "nvidia",
   bases,
   excuses: [
     {
-      reason: "manifests need not come along, or be of this device, and the claims say so",
-      claims: ["rims"],
-      covers: ({ name }, _, claims) =>
-        name.startsWith("collateral.nvidia.rims.") &&
-        JSON.stringify((claims as NvidiaClaims).rims).includes("unchecked"),
-    },
-    {
-      reason: "answers and lists need not come along, or be about these certificates, and the claims say so",
-      claims: ["revocation"],
-      covers: ({ name }, _, claims) =>
-        /^collateral\.nvidia\.(ocsp|crls)\./.test(name) && (claims as NvidiaClaims).revocation === "unchecked",
+      reason: "manifests, answers and lists need not come along, or be about this device, and the claims say so",
+      claims: ["rims", "revocation"],
+      covers: ({ name }, _, claims) => name.startsWith("collateral.nvidia.") && saysUnchecked(claims as NvidiaClaims),
     },
     {
       reason: "lists stand beside answers, and those of other issuers are about other certificates",

@@ -1,7 +1,7 @@
 import { snpProcessor } from "../../../../src/tee/lab/snp.js";
 import { equalBytes } from "../../../../src/tee/read/bytes.js";
 import { PINNED_ROOTS } from "../../../../src/tee/roots.js";
-import { parseCertificate } from "../../../../src/tee/x509.js";
+import { parseCertificate, parseCrl } from "../../../../src/tee/x509.js";
 import { cases, vector } from "../../vectors.js";
 import { baseOf } from "../base.js";
 import { type Base, type Bytes, type Family, flip, type Named, partOf, withChanges } from "../family.js";
@@ -110,9 +110,11 @@ export const snp: Family = {
       covers: ({ name }, changed) => name === ROOT && changed !== undefined && !isSelfIssued(changed),
     },
     {
-      reason: "a revocation list need not come along, and the claims say so",
+      reason: "a revocation list need not come along, or be of this product, and the claims say so",
       claims: ["revocation"],
-      covers: ({ name }, changed) => name === CRL && changed === undefined,
+      covers: ({ name, bytes }, changed) =>
+        name === CRL &&
+        (changed === undefined || !equalBytes(parseCrl(changed).issuer.der, parseCrl(bytes).issuer.der)),
     },
   ],
   mutations: {
