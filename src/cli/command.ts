@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { ParseArgsConfig } from "node:util";
 import { AnchorError, toAnchorError } from "../errors.js";
@@ -59,21 +60,37 @@ export function integer(values: Values, name: string, min: number, max: number, 
 export function instant(text: string): number {
   // Milliseconds pass here, so that whoever looks at the time can say what is wrong with them.
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  const iso = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/.test(text);
-  const milliseconds = iso ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(milliseconds)) {
+  const [, date] = /^(\d{4}-\d\d-\d\d)(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/.exec(text) ?? [];
+  const milliseconds = date === undefined ? Number.NaN : Date.parse(text);
+  // Date.parse takes 30 February for 2 March.
+  const day = Date.parse(date ?? "");
+  if (Number.isNaN(milliseconds) || Number.isNaN(day) || new Date(day).toISOString().slice(0, 10) !== date) {
     throw new AnchorError("USAGE", "--at takes Unix seconds, or a time such as 2026-06-10T01:49:05Z");
   }
   return Math.floor(milliseconds / 1000);
 }
 
-/** @throws FILE_NOT_FOUND, FILE_UNREADABLE */
-export async function readBytes(path: string): Promise<Uint8Array> {
+/**
+ * @param limit in bytes: of a file that is larger, or has no end as a device may, no more than that is read
+ * @throws FILE_NOT_FOUND, FILE_UNREADABLE, INPUT_TOO_LARGE
+ */
+export async function readBytes(path: string, limit = Number.POSITIVE_INFINITY): Promise<Uint8Array> {
   try {
-    return await readFile(path);
+    if (limit === Number.POSITIVE_INFINITY) return await readFile(path);
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    for await (const chunk of createReadStream(path)) {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > limit) throw new AnchorError("INPUT_TOO_LARGE", `${path} is larger than ${limit >> 20} MB`);
+    }
+    return Buffer.concat(chunks);
   } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
-    if (missing) throw new AnchorError("FILE_NOT_FOUND", `cannot read ${path}: no such file`, { cause: error });
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT")
+      throw new AnchorError("FILE_NOT_FOUND", `cannot read ${path}: no such file`, { cause: error });
+    if (code === "EISDIR")
+      throw new AnchorError("FILE_UNREADABLE", `cannot read ${path}: it is a folder`, { cause: error });
     throw toAnchorError(error, "FILE_UNREADABLE", `cannot read ${path}`);
   }
 }
@@ -92,8 +109,7 @@ export function readDocument(path: string): Promise<unknown> {
 }
 
 async function parseFile(path: string, parse: (text: string) => unknown): Promise<unknown> {
-  const bytes = await readBytes(path);
-  if (bytes.length > MAX_JSON) throw new AnchorError("INPUT_TOO_LARGE", `${path} is larger than 64 MB`);
+  const bytes = await readBytes(path, MAX_JSON);
   try {
     return parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {

@@ -1,5 +1,5 @@
 import { AnchorError } from "../errors.js";
-import { fromHex, type Hex, toHex } from "../field/bytes.js";
+import type { Hex } from "../field/bytes.js";
 import { canonicalJson } from "../protocol/document.js";
 import type { Claims, IntelClaims } from "../tee/claims.js";
 import { type Collateral, collateralToJson, mergeCollateral } from "../tee/collateral.js";
@@ -43,6 +43,7 @@ export const teeVerifyCommand: Command = {
   help: `
   FILE…                evidence, in whatever it came: raw, hex, base64, the JSON of a service. Several files are one
                        machine's: its CPU's evidence, that of its devices, tokens, an event log, chains of certificates
+                       (of several, in the order of what they belong to)
   --collateral FILE    what the vendors publish about the hardware; once for each file (\`tee bundle\` makes one of many)
   --policy FILE        what is good enough (\`tee policy\` prints one to fill in). Without it, only authenticity is reported
   --at TIME            the time to verify at, Unix seconds or ISO 8601; without it, this machine's clock
@@ -304,15 +305,38 @@ function printConclusion(terminal: Terminal, results: readonly Result[], policy:
   if (failed.length > 0) {
     const authentic = results.every(({ verification }) => verification.ok);
     terminal.line(authentic ? "NOT ACCEPTED" : "NOT AUTHENTIC");
+    const advice = new Set(failed.flatMap(({ failure }) => adviceOn(failure!) ?? []));
+    for (const each of advice) terminal.line(each);
     return;
   }
-  for (const { verdict } of results) if (verdict) terminal.line(verdict.summary);
+  for (const { verification, verdict } of results) {
+    if (verdict) terminal.line(verdict.summary);
+    else if (refusedByService(verification)) {
+      terminal.line("ATTENTION: the token is authentic, and says that the devices FAILED their appraisal");
+    }
+  }
   if (!policy) {
     terminal.line("authentic: by the hardware, or the service, that it names, as of that time");
     terminal.line(
       "nothing is claimed about the software that ran, nor that its patch level is good enough: give a --policy",
     );
   }
+}
+
+/** An authentic token may say that nothing is well: that is told by a claim, which a policy looks at. */
+function refusedByService(verification: Verification | CompositeVerification): boolean {
+  const parts = "cpu" in verification ? verification.tokens : [verification];
+  return parts.some((part) => part.ok && part.claims.family === "nras" && !part.claims.overallResult);
+}
+
+/** What to do about a failure that is the caller's to mend. */
+function adviceOn({ code, message }: AnchorError): string | undefined {
+  if (code === "COLLATERAL_MISSING")
+    return "give it with --collateral (anchorproof tee bundle --fetch --for EVIDENCE --out FILE asks the vendors)";
+  if (code === "CHAIN_UNTRUSTED" && message.includes("roots.ccaPlatform"))
+    return "name the platform's public key with --root";
+  if (code === "APPRAISAL_FAILED" && message.includes("answers to a nonce: say which")) return "say it with --nonce";
+  return undefined;
 }
 
 export const teeInspectCommand: Command = {
@@ -328,7 +352,8 @@ export const teeInspectCommand: Command = {
     requireFiles(positionals);
     const found = [];
     for (const path of positionals) {
-      for (const each of inspect(await readBytes(path), path)) found.push({ file: path, ...each });
+      const bytes = await readBytes(path, MAX_FILE);
+      for (const each of inFile(path, () => inspect(bytes, path))) found.push({ file: path, ...each });
     }
     if (values["json"]) return terminal.line(pretty({ verified: false, found }).trimEnd());
     terminal.line("NOT VERIFIED: this is what the files say, and all of it may be made up (tee verify checks it)");
@@ -491,6 +516,9 @@ function templateNamed(name: string): unknown {
   return POLICY_TEMPLATES[name as keyof typeof POLICY_TEMPLATES];
 }
 
+/** Nothing larger is read as evidence or collateral; of a device, which may have no end, no more than this. */
+const MAX_FILE = 32 * 1024 * 1024;
+
 function several(values: Values, name: string): string[] {
   const value = values[name];
   return (Array.isArray(value) ? value : []).filter((each): each is string => typeof each === "string");
@@ -502,7 +530,7 @@ function requireFiles(positionals: readonly string[]): void {
 
 async function readFiles(paths: readonly string[]): Promise<ImportFile[]> {
   const files: ImportFile[] = [];
-  for (const name of paths) files.push({ name, bytes: await readBytes(name) });
+  for (const name of paths) files.push({ name, bytes: await readBytes(name, MAX_FILE) });
   return files;
 }
 
@@ -513,15 +541,38 @@ async function readCollateral(paths: readonly string[]): Promise<Collateral> {
 async function readMachines(paths: readonly string[]): Promise<Recognised[]> {
   requireFiles(paths);
   const files: Parts[][] = [];
-  for (const { name, bytes } of await readFiles(paths)) {
-    try {
-      files.push(readParts(bytes));
-    } catch (error) {
-      if (!(error instanceof AnchorError)) throw error;
-      throw new AnchorError(error.code, `${name}: ${error.message}`, { cause: error });
-    }
+  for (const file of await readFiles(paths)) {
+    files.push(
+      inFile(file.name, () => {
+        try {
+          return readParts(file.bytes);
+        } catch (error) {
+          if (!isCollateral(file)) throw error;
+          throw new AnchorError("EVIDENCE_UNKNOWN", "this is collateral, not evidence: name it with --collateral");
+        }
+      }),
+    );
   }
   return combine(files);
+}
+
+/** Says which file an error is about. */
+function inFile<T>(name: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof AnchorError) || error.message.startsWith(`${name}: `)) throw error;
+    throw new AnchorError(error.code, `${name}: ${error.message}`, { cause: error });
+  }
+}
+
+function isCollateral(file: ImportFile): boolean {
+  try {
+    importFiles([file]);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function readPolicy(path: string): Promise<Policy> {
@@ -553,8 +604,11 @@ function readTime(values: Values): { now: number; byClock: boolean } {
 function hexOption(values: Values, name: string): Hex | undefined {
   const value = optional(values, name);
   if (value === undefined) return undefined;
-  const hex = `0x${value.replace(/^0x/i, "").toLowerCase()}`;
-  return toHex(fromHex(hex, `--${name}`));
+  const digits = value.replace(/^0x/i, "").toLowerCase();
+  if (!/^(?:[0-9a-f]{2})+$/.test(digits)) {
+    throw new AnchorError("INPUT_INVALID", `--${name} takes bytes in hex, two digits each, not "${clip(value)}"`);
+  }
+  return `0x${digits}`;
 }
 
 /**

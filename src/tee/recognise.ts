@@ -8,6 +8,7 @@
  */
 import { AnchorError, toAnchorError } from "../errors.js";
 import { parseDocument } from "../protocol/document.js";
+import { counted } from "../text.js";
 import type { Collateral } from "./collateral.js";
 import type { Composite, EventLog, Evidence } from "./evidence.js";
 import { COMPOSITE_FORMAT, EVIDENCE_FORMAT } from "./evidenceJson.js";
@@ -85,7 +86,7 @@ export function combine(files: readonly (readonly Parts[])[]): Recognised[] {
   if (several < 0 && cpus.length > 1) {
     throw new AnchorError("EVIDENCE_UNKNOWN", `here are ${cpus.length} CPUs' evidence, where one machine's is wanted`);
   }
-  const machines = several >= 0 ? all.flatMap(recognised) : recognised(mergeParts(all));
+  const machines = several >= 0 ? all.flatMap(recognised) : recognised(mergeParts(withChains(all)));
   if (machines.length === 0) throw unknown();
   return machines;
 }
@@ -118,6 +119,28 @@ function requireBounded(input: unknown): void {
     if (typeof item !== "object" || item === null || item instanceof Uint8Array) continue;
     for (const inner of Object.values(item)) waiting.push(inner);
   }
+}
+
+/** Where there are as many chains in files of their own as there is evidence without one, each goes to its own, in order. */
+function withChains(all: readonly Parts[]): readonly Parts[] {
+  const lacks = ({ cpu, devices, certificates }: Parts) =>
+    certificates.length === 0 &&
+    (devices.length === 1
+      ? !cpu && devices[0]!.certificates.length === 0
+      : devices.length === 0 && (cpu?.kind === "snp" || cpu?.kind === "azure-vtpm") && !cpu.certificates?.length);
+  const isChain = ({ cpu, devices, tokens, certificates }: Parts) =>
+    certificates.length > 0 && !cpu && devices.length + tokens.length === 0;
+  const chains = all.filter(isChain);
+  if (chains.length < 2 || all.filter(lacks).length !== chains.length) return all;
+  let next = 0;
+  return all.map((parts) => {
+    if (isChain(parts)) return { ...parts, certificates: [] };
+    if (!lacks(parts)) return parts;
+    const { certificates } = chains[next++]!;
+    const { cpu } = parts;
+    if (cpu?.kind === "snp" || cpu?.kind === "azure-vtpm") return { ...parts, cpu: { ...cpu, certificates } };
+    return { ...parts, devices: parts.devices.map((device) => ({ ...device, certificates })) };
+  });
 }
 
 function recognised(parts: Parts): Recognised[] {
@@ -186,7 +209,7 @@ function unwrapPem(text: string, depth: number): Parts[] {
     unwrap(bytes, depth + 1).map((parts) => ({ ...parts, how: [`PEM "${label}"`, ...parts.how] })),
   );
   if (certificates.length === 0) return found;
-  return [...found, { ...noParts(), certificates, how: [`${certificates.length} certificates in PEM`] }];
+  return [...found, { ...noParts(), certificates, how: [`${counted(certificates.length, "certificate")} in PEM`] }];
 }
 
 /** `undefined` for a text that is no JSON; ours is read more strictly than others'. */
@@ -218,6 +241,7 @@ function unknown(input?: unknown): AnchorError {
     }
   }
   const gzip = input instanceof Uint8Array && input[0] === 0x1f && input[1] === 0x8b;
+  if (input instanceof Uint8Array && input.length === 0) return new AnchorError("EVIDENCE_UNKNOWN", "this is empty");
   const reason = gzip
     ? "this is compressed by gzip: unpack it first"
     : "this is no attestation evidence that is known here";

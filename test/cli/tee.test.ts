@@ -158,7 +158,8 @@ describe("tee verify", () => {
       "--json",
     );
     expect(again.out).toBe(json.out);
-    for (const at of ["yesterday", "2026-01-01T00:00:00", "1e9", "1700000000000", "999999999999999"]) {
+    const none = ["yesterday", "2026-01-01T00:00:00", "1e9", "1700000000000", "999999999999999", "2025-02-30"];
+    for (const at of [...none, "2025-02-30T00:00:00Z", "2025-13-01"]) {
       const { status, err } = await anchorproof("verify", "quote.bin", "--at", at);
       expect(status).toBe(1);
       expect(err, at).toMatch(/^error (USAGE|BAD_TIME): /);
@@ -295,6 +296,18 @@ describe("tee verify", () => {
     expect(none.err).toMatch(/^error EVIDENCE_UNKNOWN: .*words\.txt: /);
     expect((await anchorproof("verify")).err).toMatch(/^error USAGE: /);
     expect((await anchorproof("verify", "absent.bin")).err).toMatch(/^error FILE_NOT_FOUND: /);
+    for (const command of ["inspect", "verify"]) {
+      expect((await anchorproof(command, "words.txt")).err).toMatch(
+        /^error EVIDENCE_UNKNOWN: .*words\.txt: this is no /,
+      );
+      expect((await anchorproof(command, "/dev/null")).err).toBe("error EVIDENCE_UNKNOWN: /dev/null: this is empty");
+      expect((await anchorproof(command, directory)).err).toMatch(/^error FILE_UNREADABLE: .*: it is a folder$/);
+      // Something without an end is not read until memory is full.
+      expect((await anchorproof(command, "/dev/zero")).err).toBe(
+        "error INPUT_TOO_LARGE: /dev/zero is larger than 32 MB",
+      );
+    }
+    expect((await anchorproof("verify", "collateral.json")).err).toMatch(/: this is collateral, .* with --collateral$/);
     const steering = "\u001b[2J\u202eok";
     await save("odd.json", {
       quote: Buffer.from(lab.quote).toString("hex"),
@@ -476,6 +489,33 @@ describe.skipIf(VECTORS === undefined)("recorded evidence", () => {
     const nitro = at("nitro", "prod-2025-dstack", "doc.cose");
     expect((await anchorproof("verify", nitro, "--at", "2025-12-25T16:10:00Z")).status).toBe(0);
     expect((await anchorproof("verify", nitro, "--at", "2025-12-25T20:10:00Z")).err).toMatch(/^error EXPIRED: /);
+  });
+
+  it("chains of several devices in files of their own go to their devices, in order", async () => {
+    const file = (device: string, name: string) => at("nvidia", device, name);
+    const [a, b] = ["h100-580", "gb100-blackwell-575"] as const;
+    const reports = [file(a, "report.bin"), file(b, "report.bin")];
+    const chains = [file(a, "chain.pem"), file(b, "chain.pem")];
+    const verify = (...files: string[]) => anchorproof("verify", ...files, "--at", "2026-06-01");
+    const sorted = await verify(...reports, ...chains);
+    expect(sorted).toMatchObject({ status: 0, err: "" });
+    expect(sorted.out).toContain("2 of 2:");
+    expect((await verify(reports[0]!, chains[0]!, reports[1]!, chains[1]!)).status).toBe(0);
+    expect((await verify(...reports, ...chains.reverse())).status).toBe(1);
+    // One device twice is not two either.
+    expect((await verify(reports[0]!, chains[1]!, reports[0]!, chains[1]!)).err).toMatch(/^error DUPLICATE_DEVICE: /);
+  });
+
+  it("says what to do about what the caller can mend, and that a service found devices bad", async () => {
+    const quote = at("intel", "tdx-v4-phala", "quote.bin");
+    expect((await anchorproof("verify", quote, "--at", "1751624191")).out).toContain("give it with --collateral");
+    const token = "phalacloud_phala_deepseek-v3.2_20260610_014917";
+    const keys = ["--collateral", at("nras-jwt", token, "jwks.json"), "--at", "2026-06-10T01:49:18Z"];
+    const { status, out } = await anchorproof("verify", at("nras-jwt", token, "nras_response.json"), ...keys);
+    expect(status).toBe(0);
+    expect(out).toContain("says that the devices FAILED");
+    const { err } = await anchorproof("verify", quote, "--nonce", "0xabc");
+    expect(err).toBe('error INPUT_INVALID: --nonce takes bytes in hex, two digits each, not "0xabc"');
   });
 
   it("one device twice is not two", async () => {

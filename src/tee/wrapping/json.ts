@@ -9,6 +9,7 @@
  */
 import { AnchorError } from "../../errors.js";
 import { toHex, utf8 } from "../../field/bytes.js";
+import { counted } from "../../text.js";
 import type { EventLog, Evidence, NrasEvidence, NvidiaEvidence } from "../evidence.js";
 import { COMPOSITE_FORMAT, EVIDENCE_FORMAT, evidenceFromJson } from "../evidenceJson.js";
 import { isQvlCollateral, qvlCollateral } from "../import/qvl.js";
@@ -273,7 +274,7 @@ function nrasOf(value: unknown, depth = 0): NrasEvidence | undefined {
 }
 
 function describeToken({ devices }: NrasEvidence): string {
-  return `tokens of NVIDIA's attestation service for ${Object.keys(devices).length} devices`;
+  return `tokens of NVIDIA's attestation service for ${counted(Object.keys(devices).length, "device")}`;
 }
 
 /** At the top, or in what dstack's agent says of itself. */
