@@ -24,7 +24,14 @@ export interface Assurance {
 /** What was found of an answer. A reason says why something does not hold. */
 export interface AnswerEvidence {
   zk: { holds: boolean; reason?: string };
-  tee: { holds: boolean; reason?: string; workload?: string };
+  tee: {
+    holds: boolean;
+    reason?: string;
+    /** What the policy calls the state that runs. */
+    workload?: string;
+    /** What has been broken of such hardware, if its keys can be had without touching it. */
+    broken?: string;
+  };
   /** Both parties signed for the answer. */
   agreed: { holds: boolean; reason?: string };
 }
@@ -32,7 +39,9 @@ export interface AnswerEvidence {
 export function assuranceTable({ zk, tee, agreed }: AnswerEvidence): Assurance[] {
   const not = (reason: string | undefined) => `not shown: ${reason ?? "there is no such evidence"}`;
   const both = zk.holds && tee.holds;
-  const program = tee.workload ? `the program measured as ${tee.workload}` : "a program with an allowed measurement";
+  const hardware =
+    tee.broken === undefined ? "genuine hardware that keeps others out" : `hardware of a broken kind (${tee.broken})`;
+  const program = tee.workload ? `what the policy lists as ${tee.workload}` : "a program with an allowed measurement";
   return [
     {
       mode: "ZK",
@@ -44,9 +53,7 @@ export function assuranceTable({ zk, tee, agreed }: AnswerEvidence): Assurance[]
     {
       mode: "TEE",
       holds: tee.holds,
-      shows: tee.holds
-        ? `${program} ran on genuine hardware that keeps others out, and gave out this very answer`
-        : not(tee.reason),
+      shows: tee.holds ? `${program} ran on ${hardware}, and gave out this very answer` : not(tee.reason),
       by: "a vendor's attestation, bound to this task",
       open: "that the program computes the model: that is for whoever reviewed what the measurement stands for; attacks on hardware",
     },
@@ -54,10 +61,10 @@ export function assuranceTable({ zk, tee, agreed }: AnswerEvidence): Assurance[]
       mode: "TEE+ZK",
       holds: both,
       shows: both
-        ? "both of the same statement: the output is the model's, whatever the hardware is worth, and the input stayed inside"
+        ? `both of the same statement: the output is the model's, whatever the hardware is worth, and ${program} ran on ${hardware}`
         : not(zk.holds ? `TEE: ${tee.reason ?? "no attestation"}` : `ZK: ${zk.reason ?? "no proof"}`),
       by: "the proof and the attestation, each bound to this task",
-      open: "that the input stays secret from whoever breaks the hardware",
+      open: "that the input stays secret: that takes a reviewed program, a way for the input into it, and hardware that nobody breaks",
     },
     {
       mode: "OP",

@@ -359,7 +359,8 @@ function checkAssurance(
 ): { required: AssuranceMode; assurance: Assurance[] } {
   const failureOf = (id: string) => claims.list.find((claim) => claim.id === id)?.failure?.message;
   const attested = failureOf("inference.attestation");
-  const measured = Object.values(tee?.claims?.measurements ?? {})[0];
+  const measured = tee?.checks.find(({ id, outcome }) => id === "policy.measurements" && outcome === "pass")?.reason;
+  const broken = tee?.assurance.tier === "broken" ? tee.assurance.notes[0] : undefined;
   const agreed = failureOf("inference.receipt");
   const proof = failureOf("inference.proof");
   const assurance = assuranceTable({
@@ -368,6 +369,7 @@ function checkAssurance(
       holds: tee?.tee === true,
       reason: inference.attestation ? (attested ?? tee?.summary ?? "") : "there is no attestation in this bundle",
       ...(measured === undefined ? {} : { workload: measured }),
+      ...(broken === undefined ? {} : { broken }),
     },
     agreed: { holds: agreed === undefined, ...(agreed === undefined ? {} : { reason: agreed }) },
   });

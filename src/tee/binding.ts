@@ -19,9 +19,9 @@
  * @module
  */
 import { AnchorError } from "../errors.js";
-import { concat, fromHex, type Hex, keccak, tag, toHex, word } from "../field/bytes.js";
+import { concat, fromHex, type Hex, keccak, tag, toHex, word, wordHex } from "../field/bytes.js";
 import type { Domain } from "../protocol/eip712.js";
-import type { InferenceStatement } from "../protocol/statements.js";
+import { CIRCUIT_TYPES, contextSignal, type InferenceStatement } from "../protocol/statements.js";
 import type { Claims } from "./claims.js";
 
 /** What evidence is bound to. Commitments and outputs are field elements, or any 256-bit numbers. */
@@ -29,6 +29,7 @@ export interface TeeTask {
   chainId: bigint;
   /** The contract that will rely on it: the gate. */
   contract: Hex;
+  /** What names the request and its parties: for a statement that is also proven its context, see {@link taskOfInference}. */
   taskId: Hex;
   modelDigest: Hex;
   inputCommitment: bigint;
@@ -89,7 +90,9 @@ export function taskReportData(task: TeeTask, devices: readonly Hex[]): Hex {
 }
 
 /**
- * The task of a statement that is also proven: both kinds of evidence then speak of the same answer.
+ * The task of a statement that is also proven: both kinds of evidence then speak of the same answer. Its id here is the
+ * proof's own context, which names task, requester, payee, key, nonce and deadline: nobody can put another node's attestation
+ * beside a proof and a receipt of their own.
  *
  * @param enclaveKey that signs beyond this answer, if any
  */
@@ -98,7 +101,7 @@ export function taskOfInference(domain: Domain, statement: InferenceStatement, e
   return {
     chainId: domain.chainId,
     contract: domain.verifyingContract,
-    taskId: task.taskId,
+    taskId: wordHex(contextSignal(domain, CIRCUIT_TYPES.inference, task)),
     modelDigest,
     inputCommitment,
     outputCommitment: output,

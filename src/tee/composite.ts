@@ -11,10 +11,18 @@ import { oneLine } from "../text.js";
 import { checkTaskBinding, deviceNonce, type TeeTask } from "./binding.js";
 import type { Claims, EventLogClaims, NrasClaims, NvidiaClaims } from "./claims.js";
 import type { Collateral } from "./collateral.js";
-import { type Check, collateralDigest, demand, type Used, type Verification, type VerifyOptions } from "./context.js";
+import {
+  type Check,
+  collateralDigest,
+  demand,
+  Shared,
+  type Used,
+  type Verification,
+  type VerifyOptions,
+} from "./context.js";
 import { verifyEventLog } from "./eventLog/verify.js";
 import type { Composite, Evidence } from "./evidence.js";
-import { verify } from "./verify.js";
+import { verifyPart } from "./verify.js";
 
 export interface CompositeOptions extends VerifyOptions {
   /** What all of it has to be bound to, in anchorproof's own order. */
@@ -62,11 +70,12 @@ export function verifyComposite(
   collateral: Collateral,
   options: CompositeOptions,
 ): CompositeVerification {
-  const cpu = verify(composite.cpu, collateral, options);
+  const shared = new Shared();
+  const cpu = verifyPart(composite.cpu, collateral, options, shared);
   const most = Math.max(composite.devices.length, composite.tokens.length);
   const isBounded = most <= MAX_PARTS;
   const all = <C extends Claims>(evidence: readonly Evidence[]) =>
-    isBounded ? evidence.map((each) => verify(each, collateral, options) as Verification<C>) : [];
+    isBounded ? evidence.map((each) => verifyPart(each, collateral, options, shared) as Verification<C>) : [];
   const devices = all<NvidiaClaims>(composite.devices);
   const tokens = all<NrasClaims>(composite.tokens);
   const parts: Verification[] = [cpu, ...devices, ...tokens];

@@ -88,6 +88,26 @@ const MAX_EVIDENCE = 1024 * 1024;
 /** Unix seconds of the last moment of the year 9999, the largest time that X.509 can write. */
 export const END_OF_TIME = 253402300799;
 
+/**
+ * Work that the parts of one machine have in common and that is done once for all of them: what depends on bytes alone, and on
+ * neither the time nor the roots. Each verification records its own checks all the same, and what failed is done again.
+ */
+export class Shared {
+  /** Links of chains whose signature has been checked already: devices of one machine share most of theirs. */
+  readonly proven = new Set<string>();
+  readonly #done = new Map<unknown, Map<string, unknown>>();
+
+  /** @param subject bytes by their identity, or text; `what` names the function of them */
+  once<T>(subject: unknown, what: string, run: () => T): T {
+    let results = this.#done.get(subject);
+    if (!results) this.#done.set(subject, (results = new Map()));
+    if (results.has(what)) return results.get(what) as T;
+    const result = run();
+    results.set(what, result);
+    return result;
+  }
+}
+
 export class Context {
   readonly now: number;
   readonly roots: Roots;
@@ -95,8 +115,7 @@ export class Context {
   readonly checks: Check[] = [];
   readonly used: Used[] = [];
   readonly notes: string[] = [];
-  /** Links of chains whose signature has been checked already: devices of one machine share most of theirs. */
-  readonly proven = new Set<string>();
+  readonly shared: Shared;
   #validFrom = 0;
   #validUntil = END_OF_TIME;
 
@@ -104,7 +123,7 @@ export class Context {
    * @throws BAD_TIME for anything but whole Unix seconds before the year 10000: NaN, milliseconds, a Date; INPUT_INVALID for
    *   roots that are none
    */
-  constructor(options: VerifyOptions) {
+  constructor(options: VerifyOptions, shared = new Shared()) {
     // Nothing at all is no time.
     const { now, roots, allowDebug }: VerifyOptions = options ?? {};
     if (!Number.isSafeInteger(now) || now < 0 || now > END_OF_TIME) {
@@ -114,6 +133,7 @@ export class Context {
       );
     }
     this.now = now;
+    this.shared = shared;
     this.roots = withOwnRoots(roots);
     this.allowDebug = allowDebug === true;
   }
@@ -192,6 +212,7 @@ export function verifyWith<C extends Claims>(
   evidence: () => Uint8Array,
   options: VerifyOptions,
   run: (context: Context) => C,
+  shared?: Shared,
 ): Verification<C> {
   const verifiedAt = typeof options?.now === "number" && Number.isFinite(options.now) ? options.now : 0;
   let evidenceDigest: Hex = "0x";
@@ -210,7 +231,7 @@ export function verifyWith<C extends Claims>(
       throw new AnchorError("INPUT_TOO_LARGE", `evidence of ${bytes.length} bytes; up to ${MAX_EVIDENCE} are verified`);
     }
     evidenceDigest = toHex(keccak(bytes));
-    const running = new Context(options);
+    const running = new Context(options, shared);
     context = running;
     const claims = run(running);
     if (claims.debug && !running.allowDebug) {

@@ -14,7 +14,6 @@ export {
   taskPreimage,
   taskReportData,
 } from "./binding.js";
-export * from "./bindings.js";
 export type * from "./claims.js";
 export { INTEL_STATUSES } from "./claims.js";
 export {
@@ -37,6 +36,7 @@ export {
   evidenceBytes,
 } from "./evidence.js";
 export { evidenceFromJson, evidenceToJson } from "./evidenceJson.js";
+export * from "./foreignBindings.js";
 export { type ImportFile, importCollateral } from "./import/index.js";
 export { type Alongside, appraise, appraiseComposite } from "./policy/appraise.js";
 export type { Expected } from "./policy/expected.js";

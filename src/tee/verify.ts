@@ -7,7 +7,7 @@ import { AnchorError } from "../errors.js";
 import { verifyCca } from "./cca/verify.js";
 import type { Claims } from "./claims.js";
 import type { Collateral } from "./collateral.js";
-import { type Context, type Verification, type VerifyOptions, verifyWith } from "./context.js";
+import { type Context, Shared, type Verification, type VerifyOptions, verifyWith } from "./context.js";
 import { type Evidence, evidenceBytes } from "./evidence.js";
 import { verifyIntel } from "./intel/verify.js";
 import { verifyNitro } from "./nitro/verify.js";
@@ -23,10 +23,21 @@ import { verifyVtpm } from "./vtpm/verify.js";
  * @param collateral what the vendor published about this hardware; empty where the family needs none
  */
 export function verify(evidence: Evidence, collateral: Collateral, options: VerifyOptions): Verification {
+  return verifyPart(evidence, collateral, options, new Shared());
+}
+
+/** As {@link verify}, for one of several parts that have work in common. */
+export function verifyPart(
+  evidence: Evidence,
+  collateral: Collateral,
+  options: VerifyOptions,
+  shared: Shared,
+): Verification {
   return verifyWith(
     () => evidenceBytes(evidence),
     options,
     (context) => dispatch(context, evidence, collateral ?? {}),
+    shared,
   );
 }
 

@@ -297,13 +297,13 @@ export function verifyChain(context: Context, given: readonly Certificate[], opt
 /** One verification checks a signature between the same two certificates once. */
 function requireLink(context: Context, certificate: Certificate, issuer: Certificate): void {
   const link = createHash("sha256").update(certificate.der).update(issuer.spki).digest("hex");
-  if (context.proven.has(link)) return;
+  if (context.shared.proven.has(link)) return;
   demand(
     isSigned(certificate, issuer),
     "CHAIN_SIGNATURE",
     `${describe(certificate)} is not signed by ${describe(issuer)}`,
   );
-  context.proven.add(link);
+  context.shared.proven.add(link);
 }
 
 /** Adds the pinned root if only that is missing. */

@@ -75,6 +75,14 @@ describe("an honest bundle", () => {
       "model.lineage",
       "inference.proof",
       "inference.receipt",
+      "inference.assurance",
+    ]);
+    expect(verdict.format).toBe("anchorproof/verdict@2");
+    expect(verdict.assurance.map(({ mode, holds }) => `${mode} ${holds}`)).toEqual([
+      "ZK true",
+      "TEE false",
+      "TEE+ZK false",
+      "OP true",
     ]);
     expect(verdict.notProven.join("\n")).toMatch(
       /development key[\s\S]*TEE[\s\S]*SHA-256[\s\S]*trained on[\s\S]*features/,
@@ -265,6 +273,7 @@ describe("changes with every unkeyed hash recomputed", () => {
     expect(check({ ...honest, inference: { ...honest.inference, statement, receipt } })).toEqual([
       "inference.proof",
       "inference.receipt",
+      "inference.assurance",
     ]);
   });
 
@@ -275,7 +284,7 @@ describe("changes with every unkeyed hash recomputed", () => {
       responseHash: statementDigest(DOMAINS.gate, "InferenceStatement", statement),
     };
     const inference = { ...honest.inference, statement, receipt, signatures: signReceipt(receipt) };
-    expect(check({ ...honest, inference })).toEqual(["inference.proof", "inference.receipt"]);
+    expect(check({ ...honest, inference })).toEqual(["inference.proof", "inference.receipt", "inference.assurance"]);
   });
 });
 

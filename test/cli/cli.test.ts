@@ -200,12 +200,12 @@ describe("verify", () => {
     const bundle = await file("bundle.json", bundleToJson(makeBundle()));
     const trust = await file("trust.json", trustToJson(TRUST));
     const { status, out } = await anchorproof("verify", bundle, "--trust", trust);
-    expect(out.match(/^ok {3}/gm)).toHaveLength(14);
+    expect(out.match(/^ok {3}/gm)).toHaveLength(15);
     expect(out).toContain("not proven:");
-    expect(out).toContain("all 14 claims hold");
+    expect(out).toContain("all 15 claims hold");
     expect(status).toBe(0);
     const first = await anchorproof("verify", bundle, "--trust", trust, "--json", "--out", join(directory, "v.json"));
-    expect(JSON.parse(first.out)).toMatchObject({ ok: true, format: "anchorproof/verdict@1" });
+    expect(JSON.parse(first.out)).toMatchObject({ ok: true, format: "anchorproof/verdict@2" });
     expect(await readFile(join(directory, "v.json"), "utf8")).toBe(first.out);
   });
 

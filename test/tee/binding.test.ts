@@ -1,6 +1,7 @@
 import { AbiCoder, keccak256, toUtf8Bytes } from "ethers";
 import { describe, expect, it } from "vitest";
-import type { Hex } from "../../src/field/bytes.js";
+import { type Hex, wordHex } from "../../src/field/bytes.js";
+import { CIRCUIT_TYPES, contextSignal } from "../../src/protocol/statements.js";
 import {
   checkTaskBinding,
   deviceNonce,
@@ -129,12 +130,16 @@ describe("a task's binding", () => {
     };
     const statement = { task, modelDigest: word("02"), output: 1n, inputCommitment: 3n };
     const domain = { chainId: 31337n, verifyingContract: TASK.contract };
+    const context = contextSignal(domain, CIRCUIT_TYPES.inference, task);
     expect(taskOfInference(domain, statement)).toEqual({
       ...TASK,
+      taskId: wordHex(context),
       outputCommitment: 1n,
       enclaveKey: "0x",
       nonce: `0x${"00".repeat(31)}07`,
     });
+    const payee = { ...statement, task: { ...task, payee: `0x${"ee".repeat(20)}` as const } };
+    expect(taskLeaf(taskOfInference(domain, payee), [])).not.toBe(taskLeaf(taskOfInference(domain, statement), []));
   });
 
   it.each([

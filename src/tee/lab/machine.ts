@@ -85,7 +85,7 @@ export function together(labs: readonly Lab<Evidence>[]): { roots: Partial<Roots
       amd: { certificates: all(({ amd }) => amd?.certificates), crls: all(({ amd }) => amd?.crls) },
       nitro: { crls: all(({ nitro }) => nitro?.crls) },
       nvidia: {
-        rims: all(({ nvidia }) => nvidia?.rims),
+        rims: [...new Set(all(({ nvidia }) => nvidia?.rims))],
         ocsp: all(({ nvidia }) => nvidia?.ocsp),
         crls: all(({ nvidia }) => nvidia?.crls),
       },

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { concat, utf8 } from "../../field/bytes.js";
+import { concat, toHex, utf8 } from "../../field/bytes.js";
 import type { NvidiaEvidence } from "../evidence.js";
 import { type Bytes, filled, fixed, LAB_NONCE, type Lab, littleEndian, toBytes } from "./bytes.js";
 import {
@@ -122,7 +122,7 @@ export function nvidiaDevice(options: NvidiaOptions = {}): NvidiaLab {
     },
     options.chain,
   );
-  const certificates = chain.map((each) => makeCertificate(each));
+  const certificates = chain.map((each) => sameCertificate(each));
   const rimChain = chainOf(
     rimSubjects(chip),
     keys.rim,
@@ -130,7 +130,7 @@ export function nvidiaDevice(options: NvidiaOptions = {}): NvidiaLab {
     {},
     options.rimChain,
   );
-  const rimCertificates = rimChain.map((each) => makeCertificate(each));
+  const rimCertificates = rimChain.map((each) => sameCertificate(each));
 
   const blocks = blocksOf(options);
   const content = concat(request(options), answer(options, blocks, device, fwid));
@@ -144,7 +144,7 @@ export function nvidiaDevice(options: NvidiaOptions = {}): NvidiaLab {
     // Switches have no driver of their own.
     if (changes === false || (device === "NVSwitch" && part === "driver")) return undefined;
     const usual = Object.fromEntries(GOLDEN[part].map((index) => [index, [blocks.get(index + 1) ?? filled(0, 48)]]));
-    return makeRim({
+    const rim: RimOptions = {
       product: chip,
       edition: device === "GPU" ? "GPU" : "SWITCH",
       version: part === "driver" ? driverOf(options) : vbiosOf(options),
@@ -153,7 +153,8 @@ export function nvidiaDevice(options: NvidiaOptions = {}): NvidiaLab {
       chain: rimCertificates,
       ...changes,
       golden: present({ ...usual, ...changes.golden }),
-    });
+    };
+    return Object.keys(changes).length > 0 ? makeRim(rim) : sameRim(rim);
   };
   const driver = manifest("driver");
   const vbios = manifest("vbios");
@@ -196,6 +197,28 @@ export function nvidiaDevices(each: readonly NvidiaOptions[]): readonly NvidiaLa
       keys: { chain: [makeKey("P-384"), makeKey("P-384"), ...cas], rim, ...keys },
     }),
   );
+}
+
+/** Devices of one vendor bring the same CAs and are of the same manifests, to the byte: what is made of the same things is made once. */
+const made = new WeakMap<LabKey, Map<string, unknown>>();
+
+function sameCertificate(options: CertificateOptions): Uint8Array {
+  const { key, issuerKey = key, ...rest } = options;
+  return once(issuerKey, [key.spki, rest], () => makeCertificate(options));
+}
+
+function sameRim({ key, ...rest }: RimOptions): string {
+  return once(key, rest, () => makeRim({ key, ...rest }));
+}
+
+function once<T>(key: LabKey, of: unknown, run: () => T): T {
+  let all = made.get(key);
+  if (!all) made.set(key, (all = new Map()));
+  const name = JSON.stringify(of, (_, item) =>
+    item instanceof Uint8Array ? toHex(item) : typeof item === "bigint" ? `${item}` : item,
+  );
+  if (!all.has(name)) all.set(name, run());
+  return all.get(name) as T;
 }
 
 /** Leaf first; each issued by the next. */

@@ -9,6 +9,7 @@
  * @module
  */
 import { createHash, type KeyObject } from "node:crypto";
+import { AnchorError } from "../../errors.js";
 import { type Hex, utf8 } from "../../field/bytes.js";
 import type { NrasClaims } from "../claims.js";
 import type { Collateral } from "../collateral.js";
@@ -101,7 +102,7 @@ export function verifyNras(context: Context, evidence: NrasEvidence, collateral:
   };
 }
 
-/** The keys of all sets by name; where two sets have one name, the first is as good as the others: each is proven by itself. */
+/** The keys of all sets by name, which may be the same in several. */
 function readKeySets(sets: readonly string[]): ReadonlyMap<string, readonly Key[]> {
   demand(
     sets.length > 0,
@@ -136,9 +137,10 @@ function readKeySets(sets: readonly string[]): ReadonlyMap<string, readonly Key[
 }
 
 /** The key that a token names, once its certificate is found to be the service's. */
-function proveKey(context: Context, { kid }: Jws, keys: ReadonlyMap<string, readonly Key[]>, what: string): KeyObject {
+function proveKey(context: Context, jws: Jws, keys: ReadonlyMap<string, readonly Key[]>, what: string): KeyObject {
+  const { kid } = jws;
   const { set, jwk, certificates } = context.check("nvidia.nras.key", `the key of ${what} is in a key set`, () => {
-    const found = keys.get(kid)?.[0];
+    const found = choose(context, jws, keys.get(kid) ?? []);
     demand(found !== undefined, "COLLATERAL_MISSING", `no key set in the collateral has the key ${kid} of ${what}`);
     return { ...found, certificates: readX5c(found.jwk, kid) };
   });
@@ -158,12 +160,42 @@ function proveKey(context: Context, { kid }: Jws, keys: ReadonlyMap<string, read
       "COLLATERAL_MALFORMED",
       `the key ${kid} is not for ES384`,
     );
-    const key = rawEcKey("P-384", coordinate(x, kid), coordinate(y, kid), "COLLATERAL_MALFORMED");
+    const key = pointOf(x, y, kid);
     demand(key.equals(leaf!.key), "COLLATERAL_MALFORMED", `the key ${kid} is another one than its certificate's`);
     const from = leaf!.notBefore;
     context.use("nvidia.nras-jwks", `the key ${kid}`, utf8(set), { from, until: leaf!.notAfter, issued: from });
     return key;
   });
+}
+
+/**
+ * Of several keys of one name the one that signed, with a certificate in force if there is one: a set that somebody added must
+ * not stand in the way of the right one. Whichever it is, it has to be proven.
+ */
+function choose({ now }: Context, jws: Jws, found: readonly Key[]): Key | undefined {
+  if (found.length < 2) return found[0];
+  const fits = ({ jwk: { x, y } }: Key) => verifyJws(jws, pointOf(x, y, jws.kid), "it");
+  const isInForce = ({ jwk }: Key) => {
+    const [leaf] = readX5c(jwk, jws.kid);
+    demand(leaf !== undefined && leaf.notBefore <= now && now <= leaf.notAfter, "EXPIRED", "it is not in force");
+  };
+  const signers = found.filter((key) => passes(() => fits(key)));
+  return signers.find((key) => passes(() => isInForce(key))) ?? signers[0] ?? found[0];
+}
+
+/** Whether nothing is wrong; what is, is told of the one that is chosen. */
+function passes(run: () => void): boolean {
+  try {
+    run();
+    return true;
+  } catch (error) {
+    if (!(error instanceof AnchorError)) throw error;
+    return false;
+  }
+}
+
+function pointOf(x: Json | undefined, y: Json | undefined, kid: string): KeyObject {
+  return rawEcKey("P-384", coordinate(x, kid), coordinate(y, kid), "COLLATERAL_MALFORMED");
 }
 
 function readX5c({ x5c }: JsonObject, kid: string) {

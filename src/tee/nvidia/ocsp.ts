@@ -240,11 +240,10 @@ export function verifyOcsp(
   const issuer = issuers[0]!;
   const signer = isResponder(response, issuer) ? issuer : delegate(context, response, issuers, { id, roots });
   context.check(`${id}.ocsp`, "the OCSP answer is by the certificate's issuer, signed and current", () => {
-    demand(
+    const isSigned = context.shared.once(response, `signed by ${Buffer.from(signer.spki).toString("hex")}`, () =>
       verifySignature(response.algorithm, signer.key, response.tbs, response.signature),
-      "CRL_SIGNATURE",
-      `an OCSP answer is not signed by ${describe(signer)}`,
     );
+    demand(isSigned, "CRL_SIGNATURE", `an OCSP answer is not signed by ${describe(signer)}`);
     const { thisUpdate: from, nextUpdate: until } = single;
     context.use("nvidia.ocsp", "an OCSP answer", response.der, { from, until, issued: from });
   });

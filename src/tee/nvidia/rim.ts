@@ -75,19 +75,12 @@ export function outlineRim(xml: string): RimOutline {
   };
 }
 
-/** Devices of one machine share their manifests: within one verification each is checked once. */
-const verified = new WeakMap<Context, Map<string, Rim>>();
-
 /**
  * Checks a manifest's signature, its certificates at the time of the verification, and reads what is signed.
  *
  * @throws RIM_SIGNATURE, COLLATERAL_MALFORMED, and errors of {@link verifyChain}
  */
 export function verifyRim(context: Context, outline: RimOutline, id = "nvidia.rim"): Rim {
-  let known = verified.get(context);
-  if (!known) verified.set(context, (known = new Map()));
-  const before = known.get(outline.xml);
-  if (before) return before;
   const chain = verifyChain(context, outline.certificates, {
     id,
     what: "signer of a reference manifest",
@@ -97,16 +90,20 @@ export function verifyRim(context: Context, outline: RimOutline, id = "nvidia.ri
   const rim = context.check(
     `${id}.signature`,
     `the reference manifest ${outline.product} ${outline.version} is signed as a whole`,
-    () => {
-      const root = parseXml(checkSignature(outline.xml, chain[0]!.key), "what is signed of a reference manifest");
-      return { ...readMeta(root), golden: readGolden(root), chain };
-    },
+    () => ({ ...signedContent(context, outline.xml, chain[0]!), chain }),
   );
   const from = Math.max(...chain.map(({ notBefore }) => notBefore));
   const until = Math.min(...chain.map(({ notAfter }) => notAfter));
   context.use("nvidia.rim", "a reference manifest", utf8(outline.xml), { from, until });
-  known.set(outline.xml, rim);
   return rim;
+}
+
+/** What the signature is over. Devices of one machine share their manifests: each is checked once. */
+function signedContent({ shared }: Context, xml: string, signer: Certificate): Omit<Rim, "chain"> {
+  return shared.once(xml, `signed by ${Buffer.from(signer.spki).toString("hex")}`, () => {
+    const root = parseXml(checkSignature(xml, signer.key), "what is signed of a reference manifest");
+    return { ...readMeta(root), golden: readGolden(root) };
+  });
 }
 
 /** The canonical document without its signature: the bytes that were signed. */

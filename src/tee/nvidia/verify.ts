@@ -71,7 +71,7 @@ export function verifyNvidia(context: Context, evidence: NvidiaEvidence, collate
   const fwid = checkFirmware(context, state, dice);
 
   const revocations = context.check("nvidia.revocations", "collateral about revocation can be read", () =>
-    readRevocations(collateral.nvidia),
+    context.shared.once(collateral.nvidia, "revocations", () => readRevocations(collateral.nvidia)),
   );
   const revocation = checkRevocation(context, chain, revocations, {
     id: "nvidia.device",
@@ -162,7 +162,7 @@ function checkRims(
       "COLLATERAL_MALFORMED",
       `collateral holds ${rims.length} reference manifests; the most is ${MAX_RIMS}`,
     );
-    return rims.map((xml) => outlineRim(xml));
+    return rims.map((xml) => context.shared.once(xml, "outline", () => outlineRim(xml)));
   });
   // In the order in which they run: firmware, then driver.
   const vbios = checkPart(context, report, device, "vbios", outlines, revocations);

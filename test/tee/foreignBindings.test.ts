@@ -6,7 +6,8 @@ import { createHash } from "node:crypto";
 import { concat as concatHex, keccak256, solidityPackedKeccak256 } from "ethers";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { concat, type Hex, toHex, utf8 } from "../../../src/field/bytes.js";
+import { concat, type Hex, toHex, utf8 } from "../../src/field/bytes.js";
+import type { Claims, NitroClaims } from "../../src/tee/claims.js";
 import {
   type Binding,
   checkBinding,
@@ -17,13 +18,12 @@ import {
   marlinContractImageId,
   marlinImageId,
   recogniseBinding,
-} from "../../../src/tee/bindings.js";
-import type { Claims, NitroClaims } from "../../../src/tee/claims.js";
-import { parseQuote } from "../../../src/tee/intel/quote.js";
-import { filled } from "../../../src/tee/lab/bytes.js";
-import { parseNitroDocument } from "../../../src/tee/nitro/document.js";
-import { code, outcomeOf } from "../../support/errors.js";
-import { VECTORS, vector, vectorText } from "../vectors.js";
+} from "../../src/tee/foreignBindings.js";
+import { parseQuote } from "../../src/tee/intel/quote.js";
+import { filled } from "../../src/tee/lab/bytes.js";
+import { parseNitroDocument } from "../../src/tee/nitro/document.js";
+import { code, outcomeOf } from "../support/errors.js";
+import { VECTORS, vector, vectorText } from "./vectors.js";
 
 const word = (byte: number): Hex => toHex(filled(byte, 32));
 
@@ -395,3 +395,10 @@ function flip(hex: Hex, byte: number): Hex {
   bytes[byte]! ^= 1;
   return toHex(bytes);
 }
+
+it("zeros bind nothing, whatever the layout", () => {
+  const unbound = toHex(filled(0, 64));
+  expect(() => checkBinding(unbound, { kind: "dstack-raw", content: "0x" })).toThrow(code("INPUT_INVALID"));
+  expect(() => checkBinding(unbound, { kind: "dstack-raw", content: "0x0000" })).toThrow(code("INPUT_INVALID"));
+  expect(() => checkBinding(unbound, { kind: "dstack-raw", content: "0x01" })).toThrow(code("BINDING_MISMATCH"));
+});

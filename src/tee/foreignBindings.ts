@@ -24,7 +24,7 @@ import { AnchorError } from "../errors.js";
 import { concat, fromHex, type Hex, keccak, toHex, utf8 } from "../field/bytes.js";
 import type { Claims, NitroClaims } from "./claims.js";
 import { demand } from "./context.js";
-import { equalBytes } from "./read/bytes.js";
+import { equalBytes, isZero } from "./read/bytes.js";
 
 const DSTACK_HASHES = {
   sha256: (data: Uint8Array) => digest("sha256", data),
@@ -162,7 +162,8 @@ function candidates(data: Uint8Array, known: KnownInputs): Binding[] {
     for (const tag of ["app-data", "kms-root-ca", ...(known.tags ?? [])]) {
       for (const hash of Object.keys(DSTACK_HASHES) as DstackHash[]) found.push({ kind: "dstack", tag, content, hash });
     }
-    if (content.length <= 2 + 2 * LENGTH) found.push({ kind: "dstack-raw", content });
+    const isNothing = /^0x0*$/.test(content);
+    if (content.length <= 2 + 2 * LENGTH && !isNothing) found.push({ kind: "dstack-raw", content });
   }
   return found;
 }
@@ -173,12 +174,16 @@ function layout(binding: Binding): Layout {
       return dstack(binding.tag, fromHex(binding.content, "content"), binding.hash ?? "sha512", "the content");
     case "ra-tls":
       return dstack("ratls-cert", fromHex(binding.spki, "SubjectPublicKeyInfo"), "sha512", "the TLS key");
-    case "dstack-raw":
+    case "dstack-raw": {
+      const content = fromHex(binding.content, "content");
+      // Report data of zeros is what evidence that is bound to nothing has.
+      demand(!isZero(content), "INPUT_INVALID", "the content must not be empty, nor zeros alone");
       return {
-        parts: [{ from: 0, bytes: padded(fromHex(binding.content, "content")), what: "the content" }],
+        parts: [{ from: 0, bytes: padded(content), what: "the content" }],
         bound: ["the content"],
         unbound: ["how many zeros the content ends in", "what the content is for: there is no tag"],
       };
+    }
     case "dip1":
       return {
         parts: [
