@@ -125,6 +125,7 @@ export const ERROR_CODES = {
   TOKEN_MALFORMED: "a token is not a compact JWS with an expected header",
   TOKEN_SIGNATURE: "a token is not signed by the key that it names",
   TOKEN_CLAIMS: "a token's claims contradict each other, or what is expected",
+  ATTESTATION_REFUSED: "a service that was asked about evidence says, authentically, that it is not in order",
   // attestation: NVIDIA
   SPDM_SIGNATURE: "an SPDM report is not signed by the device's certificate",
   FWID_MISMATCH: "a device certificate is for other firmware than the report's",

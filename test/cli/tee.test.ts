@@ -559,9 +559,9 @@ describe.skipIf(VECTORS === undefined)("recorded evidence", () => {
     expect((await anchorproof("verify", quote, "--at", "1751624191")).out).toContain("give it with --collateral");
     const token = "phalacloud_phala_deepseek-v3.2_20260610_014917";
     const keys = ["--collateral", at("nras-jwt", token, "jwks.json"), "--at", "2026-06-10T01:49:18Z"];
-    const { status, out } = await anchorproof("verify", at("nras-jwt", token, "nras_response.json"), ...keys);
-    expect(status).toBe(0);
-    expect(out).toContain("says that the devices FAILED");
+    const refused = await anchorproof("verify", at("nras-jwt", token, "nras_response.json"), ...keys);
+    expect(refused.status).toBe(1);
+    expect(refused.err).toContain("NVIDIA's service says that attestation failed: NONCE_NOT_MATCHING");
     const { err } = await anchorproof("verify", quote, "--nonce", "0xabc");
     expect(err).toBe('error INPUT_INVALID: --nonce takes bytes in hex, two digits each, not "0xabc"');
   });

@@ -4,7 +4,7 @@
  * The service's keys live for two days, so the key sets of the time belong into the collateral. A key is believed because its
  * certificate chains to the pinned one, never because a set holds it.
  *
- * A token can be authentic and say that attestation failed: `overallResult` is a claim, and rejecting is for appraisal.
+ * A token can be authentic and say that attestation failed: that is refused, with the reasons that it gives.
  *
  * @module
  */
@@ -89,6 +89,13 @@ export function verifyNras(context: Context, evidence: NrasEvidence, collateral:
     requirePlain(payload, what);
     return { name, claims: sorted(payload) };
   });
+  context.check("nvidia.nras.result", "NVIDIA's service found the devices to be in order", () => {
+    demand(
+      result === true,
+      "ATTESTATION_REFUSED",
+      `NVIDIA's service says that attestation failed${reasons(claims)} (tee inspect shows the tokens)`,
+    );
+  });
   return {
     family: "nras",
     debug: false,
@@ -100,6 +107,15 @@ export function verifyNras(context: Context, evidence: NrasEvidence, collateral:
     expiresAt: overall["exp"] as number,
     devices: claims,
   };
+}
+
+/** What the devices' tokens say went wrong, each reason once. */
+function reasons(devices: NrasClaims["devices"]): string {
+  const found = devices.flatMap(({ claims }) => {
+    const details = claims[ERROR] as { message?: unknown } | undefined;
+    return typeof details?.message === "string" ? [details.message] : [];
+  });
+  return found.length === 0 ? "" : `: ${[...new Set(found)].join(", ")}`;
 }
 
 /** The keys of all sets by name, which may be the same in several. */
