@@ -71,13 +71,15 @@ export function verifyComposite(
   options: CompositeOptions,
 ): CompositeVerification {
   const shared = new Shared();
-  const cpu = verifyPart(composite.cpu, collateral, options, shared);
-  const most = Math.max(composite.devices.length, composite.tokens.length);
+  const isWhole = Array.isArray(composite?.devices) && Array.isArray(composite.tokens);
+  const given: Composite = isWhole ? composite : { cpu: composite?.cpu, devices: [], tokens: [] };
+  const cpu = verifyPart(given.cpu, collateral, options, shared);
+  const most = Math.max(given.devices.length, given.tokens.length);
   const isBounded = most <= MAX_PARTS;
   const all = <C extends Claims>(evidence: readonly Evidence[]) =>
     isBounded ? evidence.map((each) => verifyPart(each, collateral, options, shared) as Verification<C>) : [];
-  const devices = all<NvidiaClaims>(composite.devices);
-  const tokens = all<NrasClaims>(composite.tokens);
+  const devices = all<NvidiaClaims>(given.devices);
+  const tokens = all<NrasClaims>(given.tokens);
   const parts: Verification[] = [cpu, ...devices, ...tokens];
   const checks: Check[] = [];
   const notes: string[] = [];
@@ -93,6 +95,11 @@ export function verifyComposite(
     }
   };
 
+  if (!isWhole) {
+    check("composite.form", "a machine's evidence has lists of devices and of tokens", () => {
+      throw new AnchorError("EVIDENCE_MALFORMED", "a machine's evidence must have lists of devices and of tokens");
+    });
+  }
   if (!isBounded) {
     check("composite.size", "there are no more devices and tokens than a machine can have", () => {
       throw new AnchorError("DEVICE_COUNT", `${most} devices or tokens of one machine; ${MAX_PARTS} are the most`);
@@ -115,10 +122,10 @@ export function verifyComposite(
     });
   }
   const eventLog =
-    composite.eventLog &&
+    given.eventLog &&
     check("composite.event-log", "the event log replays to the registers of the CPU's quote", () => {
       demand(cpu.ok, "EVENT_LOG_MISMATCH", "there is no authentic quote to hold the event log against");
-      return verifyEventLog(composite.eventLog!, cpu.claims);
+      return verifyEventLog(given.eventLog!, cpu.claims);
     });
 
   const found = devices.flatMap((device) => (device.ok ? [device.claims] : []));
@@ -155,7 +162,8 @@ export function verifyComposite(
     check("composite.topology", "GPUs and switches are those that are linked to each other", () => requireLinks(found));
   }
   const nonces = [...found, ...tokenClaims].map(({ nonce }) => nonce);
-  const expected = nonceOf(options);
+  const { task, deviceNonce: wanted }: Partial<CompositeOptions> = options ?? {};
+  const expected = task ? () => deviceNonce(task) : wanted === undefined ? undefined : () => wanted;
   if (nonces.length > 0) {
     const claim = "all devices answer to one nonce";
     check("composite.device-nonce", expected ? `${claim}, the one expected` : claim, () => {
@@ -170,7 +178,6 @@ export function verifyComposite(
     });
   }
 
-  const { task } = options;
   let boundToTask = false;
   if (task && cpu.ok) {
     const digests = devices.map(({ evidenceDigest }) => evidenceDigest);
@@ -219,11 +226,6 @@ export function verifyComposite(
     validUntil: windows.length === 0 ? 0 : Math.min(...windows.map(({ validUntil }) => validUntil)),
     notes,
   };
-}
-
-function nonceOf({ task, deviceNonce: nonce }: CompositeOptions): (() => Hex) | undefined {
-  if (task) return () => deviceNonce(task);
-  return nonce === undefined ? undefined : () => nonce;
 }
 
 /** The second half of the report data, or Nitro's and the vTPM's own nonce, is where others put a request's nonce. */
