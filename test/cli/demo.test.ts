@@ -49,8 +49,10 @@ describe("the story", () => {
       "4 chain",
       "5 model",
       "6 inference",
-      "7 settlement",
-      "8 tampering",
+      "7 attestation",
+      "8 settlement",
+      "9 tampering",
+      "10 evidence",
     ]) {
       expect(out).toContain(`[${step}]`);
     }
@@ -66,6 +68,7 @@ describe("the story", () => {
       "inference",
       "settlement",
       "keys",
+      "attestation",
       "bundle",
     ]) {
       expect(out).toContain(`    rejected ${step}: `);
