@@ -78,7 +78,7 @@ describe("the story", () => {
     const args = ["verify", "demo/bundle.json", "--trust", "demo/trust.json"];
     const verified = await anchorproof(...args, "--query", "demo/query.json");
     expect(verified.status).toBe(0);
-    expect(verified.out).toContain("all 15 claims hold");
+    expect(verified.out).toContain("all 17 claims hold");
     expect((await anchorproof("verify", "demo/bundle.json")).err).toMatch(/^error UNANCHORED/);
 
     // another mail is not what was asked about
@@ -90,7 +90,10 @@ describe("the story", () => {
 
     // a sample of the real bundle's values; test/bundle changes every one
     const bundle = JSON.parse(await readFile(join(directory, "demo", "bundle.json"), "utf8"));
-    const paths = leaves(bundle).filter((_, i) => i % 17 === 0);
+    // Of the vendors' collateral, what no check has used may change: test/bundle/attestation knows the rest.
+    const bound = leaves(bundle).filter((path) => !path.includes("collateral"));
+    const paths = bound.filter((_, i) => i % 17 === 0);
+    expect(paths.length).toBeGreaterThan(10);
     for (const path of paths) {
       const changed = withLeaf(bundle, path, (old: unknown) =>
         /^\d+$/.test(String(old))
