@@ -233,15 +233,15 @@ function inspectCrl(der: Uint8Array): Inspection {
 }
 
 function certificate(parsed: Certificate): { [name: string]: unknown } {
-  const { subject, issuer, serial, notBefore, notAfter, signature, basicConstraints, extensions, key } = parsed;
-  const { asymmetricKeyType, asymmetricKeyDetails } = key;
+  const { subject, issuer, serial, notBefore, notAfter, signature, basicConstraints, extensions, keyKind, keyBits } =
+    parsed;
   return {
     subject: subject.text,
     issuer: issuer.text,
     serial,
     validFrom: time(notBefore),
     validUntil: time(notAfter),
-    key: [asymmetricKeyType, asymmetricKeyDetails?.namedCurve ?? asymmetricKeyDetails?.modulusLength].join(" "),
+    key: keyKind === "RSA" ? `RSA ${keyBits}` : keyKind,
     signatureAlgorithm: `${signature.algorithm.kind} ${signature.algorithm.hash}`,
     ...(basicConstraints ? { basicConstraints } : {}),
     ...(extensions.has(SGX_EXTENSION) ? { sgx: readPckExtension(parsed) } : {}),

@@ -10,6 +10,7 @@
 import { createHash, createPublicKey, type KeyObject, verify } from "node:crypto";
 import { AnchorError, type ErrorCode } from "../errors.js";
 import { type Context, demand } from "./context.js";
+import { type KeyKind, readPublicKey } from "./keys.js";
 import { equalBytes } from "./read/bytes.js";
 import { contextTag, Der, TAG } from "./read/der.js";
 
@@ -41,6 +42,9 @@ export interface Certificate {
   /** SubjectPublicKeyInfo, DER. */
   spki: Uint8Array;
   key: KeyObject;
+  keyKind: KeyKind;
+  /** Of the modulus, or of the curve's field. */
+  keyBits: number;
   signature: Signature;
   /** By OID; none stands twice. */
   extensions: ReadonlyMap<string, Extension>;
@@ -153,6 +157,7 @@ export function parseCertificate(der: Uint8Array, code: ErrorCode = "CERT_MALFOR
   const basicConstraints = readBasicConstraints(extensions.get(OID.basicConstraints), code);
   const usage = extensions.get(OID.keyUsage);
   const keyUsage = usage && Der.parse(usage.value, code).bits("the key usage");
+  const { key, kind: keyKind, bits: keyBits } = readPublicKey(spki, code);
   return {
     der,
     tbs: tbs.bytes,
@@ -162,7 +167,9 @@ export function parseCertificate(der: Uint8Array, code: ErrorCode = "CERT_MALFOR
     notBefore,
     notAfter,
     spki,
-    key: readKey(spki, code),
+    key,
+    keyKind,
+    keyBits,
     signature: { algorithm: readAlgorithm(algorithm, code), value },
     extensions,
     ...(basicConstraints ? { basicConstraints } : {}),
@@ -243,8 +250,6 @@ export interface ChainOptions {
   /** Every certificate below the root must have the key of this kind. */
   keys?: KeyKind;
 }
-
-export type KeyKind = "P-256" | "P-384" | "RSA";
 
 /**
  * Checks a chain, leaf first, up to a pinned root, and holds every validity window against the time. The root may be left
@@ -439,10 +444,8 @@ export function verifySignature(
 
 /** @throws the code given, for another kind of key */
 export function requireKey(certificate: Certificate, kind: KeyKind, code: ErrorCode): void {
-  const { asymmetricKeyType, asymmetricKeyDetails } = certificate.key;
-  const curve = { prime256v1: "P-256", secp384r1: "P-384" }[asymmetricKeyDetails?.namedCurve ?? ""];
-  const has = asymmetricKeyType === "rsa" ? "RSA" : (curve ?? "another");
-  demand(has === kind, code, `${describe(certificate)} has a key of kind ${has} instead of ${kind}`);
+  const { keyKind } = certificate;
+  demand(keyKind === kind, code, `${describe(certificate)} has a key of kind ${keyKind} instead of ${kind}`);
 }
 
 /** A public key of raw coordinates, big-endian, as quotes hold them. @throws the code given where it is no point */
@@ -600,14 +603,6 @@ function readHash(element: Der | undefined, code: ErrorCode): Hash {
   fields?.optional(TAG.null);
   fields?.end();
   return hash;
-}
-
-function readKey(spki: Uint8Array, code: ErrorCode): KeyObject {
-  try {
-    return createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" });
-  } catch (cause) {
-    throw new AnchorError(code, "a certificate's public key cannot be read", { cause });
-  }
 }
 
 function hex(bytes: Uint8Array): string {

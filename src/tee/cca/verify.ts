@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { createHash, createPublicKey, type KeyObject } from "node:crypto";
+import { createHash, type KeyObject } from "node:crypto";
 import { AnchorError } from "../../errors.js";
 import { type Hex, toHex } from "../../field/bytes.js";
 import type { CcaClaims } from "../claims.js";
@@ -20,7 +20,10 @@ import type { Collateral } from "../collateral.js";
 import { type Context, demand } from "../context.js";
 import { type Sign1, verifySign1 } from "../cose.js";
 import type { CcaEvidence } from "../evidence.js";
+import { readPublicKey } from "../keys.js";
 import { equalBytes } from "../read/bytes.js";
+import { readJsonObject } from "../read/json.js";
+import { parsePem, rawEcKey } from "../x509.js";
 import { type LifecycleName, type PlatformToken, parseCcaToken, type RealmToken } from "./token.js";
 
 const ID = "cca";
@@ -110,23 +113,36 @@ function spkiOf(key: KeyObject): Uint8Array {
 }
 
 function readRoot(der: Uint8Array): KeyObject {
-  try {
-    return createPublicKey({ key: Buffer.from(der), format: "der", type: "spki" });
-  } catch (cause) {
-    throw new AnchorError("CHAIN_UNTRUSTED", "a root for CCA platforms is no SubjectPublicKeyInfo", { cause });
-  }
+  return readPublicKey(der, "CHAIN_UNTRUSTED").key;
 }
 
 /** JWK or PEM. */
 function readKey(text: string): KeyObject {
   const code = "COLLATERAL_MALFORMED";
   demand(typeof text === "string" && text.length <= MAX_KEY_TEXT, code, "a platform key of the collateral is no key");
+  if (!text.trimStart().startsWith("{")) {
+    const [der] = pemKeys(text);
+    demand(der !== undefined, code, "a platform key of the collateral is neither a JWK nor PEM");
+    return readPublicKey(der, code).key;
+  }
+  const { kty, crv, x, y } = readJsonObject(text, { code, what: "a platform key" });
+  const curve = CURVES.find((each) => each === crv);
+  demand(
+    kty === "EC" && curve !== undefined && typeof x === "string" && typeof y === "string",
+    code,
+    `a platform key is a JWK on one of ${CURVES.join(", ")}`,
+  );
+  const coordinate = (value: string) => new Uint8Array(Buffer.from(value, "base64url"));
+  return rawEcKey(curve, coordinate(x), coordinate(y), code);
+}
+
+const CURVES = ["P-256", "P-384", "P-521"] as const;
+
+function pemKeys(text: string): Uint8Array[] {
   try {
-    return text.trimStart().startsWith("{")
-      ? createPublicKey({ key: JSON.parse(text), format: "jwk" })
-      : createPublicKey({ key: text, format: "pem" });
-  } catch (cause) {
-    throw new AnchorError(code, "a platform key of the collateral is neither a JWK nor PEM", { cause });
+    return parsePem(text, "PUBLIC KEY");
+  } catch {
+    return [];
   }
 }
 

@@ -251,8 +251,12 @@ function requirePss(certificate: Certificate): void {
 
 function requireRsa(certificate: Certificate): void {
   requireKey(certificate, "RSA", "CHAIN_CONSTRAINTS");
-  const bits = certificate.key.asymmetricKeyDetails?.modulusLength;
-  demand(bits === 4096, "CHAIN_CONSTRAINTS", `${describe(certificate)} has a key of ${bits} bits instead of 4096`);
+  const { keyBits } = certificate;
+  demand(
+    keyBits === 4096,
+    "CHAIN_CONSTRAINTS",
+    `${describe(certificate)} has a key of ${keyBits} bits instead of 4096`,
+  );
 }
 
 /**

@@ -615,7 +615,7 @@ describe("trusted platform keys", () => {
     const bitcoin = generateKeyPairSync("ec", { namedCurve: "secp256k1" });
     const spki = new Uint8Array(bitcoin.publicKey.export({ type: "spki", format: "der" }));
     const foreign = makeToken({ platformMessage: { ...platformMessage, key: bitcoin.privateKey } });
-    expect(outcome(foreign, { roots: { ccaPlatform: [spki] } })).toBe("COSE_SIGNATURE");
+    expect(outcome(foreign, { roots: { ccaPlatform: [spki] } })).toBe("CHAIN_UNTRUSTED");
     // A root that is no key of a curve fits no algorithm.
     const rsa = cachedKey("RSA-2048", "cca rsa");
     expect(outcome(token, { roots: { ccaPlatform: [rsa.spki] } })).toBe("COSE_SIGNATURE");

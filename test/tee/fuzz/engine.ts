@@ -147,17 +147,15 @@ export class Fuzzer {
 
   /** What is wrong with accepting this. */
   #judge(base: Base, parts: readonly Bytes[], claims: object): string | undefined {
-    // Parts of other originals can come together again: it is their claims then that have to be found.
-    const origin = this.#bases.find((each) => isEvidenceOf(each, base, parts)) ?? base;
+    const { origin, bytes, truth } = this.#original(base, parts);
     const changed = origin.parts.flatMap((part, i) => {
       const given = parts[i];
-      return given !== undefined && equalBytes(given, part.bytes) ? [] : [{ part, given }];
+      return given !== undefined && bytes[i] !== undefined && equalBytes(given, bytes[i]) ? [] : [{ part, given }];
     });
     const excuses = changed.map(({ part, given }) =>
-      this.family.excuses.find((each) => each.covers(part, given, claims)),
+      this.family.excuses.find((each) => each.covers(part, given, claims, parts)),
     );
     const forgiven = excuses.flatMap((each) => each?.claims ?? []);
-    const truth = this.#truths.get(origin)!;
     const { isSame = isEqual } = this.family;
     if (!isSame(truth, forgive(truth, claims, forgiven))) return "accepted, with other claims";
     if (excuses.includes(undefined)) {
@@ -166,6 +164,17 @@ export class Fuzzer {
     }
     for (const reason of new Set(excuses.map((each) => each!.reason))) add(this.tally.excused, reason);
     return undefined;
+  }
+
+  /** What was changed: parts of other originals can come together again, and then it is their claims that have to be found. */
+  #original(base: Base, parts: readonly Bytes[]): { origin: Base; bytes: readonly Bytes[]; truth: object } {
+    const origin = this.#bases.find((each) => isEvidenceOf(each, base, parts)) ?? base;
+    const own = { origin, bytes: origin.parts.map(({ bytes }) => bytes), truth: this.#truths.get(origin)! };
+    if (origin === base) return own;
+    // Genuine evidence of another machine, with this one's collateral and time: of one kind of platform that is as good.
+    const bytes = base.parts.map((part, i) => (part.role === "collateral" ? part.bytes : own.bytes[i]));
+    const answer = base.verify(bytes);
+    return answer.ok ? { origin: base, bytes, truth: answer.claims } : own;
   }
 
   #runNamed(index: number): void {

@@ -37,8 +37,9 @@ export interface Excuse {
   /**
    * @param changed is not equal to `part.bytes`
    * @param claims  of what was accepted
+   * @param given   all parts as they were given
    */
-  covers(part: Part, changed: Bytes, claims: object): boolean;
+  covers(part: Part, changed: Bytes, claims: object, given: readonly Bytes[]): boolean;
 }
 
 /** One change that is described in `mutations.json`, and the codes that it may fail with. */

@@ -102,6 +102,11 @@ export const snp: Family = {
         name === INTERMEDIATE && (changed === undefined || !isCa(changed) || isSelfIssued(changed)),
     },
     {
+      reason: "certificates come in any order: what was the VEK's stands in another place",
+      covers: ({ name, bytes }, _changed, _claims, given) =>
+        name === VEK && given.some((each) => each !== undefined && equalBytes(each, bytes)),
+    },
+    {
       reason: "a root is pinned, and need not come along",
       covers: ({ name }, changed) => name === ROOT && changed === undefined,
     },
