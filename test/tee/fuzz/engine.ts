@@ -149,8 +149,9 @@ export class Fuzzer {
   #judge(base: Base, parts: readonly Bytes[], claims: object): string | undefined {
     const { origin, bytes, truth } = this.#original(base, parts);
     const changed = origin.parts.flatMap((part, i) => {
-      const given = parts[i];
-      return given !== undefined && bytes[i] !== undefined && equalBytes(given, bytes[i]) ? [] : [{ part, given }];
+      const [given, original] = [parts[i], bytes[i] ?? part.bytes];
+      const isUnchanged = given !== undefined && equalBytes(given, original);
+      return isUnchanged ? [] : [{ part: { ...part, bytes: original }, given }];
     });
     const excuses = changed.map(({ part, given }) =>
       this.family.excuses.find((each) => each.covers(part, given, claims, parts)),
@@ -168,7 +169,10 @@ export class Fuzzer {
 
   /** What was changed: parts of other originals can come together again, and then it is their claims that have to be found. */
   #original(base: Base, parts: readonly Bytes[]): { origin: Base; bytes: readonly Bytes[]; truth: object } {
-    const origin = this.#bases.find((each) => isEvidenceOf(each, base, parts)) ?? base;
+    const isSame = (part: Part, given: Bytes) =>
+      given !== undefined &&
+      (equalBytes(given, part.bytes) || this.family.excuses.some((each) => each.covers(part, given, {}, parts)));
+    const origin = [base, ...this.#bases].find((each) => isEvidenceOf(each, base, parts, isSame)) ?? base;
     const own = { origin, bytes: origin.parts.map(({ bytes }) => bytes), truth: this.#truths.get(origin)! };
     if (origin === base) return own;
     // Genuine evidence of another machine, with this one's collateral and time: of one kind of platform that is as good.
@@ -315,13 +319,16 @@ function isUnchanged({ parts: original }: Base, parts: readonly Bytes[]): boolea
 }
 
 /** Whether the parts that are evidence are those of another base of the same shape. */
-function isEvidenceOf(other: Base, base: Base, parts: readonly Bytes[]): boolean {
+function isEvidenceOf(
+  other: Base,
+  base: Base,
+  parts: readonly Bytes[],
+  isSame: (part: Part, given: Bytes) => boolean,
+): boolean {
   return (
     other.parts.length === base.parts.length &&
     other.parts.every(
-      ({ name, role, bytes }, i) =>
-        name === base.parts[i]!.name &&
-        (role === "collateral" || (parts[i] !== undefined && equalBytes(parts[i]!, bytes))),
+      (part, i) => part.name === base.parts[i]!.name && (part.role === "collateral" || isSame(part, parts[i])),
     )
   );
 }
