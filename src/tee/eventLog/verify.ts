@@ -70,7 +70,8 @@ export function verifyEventLog(log: EventLog, claims: Claims): EventLogClaims {
     format: log.format,
     digest: toHex(keccak(log.log)),
     registers,
-    events: measured(events, new Set(boot)),
+    // Registers know no order among each other: how their events were logged in between is nobody's word.
+    events: measured(events, new Set(boot)).sort((a, b) => a.register - b.register),
     ...app,
   };
 }
