@@ -1,5 +1,6 @@
 import type { NvidiaClaims } from "../../../../src/tee/claims.js";
 import { nvidiaDevice } from "../../../../src/tee/lab/nvidia.js";
+import { parseOcspResponse } from "../../../../src/tee/nvidia/ocsp.js";
 import { equalBytes } from "../../../../src/tee/read/bytes.js";
 import { parseCertificate, parseCrl, parsePem } from "../../../../src/tee/x509.js";
 import { cases, VECTORS, vector, vectorText } from "../../vectors.js";
@@ -60,6 +61,13 @@ export const nvidia: Family = {
       reason: "manifests, answers and lists need not come along, or be about this device, and the claims say so",
       claims: ["rims", "revocation"],
       covers: ({ name }, _, claims) => name.startsWith("collateral.nvidia.") && saysUnchecked(claims as NvidiaClaims),
+    },
+    {
+      reason: "certificates beside an answer are signed by nobody: those that are not the responder's say nothing",
+      covers: ({ name, bytes }, changed) =>
+        name.startsWith("collateral.nvidia.ocsp.") &&
+        changed !== undefined &&
+        equalBytes(parseOcspResponse(bytes).tbs, parseOcspResponse(changed).tbs),
     },
     {
       reason: "lists stand beside answers, and those of other issuers are about other certificates",
