@@ -350,6 +350,7 @@ function forgive(truth: object, claims: object, names: readonly string[]): objec
 function unlessUnchecked(truth: unknown, value: unknown): unknown {
   if (value === "unchecked") return truth;
   if (typeof value !== "object" || value === null || typeof truth !== "object" || truth === null) return value;
+  if (Array.isArray(value)) return value;
   if ((value as { status?: unknown }).status === "unchecked") return truth;
   return Object.fromEntries(
     Object.entries(value).map(([key, each]) => [key, unlessUnchecked((truth as Record<string, unknown>)[key], each)]),
