@@ -9,7 +9,7 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { join, posix } from "node:path";
+import { join, posix, sep } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { InterfaceAbi } from "ethers";
 import { readArtefact } from "../circuit/entry.js";
@@ -100,12 +100,13 @@ export async function compileProtocolContracts(options: CompileContractsOptions 
   return compileContracts(await protocolSources(), options);
 }
 
-/** Sources of the package's own contracts, by file name. @throws FILE_NOT_FOUND when the package is incomplete */
+/** Sources of the package's own contracts, by path. @throws FILE_NOT_FOUND when the package is incomplete */
 export async function protocolSources(): Promise<Record<string, string>> {
   try {
     const sources: Record<string, string> = {};
-    for (const name of (await readdir(CONTRACTS_ROOT)).sort()) {
-      if (name.endsWith(".sol")) sources[name] = await readFile(join(CONTRACTS_ROOT, name), "utf8");
+    const paths = await readdir(CONTRACTS_ROOT, { recursive: true });
+    for (const path of paths.map((each) => each.split(sep).join("/")).sort()) {
+      if (path.endsWith(".sol")) sources[path] = await readFile(join(CONTRACTS_ROOT, path), "utf8");
     }
     return sources;
   } catch (error) {

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {ERC1155} from "@openzeppelin/contracts/token/ERC1155/ERC1155.sol";
-import {Statements} from "./Statements.sol";
+import {Statements} from "../gate/Statements.sol";
 
 /// @title DataAnchoringToken
 /// @notice One ERC-1155 id an anchored asset. The id is derived from the asset's class and commitment, so the same
@@ -64,10 +64,14 @@ contract DataAnchoringToken is ERC1155 {
     /// @notice Mints the whole supply of a new asset to its creator.
     /// @dev All state is written before `_mint`, whose last act is the receiver's ERC-1155 callback: whatever that
     ///      callback calls already sees the asset as minted.
-    function mint(address creator, uint8 class, bytes32 commitment, bytes32 metadataDigest, uint256 supply, uint256[] calldata parents)
-        external
-        returns (uint256 id)
-    {
+    function mint(
+        address creator,
+        uint8 class,
+        bytes32 commitment,
+        bytes32 metadataDigest,
+        uint256 supply,
+        uint256[] calldata parents
+    ) external returns (uint256 id) {
         if (msg.sender != gate) revert NotGate(msg.sender);
         if (class < Statements.CLASS_DATASET || class > Statements.CLASS_INFERENCE) revert ClassInvalid(class);
         if (commitment == 0) revert CommitmentZero();

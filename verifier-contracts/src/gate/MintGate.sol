@@ -2,11 +2,11 @@
 pragma solidity 0.8.37;
 
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {DataAnchoringToken} from "./DataAnchoringToken.sol";
-import {IDatasetVerifier, IInferenceVerifier} from "./IGroth16Verifier.sol";
-import {Certificate, Quorum} from "./Quorum.sol";
+import {DataAnchoringToken} from "../token/DataAnchoringToken.sol";
+import {IDatasetVerifier, IInferenceVerifier} from "../verifier/IGroth16Verifier.sol";
+import {Certificate, Quorum} from "../quorum/Quorum.sol";
 import {Asset, DatasetStatement, InferenceStatement, ModelStatement, Statements, Task} from "./Statements.sol";
-import {VerifierRegistry} from "./VerifierRegistry.sol";
+import {VerifierRegistry} from "../verifier/VerifierRegistry.sol";
 
 /// @title MintGate
 /// @notice The only way to a data anchoring token: a statement, its proof and, for a mint, a quorum's certificate.
@@ -31,7 +31,11 @@ contract MintGate is EIP712 {
     mapping(bytes32 statementDigest => bool) public used;
 
     event DatasetMinted(
-        bytes32 indexed statementDigest, uint256 indexed datId, address indexed requester, address payee, bytes32 evidenceDigest
+        bytes32 indexed statementDigest,
+        uint256 indexed datId,
+        address indexed requester,
+        address payee,
+        bytes32 evidenceDigest
     );
     event ModelMinted(
         bytes32 indexed statementDigest,
@@ -71,10 +75,11 @@ contract MintGate is EIP712 {
     ///         the `chunkRecords` records of chunk `chunkIndex` under the root `asset.commitment`.
     /// @dev NOT enforced: knowledge of the records' contents, or availability and quality of the rest of the dataset. That
     ///      is what the votes, and proofs over the whole dataset, are about.
-    function mintDataset(DatasetStatement calldata statement, uint256[8] calldata proof, Certificate calldata certificate)
-        external
-        returns (uint256 datId)
-    {
+    function mintDataset(
+        DatasetStatement calldata statement,
+        uint256[8] calldata proof,
+        Certificate calldata certificate
+    ) external returns (uint256 datId) {
         Asset calldata asset = statement.asset;
         if (asset.class != Statements.CLASS_DATASET) revert AssetClassWrong(Statements.CLASS_DATASET, asset.class);
         bytes32 digest = datasetStatementDigest(statement);
@@ -130,12 +135,7 @@ contract MintGate is EIP712 {
         if (!token.exists(datId)) revert ModelNotAnchored(datId);
         _verifyInference(statement, proof);
         emit InferenceVerified(
-            digest,
-            datId,
-            statement.output,
-            statement.inputCommitment,
-            statement.task.requester,
-            statement.task.payee
+            digest, datId, statement.output, statement.inputCommitment, statement.task.requester, statement.task.payee
         );
     }
 
@@ -190,11 +190,8 @@ contract MintGate is EIP712 {
         if (entry.modelDigest != statement.modelDigest) {
             revert ModelDigestMismatch(entry.modelDigest, statement.modelDigest);
         }
-        uint256[3] memory signals = [
-            statement.output,
-            statement.inputCommitment,
-            contextOf(Statements.TYPE_INFERENCE, statement.task)
-        ];
+        uint256[3] memory signals =
+            [statement.output, statement.inputCommitment, contextOf(Statements.TYPE_INFERENCE, statement.task)];
         IInferenceVerifier(entry.verifier).verifyProof(proof, signals);
         circuitDigest = entry.circuitDigest;
         evidence = Statements.inferenceEvidence(keyDigest, signals, proof);

@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {DataAnchoringToken} from "./DataAnchoringToken.sol";
+import {DataAnchoringToken} from "../token/DataAnchoringToken.sol";
 
 /// @notice What a user owes for one use of an asset, signed by the user and by the node that served it.
 struct Receipt {

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 import {IGroth16Verifier} from "./IGroth16Verifier.sol";
-import {Statements} from "./Statements.sol";
+import {Statements} from "../gate/Statements.sol";
 
 /// @title VerifierRegistry
 /// @notice Which verifying keys this deployment believes, and what each one proves.

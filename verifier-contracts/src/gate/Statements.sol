@@ -64,9 +64,8 @@ library Statements {
     bytes32 internal constant TASK_TYPEHASH = keccak256(
         "Task(bytes32 keyDigest,bytes32 taskId,address requester,address payee,uint256 nonce,uint256 deadline)"
     );
-    bytes32 internal constant ASSET_TYPEHASH = keccak256(
-        "Asset(uint8 class,bytes32 commitment,bytes32 metadataDigest,uint256 supply,uint256[] parents)"
-    );
+    bytes32 internal constant ASSET_TYPEHASH =
+        keccak256("Asset(uint8 class,bytes32 commitment,bytes32 metadataDigest,uint256 supply,uint256[] parents)");
     bytes32 internal constant DATASET_TYPEHASH = keccak256(
         "DatasetStatement(Task task,Asset asset,uint256 chunkIndex,uint256 chunkRecords)"
         "Asset(uint8 class,bytes32 commitment,bytes32 metadataDigest,uint256 supply,uint256[] parents)"
@@ -128,10 +127,7 @@ library Statements {
     function hashModel(ModelStatement calldata statement) internal pure returns (bytes32) {
         return keccak256(
             abi.encode(
-                MODEL_TYPEHASH,
-                hashAsset(statement.asset),
-                statement.circuitDigest,
-                hashInference(statement.sample)
+                MODEL_TYPEHASH, hashAsset(statement.asset), statement.circuitDigest, hashInference(statement.sample)
             )
         );
     }
@@ -141,19 +137,19 @@ library Statements {
     function context(bytes32 statementType, address gate, Task calldata task) internal view returns (uint256) {
         return uint256(
             keccak256(
-                abi.encode(
-                    CONTEXT_TAG,
-                    statementType,
-                    block.chainid,
-                    gate,
-                    task.keyDigest,
-                    task.taskId,
-                    task.requester,
-                    task.payee,
-                    task.nonce,
-                    task.deadline
-                )
-            )
+            abi.encode(
+            CONTEXT_TAG,
+            statementType,
+            block.chainid,
+            gate,
+            task.keyDigest,
+            task.taskId,
+            task.requester,
+            task.payee,
+            task.nonce,
+            task.deadline
+        )
+        )
         ) >> 3;
     }
 
