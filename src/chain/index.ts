@@ -4,8 +4,7 @@
  * @module
  */
 export { type Anvil, type AnvilOptions, findAnvil, startAnvil } from "./anvil.js";
-export { type EncodedCertificate, encodeCertificate } from "./certificate.js";
-export * from "./client.js";
+export * from "./client/index.js";
 export {
   artefact,
   COMPILER_SETTINGS,

@@ -1,7 +1,7 @@
 import { Interface } from "ethers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { encodeCertificate } from "../../src/chain/certificate.js";
-import type { AnchorClient } from "../../src/chain/client.js";
+import { encodeCertificate } from "../../src/chain/client/certificate.js";
+import type { AnchorClient } from "../../src/chain/client/index.js";
 import { artefact, compileContracts, compileProtocolContracts } from "../../src/chain/compile.js";
 import { deployProtocol } from "../../src/chain/deploy.js";
 import { R } from "../../src/field/scalar.js";
@@ -40,14 +40,14 @@ describe("minting a dataset", () => {
     const statement = await makeDataset(chain, world);
     const { proof, certificate } = prepareDataset(world, statement);
     const digest = statementDigest(world.gate, "DatasetStatement", statement);
-    expect(await client.isUsed(digest)).toBe(false);
+    expect(await client.gate.isUsed(digest)).toBe(false);
     const stranger = await world.as(7);
-    const minted = await stranger.mintDataset(statement, proof, certificate, world.epoch);
+    const minted = await stranger.gate.mintDataset(statement, proof, certificate, world.epoch);
     expect(minted.statementDigest).toBe(digest);
-    expect(minted.datId).toBe(await client.datIdOf(1n, statement.asset.commitment));
-    expect(await client.isUsed(digest)).toBe(true);
-    expect(await client.assetBalance(statement.task.requester, minted.datId)).toBe(100n);
-    expect(await client.assetOf(minted.datId)).toEqual({
+    expect(minted.datId).toBe(await client.token.idOf(1n, statement.asset.commitment));
+    expect(await client.gate.isUsed(digest)).toBe(true);
+    expect(await client.token.balanceOf(statement.task.requester, minted.datId)).toBe(100n);
+    expect(await client.token.recordOf(minted.datId)).toEqual({
       ...statement.asset,
       creator: statement.task.requester,
       mintedAt: await now(chain.provider),
@@ -57,10 +57,10 @@ describe("minting a dataset", () => {
   it("refuses a replay, and a replay with a re-randomised proof and fresh votes", async () => {
     const statement = await makeDataset(chain, world);
     const { proof, certificate, subject } = prepareDataset(world, statement);
-    await client.mintDataset(statement, proof, certificate, world.epoch);
-    await expectRevert(client.mintDataset(statement, proof, certificate, world.epoch), "StatementUsed");
+    await client.gate.mintDataset(statement, proof, certificate, world.epoch);
+    await expectRevert(client.gate.mintDataset(statement, proof, certificate, world.epoch), "StatementUsed");
     await expectRevert(
-      client.mintDataset(statement, rerandomise(proof), certify(world, subject), world.epoch),
+      client.gate.mintDataset(statement, rerandomise(proof), certify(world, subject), world.epoch),
       "StatementUsed",
     );
   });
@@ -68,17 +68,17 @@ describe("minting a dataset", () => {
   it("refuses a re-randomised proof under votes for the original: votes are over the evidence", async () => {
     const statement = await makeDataset(chain, world);
     const { proof, certificate } = prepareDataset(world, statement);
-    await expectRevert(client.mintDataset(statement, rerandomise(proof), certificate, world.epoch), "SignerWrong");
+    await expectRevert(client.gate.mintDataset(statement, rerandomise(proof), certificate, world.epoch), "SignerWrong");
   });
 
   it("refuses the same commitment under another task", async () => {
     const first = await makeDataset(chain, world);
     const a = prepareDataset(world, first);
-    await client.mintDataset(first, a.proof, a.certificate, world.epoch);
+    await client.gate.mintDataset(first, a.proof, a.certificate, world.epoch);
     const second = await makeDataset(chain, world, { asset: { commitment: first.asset.commitment } });
     const b = prepareDataset(world, second);
-    await expectRevert(client.mintDataset(second, b.proof, b.certificate, world.epoch), "AlreadyAnchored");
-    expect(await client.isUsed(statementDigest(world.gate, "DatasetStatement", second))).toBe(false);
+    await expectRevert(client.gate.mintDataset(second, b.proof, b.certificate, world.epoch), "AlreadyAnchored");
+    expect(await client.gate.isUsed(statementDigest(world.gate, "DatasetStatement", second))).toBe(false);
   });
 
   it("accepts at the deadline's second and refuses after it", async () => {
@@ -88,11 +88,11 @@ describe("minting a dataset", () => {
       const { proof, certificate } = prepareDataset(world, statement);
       await undone(chain.provider, async () => {
         await chain.provider.send("evm_setNextBlockTimestamp", [Number(deadline)]);
-        await client.mintDataset(statement, proof, certificate, world.epoch);
+        await client.gate.mintDataset(statement, proof, certificate, world.epoch);
         expect(await now(chain.provider)).toBe(deadline);
       });
       await advance(chain.provider, 1001n);
-      await expectRevert(client.mintDataset(statement, proof, certificate, world.epoch), "DeadlinePassed");
+      await expectRevert(client.gate.mintDataset(statement, proof, certificate, world.epoch), "DeadlinePassed");
     });
   });
 
@@ -117,7 +117,7 @@ describe("minting a dataset", () => {
     for (const forged of changed) {
       // Votes are given for the forgery, so that nothing but the proof stands in its way.
       const { certificate } = prepareDataset(world, forged);
-      await expectRevert(client.mintDataset(forged, proof, certificate, world.epoch), "ProofInvalid");
+      await expectRevert(client.gate.mintDataset(forged, proof, certificate, world.epoch), "ProofInvalid");
     }
   });
 
@@ -126,7 +126,7 @@ describe("minting a dataset", () => {
     const { proof, certificate } = prepareDataset(world, statement);
     for (const asset of [{ supply: 101n }, { metadataDigest: digestOf("other") }, { parents: [1n] }]) {
       const forged = { ...statement, asset: { ...statement.asset, ...asset } };
-      await expectRevert(client.mintDataset(forged, proof, certificate, world.epoch), "SignerWrong");
+      await expectRevert(client.gate.mintDataset(forged, proof, certificate, world.epoch), "SignerWrong");
     }
   });
 
@@ -136,23 +136,29 @@ describe("minting a dataset", () => {
     const commitment = `0x${(BigInt(statement.asset.commitment) + R).toString(16).padStart(64, "0")}` as const;
     const forged = { ...statement, asset: { ...statement.asset, commitment } };
     const { certificate } = prepareDataset(world, forged);
-    await expectRevert(client.mintDataset(forged, proof, certificate, world.epoch), "PublicSignalNotInField");
+    await expectRevert(client.gate.mintDataset(forged, proof, certificate, world.epoch), "PublicSignalNotInField");
   });
 
   it("refuses unknown and frozen keys, and keys for other statements", async () => {
     const unknown = await makeDataset(chain, world, { task: { keyDigest: digestOf("no key") } });
     const prepared = prepareDataset(world, unknown);
-    await expectRevert(client.mintDataset(unknown, prepared.proof, prepared.certificate, world.epoch), "KeyUnknown");
+    await expectRevert(
+      client.gate.mintDataset(unknown, prepared.proof, prepared.certificate, world.epoch),
+      "KeyUnknown",
+    );
 
     const wrong = await makeDataset(chain, world, { task: { keyDigest: world.inferenceKey } });
     const other = prepareDataset(world, wrong);
-    await expectRevert(client.mintDataset(wrong, other.proof, other.certificate, world.epoch), "StatementTypeMismatch");
+    await expectRevert(
+      client.gate.mintDataset(wrong, other.proof, other.certificate, world.epoch),
+      "StatementTypeMismatch",
+    );
 
     await undone(chain.provider, async () => {
       const statement = await makeDataset(chain, world);
       const { proof, certificate } = prepareDataset(world, statement);
-      await client.freezeVerifier(world.datasetKey);
-      await expectRevert(client.mintDataset(statement, proof, certificate, world.epoch), "KeyFrozen");
+      await client.registry.freeze(world.datasetKey);
+      await expectRevert(client.gate.mintDataset(statement, proof, certificate, world.epoch), "KeyFrozen");
     });
   });
 
@@ -160,25 +166,25 @@ describe("minting a dataset", () => {
     for (const assetClass of [0n, 2n, 3n, 4n, 255n]) {
       const statement = await makeDataset(chain, world, { asset: { class: assetClass } });
       const { proof, certificate } = prepareDataset(world, statement);
-      await expectRevert(client.mintDataset(statement, proof, certificate, world.epoch), "AssetClassWrong");
+      await expectRevert(client.gate.mintDataset(statement, proof, certificate, world.epoch), "AssetClassWrong");
     }
   });
 
   it("refuses unknown and repeated parents, too many parents, and no supply; accepts known parents", async () => {
     const first = await makeDataset(chain, world);
     const base = prepareDataset(world, first);
-    const { datId } = await client.mintDataset(first, base.proof, base.certificate, world.epoch);
+    const { datId } = await client.gate.mintDataset(first, base.proof, base.certificate, world.epoch);
     const attempt = async (asset: object) => {
       const statement = await makeDataset(chain, world, { asset });
       const { proof, certificate } = prepareDataset(world, statement);
-      return client.mintDataset(statement, proof, certificate, world.epoch);
+      return client.gate.mintDataset(statement, proof, certificate, world.epoch);
     };
     await expectRevert(attempt({ parents: [datId, 1n] }), "ParentUnknown");
     await expectRevert(attempt({ parents: [datId, datId] }), "ParentRepeated");
     await expectRevert(attempt({ parents: Array.from({ length: 17 }, () => datId) }), "ParentsTooMany");
     await expectRevert(attempt({ supply: 0n }), "SupplyZero");
     const child = await attempt({ parents: [datId] });
-    expect((await client.assetOf(child.datId))?.parents).toEqual([datId]);
+    expect((await client.token.recordOf(child.datId))?.parents).toEqual([datId]);
   });
 
   it("refuses a rejecting quorum and votes for another task, statement or evidence", async () => {
@@ -191,9 +197,9 @@ describe("minting a dataset", () => {
       certify(world, { ...subject, evidenceDigest: digestOf("x") }),
     ];
     for (const certificate of votes)
-      await expectRevert(client.mintDataset(statement, proof, await certificate, world.epoch), "SignerWrong");
+      await expectRevert(client.gate.mintDataset(statement, proof, await certificate, world.epoch), "SignerWrong");
     await expectRevert(
-      client.mintDataset(statement, proof, certify(world, subject, { voters: [1, 2] }), world.epoch),
+      client.gate.mintDataset(statement, proof, certify(world, subject, { voters: [1, 2] }), world.epoch),
       "QuorumNotReached",
     );
   });
@@ -205,16 +211,16 @@ describe("minting a dataset", () => {
     const there = prepareDataset(second, statement);
     expect(statementDigest(second.gate, "DatasetStatement", statement)).not.toBe(here.subject.statementDigest);
     // Same key, same statement, but the other gate's proof under this gate's votes, and the reverse.
-    await expectRevert(client.mintDataset(statement, there.proof, here.certificate, world.epoch), "ProofInvalid");
+    await expectRevert(client.gate.mintDataset(statement, there.proof, here.certificate, world.epoch), "ProofInvalid");
     await expectRevert(
-      second.client.mintDataset(statement, here.proof, there.certificate, world.epoch),
+      second.client.gate.mintDataset(statement, here.proof, there.certificate, world.epoch),
       "ProofInvalid",
     );
     // This gate's proof under the other quorum's votes.
     const foreign = certify(world, here.subject, { domain: second.quorum });
-    await expectRevert(client.mintDataset(statement, here.proof, foreign, world.epoch), "SignerWrong");
+    await expectRevert(client.gate.mintDataset(statement, here.proof, foreign, world.epoch), "SignerWrong");
     const otherChain = certify(world, here.subject, { domain: { ...world.quorum, chainId: 1n } });
-    await expectRevert(client.mintDataset(statement, here.proof, otherChain, world.epoch), "SignerWrong");
+    await expectRevert(client.gate.mintDataset(statement, here.proof, otherChain, world.epoch), "SignerWrong");
   });
 
   it("on a chain that forked away, neither proofs nor votes carry over", async () => {
@@ -229,10 +235,10 @@ describe("minting a dataset", () => {
     };
     const after = prepareDataset(fork, statement);
     const mint = ({ proof }: Prepared, { certificate }: Prepared) =>
-      origin.client.mintDataset(statement, proof, certificate, origin.epoch);
+      origin.client.gate.mintDataset(statement, proof, certificate, origin.epoch);
     await chain.provider.send("anvil_setChainId", [31338]);
     try {
-      expect(await origin.client.datasetStatementDigest(statement)).toBe(after.subject.statementDigest);
+      expect(await origin.client.gate.datasetStatementDigest(statement)).toBe(after.subject.statementDigest);
       await expectRevert(mint(before, before), "ProofInvalid");
       await expectRevert(mint(before, after), "ProofInvalid");
       await expectRevert(mint(after, before), "SignerWrong");
@@ -245,7 +251,7 @@ describe("minting a dataset", () => {
       const args = [statement, proofWords(proof), encodeCertificate(origin.epoch, certificate)];
       const data = gate.encodeFunctionData("mintDataset", args);
       const minted = await chain.provider.call({ to: origin.deployment.gate, data });
-      expect(BigInt(minted)).toBe(await origin.client.datIdOf(1n, statement.asset.commitment));
+      expect(BigInt(minted)).toBe(await origin.client.token.idOf(1n, statement.asset.commitment));
     } finally {
       await chain.provider.send("anvil_setChainId", [31337]);
     }
@@ -278,9 +284,9 @@ contract Reenterer {
       encodeCertificate(world.epoch, certificate),
     ]);
     await (await receiver.getFunction("arm").send(world.deployment.gate, again)).wait();
-    const { datId } = await client.mintDataset(statement, proof, certificate, world.epoch);
+    const { datId } = await client.gate.mintDataset(statement, proof, certificate, world.epoch);
     expect(await receiver.getFunction("seen")()).toBe(gate.getError("StatementUsed")!.selector);
-    expect(await client.assetBalance(requester, datId)).toBe(100n);
+    expect(await client.token.balanceOf(requester, datId)).toBe(100n);
   });
 });
 
@@ -288,14 +294,14 @@ describe("models and inferences", () => {
   it("refuses an inference of a model that has not been minted", async () => {
     const statement = await makeInference(chain, world);
     const { proof } = proveInference(world, statement);
-    await expectRevert(client.verifyInference(statement, proof), "ModelNotAnchored");
+    await expectRevert(client.gate.verifyInference(statement, proof), "ModelNotAnchored");
   });
 
   it("refuses a model whose digests differ from the asset or the registry", async () => {
     const good = await makeModel(chain, world);
     const attempt = async (statement: typeof good) => {
       const { proof, certificate } = prepareModel(world, statement);
-      return client.mintModel(statement, proof, certificate, world.epoch);
+      return client.gate.mintModel(statement, proof, certificate, world.epoch);
     };
     const other = digestOf("another model");
     await expectRevert(attempt({ ...good, asset: { ...good.asset, commitment: other } }), "ModelDigestMismatch");
@@ -316,11 +322,11 @@ describe("models and inferences", () => {
     await undone(chain.provider, async () => {
       const statement = await makeModel(chain, world);
       const { proof, certificate } = prepareModel(world, statement);
-      const minted = await client.mintModel(statement, proof, certificate, world.epoch);
+      const minted = await client.gate.mintModel(statement, proof, certificate, world.epoch);
       expect(minted.statementDigest).toBe(statementDigest(world.gate, "ModelStatement", statement));
-      expect((await client.assetOf(minted.datId))?.commitment).toBe(statement.asset.commitment);
-      await expectRevert(client.verifyInference(statement.sample, proof), "StatementUsed");
-      await expectRevert(client.mintModel(statement, proof, certificate, world.epoch), "StatementUsed");
+      expect((await client.token.recordOf(minted.datId))?.commitment).toBe(statement.asset.commitment);
+      await expectRevert(client.gate.verifyInference(statement.sample, proof), "StatementUsed");
+      await expectRevert(client.gate.mintModel(statement, proof, certificate, world.epoch), "StatementUsed");
     });
   });
 
@@ -328,7 +334,7 @@ describe("models and inferences", () => {
     await undone(chain.provider, async () => {
       const model = await makeModel(chain, world);
       const prepared = prepareModel(world, model);
-      const { datId } = await client.mintModel(model, prepared.proof, prepared.certificate, world.epoch);
+      const { datId } = await client.gate.mintModel(model, prepared.proof, prepared.certificate, world.epoch);
 
       const statement = await makeInference(chain, world);
       const { proof } = proveInference(world, statement);
@@ -340,21 +346,21 @@ describe("models and inferences", () => {
         { ...statement, task: { ...task, requester: chain.addresses[5]! } },
         { ...statement, task: { ...task, nonce: task.nonce + 1n } },
       ]) {
-        await expectRevert(client.verifyInference(forged, proof), "ProofInvalid");
+        await expectRevert(client.gate.verifyInference(forged, proof), "ProofInvalid");
       }
-      const verified = await client.verifyInference(statement, proof);
+      const verified = await client.gate.verifyInference(statement, proof);
       expect(verified.datId).toBe(datId);
       expect(verified.statementDigest).toBe(statementDigest(world.gate, "InferenceStatement", statement));
-      await expectRevert(client.verifyInference(statement, rerandomise(proof)), "StatementUsed");
+      await expectRevert(client.gate.verifyInference(statement, rerandomise(proof)), "StatementUsed");
 
       const late = await makeInference(chain, world, { deadline: 1n });
-      await expectRevert(client.verifyInference(late, proveInference(world, late).proof), "DeadlinePassed");
+      await expectRevert(client.gate.verifyInference(late, proveInference(world, late).proof), "DeadlinePassed");
       const other = { ...(await makeInference(chain, world)), modelDigest: digestOf("other") };
-      await expectRevert(client.verifyInference(other, proof), "ModelNotAnchored");
+      await expectRevert(client.gate.verifyInference(other, proof), "ModelNotAnchored");
       await undone(chain.provider, async () => {
-        await (await world.as(8)).freezeVerifier(world.inferenceKey);
+        await (await world.as(8)).registry.freeze(world.inferenceKey);
         const next = await makeInference(chain, world);
-        await expectRevert(client.verifyInference(next, proveInference(world, next).proof), "KeyFrozen");
+        await expectRevert(client.gate.verifyInference(next, proveInference(world, next).proof), "KeyFrozen");
       });
     });
   });
@@ -363,34 +369,37 @@ describe("models and inferences", () => {
     await undone(chain.provider, async () => {
       const model = await makeModel(chain, world);
       const prepared = prepareModel(world, model);
-      await client.mintModel(model, prepared.proof, prepared.certificate, world.epoch);
+      await client.gate.mintModel(model, prepared.proof, prepared.certificate, world.epoch);
       const dataset = await makeDataset(chain, world);
       const inference = await makeInference(chain, world);
       const mint = (statement: DatasetStatement, { proof, evidenceDigest }: Evidence) => {
         const digest = statementDigest(world.gate, "DatasetStatement", statement);
         const votes = certify(world, { taskId: statement.task.taskId, statementDigest: digest, evidenceDigest });
-        return client.mintDataset(statement, proof, votes, world.epoch);
+        return client.gate.mintDataset(statement, proof, votes, world.epoch);
       };
 
       // Each under the other's statement.
       await expectRevert(mint(dataset, proveInference(world, inference)), "ProofInvalid");
-      await expectRevert(client.verifyInference(inference, proveDataset(world, dataset).proof), "ProofInvalid");
+      await expectRevert(client.gate.verifyInference(inference, proveDataset(world, dataset).proof), "ProofInvalid");
 
       // Each under its own key, which the other's statement names.
       const keyed = { ...inference, task: { ...inference.task, keyDigest: world.datasetKey } };
       const asDataset = { ...dataset, task: keyed.task };
-      await expectRevert(client.verifyInference(keyed, proveDataset(world, asDataset).proof), "StatementTypeMismatch");
+      await expectRevert(
+        client.gate.verifyInference(keyed, proveDataset(world, asDataset).proof),
+        "StatementTypeMismatch",
+      );
       const foreign = { ...dataset, task: { ...dataset.task, keyDigest: world.inferenceKey } };
       const asInference = { ...inference, task: foreign.task };
       await expectRevert(mint(foreign, proveInference(world, asInference)), "StatementTypeMismatch");
 
       // Under the right key with the right values, but with the context that the other kind has for the same task: only
       // the statement type inside the context tells them apart.
-      const datasetContext = await client.contextOf("datasetChunk", inference.task);
+      const datasetContext = await client.gate.contextOf("datasetChunk", inference.task);
       const inferenceSignals = publicSignals(world.gate, "InferenceStatement", inference);
       const wrongInference = simulateProof(INFERENCE_KEY, [...inferenceSignals.slice(0, -1), datasetContext]);
-      await expectRevert(client.verifyInference(inference, wrongInference), "ProofInvalid");
-      const inferenceContext = await client.contextOf("inference", dataset.task);
+      await expectRevert(client.gate.verifyInference(inference, wrongInference), "ProofInvalid");
+      const inferenceContext = await client.gate.contextOf("inference", dataset.task);
       const datasetSignals = publicSignals(world.gate, "DatasetStatement", dataset);
       const wrongDataset = simulateProof(DATASET_KEY, [...datasetSignals.slice(0, -1), inferenceContext]);
       const evidence = evidenceDigest(
@@ -400,7 +409,7 @@ describe("models and inferences", () => {
       );
       await expectRevert(mint(dataset, { proof: wrongDataset, evidenceDigest: evidence }), "ProofInvalid");
 
-      await client.verifyInference(inference, simulateProof(INFERENCE_KEY, inferenceSignals));
+      await client.gate.verifyInference(inference, simulateProof(INFERENCE_KEY, inferenceSignals));
       await mint(dataset, proveDataset(world, dataset));
     });
   });

@@ -1,7 +1,7 @@
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { Contract } from "ethers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { type EncodedCertificate, encodeCertificate } from "../../src/chain/certificate.js";
+import { type EncodedCertificate, encodeCertificate } from "../../src/chain/client/certificate.js";
 import {
   artefact,
   type ContractArtefacts,
@@ -66,11 +66,11 @@ describe("certificates", () => {
     await undone(chain.provider, async () => {
       const members = world.epoch.members.slice(0, 3).map(({ account }) => ({ account, weight: 1n }));
       const epoch: Epoch = { epoch: 2n, members };
-      await world.client.setEpoch(epoch);
+      await world.client.quorum.setEpoch(epoch);
       const at = { ...world, epoch };
       const two = certify(at, subject, { voters: [0, 1] });
-      await expectRevert(world.client.checkCertificate(subject, two, epoch), "QuorumNotReached");
-      await world.client.checkCertificate(subject, certify(at, subject, { voters: [0, 1, 2] }), epoch);
+      await expectRevert(world.client.quorum.checkCertificate(subject, two, epoch), "QuorumNotReached");
+      await world.client.quorum.checkCertificate(subject, certify(at, subject, { voters: [0, 1, 2] }), epoch);
     });
   });
 
@@ -133,7 +133,7 @@ describe("certificates", () => {
     expect(await check(good, 2n)).toBe("SignerWrong");
     for (const verdict of [0n, 3n, 255n]) expect(await check(good, verdict)).toBe("VerdictInvalid");
     await undone(chain.provider, async () => {
-      await world.client.setEpoch({ ...world.epoch, epoch: 2n });
+      await world.client.quorum.setEpoch({ ...world.epoch, epoch: 2n });
       expect(await check(good)).toBe("EpochNotCurrent");
       // Nor does the old epoch's set pass under the new number.
       expect(await check({ ...good, epoch: 2n })).toBe("SignerWrong");
@@ -147,7 +147,7 @@ contract Yes { function isValidSignature(bytes32, bytes calldata) external pure 
     const yes = await deploy(chain.accounts[0]!, (await compileContracts({ "Yes.sol": source }))["Yes"]!);
     const account = (await yes.getAddress()).toLowerCase() as Hex;
     await undone(chain.provider, async () => {
-      await world.client.setEpoch({ epoch: 2n, members: [{ account, weight: 1n }] });
+      await world.client.quorum.setEpoch({ epoch: 2n, members: [{ account, weight: 1n }] });
       const certificate = { epoch: 2n, round: 0n, members: [account], weights: [1n], bitmap: 1n };
       const [signature] = encoded().signatures;
       expect(await check({ ...certificate, signatures: [signature!] })).toBe("SignerWrong");
@@ -168,13 +168,16 @@ contract Yes { function isValidSignature(bytes32, bytes calldata) external pure 
 
 describe("epochs", () => {
   it("are stored by the hash that TypeScript computes", async () => {
-    expect(await world.client.epoch()).toEqual({ epoch: 1n, setHash: epochHash(world.epoch) });
+    expect(await world.client.quorum.epoch()).toEqual({ epoch: 1n, setHash: epochHash(world.epoch) });
   });
 
   it("are set by the owner alone, with ascending numbers and members and positive weights", async () => {
     const [a, b] = world.epoch.members;
-    const set = (epoch: bigint, members: Epoch["members"]) => world.client.setEpoch({ epoch, members });
-    await expectRevert((await world.as(1)).setEpoch({ ...world.epoch, epoch: 2n }), "OwnableUnauthorizedAccount");
+    const set = (epoch: bigint, members: Epoch["members"]) => world.client.quorum.setEpoch({ epoch, members });
+    await expectRevert(
+      (await world.as(1)).quorum.setEpoch({ ...world.epoch, epoch: 2n }),
+      "OwnableUnauthorizedAccount",
+    );
     await expectRevert(set(1n, world.epoch.members), "EpochNotAscending");
     await expectRevert(set(0n, world.epoch.members), "EpochNotAscending");
     await expectRevert(set(2n, []), "MembersInvalid");
@@ -201,12 +204,12 @@ describe("epochs", () => {
         accountOf(x) < accountOf(y) ? -1 : 1,
       );
       const epoch: Epoch = { epoch: 2n, members: secrets.map((secret) => ({ account: accountOf(secret), weight })) };
-      await world.client.setEpoch(epoch);
+      await world.client.quorum.setEpoch(epoch);
       const voters = Array.from({ length: 171 }, (_, i) => 255 - i).reverse();
       const certificate = certify({ ...world, epoch, secrets }, subject, { voters });
-      await world.client.checkCertificate(subject, certificate, epoch);
+      await world.client.quorum.checkCertificate(subject, certificate, epoch);
       const fewer = certify({ ...world, epoch, secrets }, subject, { voters: voters.slice(1) });
-      await expectRevert(world.client.checkCertificate(subject, fewer, epoch), "QuorumNotReached");
+      await expectRevert(world.client.quorum.checkCertificate(subject, fewer, epoch), "QuorumNotReached");
     });
   });
 

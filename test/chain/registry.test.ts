@@ -1,6 +1,6 @@
 import { Interface } from "ethers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { type AddVerifierParameters, AnchorClient } from "../../src/chain/client.js";
+import { type AddVerifierParameters, AnchorClient } from "../../src/chain/client/index.js";
 import { artefact, compileProtocolContracts } from "../../src/chain/compile.js";
 import { deployProtocol, deployVerifier } from "../../src/chain/deploy.js";
 import { CIRCUIT_TYPES } from "../../src/protocol/statements.js";
@@ -45,8 +45,8 @@ describe("deploying a verifier", () => {
         circuitDigest,
         development,
       } as const;
-      await world.client.addVerifier(entry);
-      expect((await world.client.verifierOf(entry.keyDigest))?.verifier).toBe(verifier);
+      await world.client.registry.add(entry);
+      expect((await world.client.registry.entryOf(entry.keyDigest))?.verifier).toBe(verifier);
     });
     await expect(deployVerifier(signer!, { ...options, development: false })).rejects.toMatchObject({
       code: "KEY_DEVELOPMENT",
@@ -57,9 +57,9 @@ describe("deploying a verifier", () => {
 describe("adding a verifier", () => {
   it("stores what was given, and never replaces it", async () => {
     const entry = await fresh(3);
-    expect(await world.client.verifierOf(entry.keyDigest)).toBeUndefined();
-    await world.client.addVerifier(entry);
-    expect(await world.client.verifierOf(entry.keyDigest)).toEqual({
+    expect(await world.client.registry.entryOf(entry.keyDigest)).toBeUndefined();
+    await world.client.registry.add(entry);
+    expect(await world.client.registry.entryOf(entry.keyDigest)).toEqual({
       verifier: entry.verifier,
       development: true,
       frozen: false,
@@ -67,32 +67,32 @@ describe("adding a verifier", () => {
       circuitDigest: CIRCUIT_DIGEST,
       modelDigest: MODEL_DIGEST,
     });
-    await expectRevert(world.client.addVerifier(entry), "KeyAlreadyAdded");
+    await expectRevert(world.client.registry.add(entry), "KeyAlreadyAdded");
   });
 
   it("refuses whatever the verifier does not say about itself", async () => {
     const { client } = world;
     const entry = await fresh(4);
-    await expectRevert(client.addVerifier({ ...entry, keyDigest: digestOf("other") }), "VerifierKeyMismatch");
-    await expectRevert(client.addVerifier({ ...entry, circuitDigest: digestOf("other") }), "VerifierCircuitMismatch");
-    await expectRevert(client.addVerifier({ ...entry, development: false }), "VerifierDevelopmentMismatch");
+    await expectRevert(client.registry.add({ ...entry, keyDigest: digestOf("other") }), "VerifierKeyMismatch");
+    await expectRevert(client.registry.add({ ...entry, circuitDigest: digestOf("other") }), "VerifierCircuitMismatch");
+    await expectRevert(client.registry.add({ ...entry, development: false }), "VerifierDevelopmentMismatch");
     const inference = { ...entry, circuitType: "inference", modelDigest: MODEL_DIGEST } as const;
-    await expectRevert(client.addVerifier(inference), "VerifierSignalsMismatch");
-    await expectRevert(client.addVerifier({ ...entry, verifier: chain.addresses[5]! }), "VerifierWithoutCode");
+    await expectRevert(client.registry.add(inference), "VerifierSignalsMismatch");
+    await expectRevert(client.registry.add({ ...entry, verifier: chain.addresses[5]! }), "VerifierWithoutCode");
     // A contract that is no verifier does not answer KEY_DIGEST.
-    await expectRevert(client.addVerifier({ ...entry, verifier: world.deployment.token }), "none");
-    await expectRevert(client.addVerifier({ ...entry, modelDigest: MODEL_DIGEST }), "ModelDigestInvalid");
+    await expectRevert(client.registry.add({ ...entry, verifier: world.deployment.token }), "none");
+    await expectRevert(client.registry.add({ ...entry, modelDigest: MODEL_DIGEST }), "ModelDigestInvalid");
     const { modelDigest: _, ...bare } = await fresh(3);
-    await expectRevert(client.addVerifier({ ...bare, keyDigest: digestOf("bare") }), "ModelDigestInvalid");
+    await expectRevert(client.registry.add({ ...bare, keyDigest: digestOf("bare") }), "ModelDigestInvalid");
   });
 
   it("refuses development keys on other chains, and takes production keys there", async () => {
     const deployment = await deployProtocol(elsewhere.accounts[0]!);
     const client = await AnchorClient.connect(deployment, elsewhere.accounts[0]!);
-    await expectRevert(client.addVerifier(await fresh(4, true, elsewhere)), "DevelopmentKeyRefused");
+    await expectRevert(client.registry.add(await fresh(4, true, elsewhere)), "DevelopmentKeyRefused");
     const production = await fresh(4, false, elsewhere);
-    await client.addVerifier(production);
-    expect((await client.verifierOf(production.keyDigest))?.development).toBe(false);
+    await client.registry.add(production);
+    expect((await client.registry.entryOf(production.keyDigest))?.development).toBe(false);
   });
 
   it("is the owner's alone; freezing is the guardian's and the owner's", async () => {
@@ -100,18 +100,18 @@ describe("adding a verifier", () => {
       const entry = await fresh(4);
       const stranger = await world.as(5);
       const guardian = await world.as(8);
-      await expectRevert(stranger.addVerifier(entry), "OwnableUnauthorizedAccount");
-      await expectRevert(guardian.addVerifier(entry), "OwnableUnauthorizedAccount");
-      await world.client.addVerifier(entry);
-      await expectRevert(stranger.freezeVerifier(entry.keyDigest), "NotGuardian");
-      await expectRevert(guardian.freezeVerifier(digestOf("unknown")), "KeyUnknown");
-      await guardian.freezeVerifier(entry.keyDigest);
-      expect((await world.client.verifierOf(entry.keyDigest))?.frozen).toBe(true);
+      await expectRevert(stranger.registry.add(entry), "OwnableUnauthorizedAccount");
+      await expectRevert(guardian.registry.add(entry), "OwnableUnauthorizedAccount");
+      await world.client.registry.add(entry);
+      await expectRevert(stranger.registry.freeze(entry.keyDigest), "NotGuardian");
+      await expectRevert(guardian.registry.freeze(digestOf("unknown")), "KeyUnknown");
+      await guardian.registry.freeze(entry.keyDigest);
+      expect((await world.client.registry.entryOf(entry.keyDigest))?.frozen).toBe(true);
       // A tombstone: neither thawed, nor added again.
-      await expectRevert(world.client.freezeVerifier(entry.keyDigest), "KeyFrozen");
-      await expectRevert(world.client.addVerifier(entry), "KeyAlreadyAdded");
-      await world.client.freezeVerifier(world.inferenceKey);
-      expect((await world.client.verifierOf(world.inferenceKey))?.frozen).toBe(true);
+      await expectRevert(world.client.registry.freeze(entry.keyDigest), "KeyFrozen");
+      await expectRevert(world.client.registry.add(entry), "KeyAlreadyAdded");
+      await world.client.registry.freeze(world.inferenceKey);
+      expect((await world.client.registry.entryOf(world.inferenceKey))?.frozen).toBe(true);
     });
   });
 });
@@ -131,7 +131,7 @@ describe("the token", () => {
   });
 
   it("says of an unknown id that it is unknown", async () => {
-    expect(await world.client.assetOf(1n)).toBeUndefined();
+    expect(await world.client.token.recordOf(1n)).toBeUndefined();
     const { abi } = artefact(await compileProtocolContracts(), "DataAnchoringToken");
     for (const method of [
       "creatorOf",

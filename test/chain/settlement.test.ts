@@ -1,7 +1,7 @@
 import { type Contract, Interface, parseEther } from "ethers";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { AnchorClient } from "../../src/chain/client.js";
+import type { AnchorClient } from "../../src/chain/client/index.js";
 import {
   artefact,
   type ContractArtefact,
@@ -55,7 +55,7 @@ beforeAll(async () => {
   abi = new Interface(settlement.abi);
   const statement = await makeDataset(chain, world);
   const { proof, certificate } = prepareDataset(world, statement);
-  ({ datId } = await world.client.mintDataset(statement, proof, certificate, world.epoch));
+  ({ datId } = await world.client.gate.mintDataset(statement, proof, certificate, world.epoch));
   creator = statement.task.requester;
   pool = chain.addresses[9]!;
   secondPool = chain.addresses[8]!;
@@ -93,19 +93,19 @@ function claimData(receipt: Receipt, user: number): string {
 }
 
 async function owedTo(account: Hex): Promise<bigint> {
-  return (await world.client.balancesOf(account)).owed;
+  return (await world.client.settlement.balancesOf(account)).owed;
 }
 
 async function claim(client: AnchorClient, receipt: Receipt, user: number) {
   const signatures = sign(receipt, user);
-  return client.claim(receipt, signatures.user, signatures.node);
+  return client.settlement.claim(receipt, signatures.user, signatures.node);
 }
 
 /** Σ deposits + Σ owed over everybody who took part, and the contract's balance. */
 async function books(accounts: readonly Hex[]): Promise<{ owing: bigint; balance: bigint }> {
   let owing = 0n;
   for (const account of new Set(accounts)) {
-    const { deposit, owed } = await world.client.balancesOf(account);
+    const { deposit, owed } = await world.client.settlement.balancesOf(account);
     owing += deposit + owed;
   }
   return { owing, balance: await chain.provider.getBalance(world.deployment.settlement) };
@@ -116,7 +116,7 @@ function withDeposit(amount: bigint, test: (user: AnchorClient) => Promise<void>
   return () =>
     undone(chain.provider, async () => {
       const user = await world.as(3);
-      await user.deposit(amount);
+      await user.settlement.deposit(amount);
       await test(user);
     });
 }
@@ -135,15 +135,15 @@ describe("claims", () => {
         split.pool,
       ]);
       expect(claimed.receiptDigest).toBe(receiptDigest(world.settlement, receipt));
-      expect(await world.client.isClaimed(claimed.receiptDigest)).toBe(true);
-      expect((await world.client.balancesOf(creator)).owed).toBe(699n);
-      expect((await world.client.balancesOf(node)).owed).toBe(199n);
-      expect((await world.client.balancesOf(pool)).owed).toBe(101n);
+      expect(await world.client.settlement.isClaimed(claimed.receiptDigest)).toBe(true);
+      expect((await world.client.settlement.balancesOf(creator)).owed).toBe(699n);
+      expect((await world.client.settlement.balancesOf(node)).owed).toBe(199n);
+      expect((await world.client.settlement.balancesOf(pool)).owed).toBe(101n);
       const before = await chain.provider.getBalance(pool);
-      const sent = await (await world.as(9)).withdraw();
+      const sent = await (await world.as(9)).settlement.withdraw();
       const { gasPrice } = (await chain.provider.getTransactionReceipt(sent.hash))!;
       expect(await chain.provider.getBalance(pool)).toBe(before + 101n - sent.gasUsed * gasPrice);
-      await expectRevert((await world.as(9)).withdraw(), "NothingOwed");
+      await expectRevert((await world.as(9)).settlement.withdraw(), "NothingOwed");
     }),
   );
 
@@ -153,14 +153,14 @@ describe("claims", () => {
       const receipt = await makeReceipt(3, 10n);
       const { user, node: byNode } = sign(receipt, 3);
       const { client } = world;
-      await expectRevert(client.claim(receipt, "0x", byNode), "UserSignatureInvalid");
-      await expectRevert(client.claim(receipt, byNode, user), "UserSignatureInvalid");
-      await expectRevert(client.claim(receipt, user, user), "NodeSignatureInvalid");
-      await expectRevert(client.claim(receipt, user, "0x"), "NodeSignatureInvalid");
+      await expectRevert(client.settlement.claim(receipt, "0x", byNode), "UserSignatureInvalid");
+      await expectRevert(client.settlement.claim(receipt, byNode, user), "UserSignatureInvalid");
+      await expectRevert(client.settlement.claim(receipt, user, user), "NodeSignatureInvalid");
+      await expectRevert(client.settlement.claim(receipt, user, "0x"), "NodeSignatureInvalid");
       const stranger = signDigest(secretOf("stranger"), receiptDigest(world.settlement, receipt));
-      await expectRevert(client.claim(receipt, stranger, byNode), "UserSignatureInvalid");
-      await client.claim(receipt, user, byNode);
-      await expectRevert(client.claim(receipt, user, byNode), "ReceiptClaimed");
+      await expectRevert(client.settlement.claim(receipt, stranger, byNode), "UserSignatureInvalid");
+      await client.settlement.claim(receipt, user, byNode);
+      await expectRevert(client.settlement.claim(receipt, user, byNode), "ReceiptClaimed");
     }),
   );
 
@@ -173,7 +173,10 @@ describe("claims", () => {
       const [first, second] = [await world.as(6), await world.as(7)];
       await provider.send("evm_setAutomine", [false]);
       try {
-        const outcomes = Promise.allSettled([first.claim(receipt, user, byNode), second.claim(receipt, user, byNode)]);
+        const outcomes = Promise.allSettled([
+          first.settlement.claim(receipt, user, byNode),
+          second.settlement.claim(receipt, user, byNode),
+        ]);
         while (BigInt(await provider.send("eth_getBlockTransactionCountByNumber", ["pending"])) < 2n) {
           await new Promise((resolve) => setTimeout(resolve, 10));
         }
@@ -205,7 +208,10 @@ describe("claims", () => {
         { user: accountOf(USER_KEYS[4]!) },
       ];
       for (const change of changes) {
-        await expectRevert(world.client.claim({ ...receipt, ...change }, user, byNode), "UserSignatureInvalid");
+        await expectRevert(
+          world.client.settlement.claim({ ...receipt, ...change }, user, byNode),
+          "UserSignatureInvalid",
+        );
       }
     }),
   );
@@ -220,7 +226,10 @@ describe("claims", () => {
         { ...world.settlement, verifyingContract: chain.addresses[6]! },
       ]) {
         const signatures = sign(receipt, 3, domain);
-        await expectRevert(world.client.claim(receipt, signatures.user, signatures.node), "UserSignatureInvalid");
+        await expectRevert(
+          world.client.settlement.claim(receipt, signatures.user, signatures.node),
+          "UserSignatureInvalid",
+        );
       }
     }),
   );
@@ -246,7 +255,7 @@ describe("claims", () => {
   it("conserve value and match TypeScript for any cost", async () => {
     await undone(chain.provider, async () => {
       const user = await world.as(3);
-      await user.deposit(parseEther("1000"));
+      await user.settlement.deposit(parseEther("1000"));
       const costs = fc.oneof(fc.bigInt({ min: 0n, max: 100n }), fc.bigInt({ min: 0n, max: parseEther("30") }));
       await fc.assert(
         fc.asyncProperty(costs, async (cost) => {
@@ -268,16 +277,16 @@ describe("claims", () => {
 describe("a change of the terms", () => {
   it("is the owner's, and needs another pool than the present one", async () => {
     const { client } = world;
-    await expectRevert((await world.as(5)).setGovernancePool(secondPool), "OwnableUnauthorizedAccount");
-    await expectRevert(client.setGovernancePool(ZERO_ADDRESS), "GovernancePoolZero");
-    await expectRevert(client.setGovernancePool(pool), "GovernancePoolUnchanged");
-    expect(await client.parameterVersion()).toBe(1n);
-    expect(await client.previousVersionUntil()).toBe(0n);
-    expect([await client.poolOf(0n), await client.poolOf(1n), await client.poolOf(2n)]).toEqual([
-      undefined,
-      pool,
-      undefined,
-    ]);
+    await expectRevert((await world.as(5)).settlement.setGovernancePool(secondPool), "OwnableUnauthorizedAccount");
+    await expectRevert(client.settlement.setGovernancePool(ZERO_ADDRESS), "GovernancePoolZero");
+    await expectRevert(client.settlement.setGovernancePool(pool), "GovernancePoolUnchanged");
+    expect(await client.settlement.parameterVersion()).toBe(1n);
+    expect(await client.settlement.previousVersionUntil()).toBe(0n);
+    expect([
+      await client.settlement.poolOf(0n),
+      await client.settlement.poolOf(1n),
+      await client.settlement.poolOf(2n),
+    ]).toEqual([undefined, pool, undefined]);
   });
 
   it(
@@ -286,11 +295,11 @@ describe("a change of the terms", () => {
       const { client } = world;
       await claim(client, await makeReceipt(3, 100n), 3);
       const signedBefore = await makeReceipt(3, 200n);
-      await client.setGovernancePool(secondPool);
+      await client.settlement.setGovernancePool(secondPool);
       const changed = await now(chain.provider);
-      expect(await client.parameterVersion()).toBe(2n);
-      expect(await client.previousVersionUntil()).toBe(changed + DELAY);
-      expect([await client.poolOf(1n), await client.poolOf(2n)]).toEqual([pool, secondPool]);
+      expect(await client.settlement.parameterVersion()).toBe(2n);
+      expect(await client.settlement.previousVersionUntil()).toBe(changed + DELAY);
+      expect([await client.settlement.poolOf(1n), await client.settlement.poolOf(2n)]).toEqual([pool, secondPool]);
       await claim(client, signedBefore, 3);
       await claim(client, await makeReceipt(3, 300n, { parameterVersion: 2n }), 3);
       expect([await owedTo(pool), await owedTo(secondPool)]).toEqual([30n, 30n]);
@@ -318,7 +327,7 @@ describe("a change of the terms", () => {
         const claimed = await claiming;
         const [first, second] = (await provider.getBlock("latest"))!.transactions;
         expect([first, second]).toEqual([change.hash, claimed.hash]);
-        expect(await world.client.parameterVersion()).toBe(2n);
+        expect(await world.client.settlement.parameterVersion()).toBe(2n);
         expect([await owedTo(pool), await owedTo(secondPool)]).toEqual([10n, 0n]);
       } finally {
         await provider.send("evm_setAutomine", [true]);
@@ -331,8 +340,8 @@ describe("a change of the terms", () => {
     withDeposit(1000n, async () => {
       const { client, deployment } = world;
       const { provider } = chain;
-      await client.setGovernancePool(secondPool);
-      const until = await client.previousVersionUntil();
+      await client.settlement.setGovernancePool(secondPool);
+      const until = await client.settlement.previousVersionUntil();
       const old = await makeReceipt(3, 10n);
       const fresh = await makeReceipt(3, 10n, { parameterVersion: 2n });
       const attempts = async () => {
@@ -358,11 +367,11 @@ describe("a change of the terms", () => {
       const { client } = world;
       const attempt = async (parameterVersion: bigint) =>
         claim(client, await makeReceipt(3, 10n, { parameterVersion }), 3);
-      await client.setGovernancePool(secondPool);
-      await expectRevert(client.setGovernancePool(pool), "GracePeriodRunning");
+      await client.settlement.setGovernancePool(secondPool);
+      await expectRevert(client.settlement.setGovernancePool(pool), "GracePeriodRunning");
       await advance(chain.provider, DELAY + 1n);
-      await client.setGovernancePool(pool);
-      expect(await client.parameterVersion()).toBe(3n);
+      await client.settlement.setGovernancePool(pool);
+      expect(await client.settlement.parameterVersion()).toBe(3n);
       await attempt(2n);
       await attempt(3n);
       for (const version of [0n, 1n, 4n, 2n ** 256n - 1n])
@@ -400,7 +409,7 @@ describe("a change of the terms", () => {
     await fc.assert(
       fc.asyncProperty(steps, (sequence) =>
         undone(chain.provider, async () => {
-          await (await world.as(3)).deposit(100_000n);
+          await (await world.as(3)).settlement.deposit(100_000n);
           // What the contract should hold: versions alternate between the two pools, so version v pays pools[(v - 1) % 2].
           let version = 1n;
           let until = 0n;
@@ -422,8 +431,8 @@ describe("a change of the terms", () => {
               if (named < version) seen[live ? "previous" : "old"]++;
             }
             expect(await Promise.all(pools.map(owedTo))).toEqual(before);
-            expect(await world.client.parameterVersion()).toBe(version);
-            expect(await world.client.previousVersionUntil()).toBe(until);
+            expect(await world.client.settlement.parameterVersion()).toBe(version);
+            expect(await world.client.settlement.previousVersionUntil()).toBe(until);
           }
         }),
       ),
@@ -438,39 +447,43 @@ describe("deposits", () => {
     "leave only after the delay, and stay claimable until then",
     withDeposit(1000n, async (user) => {
       const account = accountOf(USER_KEYS[3]!);
-      await expectRevert(user.completeWithdrawal(), "WithdrawalNotRequested");
-      await expectRevert(user.cancelWithdrawal(), "WithdrawalNotRequested");
-      await expectRevert(user.requestWithdrawal(0n), "AmountZero");
-      await expectRevert(user.requestWithdrawal(1001n), "DepositTooSmall");
-      await expectRevert(user.deposit(0n), "AmountZero");
-      await user.requestWithdrawal(800n);
-      expect(await user.balancesOf(account)).toMatchObject({ deposit: 1000n, secured: 200n, pendingWithdrawal: 800n });
-      await expectRevert(user.completeWithdrawal(), "WithdrawalTooEarly");
+      await expectRevert(user.settlement.completeWithdrawal(), "WithdrawalNotRequested");
+      await expectRevert(user.settlement.cancelWithdrawal(), "WithdrawalNotRequested");
+      await expectRevert(user.settlement.requestWithdrawal(0n), "AmountZero");
+      await expectRevert(user.settlement.requestWithdrawal(1001n), "DepositTooSmall");
+      await expectRevert(user.settlement.deposit(0n), "AmountZero");
+      await user.settlement.requestWithdrawal(800n);
+      expect(await user.settlement.balancesOf(account)).toMatchObject({
+        deposit: 1000n,
+        secured: 200n,
+        pendingWithdrawal: 800n,
+      });
+      await expectRevert(user.settlement.completeWithdrawal(), "WithdrawalTooEarly");
       await claim(world.client, await makeReceipt(3, 500n), 3);
-      expect(await user.balancesOf(account)).toMatchObject({ deposit: 500n, secured: 0n });
+      expect(await user.settlement.balancesOf(account)).toMatchObject({ deposit: 500n, secured: 0n });
       await advance(chain.provider, DELAY);
-      await user.completeWithdrawal();
-      expect(await user.balancesOf(account)).toEqual({
+      await user.settlement.completeWithdrawal();
+      expect(await user.settlement.balancesOf(account)).toEqual({
         deposit: 0n,
         secured: 0n,
         pendingWithdrawal: 0n,
         withdrawableAt: 0n,
         owed: 0n,
       });
-      await expectRevert(user.completeWithdrawal(), "WithdrawalNotRequested");
+      await expectRevert(user.settlement.completeWithdrawal(), "WithdrawalNotRequested");
     }),
   );
 
   it(
     "a new request restarts the clock, and a cancelled one is gone",
     withDeposit(1000n, async (user) => {
-      await user.requestWithdrawal(100n);
+      await user.settlement.requestWithdrawal(100n);
       await advance(chain.provider, DELAY);
-      await user.requestWithdrawal(1000n);
-      await expectRevert(user.completeWithdrawal(), "WithdrawalTooEarly");
-      await user.cancelWithdrawal();
+      await user.settlement.requestWithdrawal(1000n);
+      await expectRevert(user.settlement.completeWithdrawal(), "WithdrawalTooEarly");
+      await user.settlement.cancelWithdrawal();
       await advance(chain.provider, DELAY);
-      await expectRevert(user.completeWithdrawal(), "WithdrawalNotRequested");
+      await expectRevert(user.settlement.completeWithdrawal(), "WithdrawalNotRequested");
     }),
   );
 
@@ -500,19 +513,19 @@ describe("withdrawing to another address", () => {
       await claim(world.client, await makeReceipt(3, 1000n), 3);
       const byPool = await world.as(9);
       const recipient = accountOf(secretOf("recipient"));
-      await expectRevert(byPool.withdrawTo(ZERO_ADDRESS), "RecipientZero");
+      await expectRevert(byPool.settlement.withdrawTo(ZERO_ADDRESS), "RecipientZero");
       // The settlement takes no plain transfers, not even its own.
-      await expectRevert(byPool.withdrawTo(world.deployment.settlement), "TransferFailed");
+      await expectRevert(byPool.settlement.withdrawTo(world.deployment.settlement), "TransferFailed");
       expect(await owedTo(pool)).toBe(100n);
-      await expectRevert((await world.as(7)).withdrawTo(pool), "NothingOwed");
-      const sent = await byPool.withdrawTo(recipient);
+      await expectRevert((await world.as(7)).settlement.withdrawTo(pool), "NothingOwed");
+      const sent = await byPool.settlement.withdrawTo(recipient);
       expect(await chain.provider.getBalance(recipient)).toBe(100n);
       const [log] = (await chain.provider.getTransactionReceipt(sent.hash))!.logs;
       const { account, to, amount } = abi.parseLog(log!)!.args;
       expect([account.toLowerCase(), to.toLowerCase(), amount]).toEqual([pool, recipient, 100n]);
       expect([await owedTo(pool), await owedTo(creator), await owedTo(node)]).toEqual([0n, 700n, 200n]);
-      await expectRevert(byPool.withdrawTo(recipient), "NothingOwed");
-      await expectRevert(byPool.withdraw(), "NothingOwed");
+      await expectRevert(byPool.settlement.withdrawTo(recipient), "NothingOwed");
+      await expectRevert(byPool.settlement.withdraw(), "NothingOwed");
     }),
   );
 });
@@ -558,7 +571,7 @@ contract Thief {
       const compiled = (await compileContracts({ "Thief.sol": source }))["Thief"]!;
       thief = await deploy(chain.accounts[6]!, compiled, world.deployment.settlement);
       address = (await thief.getAddress()).toLowerCase() as Hex;
-      await (await world.as(3)).deposit(5000n);
+      await (await world.as(3)).settlement.deposit(5000n);
       await test();
     });
 
@@ -566,7 +579,7 @@ contract Thief {
   async function earn(): Promise<void> {
     const statement = await makeDataset(chain, world, { task: { requester: address } });
     const { proof, certificate } = prepareDataset(world, statement);
-    const own = await world.client.mintDataset(statement, proof, certificate, world.epoch);
+    const own = await world.client.gate.mintDataset(statement, proof, certificate, world.epoch);
     await claim(world.client, await makeReceipt(3, 1000n, { datId: own.datId }), 3);
     expect(await owedTo(address)).toBe(700n);
   }
@@ -680,20 +693,20 @@ describe("the books", () => {
       fc.asyncProperty(actions, (sequence) =>
         undone(chain.provider, async () => {
           // Something to take out, or most sequences would be refusals.
-          await clients[3].deposit(5000n);
+          await clients[3].settlement.deposit(5000n);
           await claim(clients[3], await makeReceipt(3, 1000n), 3);
           for (const { kind, who, amount, version } of sequence) {
             const client = clients[who];
             const earner = earners[Number(amount % 3n)]!;
             const act: Record<Kind, () => Promise<unknown>> = {
-              deposit: () => client.deposit(amount),
-              request: () => client.requestWithdrawal(amount),
-              cancel: () => client.cancelWithdrawal(),
-              complete: () => client.completeWithdrawal(),
+              deposit: () => client.settlement.deposit(amount),
+              request: () => client.settlement.requestWithdrawal(amount),
+              cancel: () => client.settlement.cancelWithdrawal(),
+              complete: () => client.settlement.completeWithdrawal(),
               claim: async () => claim(client, await makeReceipt(who, amount / 3n, { parameterVersion: version }), who),
-              withdraw: () => earner.withdraw(),
-              withdrawTo: () => earner.withdrawTo(accountOf(USER_KEYS[who]!)),
-              change: () => world.client.setGovernancePool(amount % 2n === 0n ? pool : secondPool),
+              withdraw: () => earner.settlement.withdraw(),
+              withdrawTo: () => earner.settlement.withdrawTo(accountOf(USER_KEYS[who]!)),
+              change: () => world.client.settlement.setGovernancePool(amount % 2n === 0n ? pool : secondPool),
               wait: () => advance(chain.provider, amount),
             };
             // A refused action must leave the books as they were, an accepted one must keep them balanced.

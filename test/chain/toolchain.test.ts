@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Interface } from "ethers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findAnvil, startAnvil } from "../../src/chain/anvil.js";
-import { AnchorClient } from "../../src/chain/client.js";
+import { AnchorClient } from "../../src/chain/client/index.js";
 import { artefact, compileContracts, compileProtocolContracts, protocolSources } from "../../src/chain/compile.js";
 import { deployProtocol } from "../../src/chain/deploy.js";
 import { connectProvider } from "../../src/chain/provider.js";
@@ -191,18 +191,18 @@ describe("connecting", () => {
       await expect(AnchorClient.connect(empty, signer)).rejects.toMatchObject({ code: "CHAIN_UNAVAILABLE" });
 
       const reader = await AnchorClient.connect(deployment, provider);
-      expect(await reader.parameterVersion()).toBe(1n);
-      await expect(reader.deposit(1n)).rejects.toMatchObject({ code: "INPUT_INVALID" });
+      expect(await reader.settlement.parameterVersion()).toBe(1n);
+      await expect(reader.settlement.deposit(1n)).rejects.toMatchObject({ code: "INPUT_INVALID" });
       const client = await AnchorClient.connect(deployment, signer);
-      await expect(client.deposit(-1n)).rejects.toMatchObject({ code: "INPUT_INVALID" });
-      await expect(client.deposit("1" as unknown as bigint)).resolves.toBeDefined();
-      await expect(client.freezeVerifier("0x12")).rejects.toMatchObject({ code: "INPUT_INVALID" });
-      await expectRevert(client.deposit(10n ** 30n), "INSUFFICIENT_FUNDS");
-      const failure = await expectRevert(client.withdraw(), "NothingOwed");
+      await expect(client.settlement.deposit(-1n)).rejects.toMatchObject({ code: "INPUT_INVALID" });
+      await expect(client.settlement.deposit("1" as unknown as bigint)).resolves.toBeDefined();
+      await expect(client.registry.freeze("0x12")).rejects.toMatchObject({ code: "INPUT_INVALID" });
+      await expectRevert(client.settlement.deposit(10n ** 30n), "INSUFFICIENT_FUNDS");
+      const failure = await expectRevert(client.settlement.withdraw(), "NothingOwed");
       expect(failure.message).toContain("nothing is owed to this account");
       expect(JSON.parse(JSON.stringify(failure)).details.args).toHaveLength(1);
       await anvil.stop();
-      await expect(client.parameterVersion()).rejects.toMatchObject({ code: "CHAIN_UNAVAILABLE" });
+      await expect(client.settlement.parameterVersion()).rejects.toMatchObject({ code: "CHAIN_UNAVAILABLE" });
     } finally {
       provider.destroy();
       await anvil.stop();

@@ -65,7 +65,7 @@ describe("digests", () => {
         fc.record({ task, asset, chunkIndex: uint(256), chunkRecords: uint(256) }),
         async (statement) => {
           const digest = statementDigest(world.gate, "DatasetStatement", statement);
-          expect(await world.client.datasetStatementDigest(statement)).toBe(digest);
+          expect(await world.client.gate.datasetStatementDigest(statement)).toBe(digest);
           expect(byEthers(world.gate, STATEMENT_TYPES, "DatasetStatement", statement)).toBe(digest);
         },
       ),
@@ -76,7 +76,7 @@ describe("digests", () => {
     fc.assert(
       fc.asyncProperty(inference, async (statement) => {
         const digest = statementDigest(world.gate, "InferenceStatement", statement);
-        expect(await world.client.inferenceStatementDigest(statement)).toBe(digest);
+        expect(await world.client.gate.inferenceStatementDigest(statement)).toBe(digest);
         expect(byEthers(world.gate, STATEMENT_TYPES, "InferenceStatement", statement)).toBe(digest);
       }),
       { numRuns: 15 },
@@ -86,7 +86,7 @@ describe("digests", () => {
     fc.assert(
       fc.asyncProperty(fc.record({ asset, circuitDigest: bytes(32), sample: inference }), async (statement) => {
         const digest = statementDigest(world.gate, "ModelStatement", statement);
-        expect(await world.client.modelStatementDigest(statement)).toBe(digest);
+        expect(await world.client.gate.modelStatementDigest(statement)).toBe(digest);
         expect(byEthers(world.gate, STATEMENT_TYPES, "ModelStatement", statement)).toBe(digest);
       }),
       { numRuns: 15 },
@@ -105,7 +105,7 @@ describe("digests", () => {
         }),
         async (vote) => {
           const digest = voteDigest(world.quorum, vote);
-          expect(await world.client.voteDigest(vote)).toBe(digest);
+          expect(await world.client.quorum.voteDigest(vote)).toBe(digest);
           expect(byEthers(world.quorum, VOTE_TYPES, "Vote", vote)).toBe(digest);
         },
       ),
@@ -132,7 +132,7 @@ describe("digests", () => {
         }),
         async (receipt) => {
           const digest = receiptDigest(world.settlement, receipt);
-          expect(await world.client.receiptDigest(receipt)).toBe(digest);
+          expect(await world.client.settlement.receiptDigest(receipt)).toBe(digest);
           expect(byEthers(world.settlement, RECEIPT_TYPES, "Receipt", receipt)).toBe(digest);
         },
       ),
@@ -171,7 +171,7 @@ it("the context signal is 253 bits of keccak256 over abi.encode, per circuit typ
           ],
         );
         const context = BigInt(keccak256(words)) >> 3n;
-        expect(await world.client.contextOf(circuitType, value)).toBe(context);
+        expect(await world.client.gate.contextOf(circuitType, value)).toBe(context);
         expect(contextSignal(world.gate, CIRCUIT_TYPES[circuitType], value)).toBe(context);
       }
     }),
@@ -182,7 +182,7 @@ it("a token's id is the same in both, and differs by class and commitment", () =
   fc.assert(
     fc.asyncProperty(uint(8), bytes(32), async (assetClass, commitment) => {
       const id = datId(assetClass, commitment);
-      expect(await world.client.datIdOf(assetClass, commitment)).toBe(id);
+      expect(await world.client.token.idOf(assetClass, commitment)).toBe(id);
       expect(datId(assetClass ^ 1n, commitment)).not.toBe(id);
     }),
     { numRuns: 15 },

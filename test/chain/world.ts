@@ -1,5 +1,5 @@
 /** A whole deployment with simulated keys for both kinds of statement, and makers of statements, proofs and votes. */
-import { AnchorClient } from "../../src/chain/client.js";
+import { AnchorClient } from "../../src/chain/client/index.js";
 import { compileContracts } from "../../src/chain/compile.js";
 import { type Deployment, deployProtocol } from "../../src/chain/deploy.js";
 import { renderVerifier } from "../../src/chain/generate.js";
@@ -64,14 +64,14 @@ export async function createWorld(chain: Chain, development = true): Promise<Wor
   const client = await AnchorClient.connect(deployment, owner!);
   const datasetKey = keyDigest(DATASET_KEY.vkey);
   const inferenceKey = keyDigest(INFERENCE_KEY.vkey);
-  await client.addVerifier({
+  await client.registry.add({
     keyDigest: datasetKey,
     verifier: await deployKey(chain, DATASET_KEY, "DatasetVerifier", development),
     circuitType: "datasetChunk",
     circuitDigest: CIRCUIT_DIGEST,
     development,
   });
-  await client.addVerifier({
+  await client.registry.add({
     keyDigest: inferenceKey,
     verifier: await deployKey(chain, INFERENCE_KEY, "InferenceVerifier", development),
     circuitType: "inference",
@@ -85,7 +85,7 @@ export async function createWorld(chain: Chain, development = true): Promise<Wor
     epoch: 1n,
     members: secrets.map((secret, i) => ({ account: accountOf(secret), weight: weights[i]! })),
   };
-  await client.setEpoch(epoch);
+  await client.quorum.setEpoch(epoch);
   const as = (account: number) => AnchorClient.connect(deployment, chain.accounts[account]!);
   const at = (verifyingContract: Hex): Domain => ({ chainId: deployment.chainId, verifyingContract });
   return {

@@ -279,7 +279,7 @@ async function register(
   const options = { signal: world.signal };
   const verifier = await deployVerifier(signer, { vkey, contractName, circuitDigest, development }, options);
   const circuitType = modelDigest ? "inference" : "datasetChunk";
-  await world.operator.addVerifier({ keyDigest, verifier, circuitType, circuitDigest, modelDigest, development });
+  await world.operator.registry.add({ keyDigest, verifier, circuitType, circuitDigest, modelDigest, development });
   world.trust.keys.push(
     modelDigest
       ? { circuit: "inference", keyDigest, circuitDigest, modelDigest, development }

@@ -115,7 +115,7 @@ async function tell(world: World, { out, mail, terminal, signal }: DemoOptions, 
 
   step.begin();
   const datasetAsset = datasetEvidence.statement.asset;
-  const datasetMint = await world.operator.mintDataset(
+  const datasetMint = await world.operator.gate.mintDataset(
     datasetEvidence.statement,
     datasetEvidence.proof,
     datasetCertificate,
@@ -132,7 +132,7 @@ async function tell(world: World, { out, mail, terminal, signal }: DemoOptions, 
   const modelEvidence = await submitModel(world, model, modelProver, mails.train[0]!, datasetAsset);
   const modelCertificate = await certifyModel(world, modelEvidence);
   const early = await cheat(world, modelAttemptsBeforeMint(world, modelEvidence, modelCertificate));
-  const modelMint = await world.operator.mintModel(
+  const modelMint = await world.operator.gate.mintModel(
     modelEvidence.statement,
     modelEvidence.proof,
     modelCertificate,
@@ -153,7 +153,7 @@ async function tell(world: World, { out, mail, terminal, signal }: DemoOptions, 
   const asked = { features, salt, requester: world.user, payee: world.node };
   const answer = await proveInference(world, model, modelProver, asked);
   const inferred = verifyAsClient(world, answer, modelProver, features, salt);
-  const onChain = await world.operator.verifyInference(answer.statement, answer.proof);
+  const onChain = await world.operator.gate.verifyInference(answer.statement, answer.proof);
   const label = MAIL_CLASSES[Number(answer.statement.output)]!;
   step.end("6 inference", [
     `held-out mail ${question.id}: the node answers "${label}" (labelled ${question.label})`,
@@ -234,7 +234,7 @@ async function settle(
 ): Promise<{ receipt: Receipt; signatures: { user: `0x${string}`; node: `0x${string}` }; lines: string[] }> {
   const { user, node, creator, governance } = world;
   const domain = domains(world.trust);
-  await user.client.deposit(10n * COST);
+  await user.client.settlement.deposit(10n * COST);
   const receipt: Receipt = {
     user: user.account,
     node: node.account,
@@ -252,15 +252,17 @@ async function settle(
   };
   const digest = receiptDigest(domain.settlement, receipt);
   const signatures = { user: signDigest(user.secretKey, digest), node: signDigest(node.secretKey, digest) };
-  const claimed = await node.client.claim(receipt, signatures.user, signatures.node);
+  const claimed = await node.client.settlement.claim(receipt, signatures.user, signatures.node);
   const paid = [claimed.creatorShare, claimed.nodeShare, claimed.poolShare];
-  const owed = await Promise.all([creator, node, governance].map(({ account }) => world.operator.balancesOf(account)));
+  const owed = await Promise.all(
+    [creator, node, governance].map(({ account }) => world.operator.settlement.balancesOf(account)),
+  );
   if (owed.some((balance, i) => balance.owed !== paid[i]) || paid.reduce((sum, x) => sum + x, 0n) !== COST) {
     throw new AnchorError("CLAIM_FAILED", "the balances are not the split of the cost");
   }
-  const left = (await world.operator.balancesOf(user.account)).deposit;
+  const left = (await world.operator.settlement.balancesOf(user.account)).deposit;
   if (left !== 9n * COST) throw new AnchorError("CLAIM_FAILED", "the user's deposit was not debited by the cost");
-  for (const actor of [creator, node, governance]) await actor.client.withdraw();
+  for (const actor of [creator, node, governance]) await actor.client.settlement.withdraw();
   return {
     receipt,
     signatures,

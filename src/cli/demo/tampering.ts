@@ -341,13 +341,13 @@ function chainAttempts(world: World, { bundle, submission, datasetProver }: Evid
       step: "chain",
       what: "the same statement, proof and certificate again",
       expect: "CHAIN_REVERTED StatementUsed",
-      run: () => client.mintDataset(statement, proof, certificate, world.epoch),
+      run: () => client.gate.mintDataset(statement, proof, certificate, world.epoch),
     },
     {
       step: "chain",
       what: "the old proof with a fresh statement",
       expect: "CHAIN_REVERTED ProofInvalid",
-      run: () => client.mintDataset(fresh, proof, certificate, world.epoch),
+      run: () => client.gate.mintDataset(fresh, proof, certificate, world.epoch),
     },
     {
       step: "chain",
@@ -355,7 +355,7 @@ function chainAttempts(world: World, { bundle, submission, datasetProver }: Evid
       expect: "CHAIN_REVERTED SignerWrong",
       run: async () => {
         const { evidence } = await proveChunk(world, submission, datasetProver, Number(statement.chunkIndex));
-        return client.mintDataset(evidence.statement, evidence.proof, certificate, world.epoch);
+        return client.gate.mintDataset(evidence.statement, evidence.proof, certificate, world.epoch);
       },
     },
     {
@@ -363,7 +363,7 @@ function chainAttempts(world: World, { bundle, submission, datasetProver }: Evid
       what: "a statement whose deadline has passed",
       expect: "CHAIN_REVERTED DeadlinePassed",
       run: () =>
-        client.mintDataset(
+        client.gate.mintDataset(
           { ...statement, task: { ...statement.task, deadline: 1n } },
           proof,
           certificate,
@@ -413,7 +413,7 @@ async function callOnOtherChain(world: World, vkey: VerifyingKey, { dataset }: B
 export function modelAttemptsBeforeMint(world: World, evidence: ModelEvidence, certificate: Certificate): Attempt[] {
   const { statement, proof } = evidence;
   const mint = (changed: ModelEvidence["statement"], votes: Certificate) =>
-    world.operator.mintModel(changed, proof, votes, world.epoch);
+    world.operator.gate.mintModel(changed, proof, votes, world.epoch);
   return [
     {
       step: "model",
@@ -487,7 +487,7 @@ function inferenceAttempts(world: World, { bundle }: Evidence): Attempt[] {
       step: "inference",
       what: "the wrong class, on chain",
       expect: "CHAIN_REVERTED ProofInvalid",
-      run: () => world.operator.verifyInference(wrong, proof),
+      run: () => world.operator.gate.verifyInference(wrong, proof),
     },
     {
       step: "inference",
@@ -502,7 +502,7 @@ function inferenceAttempts(world: World, { bundle }: Evidence): Attempt[] {
       step: "inference",
       what: "the same answer on chain again",
       expect: "CHAIN_REVERTED StatementUsed",
-      run: () => world.operator.verifyInference(statement, proof),
+      run: () => world.operator.gate.verifyInference(statement, proof),
     },
     {
       step: "inference",
@@ -532,7 +532,7 @@ function settlementAttempts(world: World, { bundle }: Evidence): Attempt[] {
       step: "settlement",
       what: "a receipt claimed twice",
       expect: "CHAIN_REVERTED ReceiptClaimed",
-      run: () => world.node.client.claim(receipt, signatures.user, signatures.node),
+      run: () => world.node.client.settlement.claim(receipt, signatures.user, signatures.node),
     },
     {
       step: "settlement",
@@ -546,7 +546,7 @@ function settlementAttempts(world: World, { bundle }: Evidence): Attempt[] {
       expect: "CHAIN_REVERTED CostAboveCap",
       run: () => {
         const changed = { ...receipt, nonce: receipt.nonce + 1n, cost: receipt.costCap + 1n };
-        return world.node.client.claim(changed, ...signBoth(changed));
+        return world.node.client.settlement.claim(changed, ...signBoth(changed));
       },
     },
     {
@@ -556,7 +556,7 @@ function settlementAttempts(world: World, { bundle }: Evidence): Attempt[] {
       run: () => {
         const changed = { ...receipt, nonce: receipt.nonce + 1n };
         const [, node] = signBoth(changed);
-        return world.node.client.claim(changed, node, node);
+        return world.node.client.settlement.claim(changed, node, node);
       },
     },
   ];
@@ -586,7 +586,7 @@ function keyAttempts(world: World, evidence: Evidence): Attempt[] {
       expect: "CHAIN_REVERTED KeyUnknown",
       run: async () => {
         const { statement, proof } = await answerUnderOwnKey();
-        return world.operator.verifyInference(statement, proof);
+        return world.operator.gate.verifyInference(statement, proof);
       },
     },
     {

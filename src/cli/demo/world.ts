@@ -84,7 +84,7 @@ export async function createWorld(terminal: Terminal, signal: AbortSignal): Prom
     const validators = await Promise.all([1, 2, 3, 4].map((n) => enter(`validator ${n}`)));
     validators.sort((a, b) => (a.account < b.account ? -1 : 1));
     const epoch: Epoch = { epoch: 1n, members: validators.map(({ account }) => ({ account, weight: 25n })) };
-    await operator.setEpoch(epoch);
+    await operator.quorum.setEpoch(epoch);
     const { chainId, registry, quorum, token, gate, settlement } = deployment;
     return {
       terminal,
@@ -105,7 +105,7 @@ export async function createWorld(terminal: Terminal, signal: AbortSignal): Prom
         contracts: { gate, quorum, settlement, token, registry },
         epochs: [epoch],
         keys: [],
-        settlement: { parameterVersion: await operator.parameterVersion(), shares: DEFAULT_SHARES },
+        settlement: { parameterVersion: await operator.settlement.parameterVersion(), shares: DEFAULT_SHARES },
       },
       close,
     };

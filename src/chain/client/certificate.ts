@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { AnchorError } from "../errors.js";
-import type { Hex } from "../field/bytes.js";
-import { type Certificate, checkEpoch, type Epoch } from "../protocol/quorum.js";
+import { AnchorError } from "../../errors.js";
+import type { Hex } from "../../field/bytes.js";
+import { type Certificate, checkEpoch, type Epoch } from "../../protocol/quorum.js";
 
 /** The Solidity struct `Certificate`. */
 export interface EncodedCertificate {
