@@ -32,6 +32,8 @@ export interface DeployOptions extends CompileContractsOptions {
   owner?: Hex | undefined;
   /** May freeze keys; the owner unless told. */
   guardian?: Hex | undefined;
+  /** Seconds between proposing a key and activating it; none on chain 31337 and a day elsewhere, the least, unless told. */
+  addDelay?: bigint | undefined;
   /** Receives the governance share; the owner unless told. */
   governancePool?: Hex | undefined;
   /** Seconds between asking for a deposit back and getting it; a day unless told. */
@@ -74,7 +76,8 @@ export async function deployProtocol(signer: Signer, options: DeployOptions = {}
     throw await explainFailure(error, "reading the account", errors, provider);
   }
   const owner = options.owner ?? from;
-  const registry = await deploy("VerifierRegistry", [owner, options.guardian ?? owner]);
+  const addDelay = options.addDelay ?? (chainId === 31337n ? 0n : 86_400n);
+  const registry = await deploy("VerifierRegistry", [owner, options.guardian ?? owner, addDelay]);
   const quorum = await deploy("Quorum", [owner]);
   const nonce = await signer.getNonce("pending");
   const token = await deploy("DataAnchoringToken", [getCreateAddress({ from, nonce: nonce + 1 })]);

@@ -6,6 +6,7 @@ import {DataAnchoringToken} from "../token/DataAnchoringToken.sol";
 import {IDatasetVerifier, IInferenceVerifier} from "../verifier/IGroth16Verifier.sol";
 import {Certificate, Quorum} from "../quorum/Quorum.sol";
 import {Asset, DatasetStatement, InferenceStatement, ModelStatement, Statements, Task} from "./Statements.sol";
+import {Entry} from "../verifier/IVerifierRegistry.sol";
 import {VerifierRegistry} from "../verifier/VerifierRegistry.sol";
 
 /// @title MintGate
@@ -169,7 +170,7 @@ contract MintGate is EIP712 {
         returns (bytes32 evidence)
     {
         bytes32 keyDigest = statement.task.keyDigest;
-        VerifierRegistry.Entry memory entry = registry.resolve(keyDigest, Statements.TYPE_DATASET_CHUNK);
+        Entry memory entry = registry.resolve(keyDigest, Statements.TYPE_DATASET_CHUNK);
         uint256[4] memory signals = [
             uint256(statement.asset.commitment),
             statement.chunkIndex,
@@ -186,7 +187,7 @@ contract MintGate is EIP712 {
         returns (bytes32 circuitDigest, bytes32 evidence)
     {
         bytes32 keyDigest = statement.task.keyDigest;
-        VerifierRegistry.Entry memory entry = registry.resolve(keyDigest, Statements.TYPE_INFERENCE);
+        Entry memory entry = registry.resolve(keyDigest, Statements.TYPE_INFERENCE);
         if (entry.modelDigest != statement.modelDigest) {
             revert ModelDigestMismatch(entry.modelDigest, statement.modelDigest);
         }
