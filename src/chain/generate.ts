@@ -211,25 +211,26 @@ function keyConstants(vkey: VerifyingKey): string {
 
 /** One multiplication and one addition a signal, unrolled: a loop would cost more than the code it saves. */
 function signalTerms(n: number): string {
+  if (n === 0) return "            sound := true\n";
   const lines: string[] = [];
   for (let i = 0; i < n; i++) {
     const source = i === 0 ? "publicSignals" : `add(publicSignals, 0x${(32 * i).toString(16)})`;
     lines.push(
       "",
       i === 0 ? `let signal := calldataload(${source})` : `signal := calldataload(${source})`,
-      `mstore(0x240, _IC${i + 1}_X)`,
-      `mstore(0x260, _IC${i + 1}_Y)`,
-      "mstore(0x280, signal)",
+      `mstore(0x1c0, _IC${i + 1}_X)`,
+      `mstore(0x1e0, _IC${i + 1}_Y)`,
+      "mstore(0x200, signal)",
       "sound := and(",
-      "    and(eq(returndatasize(), 0x40), staticcall(gas(), 0x06, 0x200, 0x80, 0x200, 0x40)),",
+      "    and(eq(returndatasize(), 0x40), staticcall(gas(), 0x06, 0x180, 0x80, 0x180, 0x40)),",
       "    and(",
-      "        and(eq(returndatasize(), 0x40), staticcall(gas(), 0x07, 0x240, 0x60, 0x240, 0x40)),",
-      "        and(sound, lt(signal, _R))",
+      "        and(eq(returndatasize(), 0x40), staticcall(gas(), 0x07, 0x1c0, 0x60, 0x1c0, 0x40)),",
+      i === 0 ? "        lt(signal, _R)" : "        and(sound, lt(signal, _R))",
       "    )",
       ")",
     );
   }
-  return lines.map((line) => (line === "" ? "" : `            ${line}`)).join("\n") + (n > 0 ? "\n" : "");
+  return `${lines.map((line) => (line === "" ? "" : `            ${line}`)).join("\n")}\n`;
 }
 
 /** As {@link signalTerms}, of the sums over all proofs. */
