@@ -13,7 +13,7 @@ import {
   compileContracts,
   compileProtocolContracts,
 } from "./compile.js";
-import { type GenerateVerifierOptions, generateVerifier } from "./generate.js";
+import { type GenerateVerifierOptions, generateVerifier, verifierName } from "./generate.js";
 import { untilMined } from "./provider.js";
 import { errorInterface, explainFailure } from "./reverts.js";
 
@@ -102,7 +102,7 @@ export async function deployVerifier(
   verifier: GenerateVerifierOptions,
   options: CompileContractsOptions = {},
 ): Promise<Hex> {
-  const name = verifier.contractName ?? "Groth16Verifier";
+  const name = verifierName(verifier);
   const artefacts = await compileContracts({ [`${name}.sol`]: generateVerifier(verifier) }, options);
   throwIfAborted(options.signal);
   try {
