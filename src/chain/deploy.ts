@@ -21,6 +21,7 @@ import { errorInterface, explainFailure } from "./reverts.js";
 export interface Deployment {
   chainId: bigint;
   registry: Hex;
+  universal: Hex;
   quorum: Hex;
   token: Hex;
   gate: Hex;
@@ -43,7 +44,7 @@ export interface DeployOptions extends CompileContractsOptions {
 }
 
 /**
- * Deploys registry, quorum, token, gate and settlement with an account that sends nothing else meanwhile: token and gate
+ * Deploys registry, universal verifier, quorum, token, gate and settlement with an account that sends nothing else meanwhile: token and gate
  * name each other, so the gate's address is computed from the account's nonce. If that goes wrong the gate's own
  * check fails its deployment.
  *
@@ -58,7 +59,7 @@ export async function deployProtocol(signer: Signer, options: DeployOptions = {}
   let done = 0;
   const deploy = async (name: string, args: unknown[]): Promise<Hex> => {
     throwIfAborted(signal);
-    options.onProgress?.({ contract: name, done, total: 5 });
+    options.onProgress?.({ contract: name, done, total: 6 });
     try {
       const address = await deployContract(signer, artefact(artefacts, name), args);
       done++;
@@ -78,6 +79,7 @@ export async function deployProtocol(signer: Signer, options: DeployOptions = {}
   const owner = options.owner ?? from;
   const addDelay = options.addDelay ?? (chainId === 31337n ? 0n : 86_400n);
   const registry = await deploy("VerifierRegistry", [owner, options.guardian ?? owner, addDelay]);
+  const universal = await deploy("UniversalVerifier", []);
   const quorum = await deploy("Quorum", [owner]);
   const nonce = await signer.getNonce("pending");
   const token = await deploy("DataAnchoringToken", [getCreateAddress({ from, nonce: nonce + 1 })]);
@@ -88,7 +90,7 @@ export async function deployProtocol(signer: Signer, options: DeployOptions = {}
     options.governancePool ?? owner,
     options.withdrawalDelay ?? 86_400n,
   ]);
-  return { chainId, registry, quorum, token, gate, settlement };
+  return { chainId, registry, universal, quorum, token, gate, settlement };
 }
 
 /**

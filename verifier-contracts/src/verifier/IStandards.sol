@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 /// @title IERC8084
 /// @notice ERC-8084 (draft), ZKMeta: what is to be known of one circuit. The interface names no key, so a registry of many
-///         cannot have it; {KeyMetadata} is its adapter for one key.
+///         cannot have it; {CircuitMetadata} is its adapter for one key.
 interface IERC8084 {
     event CircuitMetadataUpdated(bytes32 indexed circuitId, uint64 circuitVersion, bytes4 proofSystem);
 

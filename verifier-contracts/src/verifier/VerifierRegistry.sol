@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 import {ERC165} from "@openzeppelin/contracts/utils/introspection/ERC165.sol";
+import {LowLevelCall} from "@openzeppelin/contracts/utils/LowLevelCall.sol";
 import {Strings} from "@openzeppelin/contracts/utils/Strings.sol";
 import {CircuitTypes} from "./CircuitTypes.sol";
 import {IBatchVerifier, IGroth16Verifier} from "./IGroth16Verifier.sol";
@@ -91,6 +92,11 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
     /// @dev keccak256 of the name; with a key's words behind it, the preimage of the key's digest.
     bytes32 private constant _KEY_TAG = keccak256("anchorproof/groth16-bn254-key/1");
 
+    /// @dev Of a route, see {_routeOf}.
+    uint256 private constant _UNIVERSAL = 0xff << 200;
+    uint256 private constant _DEVELOPMENT = 0xff << 208;
+    uint256 private constant _FROZEN = 0xff << 216;
+
     /// @notice What showed that a key is broken.
     enum Exposure {
         ZeroContext,
@@ -140,6 +146,7 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
     error StatementTypeMismatch(bytes32 expected, bytes32 registered);
     error StatementTypeUnknown(bytes32 statementType);
     error ModelDigestInvalid(bytes32 modelDigest);
+    error CircuitDigestZero();
     error DevelopmentKeyRefused(uint256 chainId);
     error TextTooLong(uint256 limit, uint256 given);
     error VerifierWithoutCode(address verifier);
@@ -196,6 +203,7 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
         (uint8 signals, bool ofModel) = CircuitTypes.shapeOf(registration.statementType);
         if (signals == 0) revert StatementTypeUnknown(registration.statementType);
         if (ofModel == (registration.modelDigest == 0)) revert ModelDigestInvalid(registration.modelDigest);
+        if (registration.circuitDigest == 0) revert CircuitDigestZero();
         _requireShort(metadata.uri);
         _requireShort(metadata.verificationKeyUri);
         _requireShort(metadata.schemaUri);
@@ -330,25 +338,30 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
 
     // ------------------------------------------------------------------------------------------------------------ router
 
+    // One storage slot says where to, and the proof goes on as it came. NOT enforced by either: anything about what the
+    // signals mean. Callers that act on a statement ask {resolve} whether the key is of the statement's type.
+
     /// @inheritdoc IVerifierRegistry
-    /// @dev One storage slot says where to; the proof goes on as it came. NOT enforced here: anything about what the signals
-    ///      mean. Callers that act on a statement ask {resolve} whether the key is of the statement's type.
     function verify(bytes32 keyDigest, uint256[8] calldata proof, uint256[] calldata signals) external view {
-        Record storage record = _records[keyDigest];
-        uint256 slot;
-        assembly ("memory-safe") {
-            slot := sload(record.slot)
+        uint256 route = _routeOf(keyDigest);
+        address verifier = address(uint160(route));
+        // A call to an address without code would succeed.
+        if (route & _FROZEN != 0 || uint8(route >> 192) != signals.length || verifier.code.length == 0) {
+            _refuse(keyDigest, route, signals.length);
         }
-        // As struct Record packs its first members, from the low end: verifier 160 bits, selector 32, signals 8, and
-        // universal, development and frozen 8 each. A test compares this with what solc makes of the struct.
-        address verifier = address(uint160(slot));
-        if (verifier == address(0)) revert KeyUnknown(keyDigest);
-        if (slot >> 216 != 0) revert KeyFrozen(keyDigest);
-        _requireCount(uint8(slot >> 192), signals.length);
-        if (uint8(slot >> 200) == 0) {
-            _forward(verifier, bytes4(uint32(slot >> 160)), proof, signals);
+        if (route & _UNIVERSAL == 0) {
+            bool taken;
+            assembly ("memory-safe") {
+                let free := mload(0x40)
+                let size := shl(5, signals.length)
+                mstore(free, shl(64, route)) // the selector comes to the front; what is behind it is written over
+                calldatacopy(add(free, 0x04), proof, 0x100)
+                calldatacopy(add(free, 0x104), signals.offset, size)
+                taken := staticcall(gas(), verifier, free, add(size, 0x104), 0x00, 0x00)
+            }
+            _requireTaken(verifier, taken);
         } else {
-            bytes32 ceremony = uint8(slot >> 208) == 0 ? record.ceremony : bytes32(0);
+            bytes32 ceremony = route & _DEVELOPMENT == 0 ? _records[keyDigest].ceremony : bytes32(0);
             IUniversalVerifier(verifier).verify(keyDigest, ceremony, proof, signals);
         }
     }
@@ -550,21 +563,39 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
     {
         // A call to an address without code would succeed.
         if (verifier.code.length == 0) revert VerifierWithoutCode(verifier);
-        uint256 answer;
+        bool taken;
         assembly ("memory-safe") {
             let free := mload(0x40)
             let size := shl(5, signals.length)
             mstore(free, selector)
             calldatacopy(add(free, 0x04), proof, 0x100)
             calldatacopy(add(free, 0x104), signals.offset, size)
-            if iszero(staticcall(gas(), verifier, free, add(size, 0x104), 0x00, 0x00)) {
-                returndatacopy(free, 0x00, returndatasize())
-                revert(free, returndatasize())
-            }
-            answer := returndatasize()
+            taken := staticcall(gas(), verifier, free, add(size, 0x104), 0x00, 0x00)
         }
-        // Verifiers return nothing: one that does may mean to say false.
-        if (answer != 0) revert VerifierAnswered(verifier);
+        _requireTaken(verifier, taken);
+    }
+
+    /// @dev The first slot of a key's record, as struct Record is packed from the low end: verifier 160 bits, selector 32,
+    ///      signals, universal, development and frozen 8 each. Tests compare this with what solc makes of the struct.
+    function _routeOf(bytes32 keyDigest) private view returns (uint256 route) {
+        Record storage record = _records[keyDigest];
+        assembly ("memory-safe") {
+            route := sload(record.slot)
+        }
+    }
+
+    /// @dev Says why a key does not lead to a verifier that could be asked.
+    function _refuse(bytes32 keyDigest, uint256 route, uint256 signals) private pure {
+        address verifier = address(uint160(route));
+        _requireUsable(keyDigest, verifier, route & _FROZEN != 0);
+        _requireCount(uint8(route >> 192), signals);
+        revert VerifierWithoutCode(verifier);
+    }
+
+    /// @dev After a call. Verifiers return nothing: one that does may mean to say false.
+    function _requireTaken(address verifier, bool taken) private pure {
+        if (!taken) LowLevelCall.bubbleRevert();
+        if (LowLevelCall.returnDataSize() != 0) revert VerifierAnswered(verifier);
     }
 
     function _selectorFor(uint8 signals) private pure returns (bytes4) {
