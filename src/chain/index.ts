@@ -19,3 +19,4 @@ export {
 export { type Deployment, type DeployOptions, deployProtocol, deployVerifier } from "./deploy.js";
 export { GENERATOR_VERSION, type GenerateVerifierOptions, generateVerifier, MAX_PUBLIC_SIGNALS } from "./generate.js";
 export { type ConnectOptions, connectProvider } from "./provider.js";
+export { type VerifierSource, verifySource } from "./verifySource.js";
