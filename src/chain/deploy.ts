@@ -6,6 +6,7 @@
 import { ContractFactory, getCreateAddress, type Signer } from "ethers";
 import { AnchorError, throwIfAborted } from "../errors.js";
 import type { Hex } from "../field/bytes.js";
+import { DEFAULT_SHARES, type Shares } from "../protocol/settlement.js";
 import {
   artefact,
   type CompileContractsOptions,
@@ -36,6 +37,10 @@ export interface DeployOptions extends CompileContractsOptions {
   governancePool?: Hex | undefined;
   /** Seconds between asking for a deposit back and getting it; a day unless told. */
   withdrawalDelay?: bigint | undefined;
+  /** Seconds between proposing a split and its counting; two days unless told, and on chain 31337 none. */
+  parameterDelay?: bigint | undefined;
+  /** The split of the settlement's first version; 70/20/10 unless told. */
+  shares?: Shares | undefined;
   /** Called before each contract, with its name and how many are done. */
   onProgress?: ((event: { contract: string; done: number; total: number }) => void) | undefined;
 }
@@ -79,11 +84,15 @@ export async function deployProtocol(signer: Signer, options: DeployOptions = {}
   const nonce = await signer.getNonce("pending");
   const token = await deploy("DataAnchoringToken", [getCreateAddress({ from, nonce: nonce + 1 })]);
   const gate = await deploy("MintGate", [token, registry, quorum]);
+  const { creator, node, pool } = options.shares ?? DEFAULT_SHARES;
   const settlement = await deploy("UsageSettlement", [
-    owner,
-    token,
-    options.governancePool ?? owner,
-    options.withdrawalDelay ?? 86_400n,
+    {
+      owner,
+      dat: token,
+      shares: { pool: options.governancePool ?? owner, creatorBps: creator, nodeBps: node, poolBps: pool },
+      withdrawalDelay: options.withdrawalDelay ?? 86_400n,
+      parameterDelay: options.parameterDelay ?? (chainId === 31337n ? 0n : 172_800n),
+    },
   ]);
   return { chainId, registry, quorum, token, gate, settlement };
 }
