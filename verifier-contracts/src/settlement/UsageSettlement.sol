@@ -425,7 +425,9 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
         bytes32[] calldata proof,
         bool[] calldata flags
     ) external nonReentrant returns (uint256 settled) {
-        if (block.timestamp > batch.deadline) revert DeadlinePassed(batch.deadline, block.timestamp);
+        if (block.timestamp > batch.deadline) {
+            revert DeadlinePassed(batch.deadline, block.timestamp);
+        }
         if (receipts.length == 0) revert ReceiptsNone();
         bytes32 digest = batchDigest(batch);
         _checkAgreed(digest, batch.user, batch.node, userSignature, nodeSignature);
@@ -481,8 +483,7 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
 
     function _checkParameters(Parameters memory parameters) private pure {
         if (parameters.pool == address(0)) revert GovernancePoolZero();
-        (uint256 creator, uint256 node, uint256 pool) =
-            (parameters.creatorBps, parameters.nodeBps, parameters.poolBps);
+        (uint256 creator, uint256 node, uint256 pool) = (parameters.creatorBps, parameters.nodeBps, parameters.poolBps);
         if (
             creator + node + pool != Split.BPS || creator < MIN_CREATOR_BPS || node < MIN_NODE_BPS
                 || pool > MAX_POOL_BPS
@@ -626,9 +627,7 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
         uint256 cost = receipt.cost;
         if (cost > receipt.costCap) return abi.encodeWithSelector(CostAboveCap.selector, cost, receipt.costCap);
         if (!_versionLive(receipt.parameterVersion)) {
-            return abi.encodeWithSelector(
-                ParameterVersionWrong.selector, receipt.parameterVersion, parameterVersion
-            );
+            return abi.encodeWithSelector(ParameterVersionWrong.selector, receipt.parameterVersion, parameterVersion);
         }
         uint256 available = deposits[receipt.user][receipt.token];
         if (cost > available) return abi.encodeWithSelector(DepositTooSmall.selector, available, cost);
@@ -700,9 +699,7 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     }
 
     function _emitClaimed(Receipt calldata receipt, bytes32 digest, address creator, Payout memory payout) private {
-        emit Claimed(
-            digest, receipt.datId, receipt.user, receipt.node, creator, receipt.token, receipt.usage, payout
-        );
+        emit Claimed(digest, receipt.datId, receipt.user, receipt.node, creator, receipt.token, receipt.usage, payout);
     }
 
     function _withdraw(address token, address to) private nonReentrant returns (uint256 amount) {
