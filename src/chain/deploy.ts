@@ -51,6 +51,20 @@ export interface DeployParameters {
   governancePool: Hex;
   /** Seconds between asking for a deposit back and getting it. */
   withdrawalDelay: bigint;
+  /** Receives what of slashed bonds reporters do not. */
+  treasury: Hex;
+  /** Wei that every validator must have bonded when its epoch is set. */
+  minimumBond: bigint;
+  /** Seconds during which a validator's bond stays after its last epoch. */
+  disputeWindow: bigint;
+  /** Seconds between asking for a bond and getting it; more than the dispute window. */
+  unbondingDelay: bigint;
+  /** Basis points of a validator's bond that an offence costs. */
+  slashBps: bigint;
+  /** Basis points of it for whoever reports the offence. */
+  reporterBps: bigint;
+  /** The most that one report pays, in wei. */
+  reporterCap: bigint;
 }
 
 interface Parameter<T> {
@@ -64,6 +78,9 @@ interface Parameter<T> {
   /** Of an integer; an address without. */
   bits?: number;
 }
+
+/** Keys without a ceremony work on it, and validators need no bond. */
+const DEVELOPMENT_CHAIN = 31337n;
 
 /** Defaults are made in this order, from those before. They are good for a chain of one's own. */
 export const PARAMETERS: { readonly [Name in keyof DeployParameters]: Parameter<DeployParameters[Name]> } = {
@@ -92,6 +109,54 @@ export const PARAMETERS: { readonly [Name in keyof DeployParameters]: Parameter<
     fallback: () => 86_400n,
     bits: 64,
   },
+  treasury: {
+    option: "treasury",
+    about: "receives what of slashed bonds reporters do not",
+    unlessTold: "the pool",
+    fallback: ({ governancePool }) => governancePool,
+  },
+  minimumBond: {
+    option: "minimum-bond",
+    about: "wei that every validator must have bonded when its epoch is set",
+    unlessTold: "10^18, and none on chain 31337",
+    fallback: (_, { chainId }) => (chainId === DEVELOPMENT_CHAIN ? 0n : 10n ** 18n),
+    bits: 96,
+  },
+  disputeWindow: {
+    option: "dispute-window",
+    about: "seconds during which a validator's bond stays after its last epoch",
+    unlessTold: "a week",
+    fallback: () => 7n * 86_400n,
+    bits: 64,
+  },
+  unbondingDelay: {
+    option: "unbonding-delay",
+    about: "seconds between asking for a bond and getting it, more than the dispute window",
+    unlessTold: "twice the dispute window",
+    fallback: ({ disputeWindow }) => 2n * disputeWindow,
+    bits: 64,
+  },
+  slashBps: {
+    option: "slash-bps",
+    about: "basis points of a validator's bond that an offence costs",
+    unlessTold: "5000, half of it",
+    fallback: () => 5_000n,
+    bits: 16,
+  },
+  reporterBps: {
+    option: "reporter-bps",
+    about: "basis points of what is slashed for whoever reports it, at most 5000",
+    unlessTold: "1000",
+    fallback: () => 1_000n,
+    bits: 16,
+  },
+  reporterCap: {
+    option: "reporter-cap",
+    about: "the most that one report pays, in wei",
+    unlessTold: "10^18",
+    fallback: () => 10n ** 18n,
+    bits: 256,
+  },
 };
 
 interface Step {
@@ -104,7 +169,15 @@ interface Step {
 /** In this order. */
 const STEPS: readonly Step[] = [
   { name: "registry", contract: "VerifierRegistry", args: (_, { owner, guardian }) => [owner, guardian] },
-  { name: "quorum", contract: "Quorum", args: (_, { owner }) => [owner] },
+  {
+    name: "quorum",
+    contract: "Quorum",
+    args: ({ registry }, { owner, treasury, minimumBond, unbondingDelay, disputeWindow, ...shares }) => {
+      const { slashBps, reporterBps, reporterCap } = shares;
+      const terms = { minimumBond, unbondingDelay, disputeWindow, slashBps, reporterBps, reporterCap };
+      return [{ owner, registry, treasury, ...terms }];
+    },
+  },
   { name: "token", contract: "DataAnchoringToken", args: ({ gate }) => [gate] },
   { name: "gate", contract: "MintGate", args: ({ token, registry, quorum }) => [token, registry, quorum] },
   {
