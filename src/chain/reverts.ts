@@ -71,6 +71,7 @@ const EXPLANATIONS: Record<string, string> = {
   ModelDigestMismatch: "the model digests of statement, asset and key differ",
   CircuitDigestMismatch: "the statement's circuit digest is not the registered one",
   ModelNotAnchored: "the model has not been minted yet",
+  AssetTokenWrong: "the statement asks for a token of another contract",
   TokenForeign: "the token was deployed for another gate",
   // settlement
   DeadlinePassed: "the deadline has passed",
