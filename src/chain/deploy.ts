@@ -12,6 +12,7 @@ import { getCreateAddress, Interface, isError, type Provider, type Signer } from
 import { AnchorError, throwIfAborted } from "../errors.js";
 import type { Hex } from "../field/bytes.js";
 import { packageVersion } from "../paths.js";
+import { DEFAULT_SHARES } from "../protocol/settlement.js";
 import { keyDigest } from "../verifier/groth16.js";
 import { codeHash, isCodeOf } from "./code.js";
 import {
@@ -49,6 +50,25 @@ export interface DeployParameters {
   guardian: Hex;
   /** Receives the governance share. */
   governancePool: Hex;
+  /** Receives what slashed members lose, but for the reporters' part. */
+  treasury: Hex;
+  /** Wei that every member of a new epoch must have bonded. */
+  minimumBond: bigint;
+  /** Seconds after an account's last epoch during which its bond stays where it is. */
+  disputeWindow: bigint;
+  /** Seconds between asking for a bond and getting it; longer than the dispute window. */
+  unbondingDelay: bigint;
+  /** Of all that an account has bonded, for each offence. */
+  slashBps: bigint;
+  /** Of what is slashed, for whoever shows it; at most half. */
+  reporterBps: bigint;
+  /** Wei; the most that one report pays. */
+  reporterCap: bigint;
+  /** Of what a use costs, for the asset's creator and for the node; the governance pool has the rest. */
+  creatorBps: bigint;
+  nodeBps: bigint;
+  /** Seconds between proposing another split and its counting. */
+  parameterDelay: bigint;
   /** Seconds between asking for a deposit back and getting it. */
   withdrawalDelay: bigint;
 }
@@ -85,6 +105,75 @@ export const PARAMETERS: { readonly [Name in keyof DeployParameters]: Parameter<
     unlessTold: "the owner",
     fallback: ({ owner }) => owner,
   },
+  treasury: {
+    option: "treasury",
+    about: "receives what slashed members lose",
+    unlessTold: "the pool",
+    fallback: ({ governancePool }) => governancePool,
+  },
+  minimumBond: {
+    option: "minimum-bond",
+    about: "wei that every member of a new epoch must have bonded",
+    unlessTold: "1 coin; nothing on chain 31337",
+    fallback: (_, { chainId }) => (chainId === 31337n ? 0n : 10n ** 18n),
+    bits: 96,
+  },
+  disputeWindow: {
+    option: "dispute-window",
+    about: "seconds after an account's last epoch during which its bond stays",
+    unlessTold: "a week",
+    fallback: () => 604_800n,
+    bits: 64,
+  },
+  unbondingDelay: {
+    option: "unbonding-delay",
+    about: "seconds between asking for a bond and getting it",
+    unlessTold: "two weeks",
+    fallback: () => 1_209_600n,
+    bits: 64,
+  },
+  slashBps: {
+    option: "slash-bps",
+    about: "basis points of a bond that an offence costs",
+    unlessTold: "5000",
+    fallback: () => 5000n,
+    bits: 16,
+  },
+  reporterBps: {
+    option: "reporter-bps",
+    about: "basis points of what is slashed, for whoever shows it",
+    unlessTold: "1000",
+    fallback: () => 1000n,
+    bits: 16,
+  },
+  reporterCap: {
+    option: "reporter-cap",
+    about: "wei; the most that one report pays",
+    unlessTold: "1 coin",
+    fallback: () => 10n ** 18n,
+    bits: 96,
+  },
+  creatorBps: {
+    option: "creator-bps",
+    about: "basis points of a use's cost for the asset's creator",
+    unlessTold: "7000",
+    fallback: () => DEFAULT_SHARES.creator,
+    bits: 16,
+  },
+  nodeBps: {
+    option: "node-bps",
+    about: "the same for the node; the pool has the rest",
+    unlessTold: "2000",
+    fallback: () => DEFAULT_SHARES.node,
+    bits: 16,
+  },
+  parameterDelay: {
+    option: "parameter-delay",
+    about: "seconds between proposing another split and its counting",
+    unlessTold: "two days; none on chain 31337",
+    fallback: (_, { chainId }) => (chainId === 31337n ? 0n : 172_800n),
+    bits: 64,
+  },
   withdrawalDelay: {
     option: "withdrawal-delay",
     about: "seconds between asking for a deposit back and getting it",
@@ -104,13 +193,30 @@ interface Step {
 /** In this order. */
 const STEPS: readonly Step[] = [
   { name: "registry", contract: "VerifierRegistry", args: (_, { owner, guardian }) => [owner, guardian] },
-  { name: "quorum", contract: "Quorum", args: (_, { owner }) => [owner] },
+  {
+    name: "quorum",
+    contract: "Quorum",
+    args: (
+      { registry },
+      { owner, treasury, minimumBond, unbondingDelay, disputeWindow, slashBps, reporterBps, reporterCap },
+    ) => [
+      { owner, registry, treasury, minimumBond, unbondingDelay, disputeWindow, slashBps, reporterBps, reporterCap },
+    ],
+  },
   { name: "token", contract: "DataAnchoringToken", args: ({ gate }) => [gate] },
   { name: "gate", contract: "MintGate", args: ({ token, registry, quorum }) => [token, registry, quorum] },
   {
     name: "settlement",
     contract: "UsageSettlement",
-    args: ({ token }, { owner, governancePool, withdrawalDelay }) => [owner, token, governancePool, withdrawalDelay],
+    args: ({ token }, { owner, governancePool, creatorBps, nodeBps, withdrawalDelay, parameterDelay }) => [
+      {
+        owner,
+        dat: token,
+        shares: { pool: governancePool, creatorBps, nodeBps, poolBps: 10_000n - creatorBps - nodeBps },
+        withdrawalDelay,
+        parameterDelay,
+      },
+    ],
   },
 ];
 
