@@ -113,20 +113,22 @@ describe.each(SIZES.flatMap((n) => PLACES.map((place) => ({ n, ...place }))))("$
     expect(artefact.deployedSize).toBeLessThan(24_576);
   });
 
-  it.skipIf(n === 0)("public signals changed by one", async () => {
-    for (const i of places) {
-      for (const change of [1n, -1n])
-        expect(await check(words, withSignal(i, mod(signals[i]! + change)))).toBe("ProofInvalid");
-    }
-  });
+  if (n > 0)
+    it("public signals changed by one", async () => {
+      for (const i of places) {
+        for (const change of [1n, -1n])
+          expect(await check(words, withSignal(i, mod(signals[i]! + change)))).toBe("ProofInvalid");
+      }
+    });
 
-  it.skipIf(n === 0)("x + r, and 2^256 - 1: aliases of public signals", async () => {
-    for (const i of places) {
-      const aliases = [MAX, R, signals[i]! + R];
-      if (i === 0) for (let k = 2n; signals[i]! + k * R <= MAX; k++) aliases.push(signals[i]! + k * R);
-      for (const alias of aliases) expect(await check(words, withSignal(i, alias))).toBe("PublicSignalNotInField");
-    }
-  });
+  if (n > 0)
+    it("x + r, and 2^256 - 1: aliases of public signals", async () => {
+      for (const i of places) {
+        const aliases = [MAX, R, signals[i]! + R];
+        if (i === 0) for (let k = 2n; signals[i]! + k * R <= MAX; k++) aliases.push(signals[i]! + k * R);
+        for (const alias of aliases) expect(await check(words, withSignal(i, alias))).toBe("PublicSignalNotInField");
+      }
+    });
 
   it("non-canonical coordinates: x + q for each of the 8 words", async () => {
     for (let i = 0; i < 8; i++) {
