@@ -87,7 +87,8 @@ const EXPLANATIONS: Record<string, string> = {
   WithdrawalDelayInvalid: "the withdrawal delay must be between a minute and 30 days",
   ParameterDelayInvalid: "the parameter delay must be between a day and 30 days",
   GovernancePoolZero: "the governance pool's address is zero",
-  SharesInvalid: "shares add up to 10,000, with at least 5,000 for the creator, 1,000 for the node and at most 2,000 for the pool",
+  SharesInvalid:
+    "shares add up to 10,000, with at least 5,000 for the creator, 1,000 for the node and at most 2,000 for the pool",
   ParametersUnchanged: "these are the parameters already",
   ParametersPending: "other parameters have been proposed; cancel them first",
   ParametersNotProposed: "no parameters have been proposed",
