@@ -12,6 +12,7 @@ import { getCreateAddress, Interface, isError, type Provider, type Signer } from
 import { AnchorError, throwIfAborted } from "../errors.js";
 import type { Hex } from "../field/bytes.js";
 import { packageVersion } from "../paths.js";
+import { DEFAULT_SHARES } from "../protocol/settlement.js";
 import { keyDigest } from "../verifier/groth16.js";
 import { codeHash, isCodeOf } from "./code.js";
 import {
@@ -49,6 +50,11 @@ export interface DeployParameters {
   guardian: Hex;
   /** Receives the governance share. */
   governancePool: Hex;
+  /** Of what a use costs, for the asset's creator and for the node; the governance pool has the rest. */
+  creatorBps: bigint;
+  nodeBps: bigint;
+  /** Seconds between proposing another split and its counting. */
+  parameterDelay: bigint;
   /** Seconds between asking for a deposit back and getting it. */
   withdrawalDelay: bigint;
   /** Receives what of slashed bonds reporters do not. */
@@ -101,6 +107,27 @@ export const PARAMETERS: { readonly [Name in keyof DeployParameters]: Parameter<
     about: "receives the governance share",
     unlessTold: "the owner",
     fallback: ({ owner }) => owner,
+  },
+  creatorBps: {
+    option: "creator-bps",
+    about: "basis points of a use's cost for the asset's creator",
+    unlessTold: "7000",
+    fallback: () => DEFAULT_SHARES.creator,
+    bits: 16,
+  },
+  nodeBps: {
+    option: "node-bps",
+    about: "the same for the node; the pool has the rest",
+    unlessTold: "2000",
+    fallback: () => DEFAULT_SHARES.node,
+    bits: 16,
+  },
+  parameterDelay: {
+    option: "parameter-delay",
+    about: "seconds between proposing another split and its counting",
+    unlessTold: "two days; none on chain 31337",
+    fallback: (_, { chainId }) => (chainId === 31337n ? 0n : 172_800n),
+    bits: 64,
   },
   withdrawalDelay: {
     option: "withdrawal-delay",
@@ -183,7 +210,15 @@ const STEPS: readonly Step[] = [
   {
     name: "settlement",
     contract: "UsageSettlement",
-    args: ({ token }, { owner, governancePool, withdrawalDelay }) => [owner, token, governancePool, withdrawalDelay],
+    args: ({ token }, { owner, governancePool, creatorBps, nodeBps, withdrawalDelay, parameterDelay }) => [
+      {
+        owner,
+        dat: token,
+        shares: { pool: governancePool, creatorBps, nodeBps, poolBps: 10_000n - creatorBps - nodeBps },
+        withdrawalDelay,
+        parameterDelay,
+      },
+    ],
   },
 ];
 
