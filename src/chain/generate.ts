@@ -22,6 +22,11 @@ export const MAX_PUBLIC_SIGNALS = 128;
 
 const TEMPLATES = join(PACKAGE_ROOT, "verifier-contracts", "templates");
 const ZERO: Hex = `0x${"00".repeat(32)}`;
+
+/** What the header says of the key, and of its ceremony where there is none. */
+export const KEY_STATUS = { development: "development: locked to chain 31337", production: "production" } as const;
+export const NO_CEREMONY = "none shown";
+
 const IDENTIFIER = /^[A-Za-z_$][A-Za-z0-9_$]{0,63}$/;
 
 export interface GenerateVerifierOptions {
@@ -55,8 +60,7 @@ export function verifierName({ contractName, batch }: Pick<GenerateVerifierOptio
 export function generateVerifier(options: GenerateVerifierOptions): string {
   // Each read once: what is checked is what is used.
   const { circuitDigest, contractName, batch, development, ceremony } = options;
-  // A key object need not come from parseVerifyingKey, and a point off its curve would brick the contract or worse.
-  const vkey = reparse(options.vkey);
+  const vkey = checkedKey(options.vkey);
   lintVerifyingKey(vkey);
   const own = { vkey, circuitDigest, contractName, batch, development };
   if (development !== false) {
@@ -91,7 +95,13 @@ function requireCeremony(
   }
 }
 
-function reparse(vkey: VerifyingKey): VerifyingKey {
+/**
+ * A key object need not come from parseVerifyingKey, and a point off its curve would brick the contract or worse.
+ *
+ * @throws KEY_MALFORMED
+ * @internal
+ */
+export function checkedKey(vkey: VerifyingKey): VerifyingKey {
   let json: unknown;
   try {
     json = verifyingKeyToJson(vkey);
@@ -133,6 +143,10 @@ export function renderVerifier(
     throw new AnchorError("INPUT_INVALID", "a development contract names no ceremony");
   }
   assertHex(options.circuitDigest, "circuitDigest", 32);
+  if (ceremonyId !== undefined) {
+    assertHex(ceremonyId, "ceremonyId", 32);
+    if (ceremonyId === ZERO) throw new AnchorError("INPUT_INVALID", "ceremonyId is zero, which stands for no ceremony");
+  }
   const n = vkey.nPublic;
   if (n > MAX_PUBLIC_SIGNALS) {
     throw new AnchorError(
@@ -175,11 +189,6 @@ export function renderVerifier(
     SIGNAL_CHECK: some ? signalCheck("publicSignals") : "",
   });
 }
-
-/** What the header says of the key. */
-export const KEY_STATUS = { development: "development: locked to chain 31337", production: "production" } as const;
-
-export const NO_CEREMONY = "none shown";
 
 /** Compiler, version and settings in one line, as they stand in the header of generated files. */
 function compilerLine(): string {

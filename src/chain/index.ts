@@ -42,3 +42,4 @@ export {
 } from "./deployment.js";
 export { GENERATOR_VERSION, type GenerateVerifierOptions, generateVerifier, MAX_PUBLIC_SIGNALS } from "./generate.js";
 export { type ConnectOptions, connectProvider } from "./provider.js";
+export { type VerifierSource, verifySource } from "./verifySource.js";

@@ -9,6 +9,9 @@ import type { ContractArtefacts } from "./compile.js";
 
 /** Errors of generated verifiers, of OpenZeppelin's parts, and of Solidity itself. */
 const FOREIGN_ERRORS = [
+  "error BatchEmpty()",
+  "error CalldataLayoutWrong()",
+  "error SignalCountWrong(uint256 expected, uint256 given)",
   "error PublicSignalNotInField(uint256 index)",
   "error CalldataSizeWrong(uint256 expected, uint256 given)",
   "error DevelopmentKeyLocked(uint256 chainId)",
@@ -20,6 +23,9 @@ const FOREIGN_ERRORS = [
 /** One line for each custom error, in words of what the caller can do about it. */
 const EXPLANATIONS: Record<string, string> = {
   // generated verifiers
+  BatchEmpty: "a batch has at least one proof",
+  CalldataLayoutWrong: "the call's arrays are not laid out as every encoder does it",
+  SignalCountWrong: "the number of public signals is not that of this key, for each proof",
   PublicSignalNotInField: "a public signal is not below the field's order",
   CalldataSizeWrong: "the call has the wrong length for this verifier",
   DevelopmentKeyLocked: "the key is a development key, which only works on chain 31337",
@@ -71,6 +77,7 @@ const EXPLANATIONS: Record<string, string> = {
   ModelDigestMismatch: "the model digests of statement, asset and key differ",
   CircuitDigestMismatch: "the statement's circuit digest is not the registered one",
   ModelNotAnchored: "the model has not been minted yet",
+  AssetTokenWrong: "the statement asks for a token of another contract",
   TokenForeign: "the token was deployed for another gate",
   // settlement
   DeadlinePassed: "the deadline has passed",

@@ -61,6 +61,7 @@ contract MintGate is EIP712 {
     error CircuitDigestMismatch(bytes32 registered, bytes32 given);
     error ModelNotAnchored(uint256 datId);
     error TokenForeign(address token);
+    error AssetTokenWrong(address expected, address given);
 
     /// @dev The token names its gate at construction, so one of the two addresses is computed before it exists. Checking
     ///      it here turns a wrong computation into a failed deployment.
@@ -170,14 +171,13 @@ contract MintGate is EIP712 {
     {
         bytes32 keyDigest = statement.task.keyDigest;
         VerifierRegistry.Entry memory entry = registry.resolve(keyDigest, Statements.TYPE_DATASET_CHUNK);
-        uint256[4] memory signals = [
-            uint256(statement.asset.commitment),
-            statement.chunkIndex,
-            statement.chunkRecords,
-            contextOf(Statements.TYPE_DATASET_CHUNK, statement.task)
-        ];
-        IDatasetVerifier(entry.verifier).verifyProof(proof, signals);
-        evidence = Statements.datasetEvidence(keyDigest, signals, proof);
+        uint256[] memory signals = new uint256[](4);
+        signals[0] = uint256(statement.asset.commitment);
+        signals[1] = statement.chunkIndex;
+        signals[2] = statement.chunkRecords;
+        signals[3] = contextOf(Statements.TYPE_DATASET_CHUNK, statement.task);
+        IDatasetVerifier(entry.verifier).verifyProof(proof, [signals[0], signals[1], signals[2], signals[3]]);
+        evidence = Statements.evidence(keyDigest, signals, proof);
     }
 
     function _verifyInference(InferenceStatement calldata statement, uint256[8] calldata proof)
@@ -190,14 +190,17 @@ contract MintGate is EIP712 {
         if (entry.modelDigest != statement.modelDigest) {
             revert ModelDigestMismatch(entry.modelDigest, statement.modelDigest);
         }
-        uint256[3] memory signals =
-            [statement.output, statement.inputCommitment, contextOf(Statements.TYPE_INFERENCE, statement.task)];
-        IInferenceVerifier(entry.verifier).verifyProof(proof, signals);
+        uint256[] memory signals = new uint256[](3);
+        signals[0] = statement.output;
+        signals[1] = statement.inputCommitment;
+        signals[2] = contextOf(Statements.TYPE_INFERENCE, statement.task);
+        IInferenceVerifier(entry.verifier).verifyProof(proof, [signals[0], signals[1], signals[2]]);
         circuitDigest = entry.circuitDigest;
-        evidence = Statements.inferenceEvidence(keyDigest, signals, proof);
+        evidence = Statements.evidence(keyDigest, signals, proof);
     }
 
     function _mint(address to, Asset calldata asset) private returns (uint256) {
+        if (asset.token != address(token)) revert AssetTokenWrong(address(token), asset.token);
         return token.mint(to, asset.class, asset.commitment, asset.metadataDigest, asset.supply, asset.parents);
     }
 }
