@@ -12,7 +12,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { COMPILER_SETTINGS, compileContracts, compileProtocolContracts, solcVersion } from "../src/chain/compile.js";
 import { checkSizes, compareLayouts, type Layouts, layoutsOf } from "./contracts/artefacts.js";
-import { checkSettings, checkSource, definitions, type Problem } from "./contracts/gates.js";
+import { applyReviews, checkSettings, checkSource, definitions, type Problem, REVIEWED } from "./contracts/gates.js";
 import { readSolidity, type SoliditySource } from "./contracts/source.js";
 import { CONTRACTS, forgeProblems, solhintProblems } from "./contracts/tools.js";
 
@@ -20,7 +20,7 @@ const LAYOUTS = join(CONTRACTS, "snapshots", "storage.json");
 
 async function main(update: boolean): Promise<number> {
   const started = performance.now();
-  const problems: Problem[] = [];
+  const found: Problem[] = [];
   const compiler = solcVersion();
   const read = (folder: string, suffix: string) =>
     readdirSync(join(CONTRACTS, folder), { recursive: true, encoding: "utf8" })
@@ -33,9 +33,10 @@ async function main(update: boolean): Promise<number> {
     read("generated", ".sol"),
     read("test", ".sol"),
   ];
-  for (const source of [...own, ...templates, ...generated])
-    problems.push(...checkSource(source, "contract", compiler));
-  for (const source of tests) problems.push(...checkSource(source, "test", compiler));
+  const contracts = [...own, ...templates, ...generated];
+  for (const source of contracts) found.push(...checkSource(source, "contract", compiler));
+  for (const source of tests) found.push(...checkSource(source, "test", compiler));
+  const problems = applyReviews(found, [...contracts, ...tests], REVIEWED);
   problems.push(...checkSettings(readFileSync(join(CONTRACTS, "foundry.toml"), "utf8"), COMPILER_SETTINGS));
 
   const artefacts = await compileProtocolContracts();

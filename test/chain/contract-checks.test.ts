@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkSizes, compareLayouts, layoutsOf } from "../../.ci/contracts/artefacts.js";
-import { checkSettings, checkSource, definitions } from "../../.ci/contracts/gates.js";
+import { applyReviews, checkSettings, checkSource, definitions } from "../../.ci/contracts/gates.js";
 import { readSolidity } from "../../.ci/contracts/source.js";
 import { CONTRACTS, forgeProblems, solhintProblems } from "../../.ci/contracts/tools.js";
 import { COMPILER_SETTINGS, type ContractArtefact, compileContracts } from "../../src/chain/compile.js";
@@ -59,6 +59,19 @@ describe("sources", () => {
   it("of tests it asks licence and pragma alone", () => {
     expect(problems(body("selfdestruct(payable(to));"), "test")).toEqual([]);
     expect(problems("contract A {}\n", "test").sort()).toEqual(["LICENCE", "PRAGMA"]);
+  });
+
+  it("takes what has been reviewed, at its place alone, and no review of what is gone", () => {
+    const source = readSolidity("src/A.sol", block("let ok := staticcall(share, 6, 0, 0x80, 0, 0x40)"));
+    const found = checkSource(source, "contract", "0.8.37");
+    const line = 'assembly ("memory-safe") { let ok := staticcall(share, 6, 0, 0x80, 0, 0x40) }';
+    const review = { path: "src/A.sol", code: "GAS_FIXED", line, reason: "a share of what there is" };
+    const codes = (reviews: (typeof review)[]) => applyReviews(found, [source], reviews).map(({ code }) => code);
+    expect(codes([])).toEqual(["GAS_FIXED"]);
+    expect(codes([review])).toEqual([]);
+    expect(codes([{ ...review, path: "src/B.sol" }])).toEqual(["GAS_FIXED", "REVIEW_STALE"]);
+    expect(codes([{ ...review, line: line.replace("share", "6000") }])).toEqual(["GAS_FIXED", "REVIEW_STALE"]);
+    expect(codes([review, { ...review, code: "TX_ORIGIN" }])).toEqual(["REVIEW_STALE"]);
   });
 
   it("knows what a source defines", () => {
