@@ -12,6 +12,7 @@ import { getCreateAddress, Interface, isError, type Provider, type Signer } from
 import { AnchorError, throwIfAborted } from "../errors.js";
 import type { Hex } from "../field/bytes.js";
 import { packageVersion } from "../paths.js";
+import { DEFAULT_SHARES } from "../protocol/settlement.js";
 import type { VerifyingKey } from "../verifier/groth16.js";
 import { codeHash, isCodeOf } from "./code.js";
 import {
@@ -24,7 +25,7 @@ import {
   solcVersion,
 } from "./compile.js";
 import type { ContractRecord, DeploymentRecord } from "./deployment.js";
-import { type GenerateVerifierOptions, generateVerifier, verifierName } from "./generate.js";
+import { type GenerateVerifierOptions, generateVerifier } from "./generate.js";
 import { untilMined } from "./provider.js";
 import { errorInterface, explainFailure } from "./reverts.js";
 import { verifySource } from "./verifySource.js";
@@ -50,8 +51,27 @@ export interface DeployParameters {
   guardian: Hex;
   /** Receives the governance share. */
   governancePool: Hex;
+  /** Of what a use costs, for the asset's creator and for the node; the governance pool has the rest. */
+  creatorBps: bigint;
+  nodeBps: bigint;
+  /** Seconds between proposing another split and its counting. */
+  parameterDelay: bigint;
   /** Seconds between asking for a deposit back and getting it. */
   withdrawalDelay: bigint;
+  /** Receives what of slashed bonds reporters do not. */
+  treasury: Hex;
+  /** Wei that every validator must have bonded when its epoch is set. */
+  minimumBond: bigint;
+  /** Seconds during which a validator's bond stays after its last epoch. */
+  disputeWindow: bigint;
+  /** Seconds between asking for a bond and getting it; more than the dispute window. */
+  unbondingDelay: bigint;
+  /** Basis points of a validator's bond that an offence costs. */
+  slashBps: bigint;
+  /** Basis points of it for whoever reports the offence. */
+  reporterBps: bigint;
+  /** The most that one report pays, in wei. */
+  reporterCap: bigint;
 }
 
 interface Parameter<T> {
@@ -65,6 +85,9 @@ interface Parameter<T> {
   /** Of an integer; an address without. */
   bits?: number;
 }
+
+/** Keys without a ceremony work on it, and validators need no bond. */
+const DEVELOPMENT_CHAIN = 31337n;
 
 /** Defaults are made in this order, from those before. They are good for a chain of one's own. */
 export const PARAMETERS: { readonly [Name in keyof DeployParameters]: Parameter<DeployParameters[Name]> } = {
@@ -86,12 +109,81 @@ export const PARAMETERS: { readonly [Name in keyof DeployParameters]: Parameter<
     unlessTold: "the owner",
     fallback: ({ owner }) => owner,
   },
+  creatorBps: {
+    option: "creator-bps",
+    about: "basis points of a use's cost for the asset's creator",
+    unlessTold: "7000",
+    fallback: () => DEFAULT_SHARES.creator,
+    bits: 16,
+  },
+  nodeBps: {
+    option: "node-bps",
+    about: "the same for the node; the pool has the rest",
+    unlessTold: "2000",
+    fallback: () => DEFAULT_SHARES.node,
+    bits: 16,
+  },
+  parameterDelay: {
+    option: "parameter-delay",
+    about: "seconds between proposing another split and its counting",
+    unlessTold: "two days; none on chain 31337",
+    fallback: (_, { chainId }) => (chainId === DEVELOPMENT_CHAIN ? 0n : 172_800n),
+    bits: 64,
+  },
   withdrawalDelay: {
     option: "withdrawal-delay",
     about: "seconds between asking for a deposit back and getting it",
     unlessTold: "a day",
     fallback: () => 86_400n,
     bits: 64,
+  },
+  treasury: {
+    option: "treasury",
+    about: "receives what of slashed bonds reporters do not",
+    unlessTold: "the pool",
+    fallback: ({ governancePool }) => governancePool,
+  },
+  minimumBond: {
+    option: "minimum-bond",
+    about: "wei that every validator must have bonded when its epoch is set",
+    unlessTold: "10^18, and none on chain 31337",
+    fallback: (_, { chainId }) => (chainId === DEVELOPMENT_CHAIN ? 0n : 10n ** 18n),
+    bits: 96,
+  },
+  disputeWindow: {
+    option: "dispute-window",
+    about: "seconds during which a validator's bond stays after its last epoch",
+    unlessTold: "a week",
+    fallback: () => 7n * 86_400n,
+    bits: 64,
+  },
+  unbondingDelay: {
+    option: "unbonding-delay",
+    about: "seconds between asking for a bond and getting it, more than the dispute window",
+    unlessTold: "twice the dispute window",
+    fallback: ({ disputeWindow }) => 2n * disputeWindow,
+    bits: 64,
+  },
+  slashBps: {
+    option: "slash-bps",
+    about: "basis points of a validator's bond that an offence costs",
+    unlessTold: "5000, half of it",
+    fallback: () => 5_000n,
+    bits: 16,
+  },
+  reporterBps: {
+    option: "reporter-bps",
+    about: "basis points of what is slashed for whoever reports it, at most 5000",
+    unlessTold: "1000",
+    fallback: () => 1_000n,
+    bits: 16,
+  },
+  reporterCap: {
+    option: "reporter-cap",
+    about: "the most that one report pays, in wei",
+    unlessTold: "10^18",
+    fallback: () => 10n ** 18n,
+    bits: 256,
   },
 };
 
@@ -105,18 +197,31 @@ interface Step {
 /** In this order. */
 const STEPS: readonly Step[] = [
   { name: "registry", contract: "VerifierRegistry", args: (_, { owner, guardian }) => [owner, guardian] },
-  { name: "quorum", contract: "Quorum", args: (_, { owner }) => [owner] },
+  {
+    name: "quorum",
+    contract: "Quorum",
+    args: ({ registry }, { owner, treasury, minimumBond, unbondingDelay, disputeWindow, ...shares }) => {
+      const { slashBps, reporterBps, reporterCap } = shares;
+      const terms = { minimumBond, unbondingDelay, disputeWindow, slashBps, reporterBps, reporterCap };
+      return [{ owner, registry, treasury, ...terms }];
+    },
+  },
   { name: "token", contract: "DataAnchoringToken", args: ({ gate }) => [gate] },
   { name: "gate", contract: "MintGate", args: ({ token, registry, quorum }) => [token, registry, quorum] },
   {
     name: "settlement",
     contract: "UsageSettlement",
-    args: ({ token }, { owner, governancePool, withdrawalDelay }) => [owner, token, governancePool, withdrawalDelay],
+    args: ({ token }, { owner, governancePool, creatorBps, nodeBps, withdrawalDelay, parameterDelay }) => [
+      {
+        owner,
+        dat: token,
+        shares: { pool: governancePool, creatorBps, nodeBps, poolBps: 10_000n - creatorBps - nodeBps },
+        withdrawalDelay,
+        parameterDelay,
+      },
+    ],
   },
 ];
-
-/** The only chain on which development keys count. */
-const DEVELOPMENT_CHAIN = 31337n;
 
 /** Between two looks at what an account has sent and is not mined. */
 const PENDING_MS = 500;
@@ -490,7 +595,7 @@ async function compileVerifier(
   verifier: GenerateVerifierOptions,
   options: CompileContractsOptions,
 ): Promise<{ name: string; compiled: ContractArtefact }> {
-  const name = verifierName(verifier);
+  const name = verifier.contractName ?? "Groth16Verifier";
   const artefacts = await compileContracts({ [`${name}.sol`]: generateVerifier(verifier) }, options);
   return { name, compiled: artefact(artefacts, name) };
 }
