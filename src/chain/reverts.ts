@@ -25,7 +25,7 @@ const EXPLANATIONS: Record<string, string> = {
   // generated verifiers
   BatchEmpty: "a batch has at least one proof",
   CalldataLayoutWrong: "the call's arrays are not laid out as every encoder does it",
-  SignalCountWrong: "the number of public signals is not that of this key, for each proof",
+  SignalCountWrong: "the number of public signals is not that of this key, for each of the proofs",
   PublicSignalNotInField: "a public signal is not below the field's order",
   CalldataSizeWrong: "the call has the wrong length for this verifier",
   DevelopmentKeyLocked: "the key is a development key, which only works on chain 31337",
@@ -93,7 +93,6 @@ const EXPLANATIONS: Record<string, string> = {
   SeatInvalid: "the set has fewer members than that",
   VotesEqual: "the two votes say the same",
   ProofHolds: "the proof holds, so accepting it was right",
-  SignalCountWrong: "the evidence has another number of public signals than the key",
   AnswerInconclusive: "what the verifier answered says nothing about the proof",
   PointsWellFormed: "a precompile failed, but the proof's points are not why: send more gas",
   ControlFailed: "the pairing precompile did not answer to what is known to be good: send more gas",
