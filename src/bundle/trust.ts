@@ -123,7 +123,7 @@ function readEpoch(json: unknown, index: number): Epoch {
       const { account, weight } = readObject(member, ["account", "weight"], CODE, `${at}.members[${i}]`);
       return {
         account: hex(account, `${at}.members[${i}].account`, 20),
-        weight: readInteger(weight, 128, CODE, `${at}.members[${i}].weight`),
+        weight: readInteger(weight, 96, CODE, `${at}.members[${i}].weight`),
       };
     }),
   };

@@ -3,5 +3,5 @@ export { type Domain, encodeType, type TypeTable, typedDigest } from "./eip712.j
 export * from "./pov.js";
 export * from "./quorum.js";
 export * from "./settlement.js";
-export { accountOf, checkSigner, recoverSigner, signDigest } from "./signature.js";
+export { accountOf, checkSigner, compactSignature, expandSignature, recoverSigner, signDigest } from "./signature.js";
 export * from "./statements.js";
