@@ -48,7 +48,11 @@ describe("minting a dataset", () => {
     expect(await client.gate.isUsed(digest)).toBe(true);
     expect(await client.token.balanceOf(statement.task.requester, minted.datId)).toBe(100n);
     expect(await client.token.recordOf(minted.datId)).toEqual({
-      ...statement.asset,
+      class: 1n,
+      commitment: statement.asset.commitment,
+      metadataDigest: statement.asset.metadataDigest,
+      supply: 100n,
+      parents: [],
       creator: statement.task.requester,
       mintedAt: await now(chain.provider),
     });

@@ -12,6 +12,7 @@ import {
   type DatasetStatement,
   type InferenceStatement,
   type ModelStatement,
+  OPEN_TERMS,
   publicSignals,
   statementDigest,
   type Task,
@@ -132,11 +133,14 @@ export interface Changes {
 export async function makeDataset(chain: Chain, world: World, changes: Changes = {}): Promise<DatasetStatement> {
   const task = await makeTask(chain, world.datasetKey, changes.task);
   const asset = {
+    token: world.deployment.token,
+    fileId: 0n,
     class: ASSET_CLASSES.dataset as bigint,
     commitment: toHex(word(scalar(`root/${counter}`))),
     metadataDigest: digestOf("metadata"),
     supply: 100n,
     parents: [] as bigint[],
+    terms: OPEN_TERMS,
     ...changes.asset,
   };
   return { task, asset, chunkIndex: 3n, chunkRecords: 128n };
@@ -154,11 +158,14 @@ export async function makeInference(
 export async function makeModel(chain: Chain, world: World, changes: Changes = {}): Promise<ModelStatement> {
   return {
     asset: {
+      token: world.deployment.token,
+      fileId: 0n,
       class: ASSET_CLASSES.model as bigint,
       commitment: MODEL_DIGEST,
       metadataDigest: digestOf("metadata"),
       supply: 1n,
       parents: [],
+      terms: OPEN_TERMS,
       ...changes.asset,
     },
     circuitDigest: CIRCUIT_DIGEST,

@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {IGroth16Verifier} from "../../src/verifier/IGroth16Verifier.sol";
 import {IUniversalVerifier} from "../../src/verifier/IUniversalVerifier.sol";
 
-/// @notice A proof of a twin holds when its first word is this.
+// A proof of a twin holds when its first word is this.
 uint256 constant HOLDS = 7;
 
 /// @notice Stands for a generated verifier: says of itself what it is told to.
