@@ -109,7 +109,7 @@ contract TwinUniversal is IUniversalVerifier {
         return 0;
     }
 
-    function verify(bytes32, bytes32 ceremony, uint256[8] calldata proof, uint256[] calldata signals) external view {
+    function verify(bytes32, bytes32 ceremony, uint256[8] calldata proof, uint256[] calldata signals) external pure {
         if (ceremony != bytes32(signals[0]) && proof[0] == HOLDS) revert CeremonyWrong(ceremony);
         if (proof[0] != HOLDS) revert ProofInvalid();
     }
