@@ -42,4 +42,5 @@ export {
 } from "./deployment.js";
 export { GENERATOR_VERSION, type GenerateVerifierOptions, generateVerifier, MAX_PUBLIC_SIGNALS } from "./generate.js";
 export { type ConnectOptions, connectProvider } from "./provider.js";
+export { encodeUniversalKey, type UniversalKey, type UniversalKeyOptions } from "./universal.js";
 export { type VerifierSource, verifySource } from "./verifySource.js";
