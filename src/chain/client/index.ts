@@ -18,6 +18,7 @@ import { TokenClient } from "./token.js";
 export type { Connection, Sent } from "./caller.js";
 export { type EncodedCertificate, encodeCertificate } from "./certificate.js";
 export * from "./gate.js";
+export * from "./lazaiGate.js";
 export * from "./quorum.js";
 export * from "./registry.js";
 export * from "./settlement.js";
