@@ -25,7 +25,7 @@ import {
   solcVersion,
 } from "./compile.js";
 import type { ContractRecord, DeploymentRecord } from "./deployment.js";
-import { type GenerateVerifierOptions, generateVerifier, verifierName } from "./generate.js";
+import { type GenerateVerifierOptions, generateVerifier } from "./generate.js";
 import { untilMined } from "./provider.js";
 import { errorInterface, explainFailure } from "./reverts.js";
 
@@ -50,20 +50,6 @@ export interface DeployParameters {
   guardian: Hex;
   /** Receives the governance share. */
   governancePool: Hex;
-  /** Receives what slashed members lose, but for the reporters' part. */
-  treasury: Hex;
-  /** Wei that every member of a new epoch must have bonded. */
-  minimumBond: bigint;
-  /** Seconds after an account's last epoch during which its bond stays where it is. */
-  disputeWindow: bigint;
-  /** Seconds between asking for a bond and getting it; longer than the dispute window. */
-  unbondingDelay: bigint;
-  /** Of all that an account has bonded, for each offence. */
-  slashBps: bigint;
-  /** Of what is slashed, for whoever shows it; at most half. */
-  reporterBps: bigint;
-  /** Wei; the most that one report pays. */
-  reporterCap: bigint;
   /** Of what a use costs, for the asset's creator and for the node; the governance pool has the rest. */
   creatorBps: bigint;
   nodeBps: bigint;
@@ -71,6 +57,20 @@ export interface DeployParameters {
   parameterDelay: bigint;
   /** Seconds between asking for a deposit back and getting it. */
   withdrawalDelay: bigint;
+  /** Receives what of slashed bonds reporters do not. */
+  treasury: Hex;
+  /** Wei that every validator must have bonded when its epoch is set. */
+  minimumBond: bigint;
+  /** Seconds during which a validator's bond stays after its last epoch. */
+  disputeWindow: bigint;
+  /** Seconds between asking for a bond and getting it; more than the dispute window. */
+  unbondingDelay: bigint;
+  /** Basis points of a validator's bond that an offence costs. */
+  slashBps: bigint;
+  /** Basis points of it for whoever reports the offence. */
+  reporterBps: bigint;
+  /** The most that one report pays, in wei. */
+  reporterCap: bigint;
 }
 
 interface Parameter<T> {
@@ -84,6 +84,9 @@ interface Parameter<T> {
   /** Of an integer; an address without. */
   bits?: number;
 }
+
+/** Keys without a ceremony work on it, and validators need no bond. */
+const DEVELOPMENT_CHAIN = 31337n;
 
 /** Defaults are made in this order, from those before. They are good for a chain of one's own. */
 export const PARAMETERS: { readonly [Name in keyof DeployParameters]: Parameter<DeployParameters[Name]> } = {
@@ -104,54 +107,6 @@ export const PARAMETERS: { readonly [Name in keyof DeployParameters]: Parameter<
     about: "receives the governance share",
     unlessTold: "the owner",
     fallback: ({ owner }) => owner,
-  },
-  treasury: {
-    option: "treasury",
-    about: "receives what slashed members lose",
-    unlessTold: "the pool",
-    fallback: ({ governancePool }) => governancePool,
-  },
-  minimumBond: {
-    option: "minimum-bond",
-    about: "wei that every member of a new epoch must have bonded",
-    unlessTold: "1 coin; nothing on chain 31337",
-    fallback: (_, { chainId }) => (chainId === 31337n ? 0n : 10n ** 18n),
-    bits: 96,
-  },
-  disputeWindow: {
-    option: "dispute-window",
-    about: "seconds after an account's last epoch during which its bond stays",
-    unlessTold: "a week",
-    fallback: () => 604_800n,
-    bits: 64,
-  },
-  unbondingDelay: {
-    option: "unbonding-delay",
-    about: "seconds between asking for a bond and getting it",
-    unlessTold: "two weeks",
-    fallback: () => 1_209_600n,
-    bits: 64,
-  },
-  slashBps: {
-    option: "slash-bps",
-    about: "basis points of a bond that an offence costs",
-    unlessTold: "5000",
-    fallback: () => 5000n,
-    bits: 16,
-  },
-  reporterBps: {
-    option: "reporter-bps",
-    about: "basis points of what is slashed, for whoever shows it",
-    unlessTold: "1000",
-    fallback: () => 1000n,
-    bits: 16,
-  },
-  reporterCap: {
-    option: "reporter-cap",
-    about: "wei; the most that one report pays",
-    unlessTold: "1 coin",
-    fallback: () => 10n ** 18n,
-    bits: 96,
   },
   creatorBps: {
     option: "creator-bps",
@@ -181,6 +136,54 @@ export const PARAMETERS: { readonly [Name in keyof DeployParameters]: Parameter<
     fallback: () => 86_400n,
     bits: 64,
   },
+  treasury: {
+    option: "treasury",
+    about: "receives what of slashed bonds reporters do not",
+    unlessTold: "the pool",
+    fallback: ({ governancePool }) => governancePool,
+  },
+  minimumBond: {
+    option: "minimum-bond",
+    about: "wei that every validator must have bonded when its epoch is set",
+    unlessTold: "10^18, and none on chain 31337",
+    fallback: (_, { chainId }) => (chainId === DEVELOPMENT_CHAIN ? 0n : 10n ** 18n),
+    bits: 96,
+  },
+  disputeWindow: {
+    option: "dispute-window",
+    about: "seconds during which a validator's bond stays after its last epoch",
+    unlessTold: "a week",
+    fallback: () => 7n * 86_400n,
+    bits: 64,
+  },
+  unbondingDelay: {
+    option: "unbonding-delay",
+    about: "seconds between asking for a bond and getting it, more than the dispute window",
+    unlessTold: "twice the dispute window",
+    fallback: ({ disputeWindow }) => 2n * disputeWindow,
+    bits: 64,
+  },
+  slashBps: {
+    option: "slash-bps",
+    about: "basis points of a validator's bond that an offence costs",
+    unlessTold: "5000, half of it",
+    fallback: () => 5_000n,
+    bits: 16,
+  },
+  reporterBps: {
+    option: "reporter-bps",
+    about: "basis points of what is slashed for whoever reports it, at most 5000",
+    unlessTold: "1000",
+    fallback: () => 1_000n,
+    bits: 16,
+  },
+  reporterCap: {
+    option: "reporter-cap",
+    about: "the most that one report pays, in wei",
+    unlessTold: "10^18",
+    fallback: () => 10n ** 18n,
+    bits: 256,
+  },
 };
 
 interface Step {
@@ -196,12 +199,11 @@ const STEPS: readonly Step[] = [
   {
     name: "quorum",
     contract: "Quorum",
-    args: (
-      { registry },
-      { owner, treasury, minimumBond, unbondingDelay, disputeWindow, slashBps, reporterBps, reporterCap },
-    ) => [
-      { owner, registry, treasury, minimumBond, unbondingDelay, disputeWindow, slashBps, reporterBps, reporterCap },
-    ],
+    args: ({ registry }, { owner, treasury, minimumBond, unbondingDelay, disputeWindow, ...shares }) => {
+      const { slashBps, reporterBps, reporterCap } = shares;
+      const terms = { minimumBond, unbondingDelay, disputeWindow, slashBps, reporterBps, reporterCap };
+      return [{ owner, registry, treasury, ...terms }];
+    },
   },
   { name: "token", contract: "DataAnchoringToken", args: ({ gate }) => [gate] },
   { name: "gate", contract: "MintGate", args: ({ token, registry, quorum }) => [token, registry, quorum] },
@@ -614,7 +616,7 @@ async function compileVerifier(
   verifier: GenerateVerifierOptions,
   options: CompileContractsOptions,
 ): Promise<{ name: string; compiled: ContractArtefact }> {
-  const name = verifierName(verifier);
+  const name = verifier.contractName ?? "Groth16Verifier";
   const artefacts = await compileContracts({ [`${name}.sol`]: generateVerifier(verifier) }, options);
   return { name, compiled: artefact(artefacts, name) };
 }

@@ -19,6 +19,8 @@ export interface Epoch {
   members: readonly Member[];
 }
 
+const ZERO_ACCOUNT: Hex = `0x${"00".repeat(20)}`;
+
 /** Bits of a weight, which shares a word with its member's address. */
 const WEIGHT_BITS = 96n;
 
@@ -75,7 +77,8 @@ export function packMembers(epoch: Epoch): Hex {
 
 /** `keccak256(uint64 epoch ‖ packed members)`: what the quorum contract stores. @throws TRUST_INVALID */
 export function epochHash(epoch: Epoch): Hex {
-  return toHex(keccak(word(epoch.epoch).subarray(24), fromHex(packMembers(epoch), "members")));
+  const members = fromHex(packMembers(epoch), "members");
+  return toHex(keccak(word(epoch.epoch).subarray(24), members));
 }
 
 /** @throws TRUST_INVALID */
@@ -87,8 +90,11 @@ export function checkEpoch({ epoch, members }: Epoch): void {
     if (member.weight <= 0n || member.weight >> WEIGHT_BITS !== 0n) {
       throw new AnchorError("TRUST_INVALID", "a member's weight is positive and below 2^96");
     }
-    if (i > 0 && members[i - 1]!.account >= member.account) {
-      throw new AnchorError("TRUST_INVALID", "an epoch's members stand in ascending order, each once");
+    if (member.account <= (i > 0 ? members[i - 1]!.account : ZERO_ACCOUNT)) {
+      throw new AnchorError(
+        "TRUST_INVALID",
+        "an epoch's members stand in ascending order, each once, without the zero account",
+      );
     }
   });
 }
