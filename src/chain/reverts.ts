@@ -134,6 +134,24 @@ const EXPLANATIONS: Record<string, string> = {
   ModelNotAnchored: "the model has not been minted yet",
   AssetTokenWrong: "the statement asks for a token of another contract",
   TokenForeign: "the token was deployed for another gate",
+  // gate in front of LazAI's contracts
+  AddressWithoutCode: "there is no contract at an address that the constructor was given",
+  SupplyOutOfRange: "LazAI's tokens have 1 to 10,000 units",
+  ParentsUnsupported: "LazAI's token keeps no parents",
+  TermsUnsupported: "LazAI's token passes on freely and keeps no royalty: terms that ask for more are refused",
+  TermsExpired: "the asset's terms have expired already",
+  LegacyPathOpen: "LazAI's registry can still mint on one node's word; revoke its MINTER_ROLE first",
+  FileIdMismatch: "asset and file have different numbers",
+  FileUnknown: "LazAI's registry has no such file",
+  FileOwnerMismatch: "the file is not the requester's",
+  FileUrlMismatch: "the file's url is not the statement's",
+  FileHashMismatch: "the file's SHA-256 is not the statement's",
+  FileHashMalformed: "the file's hash is not 64 digits of lower-case hex",
+  FileRedeemed: "the file has been redeemed by LazAI's own path already",
+  FileMinted: "a token was minted for this file already",
+  TokenIdTaken: "the token's next id was taken by a batch mint",
+  MintNotSeen: "LazAI's token did not mint what it was told to",
+  NotVerified: "the token does not count as verified",
   // settlement
   DeadlinePassed: "the deadline has passed",
   AmountZero: "the amount is zero",
@@ -183,6 +201,45 @@ const EXPLANATIONS: Record<string, string> = {
   ERC1155InvalidReceiver: "the requester cannot receive ERC-1155 tokens",
   Panic: "the contract hit an internal check",
   Error: "the contract refused the call",
+};
+
+/** Likewise for errors that only LazAI's deployed contracts have. */
+const LAZAI_EXPLANATIONS: Record<string, string> = {
+  AccessControlUnauthorizedAccount: "the account does not have the role that this needs",
+  AccessControlBadConfirmation: "a role is renounced by the account itself",
+  EnforcedPause: "the contract is paused",
+  ExpectedPause: "the contract is not paused",
+  ECDSAInvalidSignature: "the signature is nobody's",
+  ECDSAInvalidSignatureLength: "a signature has 65 bytes",
+  ECDSAInvalidSignatureS: "the signature's s is in the upper half",
+  ERC1155InsufficientBalance: "the account has fewer units of this token",
+  ERC1155InvalidSender: "the sender's address is zero",
+  ERC1155MissingApprovalForAll: "the owner has not approved this account",
+  ERC1155InvalidApprover: "the approver's address is zero",
+  ERC1155InvalidOperator: "the operator's address is zero",
+  ERC1155InvalidArrayLength: "lists that belong together have different lengths",
+  NotFileOwner: "only the file's owner may do this",
+  FileUrlAlreadyUsed: "a file with this url is registered already",
+  FileNotFound: "there is no such file",
+  FileAlreadyRewarded: "the file has been redeemed already",
+  NoPermission: "the account has no permission for this file",
+  InvalidUrl: "the url is not valid",
+  InvalidAttestator: "the proof is not signed by an active node",
+  NodeAlreadyAdded: "the account is an active node already",
+  NodeNotActive: "the account is not an active node",
+  NoActiveNode: "there is no active node",
+  InvalidJobStatus: "the job is not waiting to be completed",
+  InvalidJobNode: "the job is another node's",
+  NothingToClaim: "the node has nothing to claim",
+  InsufficientFee: "the payment is below the nodes' fee",
+  NotJobOwner: "only the job's owner may do this",
+  AccountNotExists: "the user has no account with this node",
+  AccountAlreadyExists: "the user has an account with this node already",
+  InsufficientBalance: "the account does not cover this",
+  InvalidUserSignature: "the user did not sign this check",
+  NonceTooLow: "the check's nonce is below the last one",
+  UserNotExists: "the settlement does not know this user",
+  UserAlreadyExists: "the settlement knows this user already",
 };
 
 /** An interface with every error that a call to the protocol's contracts can end in. */
@@ -250,7 +307,7 @@ function explainRevert(data: string | null, what: string, errors: Interface, cau
   const found = parse(data, errors);
   const name = found?.name ?? (data && data !== "0x" ? "unknown" : "none");
   const reason = found
-    ? (EXPLANATIONS[found.name] ?? `the contract refused with ${found.name}`)
+    ? (EXPLANATIONS[found.name] ?? LAZAI_EXPLANATIONS[found.name] ?? `the contract refused with ${found.name}`)
     : "the contract refused without a reason (malformed call data, or out of gas)";
   const named = found?.fragment.inputs.map((input, i) => `${input.name || i} ${plain(found.args[i])}`).join(", ");
   return new AnchorError("CHAIN_REVERTED", `${what}: ${reason}${named ? ` (${named})` : ""}`, {

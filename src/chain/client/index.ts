@@ -19,6 +19,7 @@ import { UniversalClient } from "./universal.js";
 export type { Connection, Sent } from "./caller.js";
 export { type EncodedCertificate, encodeCertificate } from "./certificate.js";
 export * from "./gate.js";
+export * from "./lazaiGate.js";
 export * from "./quorum.js";
 export * from "./registry.js";
 export * from "./settlement.js";
