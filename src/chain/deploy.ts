@@ -13,7 +13,7 @@ import { AnchorError, throwIfAborted } from "../errors.js";
 import type { Hex } from "../field/bytes.js";
 import { packageVersion } from "../paths.js";
 import { DEFAULT_SHARES } from "../protocol/settlement.js";
-import { keyDigest } from "../verifier/groth16.js";
+import type { VerifyingKey } from "../verifier/groth16.js";
 import { codeHash, isCodeOf } from "./code.js";
 import {
   artefact,
@@ -28,6 +28,7 @@ import type { ContractRecord, DeploymentRecord } from "./deployment.js";
 import { type GenerateVerifierOptions, generateVerifier } from "./generate.js";
 import { untilMined } from "./provider.js";
 import { errorInterface, explainFailure } from "./reverts.js";
+import { verifySource } from "./verifySource.js";
 
 /** Where one deployment's contracts are. Addresses are lower-case 0x-hex. */
 export interface Deployment {
@@ -126,7 +127,7 @@ export const PARAMETERS: { readonly [Name in keyof DeployParameters]: Parameter<
     option: "parameter-delay",
     about: "seconds between proposing another split and its counting",
     unlessTold: "two days; none on chain 31337",
-    fallback: (_, { chainId }) => (chainId === 31337n ? 0n : 172_800n),
+    fallback: (_, { chainId }) => (chainId === DEVELOPMENT_CHAIN ? 0n : 172_800n),
     bits: 64,
   },
   withdrawalDelay: {
@@ -227,11 +228,17 @@ const PENDING_MS = 500;
 
 export const CONTRACT_NAMES: readonly ContractName[] = STEPS.map(({ name }) => name);
 
+/** What `contract generate` wrote, and the key that it must be for. */
+export interface VerifierFile {
+  source: Uint8Array;
+  vkey: VerifyingKey;
+}
+
 export interface PlanOptions
   extends CompileContractsOptions,
     Partial<{ [Name in keyof DeployParameters]: DeployParameters[Name] | undefined }> {
-  /** Keys whose verifiers are deployed as well. They are not registered: that is the owner's word. */
-  verifiers?: readonly GenerateVerifierOptions[] | undefined;
+  /** Generated verifiers that are deployed as well. They are not registered: that is the owner's word. */
+  verifiers?: readonly VerifierFile[] | undefined;
   /** What an earlier run has done; its parameters hold, and those given must be the same. */
   record?: DeploymentRecord | undefined;
 }
@@ -248,7 +255,7 @@ export type DeployOptions = PlanOptions & RunOptions;
 
 /** A contract of a plan: to be deployed, or `deployed` already. */
 export interface PlannedContract extends ContractRecord {
-  /** Of {@link Deployment}; for verifiers the digest of the key. */
+  /** Of {@link Deployment}; for verifiers `verifier` or `batchVerifier`, and the digest of the key. */
   name: string;
   artefact: ContractArtefact;
 }
@@ -266,18 +273,26 @@ export interface DeploymentPlan {
 /**
  * What there is to deploy, and where it will be. Sends nothing.
  *
- * @throws INPUT_INVALID when the record is of another chain, account, compilation or other parameters; CHAIN_UNAVAILABLE,
- *         CONTRACT_COMPILE, ABORTED, and what {@link generateVerifier} throws
+ * @throws INPUT_INVALID when the record is of another chain, account or other parameters; CONTRACT_MISMATCH when what is
+ *         there is not what was recorded or not this release's; KEY_DEVELOPMENT for a development verifier on another chain
+ *         than 31337; CHAIN_UNAVAILABLE, CONTRACT_COMPILE, ABORTED, and what {@link verifySource} throws
  */
 export async function planDeployment(signer: Signer, options: PlanOptions = {}): Promise<DeploymentPlan> {
   const provider = providerOf(signer);
   const { record, signal } = options;
   const artefacts = await compileProtocolContracts(options);
-  const verifiers = await compileVerifiers(options);
+  const verifiers = await readVerifiers(options);
   const errors = errorInterface({ ...artefacts, ...Object.fromEntries(verifiers) });
   return asking("planning the deployment", errors, provider, async () => {
     const deployer = lower(await signer.getAddress());
     const { chainId } = await provider.getNetwork();
+    const locked = [...verifiers.values()].find(({ development }) => development);
+    if (locked && chainId !== DEVELOPMENT_CHAIN) {
+      throw new AnchorError(
+        "KEY_DEVELOPMENT",
+        `${locked.contract} answers on chain 31337 only; show the key's ceremony`,
+      );
+    }
     if (record) checkRecord(record, { chainId, deployer });
     const parameters = parametersOf(options, { deployer, chainId });
 
@@ -323,7 +338,7 @@ function layOut(
     deployer: Hex;
     parameters: DeployParameters;
     artefacts: ContractArtefacts;
-    verifiers: ReadonlyMap<string, ContractArtefact & { contract: string }>;
+    verifiers: ReadonlyMap<string, VerifierArtefact>;
   },
 ): PlannedContract[] {
   let nonce = first;
@@ -379,7 +394,7 @@ function checkRecord(record: DeploymentRecord, { chainId, deployer }: { chainId:
 /**
  * A recorded contract as the chain has it by now; undefined when it never came to be there, so that it must be sent again.
  *
- * @throws INPUT_INVALID when something else is at its address
+ * @throws CONTRACT_MISMATCH when something else is at its address
  */
 async function whatBecameOf(
   entry: ContractRecord,
@@ -407,7 +422,7 @@ async function whatBecameOf(
     throw code === "0x"
       ? otherChain(contract, address)
       : new AnchorError(
-          "INPUT_INVALID",
+          "CONTRACT_MISMATCH",
           `what is at ${address} is not this release's ${contract}: go on with the release that began, or start anew`,
           { details: { address, contract } },
         );
@@ -482,7 +497,8 @@ function roughGas(planned: PlannedContract): bigint {
  * Deploys what a plan has left to deploy, from an account that sends nothing else meanwhile.
  *
  * @returns the whole record
- * @throws CHAIN_REVERTED, CHAIN_UNAVAILABLE, INPUT_INVALID when the account was used meanwhile, ABORTED. What was deployed
+ * @throws CHAIN_REVERTED, CHAIN_UNAVAILABLE, CONTRACT_MISMATCH when the node has other code than was sent, INPUT_INVALID when the
+ *         account was used meanwhile, ABORTED. What was deployed
  *         until then is in the record that `save` was given last.
  */
 export async function runDeployment(
@@ -519,7 +535,7 @@ export async function runDeployment(
       const receipt = await (await provider.getTransaction(hash))?.wait();
       const code = (await provider.getCode(address)) as Hex;
       if (!receipt || !isCodeOf(code, planned.artefact)) {
-        throw new AnchorError("CHAIN_UNAVAILABLE", `the node has other code at ${address} than ${contract}'s`, {
+        throw new AnchorError("CONTRACT_MISMATCH", `the node has other code at ${address} than ${contract}'s`, {
           details: { address, contract, transaction: hash },
         });
       }
@@ -569,7 +585,7 @@ export async function deployVerifier(
     const receipt = await (await provider.getTransaction(hash))?.wait();
     const address = lower(receipt?.contractAddress ?? "");
     if (!isCodeOf((await provider.getCode(address)) as Hex, compiled)) {
-      throw new AnchorError("CHAIN_UNAVAILABLE", `the node has other code at ${address} than ${name}'s`);
+      throw new AnchorError("CONTRACT_MISMATCH", `the node has other code at ${address} than ${name}'s`);
     }
     return address;
   });
@@ -584,14 +600,19 @@ async function compileVerifier(
   return { name, compiled: artefact(artefacts, name) };
 }
 
-/** Artefacts by the digests of their keys. */
-async function compileVerifiers(
-  options: PlanOptions,
-): Promise<ReadonlyMap<string, ContractArtefact & { contract: string }>> {
-  const all = new Map<string, ContractArtefact & { contract: string }>();
-  for (const verifier of options.verifiers ?? []) {
-    const { name, compiled } = await compileVerifier(verifier, options);
-    all.set(keyDigest(verifier.vkey), { ...compiled, contract: name });
+interface VerifierArtefact extends ContractArtefact {
+  contract: string;
+  development: boolean;
+}
+
+/** Artefacts by what they are called in a plan. */
+async function readVerifiers(options: PlanOptions): Promise<ReadonlyMap<string, VerifierArtefact>> {
+  const all = new Map<string, VerifierArtefact>();
+  for (const { source, vkey } of options.verifiers ?? []) {
+    const { kind, contractName, keyDigest, development } = verifySource(source, vkey);
+    const artefacts = await compileContracts({ [`${contractName}.sol`]: new TextDecoder().decode(source) }, options);
+    const name = `${kind === "batch" ? "batchVerifier" : "verifier"} ${keyDigest}`;
+    all.set(name, { ...artefact(artefacts, contractName), contract: contractName, development });
   }
   return all;
 }

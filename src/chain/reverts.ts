@@ -93,6 +93,7 @@ const EXPLANATIONS: Record<string, string> = {
   SeatInvalid: "the set has fewer members than that",
   VotesEqual: "the two votes say the same",
   ProofHolds: "the proof holds, so accepting it was right",
+  EvidenceSignalsWrong: "the evidence has another number of public signals than the key",
   AnswerInconclusive: "what the verifier answered says nothing about the proof",
   PointsWellFormed: "a precompile failed, but the proof's points are not why: send more gas",
   ControlFailed: "the pairing precompile did not answer to what is known to be good: send more gas",

@@ -1,4 +1,5 @@
 export { assertHex, type Hex } from "../field/bytes.js";
+export * from "./batch.js";
 export { type Domain, encodeType, type TypeTable, typedDigest } from "./eip712.js";
 export * from "./pov.js";
 export * from "./quorum.js";
