@@ -74,7 +74,8 @@ export function royaltiesOf(parents: readonly bigint[], lineage: ReadonlyMap<big
         .filter(({ bps }) => bps > 0n);
       const passedOn = parts.reduce((sum, { bps }) => sum + bps, 0n);
       for (const { datId, bps, depth } of [{ datId: parent, bps: share - passedOn, depth: 1 }, ...parts]) {
-        if (depth > MAX_ROYALTY_DEPTH) refuse(`${datId} would be owed of it from more than ${MAX_ROYALTY_DEPTH} steps up`);
+        if (depth > MAX_ROYALTY_DEPTH)
+          refuse(`${datId} would be owed of it from more than ${MAX_ROYALTY_DEPTH} steps up`);
         const entry = table.get(datId);
         table.set(datId, { bps: (entry?.bps ?? 0n) + bps, depth: Math.max(entry?.depth ?? 0, depth) });
         if (table.size > MAX_ROYALTIES) refuse(`more than ${MAX_ROYALTIES} ancestors would be owed of it`);
