@@ -130,8 +130,14 @@ abstract contract QuorumTest is Test {
     }
 
     function _slash(uint256 index, uint32 round) internal {
+        _slashAs(address(this), index, round);
+    }
+
+    function _slashAs(address reporter, uint256 index, uint32 round) internal {
         (Ballot memory one, Ballot memory other) = _conflict(index, round);
-        _quorum.slashEquivocation(_seat(index), _task, round, one, other);
+        Seat memory seat = _seat(index);
+        vm.prank(reporter);
+        _quorum.slashEquivocation(seat, _task, round, one, other);
     }
 
     /// @dev All that an account has in the quorum's bonds.
