@@ -13,7 +13,7 @@ import { AnchorError, throwIfAborted } from "../errors.js";
 import type { Hex } from "../field/bytes.js";
 import { packageVersion } from "../paths.js";
 import { DEFAULT_SHARES } from "../protocol/settlement.js";
-import { keyDigest } from "../verifier/groth16.js";
+import type { VerifyingKey } from "../verifier/groth16.js";
 import { codeHash, isCodeOf } from "./code.js";
 import {
   artefact,
@@ -28,11 +28,13 @@ import type { ContractRecord, DeploymentRecord } from "./deployment.js";
 import { type GenerateVerifierOptions, generateVerifier } from "./generate.js";
 import { untilMined } from "./provider.js";
 import { errorInterface, explainFailure } from "./reverts.js";
+import { verifySource } from "./verifySource.js";
 
 /** Where one deployment's contracts are. Addresses are lower-case 0x-hex. */
 export interface Deployment {
   chainId: bigint;
   registry: Hex;
+  universal: Hex;
   quorum: Hex;
   token: Hex;
   gate: Hex;
@@ -48,6 +50,8 @@ export interface DeployParameters {
   owner: Hex;
   /** May freeze keys. */
   guardian: Hex;
+  /** Seconds between proposing a key and activating it. */
+  addDelay: bigint;
   /** Receives the governance share. */
   governancePool: Hex;
   /** Of what a use costs, for the asset's creator and for the node; the governance pool has the rest. */
@@ -102,6 +106,13 @@ export const PARAMETERS: { readonly [Name in keyof DeployParameters]: Parameter<
     unlessTold: "the owner",
     fallback: ({ owner }) => owner,
   },
+  addDelay: {
+    option: "add-delay",
+    about: "seconds between proposing a key and activating it",
+    unlessTold: "a day, the least, and none on chain 31337",
+    fallback: (_, { chainId }) => (chainId === DEVELOPMENT_CHAIN ? 0n : 86_400n),
+    bits: 64,
+  },
   governancePool: {
     option: "pool",
     about: "receives the governance share",
@@ -126,7 +137,7 @@ export const PARAMETERS: { readonly [Name in keyof DeployParameters]: Parameter<
     option: "parameter-delay",
     about: "seconds between proposing another split and its counting",
     unlessTold: "two days; none on chain 31337",
-    fallback: (_, { chainId }) => (chainId === 31337n ? 0n : 172_800n),
+    fallback: (_, { chainId }) => (chainId === DEVELOPMENT_CHAIN ? 0n : 172_800n),
     bits: 64,
   },
   withdrawalDelay: {
@@ -195,7 +206,12 @@ interface Step {
 
 /** In this order. */
 const STEPS: readonly Step[] = [
-  { name: "registry", contract: "VerifierRegistry", args: (_, { owner, guardian }) => [owner, guardian] },
+  {
+    name: "registry",
+    contract: "VerifierRegistry",
+    args: (_, { owner, guardian, addDelay }) => [owner, guardian, addDelay],
+  },
+  { name: "universal", contract: "UniversalVerifier", args: () => [] },
   {
     name: "quorum",
     contract: "Quorum",
@@ -227,11 +243,17 @@ const PENDING_MS = 500;
 
 export const CONTRACT_NAMES: readonly ContractName[] = STEPS.map(({ name }) => name);
 
+/** What `contract generate` wrote, and the key that it must be for. */
+export interface VerifierFile {
+  source: Uint8Array;
+  vkey: VerifyingKey;
+}
+
 export interface PlanOptions
   extends CompileContractsOptions,
     Partial<{ [Name in keyof DeployParameters]: DeployParameters[Name] | undefined }> {
-  /** Keys whose verifiers are deployed as well. They are not registered: that is the owner's word. */
-  verifiers?: readonly GenerateVerifierOptions[] | undefined;
+  /** Generated verifiers that are deployed as well. They are not registered: that is the owner's word. */
+  verifiers?: readonly VerifierFile[] | undefined;
   /** What an earlier run has done; its parameters hold, and those given must be the same. */
   record?: DeploymentRecord | undefined;
 }
@@ -248,7 +270,7 @@ export type DeployOptions = PlanOptions & RunOptions;
 
 /** A contract of a plan: to be deployed, or `deployed` already. */
 export interface PlannedContract extends ContractRecord {
-  /** Of {@link Deployment}; for verifiers the digest of the key. */
+  /** Of {@link Deployment}; for verifiers `verifier` or `batchVerifier`, and the digest of the key. */
   name: string;
   artefact: ContractArtefact;
 }
@@ -266,18 +288,26 @@ export interface DeploymentPlan {
 /**
  * What there is to deploy, and where it will be. Sends nothing.
  *
- * @throws INPUT_INVALID when the record is of another chain, account, compilation or other parameters; CHAIN_UNAVAILABLE,
- *         CONTRACT_COMPILE, ABORTED, and what {@link generateVerifier} throws
+ * @throws INPUT_INVALID when the record is of another chain, account or other parameters; CONTRACT_MISMATCH when what is
+ *         there is not what was recorded or not this release's; KEY_DEVELOPMENT for a development verifier on another chain
+ *         than 31337; CHAIN_UNAVAILABLE, CONTRACT_COMPILE, ABORTED, and what {@link verifySource} throws
  */
 export async function planDeployment(signer: Signer, options: PlanOptions = {}): Promise<DeploymentPlan> {
   const provider = providerOf(signer);
   const { record, signal } = options;
   const artefacts = await compileProtocolContracts(options);
-  const verifiers = await compileVerifiers(options);
+  const verifiers = await readVerifiers(options);
   const errors = errorInterface({ ...artefacts, ...Object.fromEntries(verifiers) });
   return asking("planning the deployment", errors, provider, async () => {
     const deployer = lower(await signer.getAddress());
     const { chainId } = await provider.getNetwork();
+    const locked = [...verifiers.values()].find(({ development }) => development);
+    if (locked && chainId !== DEVELOPMENT_CHAIN) {
+      throw new AnchorError(
+        "KEY_DEVELOPMENT",
+        `${locked.contract} answers on chain 31337 only; show the key's ceremony`,
+      );
+    }
     if (record) checkRecord(record, { chainId, deployer });
     const parameters = parametersOf(options, { deployer, chainId });
 
@@ -323,7 +353,7 @@ function layOut(
     deployer: Hex;
     parameters: DeployParameters;
     artefacts: ContractArtefacts;
-    verifiers: ReadonlyMap<string, ContractArtefact & { contract: string }>;
+    verifiers: ReadonlyMap<string, VerifierArtefact>;
   },
 ): PlannedContract[] {
   let nonce = first;
@@ -379,7 +409,7 @@ function checkRecord(record: DeploymentRecord, { chainId, deployer }: { chainId:
 /**
  * A recorded contract as the chain has it by now; undefined when it never came to be there, so that it must be sent again.
  *
- * @throws INPUT_INVALID when something else is at its address
+ * @throws CONTRACT_MISMATCH when something else is at its address
  */
 async function whatBecameOf(
   entry: ContractRecord,
@@ -407,7 +437,7 @@ async function whatBecameOf(
     throw code === "0x"
       ? otherChain(contract, address)
       : new AnchorError(
-          "INPUT_INVALID",
+          "CONTRACT_MISMATCH",
           `what is at ${address} is not this release's ${contract}: go on with the release that began, or start anew`,
           { details: { address, contract } },
         );
@@ -482,7 +512,8 @@ function roughGas(planned: PlannedContract): bigint {
  * Deploys what a plan has left to deploy, from an account that sends nothing else meanwhile.
  *
  * @returns the whole record
- * @throws CHAIN_REVERTED, CHAIN_UNAVAILABLE, INPUT_INVALID when the account was used meanwhile, ABORTED. What was deployed
+ * @throws CHAIN_REVERTED, CHAIN_UNAVAILABLE, CONTRACT_MISMATCH when the node has other code than was sent, INPUT_INVALID when the
+ *         account was used meanwhile, ABORTED. What was deployed
  *         until then is in the record that `save` was given last.
  */
 export async function runDeployment(
@@ -519,7 +550,7 @@ export async function runDeployment(
       const receipt = await (await provider.getTransaction(hash))?.wait();
       const code = (await provider.getCode(address)) as Hex;
       if (!receipt || !isCodeOf(code, planned.artefact)) {
-        throw new AnchorError("CHAIN_UNAVAILABLE", `the node has other code at ${address} than ${contract}'s`, {
+        throw new AnchorError("CONTRACT_MISMATCH", `the node has other code at ${address} than ${contract}'s`, {
           details: { address, contract, transaction: hash },
         });
       }
@@ -560,16 +591,53 @@ export async function deployVerifier(
   options: CompileContractsOptions = {},
 ): Promise<Hex> {
   const { name, compiled } = await compileVerifier(verifier, options);
-  throwIfAborted(options.signal);
-  const errors = errorInterface({ [name]: compiled });
+  return deployAlone(signer, { name, compiled, args: [], errors: errorInterface({ [name]: compiled }) }, options);
+}
+
+/** What a gate in front of LazAI's deployed contracts is made of. */
+export interface LazaiGateParameters {
+  registry: Hex;
+  quorum: Hex;
+  /** LazAI's DataAnchoringToken. Its administrator grants the gate MINTER_ROLE, and revokes it from the DataRegistry. */
+  dat: Hex;
+  /** LazAI's DataRegistry. */
+  dataRegistry: Hex;
+}
+
+/**
+ * Deploys a gate in front of LazAI's deployed contracts.
+ *
+ * @returns the contract's address
+ * @throws CHAIN_REVERTED, also where one of the addresses has no contract; CHAIN_UNAVAILABLE, CONTRACT_COMPILE, ABORTED
+ */
+export async function deployLazaiGate(
+  signer: Signer,
+  { registry, quorum, dat, dataRegistry }: LazaiGateParameters,
+  options: CompileContractsOptions = {},
+): Promise<Hex> {
+  const artefacts = await compileProtocolContracts(options);
+  const name = "LazaiMintGate";
+  const args = [registry, quorum, dat, dataRegistry];
+  const compiled = artefact(artefacts, name);
+  return deployAlone(signer, { name, compiled, args, errors: errorInterface(artefacts) }, options);
+}
+
+/** A contract outside of any plan. */
+async function deployAlone(
+  signer: Signer,
+  { name, compiled, args, errors }: { name: string; compiled: ContractArtefact; args: unknown[]; errors: Interface },
+  { signal }: { signal?: AbortSignal | undefined },
+): Promise<Hex> {
+  throwIfAborted(signal);
   const provider = providerOf(signer);
   return asking(`deploying ${name}`, errors, provider, async () => {
-    const { hash } = await signer.sendTransaction({ data: compiled.bytecode });
-    await untilMined(provider, hash, options.signal);
+    const encoded = new Interface(compiled.abi).encodeDeploy(args);
+    const { hash } = await signer.sendTransaction({ data: `${compiled.bytecode}${encoded.slice(2)}` });
+    await untilMined(provider, hash, signal);
     const receipt = await (await provider.getTransaction(hash))?.wait();
     const address = lower(receipt?.contractAddress ?? "");
     if (!isCodeOf((await provider.getCode(address)) as Hex, compiled)) {
-      throw new AnchorError("CHAIN_UNAVAILABLE", `the node has other code at ${address} than ${name}'s`);
+      throw new AnchorError("CONTRACT_MISMATCH", `the node has other code at ${address} than ${name}'s`);
     }
     return address;
   });
@@ -584,14 +652,19 @@ async function compileVerifier(
   return { name, compiled: artefact(artefacts, name) };
 }
 
-/** Artefacts by the digests of their keys. */
-async function compileVerifiers(
-  options: PlanOptions,
-): Promise<ReadonlyMap<string, ContractArtefact & { contract: string }>> {
-  const all = new Map<string, ContractArtefact & { contract: string }>();
-  for (const verifier of options.verifiers ?? []) {
-    const { name, compiled } = await compileVerifier(verifier, options);
-    all.set(keyDigest(verifier.vkey), { ...compiled, contract: name });
+interface VerifierArtefact extends ContractArtefact {
+  contract: string;
+  development: boolean;
+}
+
+/** Artefacts by what they are called in a plan. */
+async function readVerifiers(options: PlanOptions): Promise<ReadonlyMap<string, VerifierArtefact>> {
+  const all = new Map<string, VerifierArtefact>();
+  for (const { source, vkey } of options.verifiers ?? []) {
+    const { kind, contractName, keyDigest, development } = verifySource(source, vkey);
+    const artefacts = await compileContracts({ [`${contractName}.sol`]: new TextDecoder().decode(source) }, options);
+    const name = `${kind === "batch" ? "batchVerifier" : "verifier"} ${keyDigest}`;
+    all.set(name, { ...artefact(artefacts, contractName), contract: contractName, development });
   }
   return all;
 }
