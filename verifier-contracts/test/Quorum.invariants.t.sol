@@ -8,6 +8,10 @@ import {Test} from "./base/Test.sol";
 
 /// @notice Does at random what members, outsiders, reporters, the treasury and the owner can do, and keeps its own books.
 contract QuorumHandler is Test {
+    bytes32 private constant _TASK = keccak256("task");
+    bytes32 private constant _STATEMENT = keccak256("statement");
+    bytes32 private constant _EVIDENCE = keccak256("evidence");
+
     Quorum private immutable _quorum;
     address private immutable _treasury;
     uint256 private immutable _window;
@@ -30,7 +34,7 @@ contract QuorumHandler is Test {
     string public fault;
 
     /// @notice How often each kind of action went through: an invariant over nothing holds too.
-    mapping(bytes32 kind => uint256) public done;
+    mapping(string kind => uint256) public done;
 
     uint64 private _epoch;
     mapping(uint64 => bytes) private _sets;
@@ -104,10 +108,10 @@ contract QuorumHandler is Test {
         uint64 epoch = uint64(bound(when, 1, _epoch));
         Seat memory seat = Seat({epoch: epoch, index: 0, members: _sets[epoch]});
         seat.index = bound(who, 0, seat.members.length / 32 - 1);
-        uint256 at = 0;
-        while (bytes20(_slice(seat.members, seat.index)) != bytes20(actors[at])) ++at;
+        uint256 place = 0;
+        while (bytes20(_slice(seat.members, seat.index)) != bytes20(actors[place])) ++place;
         address reporter = _actor(by);
-        _slash(seat, at, reporter);
+        _slash(seat, place, reporter);
     }
 
     function withdraw(uint256 who, bool treasury) external {
@@ -120,10 +124,12 @@ contract QuorumHandler is Test {
 
     function setEpoch(uint256 seed) external {
         bytes memory set = "";
+        uint96 weight = 0;
         for (uint256 i = 0; i < actors.length; ++i) {
+            ++weight;
             (uint96 own,,,) = _quorum.bonds(actors[i]);
             if (own < _quorum.minimumBond() || (seed >> i) & 1 == 0) continue;
-            set = bytes.concat(set, bytes20(actors[i]), bytes12(uint96(i + 1)));
+            set = bytes.concat(set, bytes20(actors[i]), bytes12(weight));
         }
         if (set.length == 0) return;
         uint256 end = _quorum.endOf(_epoch);
@@ -144,15 +150,15 @@ contract QuorumHandler is Test {
         ++done["wait"];
     }
 
-    function _slash(Seat memory seat, uint256 at, address reporter) private {
-        address member = actors[at];
+    function _slash(Seat memory seat, uint256 place, address reporter) private {
+        address member = actors[place];
         (uint96 own, uint96 unbonding,,) = _quorum.bonds(member);
         uint256 stake = uint256(own) + unbonding;
         uint32 round = _round++;
-        Ballot memory one = _vote(seat.epoch, round, 1, _secrets[at]);
-        Ballot memory other = _vote(seat.epoch, round, 2, _secrets[at]);
+        Ballot memory one = _vote(seat.epoch, round, 1, _secrets[place]);
+        Ballot memory other = _vote(seat.epoch, round, 2, _secrets[place]);
         vm.prank(reporter);
-        try _quorum.slashEquivocation(seat, bytes32("task"), round, one, other) {
+        try _quorum.slashEquivocation(seat, _TASK, round, one, other) {
             (own, unbonding,,) = _quorum.bonds(member);
             uint256 amount = stake - (uint256(own) + unbonding);
             if (amount == 0) fault = "slashed nothing";
@@ -166,10 +172,10 @@ contract QuorumHandler is Test {
     }
 
     function _vote(uint64 epoch, uint32 round, uint8 verdict, uint256 secret) private view returns (Ballot memory) {
-        bytes32 digest = _quorum.voteDigest(epoch, bytes32("task"), round, bytes32("s"), bytes32("e"), verdict);
+        bytes32 digest = _quorum.voteDigest(epoch, _TASK, round, _STATEMENT, _EVIDENCE, verdict);
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(secret, digest);
         bytes memory signature = bytes.concat(r, bytes32(uint256(s) | (uint256(v - 27) << 255)));
-        return Ballot(bytes32("s"), bytes32("e"), verdict, signature);
+        return Ballot(_STATEMENT, _EVIDENCE, verdict, signature);
     }
 
     function _actor(uint256 who) private view returns (address) {
@@ -222,10 +228,9 @@ contract QuorumInvariants is QuorumTest {
             else _handler.wait(amount);
             invariant_Bonds();
         }
-        bytes32[8] memory kinds =
-            [bytes32("bond"), "request", "cancel", "complete", "slash", "withdraw", "epoch", "wait"];
+        string[8] memory kinds = ["bond", "request", "cancel", "complete", "slash", "withdraw", "epoch", "wait"];
         for (uint256 i = 0; i < kinds.length; ++i) {
-            assertTrue(_handler.done(kinds[i]) > 4, string(abi.encodePacked(kinds[i])));
+            assertTrue(_handler.done(kinds[i]) > 4, kinds[i]);
         }
     }
 

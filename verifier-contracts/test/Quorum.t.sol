@@ -119,9 +119,9 @@ contract QuorumCertificatesTest is QuorumTest {
     }
 
     function test_Attack_BitmapBeyondTheMembers() public {
+        Certificate memory certificate = _certificate(0x7f);
         for (uint256 i = MEMBERS; i < 256; ++i) {
-            Certificate memory certificate = _certificate(0x7f);
-            certificate.bitmap |= 1 << i;
+            certificate.bitmap = 0x7f | 2 ** i;
             vm.expectRevert(abi.encodeWithSelector(Certificates.BitmapOutOfRange.selector, certificate.bitmap, MEMBERS));
             _check(certificate);
         }
@@ -130,7 +130,7 @@ contract QuorumCertificatesTest is QuorumTest {
     function test_Attack_SignaturesMissingOrLeftOver() public {
         Certificate memory certificate = _certificate(0x7f);
         for (uint256 i = 0; i < MEMBERS; ++i) {
-            certificate.bitmap = 0x7f ^ (1 << i);
+            certificate.bitmap = 0x7f ^ 2 ** i;
             vm.expectRevert(abi.encodeWithSelector(Certificates.SignaturesLengthWrong.selector, 384, 448));
             _check(certificate);
         }
@@ -203,10 +203,10 @@ contract QuorumCertificatesTest is QuorumTest {
         _quorum.check(_task, _statement, _evidence, 2, certificate);
         vm.expectPartialRevert(Certificates.SignerWrong.selector);
         _check(certificate);
-        for (uint256 verdict = 0; verdict < 256; ++verdict) {
+        for (uint8 verdict = 0; verdict < 255; ++verdict) {
             if (verdict == 1 || verdict == 2) continue;
             vm.expectRevert(abi.encodeWithSelector(Certificates.VerdictInvalid.selector, verdict));
-            _quorum.check(_task, _statement, _evidence, uint8(verdict), certificate);
+            _quorum.check(_task, _statement, _evidence, verdict, certificate);
         }
     }
 
@@ -218,7 +218,7 @@ contract QuorumCertificatesTest is QuorumTest {
         fresh.check(_task, _statement, _evidence, 1, Certificate(0, 0, 0, "", ""));
     }
 
-    function test_AnEpochsNumberGoesUp(uint64 number, uint64 next) public {
+    function testFuzz_AnEpochsNumberGoesUp(uint64 number, uint64 next) public {
         number = uint64(bound(number, EPOCH + 1, type(uint64).max));
         next = uint64(bound(next, 0, number));
         bytes memory set = _set();
@@ -238,7 +238,7 @@ contract QuorumCertificatesTest is QuorumTest {
         assertEq(_quorum.setHashOf(2), bytes32(0), "never set");
     }
 
-    function test_OnlyTheOwnerSetsEpochs(address caller) public {
+    function testFuzz_OnlyTheOwnerSetsEpochs(address caller) public {
         vm.assume(caller != address(this));
         bytes memory set = _set();
         vm.prank(caller);

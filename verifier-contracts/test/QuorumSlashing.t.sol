@@ -293,7 +293,8 @@ contract QuorumSlashingTest is QuorumTest {
         _expectSlashed(outside);
     }
 
-    function test_AnAcceptedGoodProofIsNotSlashed(uint256 a, uint256 x, uint256 y) public {
+    /// forge-config: default.fuzz.runs = 48
+    function testFuzz_AnAcceptedGoodProofIsNotSlashed(uint256 a, uint256 x, uint256 y) public {
         uint256[] memory signals = new uint256[](2);
         (signals[0], signals[1]) = (x % SimulatedProof.R, y % SimulatedProof.R);
         uint256[8] memory proof = SimulatedProof.prove(signals, bound(a, 1, SimulatedProof.R - 1));
@@ -303,7 +304,7 @@ contract QuorumSlashingTest is QuorumTest {
     /// @dev The heart of it: at no amount of gas does a good proof look bad. Every answer must be one that says so, and the
     ///      scan must have met those that a lack of gas gives.
     function test_Attack_GasGriefingOfAGoodProof() public {
-        (bool holds, bool starved, uint256 slashes) = _scan(_good(), 20_000, 1_000_000, 4_001);
+        (bool holds, bool starved, uint256 slashes) = _scan(_good(), 20_000, 1_000_000, 7_001);
         assertEq(slashes, 0, "a good proof was slashed");
         assertTrue(holds, "no amount was enough");
         assertTrue(starved, "no amount was too little");
@@ -313,7 +314,7 @@ contract QuorumSlashingTest is QuorumTest {
     function test_Attack_GasGriefingOfASlowVerifier() public {
         _register(address(new SlowVerifier()));
         ProofEvidence memory evidence = _good();
-        (bool holds, bool starved, uint256 slashes) = _scan(evidence, 20_000, 2_400_000, 9_001);
+        (bool holds, bool starved, uint256 slashes) = _scan(evidence, 20_000, 2_400_000, 25_013);
         assertEq(slashes, 0, "a good proof was slashed");
         assertTrue(holds, "no amount was enough");
         assertTrue(starved, "no amount was too little");

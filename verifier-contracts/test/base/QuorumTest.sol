@@ -32,8 +32,8 @@ abstract contract QuorumTest is Test {
         _registry = new EntriesTwin();
         _quorum = new Quorum(_parameters());
         _secrets = _sorted(MEMBERS, "member");
+        _weights = [uint96(10), 11, 12, 13, 14, 15, 16];
         for (uint256 i = 0; i < MEMBERS; ++i) {
-            _weights.push(uint96(10 + i));
             vm.deal(_member(i), BOND);
             vm.prank(_member(i));
             _quorum.bond{value: BOND}();
