@@ -34,6 +34,7 @@ import { verifySource } from "./verifySource.js";
 export interface Deployment {
   chainId: bigint;
   registry: Hex;
+  universal: Hex;
   quorum: Hex;
   token: Hex;
   gate: Hex;
@@ -49,6 +50,8 @@ export interface DeployParameters {
   owner: Hex;
   /** May freeze keys. */
   guardian: Hex;
+  /** Seconds between proposing a key and activating it. */
+  addDelay: bigint;
   /** Receives the governance share. */
   governancePool: Hex;
   /** Of what a use costs, for the asset's creator and for the node; the governance pool has the rest. */
@@ -102,6 +105,13 @@ export const PARAMETERS: { readonly [Name in keyof DeployParameters]: Parameter<
     about: "may freeze keys, and nothing else",
     unlessTold: "the owner",
     fallback: ({ owner }) => owner,
+  },
+  addDelay: {
+    option: "add-delay",
+    about: "seconds between proposing a key and activating it",
+    unlessTold: "a day, the least, and none on chain 31337",
+    fallback: (_, { chainId }) => (chainId === DEVELOPMENT_CHAIN ? 0n : 86_400n),
+    bits: 64,
   },
   governancePool: {
     option: "pool",
@@ -196,7 +206,12 @@ interface Step {
 
 /** In this order. */
 const STEPS: readonly Step[] = [
-  { name: "registry", contract: "VerifierRegistry", args: (_, { owner, guardian }) => [owner, guardian] },
+  {
+    name: "registry",
+    contract: "VerifierRegistry",
+    args: (_, { owner, guardian, addDelay }) => [owner, guardian, addDelay],
+  },
+  { name: "universal", contract: "UniversalVerifier", args: () => [] },
   {
     name: "quorum",
     contract: "Quorum",

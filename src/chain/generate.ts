@@ -76,8 +76,13 @@ export function generateVerifier(options: GenerateVerifierOptions): string {
   return renderVerifier({ ...own, ceremonyId: ceremony.id });
 }
 
-/** A caller's word is no ceremony, and a contract that says "production" would be believed. @throws KEY_DEVELOPMENT */
-function requireCeremony(
+/**
+ * A caller's word is no ceremony, and a contract that says "production" would be believed.
+ *
+ * @throws KEY_DEVELOPMENT
+ * @internal
+ */
+export function requireCeremony(
   ceremony: unknown,
   vkey: VerifyingKey,
   circuitDigest: Hex,

@@ -45,4 +45,5 @@ export {
 export { GENERATOR_VERSION, type GenerateVerifierOptions, generateVerifier, MAX_PUBLIC_SIGNALS } from "./generate.js";
 export * from "./lazai/index.js";
 export { type ConnectOptions, connectProvider } from "./provider.js";
+export { encodeUniversalKey, type UniversalKey, type UniversalKeyOptions } from "./universal.js";
 export { type VerifierSource, verifySource } from "./verifySource.js";
