@@ -32,6 +32,7 @@ export {
   planDeployment,
   type RunOptions,
   runDeployment,
+  type VerifierFile,
 } from "./deploy.js";
 export {
   type ContractRecord,
@@ -42,4 +43,5 @@ export {
 } from "./deployment.js";
 export { GENERATOR_VERSION, type GenerateVerifierOptions, generateVerifier, MAX_PUBLIC_SIGNALS } from "./generate.js";
 export { type ConnectOptions, connectProvider } from "./provider.js";
+export { type ContractStatus, type DeploymentStatus, inspectDeployment } from "./status.js";
 export { type VerifierSource, verifySource } from "./verifySource.js";
