@@ -435,7 +435,7 @@ async function whatBecameOf(
 
 function otherChain(contract: string, address: Hex): AnchorError {
   return new AnchorError(
-    "INPUT_INVALID",
+    "CONTRACT_MISMATCH",
     `there is no ${contract} at ${address}: this is another chain of the same id`,
     {
       details: { address, contract },
