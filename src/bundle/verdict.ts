@@ -314,7 +314,7 @@ function checkInference(
       `${creator} for the creator, ${node} for the node and ${pool} for the governance pool`,
     "both parties' signatures over the receipt",
     () => {
-      checkReceipt(domain.settlement, receipt, signatures);
+      checkReceipt(domain.settlement, receipt, signatures, trust.settlement.currencies);
       const { asset, sample } = model.statement;
       const paidFor = statementDigest(domain.gate, "InferenceStatement", statement);
       const shown = statementDigest(domain.gate, "InferenceStatement", sample);

@@ -34,6 +34,7 @@ import { verifySource } from "./verifySource.js";
 export interface Deployment {
   chainId: bigint;
   registry: Hex;
+  universal: Hex;
   quorum: Hex;
   token: Hex;
   gate: Hex;
@@ -49,6 +50,8 @@ export interface DeployParameters {
   owner: Hex;
   /** May freeze keys. */
   guardian: Hex;
+  /** Seconds between proposing a key and activating it. */
+  addDelay: bigint;
   /** Receives the governance share. */
   governancePool: Hex;
   /** Of what a use costs, for the asset's creator and for the node; the governance pool has the rest. */
@@ -102,6 +105,13 @@ export const PARAMETERS: { readonly [Name in keyof DeployParameters]: Parameter<
     about: "may freeze keys, and nothing else",
     unlessTold: "the owner",
     fallback: ({ owner }) => owner,
+  },
+  addDelay: {
+    option: "add-delay",
+    about: "seconds between proposing a key and activating it",
+    unlessTold: "a day, the least, and none on chain 31337",
+    fallback: (_, { chainId }) => (chainId === DEVELOPMENT_CHAIN ? 0n : 86_400n),
+    bits: 64,
   },
   governancePool: {
     option: "pool",
@@ -196,7 +206,12 @@ interface Step {
 
 /** In this order. */
 const STEPS: readonly Step[] = [
-  { name: "registry", contract: "VerifierRegistry", args: (_, { owner, guardian }) => [owner, guardian] },
+  {
+    name: "registry",
+    contract: "VerifierRegistry",
+    args: (_, { owner, guardian, addDelay }) => [owner, guardian, addDelay],
+  },
+  { name: "universal", contract: "UniversalVerifier", args: () => [] },
   {
     name: "quorum",
     contract: "Quorum",
@@ -576,12 +591,49 @@ export async function deployVerifier(
   options: CompileContractsOptions = {},
 ): Promise<Hex> {
   const { name, compiled } = await compileVerifier(verifier, options);
-  throwIfAborted(options.signal);
-  const errors = errorInterface({ [name]: compiled });
+  return deployAlone(signer, { name, compiled, args: [], errors: errorInterface({ [name]: compiled }) }, options);
+}
+
+/** What a gate in front of LazAI's deployed contracts is made of. */
+export interface LazaiGateParameters {
+  registry: Hex;
+  quorum: Hex;
+  /** LazAI's DataAnchoringToken. Its administrator grants the gate MINTER_ROLE, and revokes it from the DataRegistry. */
+  dat: Hex;
+  /** LazAI's DataRegistry. */
+  dataRegistry: Hex;
+}
+
+/**
+ * Deploys a gate in front of LazAI's deployed contracts.
+ *
+ * @returns the contract's address
+ * @throws CHAIN_REVERTED, also where one of the addresses has no contract; CHAIN_UNAVAILABLE, CONTRACT_COMPILE, ABORTED
+ */
+export async function deployLazaiGate(
+  signer: Signer,
+  { registry, quorum, dat, dataRegistry }: LazaiGateParameters,
+  options: CompileContractsOptions = {},
+): Promise<Hex> {
+  const artefacts = await compileProtocolContracts(options);
+  const name = "LazaiMintGate";
+  const args = [registry, quorum, dat, dataRegistry];
+  const compiled = artefact(artefacts, name);
+  return deployAlone(signer, { name, compiled, args, errors: errorInterface(artefacts) }, options);
+}
+
+/** A contract outside of any plan. */
+async function deployAlone(
+  signer: Signer,
+  { name, compiled, args, errors }: { name: string; compiled: ContractArtefact; args: unknown[]; errors: Interface },
+  { signal }: { signal?: AbortSignal | undefined },
+): Promise<Hex> {
+  throwIfAborted(signal);
   const provider = providerOf(signer);
   return asking(`deploying ${name}`, errors, provider, async () => {
-    const { hash } = await signer.sendTransaction({ data: compiled.bytecode });
-    await untilMined(provider, hash, options.signal);
+    const encoded = new Interface(compiled.abi).encodeDeploy(args);
+    const { hash } = await signer.sendTransaction({ data: `${compiled.bytecode}${encoded.slice(2)}` });
+    await untilMined(provider, hash, signal);
     const receipt = await (await provider.getTransaction(hash))?.wait();
     const address = lower(receipt?.contractAddress ?? "");
     if (!isCodeOf((await provider.getCode(address)) as Hex, compiled)) {

@@ -76,8 +76,13 @@ export function generateVerifier(options: GenerateVerifierOptions): string {
   return renderVerifier({ ...own, ceremonyId: ceremony.id });
 }
 
-/** A caller's word is no ceremony, and a contract that says "production" would be believed. @throws KEY_DEVELOPMENT */
-function requireCeremony(
+/**
+ * A caller's word is no ceremony, and a contract that says "production" would be believed.
+ *
+ * @throws KEY_DEVELOPMENT
+ * @internal
+ */
+export function requireCeremony(
   ceremony: unknown,
   vkey: VerifyingKey,
   circuitDigest: Hex,
@@ -177,7 +182,7 @@ export function renderVerifier(
       ...common,
       SIGNAL_TERMS: batchSignalTerms(n),
       SIGNAL_SUM: some ? SIGNAL_SUM : "",
-      SIGNAL_CHECK: some ? signalCheck("signals") : "",
+      SIGNAL_CHECK: some ? BATCH_SIGNAL_CHECK : "",
     });
   }
   return fill(readTemplate("Groth16Verifier.sol.tmpl"), {
@@ -186,7 +191,7 @@ export function renderVerifier(
     SIGNALS_DOC: some ? "    /// @param publicSignals in the circuit's order, each below r\n" : "",
     SIGNALS_PARAMETER: some ? `, uint256[${n}] calldata publicSignals` : "",
     SIGNAL_TERMS: signalTerms(n),
-    SIGNAL_CHECK: some ? signalCheck("publicSignals") : "",
+    SIGNAL_CHECK: some ? SIGNAL_CHECK : "",
   });
 }
 
@@ -249,29 +254,27 @@ function batchSignalTerms(n: number): string {
     const first = i === 0 ? "signals.offset" : `add(signals.offset, 0x${(32 * i).toString(16)})`;
     lines.push(
       "",
-      `${i === 0 ? "let weighted, canonical" : "weighted, canonical"} := weigh(${first}, coefficients)`,
+      `${i === 0 ? "let weighted, below" : "weighted, below"} := weigh(${first}, coefficients)`,
+      "canonical := and(canonical, below)",
       `mstore(0x180, _IC${i + 1}_X)`,
       `mstore(0x1a0, _IC${i + 1}_Y)`,
       "mstore(0x1c0, weighted)",
       "sound := and(",
       "    and(eq(returndatasize(), 0x40), staticcall(gas(), 0x06, 0x140, 0x80, 0x140, 0x40)),",
-      "    and(",
-      "        and(eq(returndatasize(), 0x40), staticcall(gas(), 0x07, 0x180, 0x60, 0x180, 0x40)),",
-      "        and(sound, canonical)",
-      "    )",
+      "    and(and(eq(returndatasize(), 0x40), staticcall(gas(), 0x07, 0x180, 0x60, 0x180, 0x40)), sound)",
       ")",
     );
   }
-  return lines.map((line) => (line === "" ? "" : `            ${line}`)).join("\n") + (n > 0 ? "\n" : "");
+  return lines.map((line) => (line === "" ? "" : `                ${line}`)).join("\n") + (n > 0 ? "\n" : "");
 }
 
 const SIGNAL_SUM = `
             // Σ_i r_i · signal[i], of one signal of every proof: the first at \`signal\`, the last before the calldata's end.
-            function weigh(signal, coefficient) -> sumOfSignals, inField {
-                inField := 1
+            function weigh(signal, coefficient) -> sumOfSignals, allBelow {
+                allBelow := 1
                 for {} lt(signal, calldatasize()) {} {
                     let value := calldataload(signal)
-                    inField := and(inField, lt(value, _R))
+                    allBelow := and(allBelow, lt(value, _R))
                     sumOfSignals := addmod(sumOfSignals, mulmod(value, mload(coefficient), _R), _R)
                     signal := add(signal, shl(5, N_PUBLIC))
                     coefficient := add(coefficient, 0x20)
@@ -279,13 +282,16 @@ const SIGNAL_SUM = `
             }
 `;
 
-/** Only a call that fails pays for finding out why. */
-function signalCheck(signals: string): string {
-  return `            for (uint256 i = 0; i < ${signals}.length; ++i) {
-                if (${signals}[i] >= _R) revert PublicSignalNotInField(i);
+const SIGNAL_CHECK = `            for (uint256 i = 0; i < N_PUBLIC; ++i) {
+                if (publicSignals[i] >= _R) revert PublicSignalNotInField(i);
             }
 `;
-}
+
+/** In a batch these are many, and only a call that fails for one of them pays for finding it. */
+const BATCH_SIGNAL_CHECK = `            for (uint256 i = 0; !canonical; ++i) {
+                if (signals[i] >= _R) revert PublicSignalNotInField(i);
+            }
+`;
 
 function negate(y: bigint): bigint {
   return y === 0n ? 0n : Q - y;

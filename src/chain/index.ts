@@ -23,10 +23,12 @@ export {
   type DeploymentPlan,
   type DeployOptions,
   type DeployParameters,
+  deployLazaiGate,
   deployProtocol,
   deployVerifier,
   estimateDeployment,
   type GasEstimate,
+  type LazaiGateParameters,
   type PlannedContract,
   type PlanOptions,
   planDeployment,
@@ -42,6 +44,8 @@ export {
   writeDeploymentRecord,
 } from "./deployment.js";
 export { GENERATOR_VERSION, type GenerateVerifierOptions, generateVerifier, MAX_PUBLIC_SIGNALS } from "./generate.js";
+export * from "./lazai/index.js";
 export { type ConnectOptions, connectProvider } from "./provider.js";
 export { type ContractStatus, type DeploymentStatus, inspectDeployment } from "./status.js";
+export { encodeUniversalKey, type UniversalKey, type UniversalKeyOptions } from "./universal.js";
 export { type VerifierSource, verifySource } from "./verifySource.js";

@@ -22,7 +22,7 @@ const FOREIGN_ERRORS = [
 
 /** One line for each custom error, in words of what the caller can do about it. */
 const EXPLANATIONS: Record<string, string> = {
-  // generated verifiers
+  // generated verifiers, and the universal one
   BatchEmpty: "a batch has at least one proof",
   CalldataLayoutWrong: "the call's arrays are not laid out as every encoder does it",
   SignalCountWrong: "the number of public signals is not that of this key, for each of the proofs",
@@ -36,16 +36,45 @@ const EXPLANATIONS: Record<string, string> = {
   KeyUnknown: "no verifier is registered for this key",
   KeyFrozen: "this key has been frozen for good",
   KeyAlreadyAdded: "this key is registered already; an entry is never replaced",
+  KeyAlreadyProposed: "this has been proposed already; cancel that first",
+  ProposalUnknown: "nothing has been proposed for this key",
+  ProposalNotReady: "the delay after the proposal is not over",
+  ProposalExpired: "the proposal was not activated in time; propose it anew",
+  AddDelayInvalid: "the delay before a key counts is between a day and 30 days; it may be none on chain 31337 only",
   StatementTypeMismatch: "this key is registered for another kind of statement",
-  StatementTypeUnknown: "the registry knows dataset-chunk and inference statements only",
+  StatementTypeUnknown: "the registry knows no such kind of statement",
   VerifierWithoutCode: "there is no contract at the verifier's address",
   VerifierKeyMismatch: "the verifier at this address was generated for another key",
   VerifierCircuitMismatch: "the verifier at this address was generated for another circuit",
   VerifierSignalsMismatch: "the verifier takes a different number of public signals than this kind of statement has",
   VerifierDevelopmentMismatch: "the verifier's development flag is not the one given",
+  VerifierCeremonyMismatch: "the verifier names another ceremony than the one given",
+  VerifierDelegated: "the verifier's address is an account that delegates, whose code can change",
+  VerifierCodeChanged: "the verifier's code is not what it was when it was proposed",
+  VerifierRefusesNothing: "the contract at this address takes a proof of zeros, so it is no verifier",
+  VerifierAnswered: "the verifier returned something, which none of ours does",
   DevelopmentKeyRefused: "development keys can be registered on chain 31337 only; show a ceremony for this one",
   ModelDigestInvalid: "inference keys need a model digest, and dataset keys have none",
-  NotGuardian: "only the guardian or the owner may freeze a key",
+  CircuitDigestZero: "a key needs the digest of its circuit",
+  NotGuardian: "only the guardian or the owner may freeze or cancel",
+  TextTooLong: "a text about the key is too long",
+  BatchVerifierUnknown: "this key has no verifier of batches: verify its proofs one by one",
+  BatchVerifierAlreadyAdded: "this key has a verifier of batches already; it is never replaced",
+  ContextNotZero: "the proof's context is not zero, so it shows no flaw",
+  NoContradiction:
+    "the two proofs do not contradict each other: what they share must be equal, and their results differ",
+  ContradictionUndefined: "of this kind of statement no two proofs are known to contradict each other",
+  ModelNotFound: "no active key of a model has this id",
+  // keys in the universal verifier
+  KeyWordsWrong: "the key has another number of words than its number of signals needs",
+  KeySignalsTooMany: "the key has more public signals than the universal verifier takes",
+  KeyCoordinateNotCanonical: "a coordinate of the key is not below q",
+  KeyPointAtInfinity: "a point of the key is at infinity",
+  KeyPointNotOnCurve: "a point of the key is not on the curve",
+  KeyPointNotInSubgroup: "beta, gamma or delta of the key is not in the group of order r",
+  KeyPointIsGenerator: "a point of the key is a generator: its setup was not finished, and anyone can forge proofs",
+  KeyPointsAlike: "two points of the key are equal up to sign, which no sound setup gives: proofs can be forged",
+  KeyNotStored: "the universal verifier does not hold this key with this ceremony",
   // token
   NotGate: "only the gate may mint",
   ClassInvalid: "the asset's class is not one of 1 to 4",
@@ -93,6 +122,7 @@ const EXPLANATIONS: Record<string, string> = {
   SeatInvalid: "the set has fewer members than that",
   VotesEqual: "the two votes say the same",
   ProofHolds: "the proof holds, so accepting it was right",
+  EvidenceSignalsWrong: "the evidence has another number of public signals than the key",
   AnswerInconclusive: "what the verifier answered says nothing about the proof",
   PointsWellFormed: "a precompile failed, but the proof's points are not why: send more gas",
   ControlFailed: "the pairing precompile did not answer to what is known to be good: send more gas",
@@ -104,6 +134,24 @@ const EXPLANATIONS: Record<string, string> = {
   ModelNotAnchored: "the model has not been minted yet",
   AssetTokenWrong: "the statement asks for a token of another contract",
   TokenForeign: "the token was deployed for another gate",
+  // gate in front of LazAI's contracts
+  AddressWithoutCode: "there is no contract at an address that the constructor was given",
+  SupplyOutOfRange: "LazAI's tokens have 1 to 10,000 units",
+  ParentsUnsupported: "LazAI's token keeps no parents",
+  TermsUnsupported: "LazAI's token passes on freely and keeps no royalty: terms that ask for more are refused",
+  TermsExpired: "the asset's terms have expired already",
+  LegacyPathOpen: "LazAI's registry can still mint on one node's word; revoke its MINTER_ROLE first",
+  FileIdMismatch: "asset and file have different numbers",
+  FileUnknown: "LazAI's registry has no such file",
+  FileOwnerMismatch: "the file is not the requester's",
+  FileUrlMismatch: "the file's url is not the statement's",
+  FileHashMismatch: "the file's SHA-256 is not the statement's",
+  FileHashMalformed: "the file's hash is not 64 digits of lower-case hex",
+  FileRedeemed: "the file has been redeemed by LazAI's own path already",
+  FileMinted: "a token was minted for this file already",
+  TokenIdTaken: "the token's next id was taken by a batch mint",
+  MintNotSeen: "LazAI's token did not mint what it was told to",
+  NotVerified: "the token does not count as verified",
   // settlement
   DeadlinePassed: "the deadline has passed",
   AmountZero: "the amount is zero",
@@ -153,6 +201,45 @@ const EXPLANATIONS: Record<string, string> = {
   ERC1155InvalidReceiver: "the requester cannot receive ERC-1155 tokens",
   Panic: "the contract hit an internal check",
   Error: "the contract refused the call",
+};
+
+/** Likewise for errors that only LazAI's deployed contracts have. */
+const LAZAI_EXPLANATIONS: Record<string, string> = {
+  AccessControlUnauthorizedAccount: "the account does not have the role that this needs",
+  AccessControlBadConfirmation: "a role is renounced by the account itself",
+  EnforcedPause: "the contract is paused",
+  ExpectedPause: "the contract is not paused",
+  ECDSAInvalidSignature: "the signature is nobody's",
+  ECDSAInvalidSignatureLength: "a signature has 65 bytes",
+  ECDSAInvalidSignatureS: "the signature's s is in the upper half",
+  ERC1155InsufficientBalance: "the account has fewer units of this token",
+  ERC1155InvalidSender: "the sender's address is zero",
+  ERC1155MissingApprovalForAll: "the owner has not approved this account",
+  ERC1155InvalidApprover: "the approver's address is zero",
+  ERC1155InvalidOperator: "the operator's address is zero",
+  ERC1155InvalidArrayLength: "lists that belong together have different lengths",
+  NotFileOwner: "only the file's owner may do this",
+  FileUrlAlreadyUsed: "a file with this url is registered already",
+  FileNotFound: "there is no such file",
+  FileAlreadyRewarded: "the file has been redeemed already",
+  NoPermission: "the account has no permission for this file",
+  InvalidUrl: "the url is not valid",
+  InvalidAttestator: "the proof is not signed by an active node",
+  NodeAlreadyAdded: "the account is an active node already",
+  NodeNotActive: "the account is not an active node",
+  NoActiveNode: "there is no active node",
+  InvalidJobStatus: "the job is not waiting to be completed",
+  InvalidJobNode: "the job is another node's",
+  NothingToClaim: "the node has nothing to claim",
+  InsufficientFee: "the payment is below the nodes' fee",
+  NotJobOwner: "only the job's owner may do this",
+  AccountNotExists: "the user has no account with this node",
+  AccountAlreadyExists: "the user has an account with this node already",
+  InsufficientBalance: "the account does not cover this",
+  InvalidUserSignature: "the user did not sign this check",
+  NonceTooLow: "the check's nonce is below the last one",
+  UserNotExists: "the settlement does not know this user",
+  UserAlreadyExists: "the settlement knows this user already",
 };
 
 /** An interface with every error that a call to the protocol's contracts can end in. */
@@ -220,7 +307,7 @@ function explainRevert(data: string | null, what: string, errors: Interface, cau
   const found = parse(data, errors);
   const name = found?.name ?? (data && data !== "0x" ? "unknown" : "none");
   const reason = found
-    ? (EXPLANATIONS[found.name] ?? `the contract refused with ${found.name}`)
+    ? (EXPLANATIONS[found.name] ?? LAZAI_EXPLANATIONS[found.name] ?? `the contract refused with ${found.name}`)
     : "the contract refused without a reason (malformed call data, or out of gas)";
   const named = found?.fragment.inputs.map((input, i) => `${input.name || i} ${plain(found.args[i])}`).join(", ");
   return new AnchorError("CHAIN_REVERTED", `${what}: ${reason}${named ? ` (${named})` : ""}`, {

@@ -1,5 +1,8 @@
 export { assertHex, type Hex } from "../field/bytes.js";
+export * from "./batch.js";
 export { type Domain, encodeType, type TypeTable, typedDigest } from "./eip712.js";
+export * from "./lazai.js";
+export * from "./lazaiStatements.js";
 export * from "./pov.js";
 export * from "./quorum.js";
 export * from "./settlement.js";

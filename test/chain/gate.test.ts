@@ -431,7 +431,14 @@ describe("the gate's deployment", () => {
   it("reports progress and can be stopped", async () => {
     const seen: string[] = [];
     await deployProtocol(chain.accounts[0]!, { onProgress: ({ contract }) => seen.push(contract) });
-    expect(seen).toEqual(["VerifierRegistry", "Quorum", "DataAnchoringToken", "MintGate", "UsageSettlement"]);
+    expect(seen).toEqual([
+      "VerifierRegistry",
+      "UniversalVerifier",
+      "Quorum",
+      "DataAnchoringToken",
+      "MintGate",
+      "UsageSettlement",
+    ]);
     const stop = new AbortController();
     const stopped = deployProtocol(chain.accounts[0]!, { signal: stop.signal, onProgress: () => stop.abort() });
     await expect(stopped).rejects.toMatchObject({ code: "ABORTED" });

@@ -28,6 +28,9 @@ const ZERO: Hex = `0x${"00".repeat(32)}`;
 
 export const MODEL_DIGEST = digestOf("model");
 
+/** Id of the ceremony that keys which are not for development pretend to. */
+export const CEREMONY = digestOf("ceremony");
+
 export interface World {
   deployment: Deployment;
   gate: Domain;
@@ -45,7 +48,9 @@ export interface World {
 
 /** The verifier of a simulated key. One that is not for development cannot be had from `deployVerifier`. */
 export async function deployKey(chain: Chain, key: SimulatedKey, name: string, development: boolean): Promise<Hex> {
-  const source = renderVerifier({ vkey: key.vkey, contractName: name, circuitDigest: CIRCUIT_DIGEST, development });
+  const ceremonyId = development ? undefined : CEREMONY;
+  const options = { vkey: key.vkey, contractName: name, circuitDigest: CIRCUIT_DIGEST, development, ceremonyId };
+  const source = renderVerifier(options);
   const artefact = (await compileContracts({ [`${name}.sol`]: source }))[name]!;
   return (await (await deploy(chain.accounts[0]!, artefact)).getAddress()).toLowerCase() as Hex;
 }
@@ -71,6 +76,7 @@ export async function createWorld(chain: Chain, development = true): Promise<Wor
     circuitType: "datasetChunk",
     circuitDigest: CIRCUIT_DIGEST,
     development,
+    ceremony: development ? undefined : CEREMONY,
   });
   await client.registry.add({
     keyDigest: inferenceKey,
@@ -79,6 +85,7 @@ export async function createWorld(chain: Chain, development = true): Promise<Wor
     circuitDigest: CIRCUIT_DIGEST,
     modelDigest: MODEL_DIGEST,
     development,
+    ceremony: development ? undefined : CEREMONY,
   });
   const secrets = ["a", "b", "c", "d"].map(secretOf).sort((a, b) => (accountOf(a) < accountOf(b) ? -1 : 1));
   const weights = [40n, 30n, 20n, 10n];

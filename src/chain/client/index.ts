@@ -14,18 +14,22 @@ import { QuorumClient } from "./quorum.js";
 import { RegistryClient } from "./registry.js";
 import { SettlementClient } from "./settlement.js";
 import { TokenClient } from "./token.js";
+import { UniversalClient } from "./universal.js";
 
 export type { Connection, Sent } from "./caller.js";
 export { type EncodedCertificate, encodeCertificate } from "./certificate.js";
 export * from "./gate.js";
+export * from "./lazaiGate.js";
 export * from "./quorum.js";
 export * from "./registry.js";
 export * from "./settlement.js";
 export * from "./token.js";
+export * from "./universal.js";
 
 export class AnchorClient {
   readonly deployment: Deployment;
   readonly registry: RegistryClient;
+  readonly universal: UniversalClient;
   readonly quorum: QuorumClient;
   readonly token: TokenClient;
   readonly gate: GateClient;
@@ -35,6 +39,7 @@ export class AnchorClient {
     const at = (address: Hex) => ({ address, runner, artefacts });
     this.deployment = deployment;
     this.registry = new RegistryClient(at(deployment.registry));
+    this.universal = new UniversalClient(at(deployment.universal));
     this.quorum = new QuorumClient(at(deployment.quorum));
     this.token = new TokenClient(at(deployment.token));
     this.gate = new GateClient(at(deployment.gate));

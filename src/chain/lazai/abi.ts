@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { Hex } from "../../field/bytes.js";
+import { type Hex, tag, toHex } from "../../field/bytes.js";
 
 /** Types by name, in the order of their arguments. */
 type Fields = Readonly<Record<string, string>>;
@@ -82,6 +82,9 @@ export const NODE_STATUS = { none: 0n, active: 1n, removed: 2n } as const;
 
 /** `Job.status`. Nothing ever cancels a job: the event and the status exist, the function does not. */
 export const JOB_STATUS = { none: 0n, submitted: 1n, completed: 2n, canceled: 3n } as const;
+
+/** Who has it on the DataAnchoringToken mints, and sets and takes back `verified`. */
+export const MINTER_ROLE: Hex = toHex(tag("MINTER_ROLE"));
 
 function view<const O extends Fields, const I extends Fields = Record<never, never>>(outputs: O, inputs?: I) {
   return { inputs: (inputs ?? {}) as I, outputs, mutability: "view" as const };

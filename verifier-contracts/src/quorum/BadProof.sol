@@ -29,7 +29,7 @@ struct ProofEvidence {
 library BadProof {
     error ProofHolds();
     error VerifierWithoutCode(address verifier);
-    error SignalCountWrong(uint256 expected, uint256 given);
+    error EvidenceSignalsWrong(uint256 expected, uint256 given);
     error AnswerInconclusive(bytes answer);
     error PointsWellFormed();
     error ControlFailed();
@@ -54,7 +54,7 @@ library BadProof {
         // A call to an address without code succeeds, which would say that the proof holds; only the error is better.
         if (verifier.code.length == 0) revert VerifierWithoutCode(verifier);
         uint256 count = evidence.signals.length;
-        if (count != entry.signals) revert SignalCountWrong(entry.signals, count);
+        if (count != entry.signals) revert EvidenceSignalsWrong(entry.signals, count);
 
         // A malformed point burns all that is given, so half is kept to look into it.
         (bool holds, bytes memory answer) = verifier.staticcall{gas: gasleft() / 2}(
