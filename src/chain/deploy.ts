@@ -54,6 +54,8 @@ export interface DeployParameters {
   addDelay: bigint;
   /** Receives the governance share. */
   governancePool: Hex;
+  /** What stands before a metadata digest in a token's URI. */
+  baseUri: string;
   /** Of what a use costs, for the asset's creator and for the node; the governance pool has the rest. */
   creatorBps: bigint;
   nodeBps: bigint;
@@ -85,8 +87,9 @@ interface Parameter<T> {
   /** For people, in the command's help. */
   unlessTold: string;
   fallback: (others: DeployParameters, place: { deployer: Hex; chainId: bigint }) => T;
-  /** Of an integer; an address without. */
+  /** Of an integer; an address without, unless it is text. */
   bits?: number;
+  text?: true;
 }
 
 /** Keys without a ceremony work on it, and validators need no bond. */
@@ -118,6 +121,13 @@ export const PARAMETERS: { readonly [Name in keyof DeployParameters]: Parameter<
     about: "receives the governance share",
     unlessTold: "the owner",
     fallback: ({ owner }) => owner,
+  },
+  baseUri: {
+    option: "base-uri",
+    about: "what stands before a metadata digest in a token's URI",
+    unlessTold: "nothing",
+    fallback: () => "",
+    text: true,
   },
   creatorBps: {
     option: "creator-bps",
@@ -221,7 +231,7 @@ const STEPS: readonly Step[] = [
       return [{ owner, registry, treasury, ...terms }];
     },
   },
-  { name: "token", contract: "DataAnchoringToken", args: ({ gate }) => [gate] },
+  { name: "token", contract: "DataAnchoringToken", args: ({ gate }, { baseUri }) => [gate, baseUri] },
   { name: "gate", contract: "MintGate", args: ({ token, registry, quorum }) => [token, registry, quorum] },
   {
     name: "settlement",
