@@ -36,8 +36,8 @@ const LOCAL_CHAIN = 31337n;
 const SAID: readonly (keyof DeployParameters)[] = ["owner", "guardian", "governancePool", "treasury"];
 
 const PARAMETER_HELP = Object.values(PARAMETERS)
-  .map(({ option, about, unlessTold, bits }) => {
-    const name = `--${option} ${bits === undefined ? "0x…" : "N"}`;
+  .map(({ option, about, unlessTold, bits, text }) => {
+    const name = `--${option} ${text ? "TEXT" : bits === undefined ? "0x…" : "N"}`;
     return `  ${name.padEnd(22)} ${about} [${unlessTold}]`;
   })
   .join("\n");
@@ -231,10 +231,10 @@ function printPlan(terminal: Terminal, plan: DeploymentPlan, estimates: readonly
 function parametersOf(values: Values): Partial<DeployParameters> {
   const given = Object.entries(PARAMETERS).filter(([, { option }]) => values[option] !== undefined);
   return Object.fromEntries(
-    given.map(([name, { option, bits }]) => [
-      name,
-      bits === undefined ? account(values, option) : number(values, option, bits),
-    ]),
+    given.map(([name, { option, bits, text }]) => {
+      if (text) return [name, required(values, option)];
+      return [name, bits === undefined ? account(values, option) : number(values, option, bits)];
+    }),
   );
 }
 
