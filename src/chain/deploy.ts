@@ -25,7 +25,7 @@ import {
   solcVersion,
 } from "./compile.js";
 import type { ContractRecord, DeploymentRecord } from "./deployment.js";
-import { type GenerateVerifierOptions, generateVerifier } from "./generate.js";
+import { type GenerateVerifierOptions, generateVerifier, verifierName } from "./generate.js";
 import { untilMined } from "./provider.js";
 import { errorInterface, explainFailure } from "./reverts.js";
 import { verifySource } from "./verifySource.js";
@@ -460,7 +460,7 @@ async function whatBecameOf(
 
 function otherChain(contract: string, address: Hex): AnchorError {
   return new AnchorError(
-    "INPUT_INVALID",
+    "CONTRACT_MISMATCH",
     `there is no ${contract} at ${address}: this is another chain of the same id`,
     {
       details: { address, contract },
@@ -657,7 +657,7 @@ async function compileVerifier(
   verifier: GenerateVerifierOptions,
   options: CompileContractsOptions,
 ): Promise<{ name: string; compiled: ContractArtefact }> {
-  const name = verifier.contractName ?? "Groth16Verifier";
+  const name = verifierName(verifier);
   const artefacts = await compileContracts({ [`${name}.sol`]: generateVerifier(verifier) }, options);
   return { name, compiled: artefact(artefacts, name) };
 }
