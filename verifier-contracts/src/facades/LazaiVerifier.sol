@@ -106,7 +106,7 @@ contract LazaiVerifier is IVerifier, EIP712 {
     error DeadlinePassed(uint256 deadline, uint256 timestamp);
     error ModelDigestMismatch(bytes32 expected, bytes32 given);
     error SignalsMismatch();
-    error ResultHashInvalid(bytes resultHash);
+    error WordExpected(bytes given);
     error ResultSignerWrong(address expected, address recovered);
     error ResultSignatureMalformed();
     error AttestedKeyExpired(uint64 validUntil, uint256 timestamp);
@@ -158,15 +158,15 @@ contract LazaiVerifier is IVerifier, EIP712 {
         bytes calldata teeSignature,
         bytes calldata attestationReport
     ) external {
-        if (resultHash.length != 32) revert ResultHashInvalid(resultHash);
         // A static struct stands in place, so every report starts with the request.
         TaskRequest memory request = abi.decode(attestationReport, (TaskRequest));
         bytes32 id = _taskId(taskId, request);
         if (block.timestamp > request.deadline) revert DeadlinePassed(request.deadline, block.timestamp);
         (address signer, bytes32 keyId) = _signerOf(request, attestationReport);
-        _checkSignature(signer, teeResultDigest(id, bytes32(resultHash)), teeSignature);
+        bytes32 hash = _word(resultHash);
+        _checkSignature(signer, teeResultDigest(id, hash), teeSignature);
 
-        uint256 output = uint256(bytes32(resultHash));
+        uint256 output = uint256(hash);
         Result storage result = _open(id, request.mode);
         if (result.proven && result.output != output) revert ResultProvenOtherwise(result.output, output);
         if (result.claimed) {
@@ -185,8 +185,7 @@ contract LazaiVerifier is IVerifier, EIP712 {
     /// @dev A contradiction has no deadline: that a proof shows another output is true for ever. The quorum's word has the
     ///      window, and neither has a say against what is proven.
     function submitFraudProof(bytes calldata taskId, bytes calldata evidence, address challenger) external {
-        if (taskId.length != 32) revert TaskIdInvalid(0, taskId);
-        bytes32 id = bytes32(taskId);
+        bytes32 id = _word(taskId);
         (uint8 kind, bytes memory data) = abi.decode(evidence, (uint8, bytes));
         Result storage result = _results[id];
         if (!result.claimed || result.proven) revert NothingToDispute(id);
@@ -221,7 +220,7 @@ contract LazaiVerifier is IVerifier, EIP712 {
     /// @dev False for what is unknown, disputed, incomplete for its mode, or signed by a key since taken back.
     function verifyResult(bytes calldata taskId) external view returns (bool valid) {
         if (taskId.length != 32) return false;
-        Result storage result = _results[bytes32(taskId)];
+        Result storage result = _results[_word(taskId)];
         if (result.disputed) return false;
         uint8 mode = result.mode; // 0 for an unknown task
         if (mode == MODE_ZK) return result.proven;
@@ -290,7 +289,7 @@ contract LazaiVerifier is IVerifier, EIP712 {
 
     function _taskId(bytes calldata given, TaskRequest memory request) private view returns (bytes32 id) {
         id = taskIdOf(request);
-        if (given.length != 32 || bytes32(given) != id) revert TaskIdInvalid(id, given);
+        if (_word(given) != id) revert TaskIdInvalid(id, given);
         if (request.mode < MODE_TEE || request.mode > MODE_ZK) revert ModeInvalid(request.mode);
     }
 
@@ -315,6 +314,12 @@ contract LazaiVerifier is IVerifier, EIP712 {
         signals[1] = request.inputCommitment;
         signals[2] = Statements.context(Statements.TYPE_INFERENCE, address(this), task);
         registry.verify(request.keyDigest, proof, signals);
+    }
+
+    function _word(bytes calldata value) private pure returns (bytes32) {
+        if (value.length != 32) revert WordExpected(value);
+        // forge-lint: disable-next-line(unsafe-typecast) of exactly 32 bytes
+        return bytes32(value);
     }
 
     function _checkSignature(address signer, bytes32 digest, bytes calldata signature) private pure {

@@ -96,7 +96,7 @@ contract ZkmlVerifier is IERC7992Verifier, IERC7992Storage, ERC165 {
         returns (uint256 value)
     {
         if (output.length != 32) revert OutputMismatch();
-        value = uint256(bytes32(output));
+        value = abi.decode(output, (uint256));
         (Task memory task, uint256[8] memory words) = abi.decode(proof, (Task, uint256[8]));
         if (bytes32(modelId) != task.keyDigest) revert ModelMismatch();
         if (task.requester != msg.sender) revert RequesterWrong(task.requester, msg.sender);
