@@ -145,6 +145,8 @@ export const ERROR_CODES = {
   APPRAISAL_FAILED: "authentic evidence does not meet the policy",
   // chain
   CONTRACT_COMPILE: "solc refused a contract",
+  CONTRACT_MISMATCH:
+    "a contract's source is not what the generator writes for its key, or its code not what was deployed",
   CHAIN_UNAVAILABLE: "no EVM node answers, or anvil is not installed",
   CHAIN_REVERTED: "a contract refused a call",
   // anything that should not happen

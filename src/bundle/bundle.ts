@@ -29,13 +29,13 @@ import {
 } from "../verifier/groth16.js";
 import { type Attestation, attestationFromJson, attestationToJson } from "./attestation.js";
 
-const FORMAT = "anchorproof/bundle@2";
+const FORMAT = "anchorproof/bundle@3";
 const CODE = "BUNDLE_INVALID";
 
 /** A statement that asks for a token, and what shows it. */
 interface Evidence<N extends "DatasetStatement" | "ModelStatement"> {
   statement: Statements[N];
-  /** The requester's, over the statement: the proof alone binds neither supply nor parents nor metadata. */
+  /** The requester's, over the statement: the proof alone binds neither supply nor parents nor terms nor metadata. */
   statementSignature: Hex;
   proof: Proof;
   verifyingKey: VerifyingKey;

@@ -31,7 +31,8 @@ export interface Trust {
   contracts: { gate: Hex; quorum: Hex; settlement: Hex; token: Hex; registry: Hex };
   epochs: Epoch[];
   keys: TrustedKey[];
-  settlement: { parameterVersion: bigint; shares: Shares };
+  /** `currencies` are what receipts may be paid in; the chain's own only, unless given. */
+  settlement: { parameterVersion: bigint; shares: Shares; currencies?: Hex[] };
   /** What is believed of TEEs; without it, attestation in a bundle is refused. */
   tee?: TeeTrust;
   /** What an answer has to show; `ZK` unless given. */
@@ -54,6 +55,7 @@ export function trustToJson(trust: Trust): Record<string, unknown> {
     settlement: {
       parameterVersion: trust.settlement.parameterVersion.toString(),
       shares: { creator: creator.toString(), node: node.toString(), pool: pool.toString() },
+      ...(trust.settlement.currencies ? { currencies: trust.settlement.currencies } : {}),
     },
     ...(trust.tee ? { tee: teeTrustToJson(trust.tee) } : {}),
     ...(trust.assurance ? { assurance: trust.assurance } : {}),
@@ -69,7 +71,8 @@ export function trustFromJson(json: unknown): Trust {
   }
   const contracts = readObject(record["contracts"], CONTRACTS, CODE, "trust.contracts");
   for (const name of CONTRACTS) hex(contracts[name], `trust.contracts.${name}`, 20);
-  const settlement = readObject(record["settlement"], ["parameterVersion", "shares"], CODE, "trust.settlement");
+  const required = ["parameterVersion", "shares"];
+  const settlement = readObject(record["settlement"], required, CODE, "trust.settlement", ["currencies"]);
   const shares = readObject(settlement["shares"], ["creator", "node", "pool"], CODE, "trust.settlement.shares");
   const share = (name: string) => readInteger(shares[name], 16, CODE, `trust.settlement.shares.${name}`);
   const trust: Trust = {
@@ -82,6 +85,14 @@ export function trustFromJson(json: unknown): Trust {
       shares: { creator: share("creator"), node: share("node"), pool: share("pool") },
     },
   };
+  if (settlement["currencies"] !== undefined) {
+    trust.settlement.currencies = array(settlement["currencies"], "trust.settlement.currencies").map((each, i) =>
+      hex(each, `trust.settlement.currencies[${i}]`, 20),
+    );
+    if (new Set(trust.settlement.currencies).size !== trust.settlement.currencies.length) {
+      throw new AnchorError(CODE, "trust.settlement.currencies names each currency once");
+    }
+  }
   if (record["tee"] !== undefined) trust.tee = teeTrustFromJson(record["tee"], "trust.tee");
   if (record["assurance"] !== undefined) {
     const mode = ASSURANCE_MODES.find((each) => each === record["assurance"]);
@@ -123,7 +134,7 @@ function readEpoch(json: unknown, index: number): Epoch {
       const { account, weight } = readObject(member, ["account", "weight"], CODE, `${at}.members[${i}]`);
       return {
         account: hex(account, `${at}.members[${i}].account`, 20),
-        weight: readInteger(weight, 128, CODE, `${at}.members[${i}].weight`),
+        weight: readInteger(weight, 96, CODE, `${at}.members[${i}].weight`),
       };
     }),
   };

@@ -21,6 +21,7 @@ import {
   datId,
   type Statements,
   statementDigest,
+  type Terms,
   taskOf,
 } from "../protocol/statements.js";
 import type { TeeVerdict } from "../tee/verdict.js";
@@ -111,7 +112,7 @@ export function reviewModel(
 ): { statementDigest: Hex; evidenceDigest: Hex } {
   checkClock(now);
   const claims = new Claims();
-  const { evidenceDigest } = checkModel(claims, trust, evidence);
+  const { evidenceDigest } = checkModel(claims, trust, evidence, now);
   concludeReview(claims, evidence.statement.sample.task.deadline, now);
   const digest = statementDigest(domains(trust).gate, "ModelStatement", evidence.statement);
   return { statementDigest: digest, evidenceDigest: evidenceDigest! };
@@ -200,7 +201,7 @@ function checkDataset(claims: Claims, trust: Trust, evidence: DatasetEvidence, n
     "the root itself: it is the hash of them",
     () => checkRoot(pov),
   );
-  checkRequest(claims, trust, "dataset", "DatasetStatement", statement, statementSignature);
+  checkRequest(claims, trust, "dataset", "DatasetStatement", statement, statementSignature, now);
   return claims.check(
     "dataset.proof",
     `the creator's side knew what describes the ${chunkRecords} records of chunk ${chunkIndex} under the root`,
@@ -221,7 +222,7 @@ function checkRoot(pov: PointOfView): void {
   require(root === BigInt(pov.dataRoot), "the root is not the hash of what the submission says of it");
 }
 
-/** Binds what the proof does not: who asks for which token, with which supply, parents and metadata. */
+/** Binds what the proof does not: who asks for which token, with which supply, parents, terms and metadata. */
 function checkRequest<N extends "DatasetStatement" | "ModelStatement">(
   claims: Claims,
   trust: Trust,
@@ -229,18 +230,29 @@ function checkRequest<N extends "DatasetStatement" | "ModelStatement">(
   name: N,
   statement: Statements[N],
   signature: Hex,
+  now: bigint | undefined,
 ): void {
   const { asset } = statement;
   const { requester } = taskOf(name, statement);
   claims.check(
     `${part}.request`,
-    `${requester} asks for ${asset.supply} of the token of ${asset.commitment}, child of ${asset.parents.length} others`,
+    `${requester} asks for ${asset.supply} of the token of ${asset.commitment}, child of ${asset.parents.length} others, ${termsInWords(asset.terms)}`,
     "the requester's signature over the statement",
     () => {
-      checkAsset(asset);
+      require(asset.token === trust.contracts.token, "the statement asks for a token of another contract");
+      checkAsset(asset, now);
       checkSigner(statementDigest(domains(trust).gate, name, statement), signature, requester, "requester");
     },
   );
+}
+
+function termsInWords({ expiresAt, maxUses, shareBps, transferable }: Terms): string {
+  return [
+    expiresAt === 0n ? "without expiry" : `until ${expiresAt}`,
+    maxUses === 0n ? "without a limit of uses" : `for ${maxUses} uses`,
+    `asking ${shareBps} basis points of what is derived from it`,
+    transferable ? "transferable" : "not transferable",
+  ].join(", ");
 }
 
 /** The key comes back only if the trust file says that it is this model's. */
@@ -248,6 +260,7 @@ function checkModel(
   claims: Claims,
   trust: Trust,
   evidence: ModelEvidence,
+  now?: bigint,
 ): { key: TrustedKey | undefined; evidenceDigest: Hex | undefined } {
   const { statement, statementSignature, proof, verifyingKey } = evidence;
   const { asset, circuitDigest, sample } = statement;
@@ -263,7 +276,7 @@ function checkModel(
       return trusted;
     },
   );
-  checkRequest(claims, trust, "model", "ModelStatement", statement, statementSignature);
+  checkRequest(claims, trust, "model", "ModelStatement", statement, statementSignature, now);
   const evidenceDigest = claims.check(
     "model.sample",
     `the model gave output ${sample.output} on the sample input behind commitment ${sample.inputCommitment}`,
@@ -301,7 +314,7 @@ function checkInference(
       `${creator} for the creator, ${node} for the node and ${pool} for the governance pool`,
     "both parties' signatures over the receipt",
     () => {
-      checkReceipt(domain.settlement, receipt, signatures);
+      checkReceipt(domain.settlement, receipt, signatures, trust.settlement.currencies);
       const { asset, sample } = model.statement;
       const paidFor = statementDigest(domain.gate, "InferenceStatement", statement);
       const shown = statementDigest(domain.gate, "InferenceStatement", sample);

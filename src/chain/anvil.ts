@@ -4,13 +4,10 @@
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, constants } from "node:fs";
-import { createRequire } from "node:module";
-import { delimiter, dirname, join } from "node:path";
 import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
+import { findFoundry } from "./foundry.js";
 import { readChainId } from "./provider.js";
 
-const require = createRequire(import.meta.url);
 const START_TIMEOUT_MS = 20_000;
 
 export interface AnvilOptions {
@@ -70,28 +67,7 @@ export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
 
 /** The platform package's binary, else `anvil` on PATH. @throws CHAIN_UNAVAILABLE */
 export function findAnvil(): string {
-  const platform = `${process.platform}-${process.arch === "x64" ? "amd64" : process.arch}`;
-  const name = process.platform === "win32" ? "anvil.exe" : "anvil";
-  const candidates: string[] = [];
-  try {
-    candidates.push(join(dirname(require.resolve(`@foundry-rs/anvil-${platform}/package.json`)), "bin", name));
-  } catch {
-    // an optional dependency: absent on other platforms, or left out at installation
-  }
-  for (const folder of (process.env["PATH"] ?? "").split(delimiter)) if (folder) candidates.push(join(folder, name));
-  for (const candidate of candidates) {
-    try {
-      accessSync(candidate, constants.X_OK);
-      return candidate;
-    } catch {
-      // next
-    }
-  }
-  throw new AnchorError(
-    "CHAIN_UNAVAILABLE",
-    `anvil is not installed: npm install @foundry-rs/anvil-${platform}, or put Foundry's anvil on PATH`,
-    { details: { platform } },
-  );
+  return findFoundry("anvil");
 }
 
 /**

@@ -39,8 +39,31 @@ export interface ContractArtefact {
   abi: InterfaceAbi;
   /** Creation code, 0x-hex; `0x` for interfaces and libraries without code. */
   bytecode: `0x${string}`;
+  /** Code as it is deployed, but for its immutables, in whose places are zeros. */
+  runtime: `0x${string}`;
+  /** Where in `runtime` the constructor puts values, in bytes. */
+  immutables: { start: number; length: number }[];
   /** Bytes of the deployed code. EIP-170 allows 24,576. */
   deployedSize: number;
+  /** As the compiler describes it. */
+  storageLayout: StorageLayout;
+}
+
+/** Where state variables lie. `types` describes those that `storage` and other types name. */
+export interface StorageLayout {
+  storage: { label: string; offset: number; slot: string; type: string }[];
+  types: Record<
+    string,
+    {
+      label: string;
+      encoding: string;
+      numberOfBytes: string;
+      key?: string;
+      value?: string;
+      base?: string;
+      members?: StorageLayout["storage"];
+    }
+  > | null;
 }
 
 export type ContractArtefacts = Record<string, ContractArtefact>;
@@ -77,7 +100,17 @@ export async function compileContracts(
     ),
     settings: {
       ...COMPILER_SETTINGS,
-      outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"] } },
+      outputSelection: {
+        "*": {
+          "*": [
+            "abi",
+            "storageLayout",
+            "evm.bytecode.object",
+            "evm.deployedBytecode.object",
+            "evm.deployedBytecode.immutableReferences",
+          ],
+        },
+      },
     },
   });
   const key = createHash("sha256")
@@ -199,7 +232,20 @@ interface SolcOutput {
   errors?: { severity: string; message: string; formattedMessage?: string }[];
   contracts?: Record<
     string,
-    Record<string, { abi: InterfaceAbi; evm: { bytecode: { object: string }; deployedBytecode: { object: string } } }>
+    Record<
+      string,
+      {
+        abi: InterfaceAbi;
+        storageLayout: StorageLayout;
+        evm: {
+          bytecode: { object: string };
+          deployedBytecode: {
+            object: string;
+            immutableReferences?: Record<string, { start: number; length: number }[]>;
+          };
+        };
+      }
+    >
   >;
 }
 
@@ -221,7 +267,10 @@ function collect(output: SolcOutput, own: string[]): ContractArtefacts {
       artefacts[name] = {
         abi: contract.abi,
         bytecode: `0x${contract.evm.bytecode.object}`,
+        runtime: `0x${contract.evm.deployedBytecode.object}`,
+        immutables: Object.values(contract.evm.deployedBytecode.immutableReferences ?? {}).flat(),
         deployedSize: contract.evm.deployedBytecode.object.length / 2,
+        storageLayout: contract.storageLayout,
       };
     }
   }

@@ -14,19 +14,27 @@ import { keyDigest, parseVerifyingKey, type VerifyingKey, verifyingKeyToJson } f
 import { lintVerifyingKey } from "../verifier/lint.js";
 import { COMPILER_SETTINGS, solcVersion } from "./compile.js";
 
-/** Raised whenever the template's output changes. Part of every generated file. */
-export const GENERATOR_VERSION = 1;
+/** Raised whenever a template's output changes. Part of every generated file. */
+export const GENERATOR_VERSION = 2;
 
 /** EIP-170's limit of 24,576 bytes is reached a little above this many public signals. */
 export const MAX_PUBLIC_SIGNALS = 128;
 
-const TEMPLATE = join(PACKAGE_ROOT, "verifier-contracts", "templates", "Groth16Verifier.sol.tmpl");
+const TEMPLATES = join(PACKAGE_ROOT, "verifier-contracts", "templates");
+const ZERO: Hex = `0x${"00".repeat(32)}`;
+
+/** What the header says of the key, and of its ceremony where there is none. */
+export const KEY_STATUS = { development: "development: locked to chain 31337", production: "production" } as const;
+export const NO_CEREMONY = "none shown";
+
 const IDENTIFIER = /^[A-Za-z_$][A-Za-z0-9_$]{0,63}$/;
 
 export interface GenerateVerifierOptions {
   vkey: VerifyingKey;
-  /** Solidity identifier; `Groth16Verifier` unless told. */
+  /** Solidity identifier; `Groth16Verifier` unless told, or `Groth16BatchVerifier`. */
   contractName?: string | undefined;
+  /** True for a verifier of any number of proofs in one call, `verifyBatch`, in place of the one of one proof. */
+  batch?: boolean | undefined;
   /** Digest of the R1CS, 32 bytes. It is stated in the contract, which cannot check it. */
   circuitDigest: Hex;
   /**
@@ -38,6 +46,11 @@ export interface GenerateVerifierOptions {
   ceremony?: VerifiedCeremony | undefined;
 }
 
+/** The name of the contract that {@link generateVerifier} writes. */
+export function verifierName({ contractName, batch }: Pick<GenerateVerifierOptions, "contractName" | "batch">): string {
+  return contractName ?? (batch ? "Groth16BatchVerifier" : "Groth16Verifier");
+}
+
 /**
  * Solidity source of a verifier for one key. The same input always gives the same text.
  *
@@ -46,11 +59,10 @@ export interface GenerateVerifierOptions {
  */
 export function generateVerifier(options: GenerateVerifierOptions): string {
   // Each read once: what is checked is what is used.
-  const { circuitDigest, contractName, development, ceremony } = options;
-  // A key object need not come from parseVerifyingKey, and a point off its curve would brick the contract or worse.
-  const vkey = reparse(options.vkey);
+  const { circuitDigest, contractName, batch, development, ceremony } = options;
+  const vkey = checkedKey(options.vkey);
   lintVerifyingKey(vkey);
-  const own = { vkey, circuitDigest, contractName, development };
+  const own = { vkey, circuitDigest, contractName, batch, development };
   if (development !== false) {
     if (ceremony !== undefined) {
       throw new AnchorError(
@@ -64,8 +76,13 @@ export function generateVerifier(options: GenerateVerifierOptions): string {
   return renderVerifier({ ...own, ceremonyId: ceremony.id });
 }
 
-/** A caller's word is no ceremony, and a contract that says "production" would be believed. @throws KEY_DEVELOPMENT */
-function requireCeremony(
+/**
+ * A caller's word is no ceremony, and a contract that says "production" would be believed.
+ *
+ * @throws KEY_DEVELOPMENT
+ * @internal
+ */
+export function requireCeremony(
   ceremony: unknown,
   vkey: VerifyingKey,
   circuitDigest: Hex,
@@ -83,7 +100,13 @@ function requireCeremony(
   }
 }
 
-function reparse(vkey: VerifyingKey): VerifyingKey {
+/**
+ * A key object need not come from parseVerifyingKey, and a point off its curve would brick the contract or worse.
+ *
+ * @throws KEY_MALFORMED
+ * @internal
+ */
+export function checkedKey(vkey: VerifyingKey): VerifyingKey {
   let json: unknown;
   try {
     json = verifyingKeyToJson(vkey);
@@ -110,17 +133,25 @@ function reparse(vkey: VerifyingKey): VerifyingKey {
 export function renderVerifier(
   options: Omit<GenerateVerifierOptions, "ceremony"> & { ceremonyId?: Hex | undefined },
 ): string {
-  const { vkey, development, ceremonyId } = options;
-  const contract = options.contractName ?? "Groth16Verifier";
+  const { vkey, batch = false, development, ceremonyId } = options;
+  const contract = verifierName(options);
   if (typeof contract !== "string" || !IDENTIFIER.test(contract)) {
     throw new AnchorError("INPUT_INVALID", "contractName must be a Solidity identifier of at most 64 characters", {
       details: { contractName: contract },
     });
   }
+  if (typeof batch !== "boolean") throw new AnchorError("INPUT_INVALID", "batch must be true or false");
   if (typeof development !== "boolean") {
     throw new AnchorError("INPUT_INVALID", "development must be true or false: say whether a ceremony was verified");
   }
+  if (development && ceremonyId !== undefined) {
+    throw new AnchorError("INPUT_INVALID", "a development contract names no ceremony");
+  }
   assertHex(options.circuitDigest, "circuitDigest", 32);
+  if (ceremonyId !== undefined) {
+    assertHex(ceremonyId, "ceremonyId", 32);
+    if (ceremonyId === ZERO) throw new AnchorError("INPUT_INVALID", "ceremonyId is zero, which stands for no ceremony");
+  }
   const n = vkey.nPublic;
   if (n > MAX_PUBLIC_SIGNALS) {
     throw new AnchorError(
@@ -132,22 +163,31 @@ export function renderVerifier(
     );
   }
   const some = n > 0;
-  return fill(readTemplate(), {
+  const common = {
     GENERATOR_VERSION: String(GENERATOR_VERSION),
     KEY_DIGEST: keyDigest(vkey),
     CIRCUIT_DIGEST: options.circuitDigest,
     N_PUBLIC: String(n),
-    KEY_STATUS: development
-      ? "DEVELOPMENT: no ceremony shown; locked to chain 31337"
-      : ceremonyId === undefined
-        ? "production: no ceremony shown"
-        : `production: ceremony ${ceremonyId} verified`,
+    KEY_STATUS: KEY_STATUS[development ? "development" : "production"],
+    CEREMONY_STATUS: ceremonyId ?? NO_CEREMONY,
+    CEREMONY: ceremonyId ?? ZERO,
     COMPILER: compilerLine(),
     CONTRACT: contract,
     DEVELOPMENT: String(development),
-    CALLDATA_SIZE: String(4 + 32 * (8 + n)),
     KEY_CONSTANTS: keyConstants(vkey),
-    SIGNAL_ERROR: some ? "\n    error PublicSignalNotInField(uint256 index);" : "",
+    SIGNAL_ERROR: some ? "    error PublicSignalNotInField(uint256 index);\n" : "",
+  };
+  if (batch) {
+    return fill(readTemplate("Groth16BatchVerifier.sol.tmpl"), {
+      ...common,
+      SIGNAL_TERMS: batchSignalTerms(n),
+      SIGNAL_SUM: some ? SIGNAL_SUM : "",
+      SIGNAL_CHECK: some ? BATCH_SIGNAL_CHECK : "",
+    });
+  }
+  return fill(readTemplate("Groth16Verifier.sol.tmpl"), {
+    ...common,
+    CALLDATA_SIZE: String(4 + 32 * (8 + n)),
     SIGNALS_DOC: some ? "    /// @param publicSignals in the circuit's order, each below r\n" : "",
     SIGNALS_PARAMETER: some ? `, uint256[${n}] calldata publicSignals` : "",
     SIGNAL_TERMS: signalTerms(n),
@@ -185,29 +225,71 @@ function keyConstants(vkey: VerifyingKey): string {
 
 /** One multiplication and one addition a signal, unrolled: a loop would cost more than the code it saves. */
 function signalTerms(n: number): string {
+  if (n === 0) return "            sound := true\n";
   const lines: string[] = [];
   for (let i = 0; i < n; i++) {
     const source = i === 0 ? "publicSignals" : `add(publicSignals, 0x${(32 * i).toString(16)})`;
     lines.push(
       "",
       i === 0 ? `let signal := calldataload(${source})` : `signal := calldataload(${source})`,
-      `mstore(0x240, _IC${i + 1}_X)`,
-      `mstore(0x260, _IC${i + 1}_Y)`,
-      "mstore(0x280, signal)",
+      `mstore(0x1c0, _IC${i + 1}_X)`,
+      `mstore(0x1e0, _IC${i + 1}_Y)`,
+      "mstore(0x200, signal)",
       "sound := and(",
-      "    and(eq(returndatasize(), 0x40), staticcall(gas(), 0x06, 0x200, 0x80, 0x200, 0x40)),",
+      "    and(eq(returndatasize(), 0x40), staticcall(gas(), 0x06, 0x180, 0x80, 0x180, 0x40)),",
       "    and(",
-      "        and(eq(returndatasize(), 0x40), staticcall(gas(), 0x07, 0x240, 0x60, 0x240, 0x40)),",
-      "        and(sound, lt(signal, _R))",
+      "        and(eq(returndatasize(), 0x40), staticcall(gas(), 0x07, 0x1c0, 0x60, 0x1c0, 0x40)),",
+      i === 0 ? "        lt(signal, _R)" : "        and(sound, lt(signal, _R))",
       "    )",
       ")",
     );
   }
-  return lines.map((line) => (line === "" ? "" : `            ${line}`)).join("\n") + (n > 0 ? "\n" : "");
+  return `${lines.map((line) => (line === "" ? "" : `            ${line}`)).join("\n")}\n`;
 }
+
+/** As {@link signalTerms}, of the sums over all proofs. */
+function batchSignalTerms(n: number): string {
+  const lines: string[] = [];
+  for (let i = 0; i < n; i++) {
+    const first = i === 0 ? "signals.offset" : `add(signals.offset, 0x${(32 * i).toString(16)})`;
+    lines.push(
+      "",
+      `${i === 0 ? "let weighted, below" : "weighted, below"} := weigh(${first}, coefficients)`,
+      "canonical := and(canonical, below)",
+      `mstore(0x180, _IC${i + 1}_X)`,
+      `mstore(0x1a0, _IC${i + 1}_Y)`,
+      "mstore(0x1c0, weighted)",
+      "sound := and(",
+      "    and(eq(returndatasize(), 0x40), staticcall(gas(), 0x06, 0x140, 0x80, 0x140, 0x40)),",
+      "    and(and(eq(returndatasize(), 0x40), staticcall(gas(), 0x07, 0x180, 0x60, 0x180, 0x40)), sound)",
+      ")",
+    );
+  }
+  return lines.map((line) => (line === "" ? "" : `                ${line}`)).join("\n") + (n > 0 ? "\n" : "");
+}
+
+const SIGNAL_SUM = `
+            // Σ_i r_i · signal[i], of one signal of every proof: the first at \`signal\`, the last before the calldata's end.
+            function weigh(signal, coefficient) -> sumOfSignals, allBelow {
+                allBelow := 1
+                for {} lt(signal, calldatasize()) {} {
+                    let value := calldataload(signal)
+                    allBelow := and(allBelow, lt(value, _R))
+                    sumOfSignals := addmod(sumOfSignals, mulmod(value, mload(coefficient), _R), _R)
+                    signal := add(signal, shl(5, N_PUBLIC))
+                    coefficient := add(coefficient, 0x20)
+                }
+            }
+`;
 
 const SIGNAL_CHECK = `            for (uint256 i = 0; i < N_PUBLIC; ++i) {
                 if (publicSignals[i] >= _R) revert PublicSignalNotInField(i);
+            }
+`;
+
+/** In a batch these are many, and only a call that fails for one of them pays for finding it. */
+const BATCH_SIGNAL_CHECK = `            for (uint256 i = 0; !canonical; ++i) {
+                if (signals[i] >= _R) revert PublicSignalNotInField(i);
             }
 `;
 
@@ -223,15 +305,12 @@ function word(value: bigint): string {
   return `0x${value.toString(16).padStart(64, "0")}`;
 }
 
-function readTemplate(): string {
+function readTemplate(name: string): string {
+  const path = join(TEMPLATES, name);
   try {
-    return readFileSync(TEMPLATE, "utf8");
+    return readFileSync(path, "utf8");
   } catch (error) {
-    throw toAnchorError(
-      error,
-      "FILE_NOT_FOUND",
-      `the verifier template is missing from ${TEMPLATE}; reinstall anchorproof`,
-    );
+    throw toAnchorError(error, "FILE_NOT_FOUND", `the verifier template is missing: ${path}; reinstall anchorproof`);
   }
 }
 

@@ -14,8 +14,37 @@ export {
   compileContracts,
   compileProtocolContracts,
   protocolSources,
+  type StorageLayout,
   solcVersion,
 } from "./compile.js";
-export { type Deployment, type DeployOptions, deployProtocol, deployVerifier } from "./deploy.js";
+export {
+  type ContractName,
+  type Deployment,
+  type DeploymentPlan,
+  type DeployOptions,
+  type DeployParameters,
+  deployLazaiGate,
+  deployProtocol,
+  deployValidationResponder,
+  deployVerifier,
+  estimateDeployment,
+  type GasEstimate,
+  type LazaiGateParameters,
+  type PlannedContract,
+  type PlanOptions,
+  planDeployment,
+  type RunOptions,
+  runDeployment,
+} from "./deploy.js";
+export {
+  type ContractRecord,
+  type DeploymentRecord,
+  readDeployment,
+  readDeploymentRecord,
+  writeDeploymentRecord,
+} from "./deployment.js";
 export { GENERATOR_VERSION, type GenerateVerifierOptions, generateVerifier, MAX_PUBLIC_SIGNALS } from "./generate.js";
+export * from "./lazai/index.js";
 export { type ConnectOptions, connectProvider } from "./provider.js";
+export { encodeUniversalKey, type UniversalKey, type UniversalKeyOptions } from "./universal.js";
+export { type VerifierSource, verifySource } from "./verifySource.js";

@@ -38,8 +38,9 @@ export async function connectProvider(url: string, options: ConnectOptions = {})
  * Waits until a transaction is in a block. ethers' own `wait` looks once and then waits for the next block: one that was
  * mined in between goes unseen until another comes, which on a chain that mines on demand may be never.
  */
-export async function untilMined(provider: Provider, hash: string): Promise<void> {
+export async function untilMined(provider: Provider, hash: string, signal?: AbortSignal): Promise<void> {
   while ((await provider.getTransactionReceipt(hash)) === null) {
+    throwIfAborted(signal);
     const interval = provider instanceof JsonRpcProvider ? provider.pollingInterval : 1000;
     await new Promise((resolve) => setTimeout(resolve, interval));
   }

@@ -443,42 +443,15 @@ export const ceremonyVerifyCommand: Command = {
   MANIFEST       manifest.json of a ceremony
 ${VERIFY_HELP}
   --vkey FILE    a verification_key.json that must be the one in the manifest
-  --contract FILE        write the key's Solidity verifier, for every chain: only where nothing is in doubt
-  --development          have that contract locked to chain 31337 instead, whatever is in doubt: for rehearsals
-  --contract-name NAME   [Groth16Verifier]
 
 Exits with 0 if everything holds. It says "development" while you have not said whom you trust: a ceremony of one person
-under many names verifies as well as any other.
+under many names verifies as well as any other. The key's Solidity verifier: \`contract generate --manifest\`.
 `,
-  options: {
-    ...VERIFY_OPTIONS,
-    vkey: { type: "string" },
-    contract: { type: "string" },
-    development: { type: "boolean" },
-    "contract-name": { type: "string" },
-  },
+  options: { ...VERIFY_OPTIONS, vkey: { type: "string" } },
   positionals: ["MANIFEST"],
   async run({ values, positionals, terminal, signal }) {
     const { ceremony, verified } = await verify(values, positionals, terminal, signal);
     printVerified(terminal, ceremony, verified);
-    const contract = optional(values, "contract");
-    const development = values["development"] === true;
-    if (contract === undefined) return;
-    if (verified.development && !development) {
-      throw new AnchorError(
-        "KEY_DEVELOPMENT",
-        `no contract for every chain: ${verified.doubts[0]} (or say --development)`,
-      );
-    }
-    const { generateVerifier } = await import("../chain/generate.js"); // loads ethers and solc
-    const source = generateVerifier({
-      vkey: ceremony.final!.verifyingKey,
-      circuitDigest: verified.circuitDigest,
-      contractName: optional(values, "contract-name"),
-      ...(development ? { development } : { development, ceremony: verified }),
-    });
-    await writeWhole(contract, source);
-    terminal.line(`contract written to ${contract}`);
   },
 };
 

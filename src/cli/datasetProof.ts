@@ -42,6 +42,7 @@ import {
   circuitTypeOf,
   contextSignal,
   type DatasetStatement,
+  OPEN_TERMS,
   statementFromJson,
   statementToJson,
 } from "../protocol/statements.js";
@@ -65,7 +66,7 @@ import {
   type Values,
   writeWhole,
 } from "./command.js";
-import { hexOption, readTask, TASK_OPTIONS, taskHelp, ZERO_ADDRESS } from "./task.js";
+import { hexOption, numberOption, readTask, TASK_OPTIONS, taskHelp, ZERO_ADDRESS } from "./task.js";
 import { seconds, type Terminal } from "./terminal.js";
 
 const WEEK = 7 * 24 * 3600;
@@ -100,6 +101,8 @@ By default, the claim of integrity: the data of every record under the root is k
 of the records' descriptions. As many proofs as it takes, in one file. Or, one proof:
   --chunk N      the records of chunk N are known: what the gate mints a token for
   --metadata-digest 0x…  … and what its statement says describes the dataset: the digest of a POV submission [zero]
+  --token 0x…    … and which contract is to hold the token [the zero address: none, and no gate mints it]
+  --file-id N    … and the file's number in LazAI's DataRegistry [0: none]
   --record N     record N stands under the root; nobody sees it (\`dataset open\` shows one)
   --sha256       … and its data has a SHA-256 that is told: for bytes and text of up to a few KB
   --grown-from OLD  the first records are those of the dataset in folder OLD, or with commitment.json OLD
@@ -110,6 +113,8 @@ ${PROVING_HELP}`,
     claim: { type: "string" },
     chunk: { type: "string" },
     "metadata-digest": { type: "string" },
+    token: { type: "string" },
+    "file-id": { type: "string" },
     record: { type: "string" },
     sha256: { type: "boolean" },
     "grown-from": { type: "string" },
@@ -124,6 +129,8 @@ ${PROVING_HELP}`,
       throw new AnchorError("USAGE", `--${kinds.join(" and --")} are proofs of their own: one at a time`);
     for (const [option, kind] of [
       ["metadata-digest", "chunk"],
+      ["token", "chunk"],
+      ["file-id", "chunk"],
       ["sha256", "record"],
     ] as const) {
       if (values[option] !== undefined && values[kind] === undefined) {
@@ -519,7 +526,16 @@ async function proveChunk(context: Context, directory: string): Promise<void> {
     const metadataDigest = hexOption(values, "metadata-digest", 32, `0x${"00".repeat(32)}`);
     const statement: DatasetStatement = {
       task,
-      asset: { class: ASSET_CLASSES.dataset, commitment: wordHex(root), metadataDigest, supply: 1n, parents: [] },
+      asset: {
+        token: hexOption(values, "token", 20, ZERO_ADDRESS),
+        fileId: numberOption(values, "file-id", 0n),
+        class: ASSET_CLASSES.dataset,
+        commitment: wordHex(root),
+        metadataDigest,
+        supply: 1n,
+        parents: [],
+        terms: OPEN_TERMS,
+      },
       chunkIndex: BigInt(index),
       chunkRecords: BigInt(request.descriptions.length),
     };

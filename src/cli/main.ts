@@ -25,6 +25,7 @@ import {
 } from "./ceremony.js";
 import { circuitCheckCommand } from "./circuit.js";
 import type { Command } from "./command.js";
+import { contractGenerateCommand, contractVerifySourceCommand } from "./contract.js";
 import {
   datasetCommitCommand,
   datasetExtendCommand,
@@ -98,6 +99,8 @@ const COMMANDS: readonly Command[] = [
   ceremonyReportCommand,
   keyLintCommand,
   keyExportCommand,
+  contractGenerateCommand,
+  contractVerifySourceCommand,
   benchCommand,
   cacheListCommand,
   cacheVerifyCommand,

@@ -2,8 +2,8 @@
  * EIP-712 typed structured data: digests, and a strict JSON form of the same types.
  *
  * One table of types drives both, so a value that is signed is exactly a value that can be written down: integers are
- * canonical decimal strings, bytes and addresses lower-case 0x-hex, and a field that the type does not name is an
- * error. There is one spelling of each value, so nothing in a signed document can be changed without changing what was
+ * canonical decimal strings, bytes and addresses lower-case 0x-hex, truth values true and false, strings whole Unicode, and
+ * a field that the type does not name is an error. There is one spelling of each value, so nothing in a signed document can be changed without changing what was
  * signed.
  *
  * @module
@@ -25,12 +25,16 @@ export interface Field {
 export type TypeTable = Readonly<Record<string, readonly Field[]>>;
 
 /** What is wrong with a value that is read; in the `details` of the error, beside the path. */
-export type Fault = "missing" | "unknown" | "duplicate" | "type" | "limit";
+export type Fault = "missing" | "unknown" | "duplicate" | "type" | "limit" | "value";
 
 /** Most bytes of a field of type `bytes`, entries of an array, and characters of a string. */
 const MAX_BYTES = 65_536;
 const MAX_ENTRIES = 1024;
 const MAX_CHARACTERS = 4096;
+
+/** UTF-8 has no half of a pair: encoders write U+FFFD for each, and then two strings have one digest. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+const NOT_UNICODE = "must be whole Unicode: it has half of a surrogate pair";
 
 const DOMAIN_TYPES: TypeTable = {
   EIP712Domain: [
@@ -81,6 +85,7 @@ function encodeValue(types: TypeTable, type: string, value: unknown, name: strin
   if (types[type]) return hashStruct(types, type, value);
   if (type === "string") {
     if (typeof value !== "string") throw new AnchorError("INPUT_INVALID", `${name} must be a string`);
+    if (LONE_SURROGATE.test(value)) throw new AnchorError("INPUT_INVALID", `${name} ${NOT_UNICODE}`);
     return keccak(utf8(value));
   }
   if (type === "address") return concat(new Uint8Array(12), fromHex(value, name, 20));
@@ -131,6 +136,11 @@ export function structFromJson<T>(types: TypeTable, name: string, json: unknown,
     if (type === "string") {
       if (typeof value !== "string") fail(code, at, "must be a string");
       if ((value as string).length > MAX_CHARACTERS) fail(code, at, "must have at most 4,096 characters", "limit");
+      if (LONE_SURROGATE.test(value as string)) fail(code, at, NOT_UNICODE, "value");
+      return value;
+    }
+    if (type === "bool") {
+      if (typeof value !== "boolean") fail(code, at, "must be true or false");
       return value;
     }
     if (type === "bytes") {

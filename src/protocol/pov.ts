@@ -213,7 +213,7 @@ export const POV_TYPES: TypeTable = {
 };
 
 /** What is wrong with a submission; in the `details` of the error, beside the path. */
-export type PovFault = Fault | "value" | "order" | "size" | "data" | "clock";
+export type PovFault = Fault | "order" | "size" | "data" | "clock";
 
 const CODE = "POV_INVALID";
 

@@ -19,6 +19,11 @@ export interface Epoch {
   members: readonly Member[];
 }
 
+const ZERO_ACCOUNT: Hex = `0x${"00".repeat(20)}`;
+
+/** Bits of a weight, which shares a word with its member's address. */
+const WEIGHT_BITS = 96n;
+
 export const VERDICTS = { accept: 1n, reject: 2n } as const;
 
 /** What a validator signs (EIP-712, under the quorum contract's domain). */
@@ -59,27 +64,37 @@ export function signVote(domain: Domain, vote: Vote, secretKey: Hex): Hex {
   return signDigest(secretKey, voteDigest(domain, vote));
 }
 
-/** keccak256 over epoch, members and weights: what the quorum contract stores. @throws TRUST_INVALID */
-export function epochHash(epoch: Epoch): Hex {
+/** The set as the quorum contract takes it: 32 bytes a member, address ‖ uint96 weight. @throws TRUST_INVALID */
+export function packMembers(epoch: Epoch): Hex {
   checkEpoch(epoch);
-  const { members } = epoch;
-  const accounts = members.map(({ account }) => concat(new Uint8Array(12), fromHex(account, "member", 20)));
-  const count = word(BigInt(members.length));
-  // abi.encode(uint64, address[], uint256[])
-  const offset = word(BigInt(96 + 32 + 32 * members.length));
-  return toHex(
-    keccak(word(epoch.epoch), word(96n), offset, count, ...accounts, count, ...members.map((m) => word(m.weight))),
-  );
+  const packed = epoch.members.map(({ account, weight }) => {
+    const bytes = word(weight);
+    bytes.set(fromHex(account, "member", 20));
+    return bytes;
+  });
+  return toHex(concat(...packed));
+}
+
+/** `keccak256(uint64 epoch ‖ packed members)`: what the quorum contract stores. @throws TRUST_INVALID */
+export function epochHash(epoch: Epoch): Hex {
+  const members = fromHex(packMembers(epoch), "members");
+  return toHex(keccak(word(epoch.epoch).subarray(24), members));
 }
 
 /** @throws TRUST_INVALID */
-export function checkEpoch({ members }: Epoch): void {
+export function checkEpoch({ epoch, members }: Epoch): void {
+  if (epoch >> 64n !== 0n) throw new AnchorError("TRUST_INVALID", "an epoch's number is below 2^64");
   if (members.length === 0 || members.length > 256)
     throw new AnchorError("TRUST_INVALID", "an epoch has 1 to 256 members");
   members.forEach((member, i) => {
-    if (member.weight <= 0n) throw new AnchorError("TRUST_INVALID", "a member's weight is positive");
-    if (i > 0 && members[i - 1]!.account >= member.account) {
-      throw new AnchorError("TRUST_INVALID", "an epoch's members stand in ascending order, each once");
+    if (member.weight <= 0n || member.weight >> WEIGHT_BITS !== 0n) {
+      throw new AnchorError("TRUST_INVALID", "a member's weight is positive and below 2^96");
+    }
+    if (member.account <= (i > 0 ? members[i - 1]!.account : ZERO_ACCOUNT)) {
+      throw new AnchorError(
+        "TRUST_INVALID",
+        "an epoch's members stand in ascending order, each once, without the zero account",
+      );
     }
   });
 }
@@ -164,6 +179,60 @@ export function assembleCertificate(
   };
   checkCertificate(domain, [epoch], certificate, subject);
   return certificate;
+}
+
+/** A vote with its signature, as validators pass it on. */
+export interface SignedVote extends Vote {
+  signature: Hex;
+}
+
+/** Two different votes of one member on one task in one round of one epoch: what costs the member its bond. */
+export interface Equivocation {
+  validator: Hex;
+  one: SignedVote;
+  other: SignedVote;
+}
+
+/**
+ * Whether two votes show that their signer voted twice.
+ *
+ * @returns the evidence, or `undefined` when they are of two signers, about different things, or the same
+ * @throws SIGNATURE_INVALID, INPUT_INVALID for what is no vote
+ */
+export function equivocation(domain: Domain, one: SignedVote, other: SignedVote): Equivocation | undefined {
+  const [validator, second] = [one, other].map((vote) => {
+    if (!Object.values<bigint>(VERDICTS).includes(vote.verdict)) {
+      throw new AnchorError("INPUT_INVALID", "a verdict is 1 (accept) or 2 (reject)");
+    }
+    return recoverSigner(voteDigest(domain, vote), vote.signature);
+  });
+  const same = (...fields: (keyof Vote)[]) => fields.every((field) => one[field] === other[field]);
+  if (validator !== second || !same("epoch", "taskId", "round")) return undefined;
+  if (same("statementDigest", "evidenceDigest", "verdict")) return undefined;
+  return { validator: validator!, one, other };
+}
+
+/**
+ * The validators among `votes` who voted twice: one {@link equivocation} for each, and each epoch, task and round. What is
+ * no vote is left out rather than letting it hide the rest.
+ */
+export function findEquivocations(domain: Domain, votes: readonly SignedVote[]): Equivocation[] {
+  const first = new Map<string, SignedVote>();
+  const found = new Map<string, Equivocation>();
+  for (const vote of votes) {
+    try {
+      const signer = recoverSigner(voteDigest(domain, vote), vote.signature);
+      const slot = [signer, vote.epoch, vote.taskId, vote.round].join("/");
+      const before = first.get(slot);
+      // Of votes that are not all equal one differs from the first.
+      const evidence = before && !found.has(slot) ? equivocation(domain, before, vote) : undefined;
+      if (evidence) found.set(slot, evidence);
+      if (!before) first.set(slot, vote);
+    } catch {
+      // not a vote
+    }
+  }
+  return [...found.values()];
 }
 
 export function certificateToJson({ epoch, round, votes }: Certificate): Record<string, unknown> {

@@ -53,6 +53,12 @@ export const RECEIPT_TYPES: TypeTable = {
   ],
 };
 
+/** The chain's own currency, as receipts and settlements name it. */
+export const NATIVE_CURRENCY: Hex = `0x${"00".repeat(20)}`;
+
+/** The settlement takes costs and deposits up to this. */
+export const MAX_AMOUNT: bigint = (1n << 128n) - 1n;
+
 /** Shares in basis points; they add up to 10,000. */
 export interface Shares {
   creator: bigint;
@@ -85,18 +91,61 @@ export function splitCost(cost: bigint, shares: Shares = DEFAULT_SHARES): Shares
   return { creator, node, pool: cost - creator - node };
 }
 
-/** @throws RECEIPT_INVALID, SIGNATURE_INVALID */
+/** One ancestor's part of a derived asset's creator share. */
+export interface RoyaltyShare {
+  bps: bigint;
+  /** Its `verified` was taken back: its part goes to the pool. */
+  revoked?: boolean;
+}
+
+export interface RoyaltySplit {
+  /** To each ancestor's creator, in their order; 0 for a revoked one. */
+  royalties: bigint[];
+  /** What revoked ancestors do not get. */
+  pool: bigint;
+  /** What stays with the asset's own creator. */
+  rest: bigint;
+}
+
+/**
+ * Exact split of a creator's share along the lineage: each royalty is rounded down and taken out of what is left, so that
+ * royalties, pool and rest always add up to the share. For a revoked asset there is no such split: its whole creator share
+ * goes to the pool.
+ *
+ * @throws INPUT_INVALID for basis points that add up to more than 10,000
+ */
+export function splitRoyalties(creatorShare: bigint, lineage: readonly RoyaltyShare[]): RoyaltySplit {
+  const sum = lineage.reduce((total, { bps }) => total + bps, 0n);
+  if (lineage.some(({ bps }) => bps < 0n) || sum > 10_000n) {
+    throw new AnchorError("INPUT_INVALID", "royalties are basis points that add up to at most 10,000");
+  }
+  const split: RoyaltySplit = { royalties: [], pool: 0n, rest: creatorShare };
+  for (const { bps, revoked = false } of lineage) {
+    const amount = (creatorShare * bps) / 10_000n;
+    split.rest -= amount;
+    if (revoked) split.pool += amount;
+    split.royalties.push(revoked ? 0n : amount);
+  }
+  return split;
+}
+
+/**
+ * @param currencies  what may be paid in; the chain's own only, unless told
+ * @throws RECEIPT_INVALID, SIGNATURE_INVALID
+ */
 export function checkReceipt(
   domain: Domain,
   receipt: Receipt,
   signatures: { user: unknown; node: unknown },
+  currencies: readonly Hex[] = [NATIVE_CURRENCY],
 ): { digest: Hex } {
   if (receipt.cost > receipt.costCap) throw new AnchorError("RECEIPT_INVALID", "the cost is above the user's cap");
-  if (BigInt(receipt.token) !== 0n) {
-    throw new AnchorError(
-      "RECEIPT_INVALID",
-      "receipts are paid in the chain's own currency: token is the zero address",
-    );
+  if (receipt.cost > MAX_AMOUNT) throw new AnchorError("RECEIPT_INVALID", "no settlement takes a cost of so many bits");
+  if (!currencies.includes(receipt.token)) {
+    const known = currencies.map((currency) => (currency === NATIVE_CURRENCY ? "the chain's own" : currency));
+    throw new AnchorError("RECEIPT_INVALID", `receipts are paid in ${known.join(" or ")}`, {
+      details: { token: receipt.token },
+    });
   }
   if (receipt.user === receipt.node) throw new AnchorError("RECEIPT_INVALID", "user and node are one account");
   const digest = receiptDigest(domain, receipt);

@@ -30,26 +30,40 @@ export function signDigest(secretKey: Hex, digest: Hex): Hex {
  * @throws SIGNATURE_INVALID for anything but the one accepted spelling of a signature
  */
 export function recoverSigner(digest: Hex, signature: unknown): Hex {
-  const invalid = (reason: string): never => {
-    throw new AnchorError("SIGNATURE_INVALID", `the signature is malformed: ${reason}`);
-  };
+  const bytes = readSignature(signature);
   try {
-    assertHex(signature, "signature", 65);
-  } catch {
-    return invalid("65 bytes of lower-case 0x-hex are expected");
-  }
-  const bytes = fromHex(signature, "signature", 65);
-  const v = bytes[64]!;
-  if (v !== 27 && v !== 28) invalid("v must be 27 or 28");
-  const s = BigInt(toHex(bytes.subarray(32, 64)));
-  if (s > HALF_ORDER) invalid("s is in the upper half");
-  try {
-    const recovered = Uint8Array.of(v - 27, ...bytes.subarray(0, 64));
+    const recovered = Uint8Array.of(bytes[64]! - 27, ...bytes.subarray(0, 64));
     const publicKey = secp256k1.recoverPublicKey(recovered, fromHex(digest, "digest", 32), { prehash: false });
     return addressOf(secp256k1.Point.fromBytes(publicKey).toBytes(false));
   } catch {
-    return invalid("no public key fits it");
+    return malformed("no public key fits it");
   }
+}
+
+/**
+ * The 64 bytes of ERC-2098 (r ‖ s, with v's parity in the bit that a low s leaves free), as contracts take them.
+ *
+ * @throws SIGNATURE_INVALID for anything but the one accepted spelling of a signature
+ */
+export function compactSignature(signature: unknown): Hex {
+  const bytes = readSignature(signature);
+  bytes[32]! |= (bytes[64]! - 27) << 7;
+  return toHex(bytes.subarray(0, 64));
+}
+
+/** The 65 bytes again. @throws SIGNATURE_INVALID */
+export function expandSignature(compact: unknown): Hex {
+  try {
+    assertHex(compact, "signature", 64);
+  } catch {
+    return malformed("64 bytes of lower-case 0x-hex are expected");
+  }
+  const bytes = fromHex(compact, "signature", 64);
+  const v = 27 + (bytes[32]! >> 7);
+  bytes[32]! &= 0x7f;
+  const signature = toHex(Uint8Array.of(...bytes, v));
+  readSignature(signature);
+  return signature;
 }
 
 /** @throws SIGNATURE_INVALID unless `account` signed `digest` */
@@ -58,6 +72,23 @@ export function checkSigner(digest: Hex, signature: unknown, account: Hex, who: 
   if (signer !== account) {
     throw new AnchorError("SIGNATURE_INVALID", `the signature is not by the ${who}`, { details: { signer, account } });
   }
+}
+
+/** r ‖ s ‖ v in their one spelling; whether any key fits them is another question. */
+function readSignature(signature: unknown): Uint8Array {
+  try {
+    assertHex(signature, "signature", 65);
+  } catch {
+    return malformed("65 bytes of lower-case 0x-hex are expected");
+  }
+  const bytes = fromHex(signature, "signature", 65);
+  if (bytes[64] !== 27 && bytes[64] !== 28) malformed("v must be 27 or 28");
+  if (BigInt(toHex(bytes.subarray(32, 64))) > HALF_ORDER) malformed("s is in the upper half");
+  return bytes;
+}
+
+function malformed(reason: string): never {
+  throw new AnchorError("SIGNATURE_INVALID", `the signature is malformed: ${reason}`);
 }
 
 function addressOf(uncompressed: Uint8Array): Hex {

@@ -2,7 +2,7 @@
  * What is proven: typed statements, and how a verifier turns one into the public signals of its circuit.
  *
  * A statement says everything that its proof is bound to. Nobody passes public signals around: whoever verifies builds
- * them from the statement that it expects, here and in `verifier-contracts/src/Statements.sol`, word for word alike.
+ * them from the statement that it expects, here and in `verifier-contracts/src/gate/Statements.sol`, word for word alike.
  *
  * The digest of a statement (EIP-712, under the gate's domain) is what gets used up on chain, never the proof.
  *
@@ -29,16 +29,35 @@ export interface Task {
 
 export const ASSET_CLASSES = { dataset: 1n, model: 2n, adapter: 3n, inference: 4n } as const;
 
+/** What holders of a token may do with it, and what whoever builds on it owes. */
+export interface Terms {
+  /** Unix seconds; 0 for never. */
+  expiresAt: bigint;
+  /** Settled receipts in all; 0 for no limit. */
+  maxUses: bigint;
+  /** Basis points of a derived token's creator share; also the ERC-2981 royalty. */
+  shareBps: bigint;
+  transferable: boolean;
+}
+
+/** No expiry, no limit, no royalty, free to pass on. */
+export const OPEN_TERMS: Terms = { expiresAt: 0n, maxUses: 0n, shareBps: 0n, transferable: true };
+
 /** The token that a statement asks for. */
 export interface Asset {
+  /** The contract that is to hold it. */
+  token: Hex;
+  /** The file's number in LazAI's DataRegistry; 0 for none. */
+  fileId: bigint;
   class: bigint;
-  /** Dataset root, or model digest. */
+  /** Dataset root, model digest, adapter commitment, or an inference's statement digest. */
   commitment: Hex;
   /** Digest of what describes the asset: of the POV for a dataset. */
   metadataDigest: Hex;
   supply: bigint;
   /** DAT ids of what it was made from. */
   parents: bigint[];
+  terms: Terms;
 }
 
 /** "The payee knows the descriptions of the `chunkRecords` records of chunk `chunkIndex` under the root `asset.commitment`." */
@@ -85,6 +104,34 @@ export interface ModelStatement {
   sample: InferenceStatement;
 }
 
+/**
+ * "The payee holds the adapter behind `asset.commitment`", shown by a sample inference with it: the adapter's commitment is
+ * the sample's, and the model is among the parents.
+ */
+export interface AdapterStatement {
+  asset: Asset;
+  sample: AdaptedInferenceStatement;
+}
+
+/** "This inference is to be a token": its commitment is the inference's statement digest, and the model is among the parents. */
+export interface InferenceAssetStatement {
+  asset: Asset;
+  inference: InferenceStatement;
+}
+
+/** "This token is not to count as verified any more." Voted on like a statement; there is no proof of it. */
+export interface Revocation {
+  taskId: Hex;
+  token: Hex;
+  datId: bigint;
+  reason: string;
+  /** Names what the voters saw. */
+  evidenceDigest: Hex;
+  nonce: bigint;
+  /** Unix seconds; the last block time at which it is accepted. */
+  deadline: bigint;
+}
+
 export interface Statements {
   DatasetStatement: DatasetStatement;
   InferenceStatement: InferenceStatement;
@@ -92,6 +139,8 @@ export interface Statements {
   InferenceBatchStatement: InferenceBatchStatement;
   AdaptedInferenceBatchStatement: AdaptedInferenceBatchStatement;
   ModelStatement: ModelStatement;
+  AdapterStatement: AdapterStatement;
+  InferenceAssetStatement: InferenceAssetStatement;
 }
 
 export type StatementName = keyof Statements;
@@ -105,12 +154,21 @@ export const STATEMENT_TYPES: TypeTable = {
     { name: "nonce", type: "uint256" },
     { name: "deadline", type: "uint256" },
   ],
+  Terms: [
+    { name: "expiresAt", type: "uint64" },
+    { name: "maxUses", type: "uint64" },
+    { name: "shareBps", type: "uint16" },
+    { name: "transferable", type: "bool" },
+  ],
   Asset: [
+    { name: "token", type: "address" },
+    { name: "fileId", type: "uint256" },
     { name: "class", type: "uint8" },
     { name: "commitment", type: "bytes32" },
     { name: "metadataDigest", type: "bytes32" },
     { name: "supply", type: "uint256" },
     { name: "parents", type: "uint256[]" },
+    { name: "terms", type: "Terms" },
   ],
   DatasetStatement: [
     { name: "task", type: "Task" },
@@ -148,6 +206,26 @@ export const STATEMENT_TYPES: TypeTable = {
     { name: "asset", type: "Asset" },
     { name: "circuitDigest", type: "bytes32" },
     { name: "sample", type: "InferenceStatement" },
+  ],
+  AdapterStatement: [
+    { name: "asset", type: "Asset" },
+    { name: "sample", type: "AdaptedInferenceStatement" },
+  ],
+  InferenceAssetStatement: [
+    { name: "asset", type: "Asset" },
+    { name: "inference", type: "InferenceStatement" },
+  ],
+};
+
+export const REVOCATION_TYPES: TypeTable = {
+  Revocation: [
+    { name: "taskId", type: "bytes32" },
+    { name: "token", type: "address" },
+    { name: "datId", type: "uint256" },
+    { name: "reason", type: "string" },
+    { name: "evidenceDigest", type: "bytes32" },
+    { name: "nonce", type: "uint256" },
+    { name: "deadline", type: "uint256" },
   ],
 };
 
@@ -251,8 +329,11 @@ export function inferenceFromJson(json: unknown, path: string): NamedInference {
 /** Records of a full chunk; only a dataset's last one may have fewer. */
 export const CHUNK_RECORDS = 128n;
 
-/** Most parents that a token may name, here and in the gate. */
+/** Most parents that a token may name, here and in the token's contract. */
 export const MAX_PARENTS = 16;
+
+/** Most that an asset's terms may ask of what is derived from it, and most that a derived asset may owe in all. */
+export const MAX_ROYALTY_BPS = 5000n;
 
 const CONTEXT_TAG = tag("anchorproof/context/1");
 const DAT_TAG = tag("anchorproof/dat/1");
@@ -271,8 +352,23 @@ export function statementFromJson<N extends StatementName>(name: N, json: unknow
 }
 
 /** The task that a statement's proof is bound to. */
-export function taskOf<N extends StatementName>(name: N, statement: Statements[N]): Task {
-  return name === "ModelStatement" ? (statement as ModelStatement).sample.task : (statement as DatasetStatement).task;
+export function taskOf<N extends StatementName>(_name: N, statement: Statements[N]): Task {
+  if ("sample" in statement) return statement.sample.task;
+  return "inference" in statement ? statement.inference.task : statement.task;
+}
+
+/** What is voted on, and used up, to revoke a token; under the gate's domain. */
+export function revocationDigest(domain: Domain, revocation: Revocation): Hex {
+  return typedDigest(domain, REVOCATION_TYPES, "Revocation", revocation);
+}
+
+export function revocationToJson(revocation: Revocation): Record<string, unknown> {
+  return structToJson(REVOCATION_TYPES, "Revocation", revocation);
+}
+
+/** @throws STATEMENT_INVALID */
+export function revocationFromJson(json: unknown, path: string): Revocation {
+  return structFromJson<Revocation>(REVOCATION_TYPES, "Revocation", json, "STATEMENT_INVALID", path);
 }
 
 /**
@@ -317,6 +413,22 @@ export function publicSignals<N extends StatementName>(domain: Domain, name: N, 
     if (sample.modelDigest !== asset.commitment) invalid("the sample is of another model");
     return publicSignals(domain, "InferenceStatement", sample);
   }
+  if (name === "AdapterStatement") {
+    const { asset, sample } = statement as AdapterStatement;
+    if (asset.class !== ASSET_CLASSES.adapter) invalid("an adapter statement is about an asset of class 3");
+    if (sample.adapterCommitment !== BigInt(asset.commitment)) invalid("the sample is with another adapter");
+    requireModelParent(asset, sample.modelDigest);
+    return publicSignals(domain, "AdaptedInferenceStatement", sample);
+  }
+  if (name === "InferenceAssetStatement") {
+    const { asset, inference } = statement as InferenceAssetStatement;
+    if (asset.class !== ASSET_CLASSES.inference) invalid("an inference's asset is of class 4");
+    if (statementDigest(domain, "InferenceStatement", inference) !== asset.commitment) {
+      invalid("the asset's commitment is not the digest of its inference's statement");
+    }
+    requireModelParent(asset, inference.modelDigest);
+    return publicSignals(domain, "InferenceStatement", inference);
+  }
   return inferenceSignals(domain, name as InferenceStatementName, statement as Statements[InferenceStatementName]);
 }
 
@@ -335,12 +447,21 @@ function inferenceSignals<N extends InferenceStatementName>(
   return scalars([...digests, ...adapter, context]);
 }
 
+function requireModelParent({ parents }: Asset, modelDigest: Hex): void {
+  if (!parents.includes(datId(ASSET_CLASSES.model, modelDigest))) invalid("the model's token is not among the parents");
+}
+
 /**
- * What the gate refuses in an asset, so that nobody votes for a token that cannot be minted.
+ * What gate and token refuse in an asset by itself, so that nobody votes for a token that cannot be minted. What its parents
+ * have to do with it only the chain knows.
  *
+ * @param now Unix seconds of a recent block; without it, an expiry is not compared with anything
  * @throws STATEMENT_INVALID
  */
-export function checkAsset({ commitment, supply, parents }: Asset): void {
+export function checkAsset({ token, commitment, supply, parents, terms }: Asset, now?: bigint): void {
+  if (BigInt(token) === 0n) invalid("an asset names the contract of its token");
+  if (terms.shareBps > MAX_ROYALTY_BPS) invalid(`an asset's share is at most ${MAX_ROYALTY_BPS} basis points`);
+  if (now !== undefined && terms.expiresAt !== 0n && terms.expiresAt <= now) invalid("the asset's terms have expired");
   if (BigInt(commitment) === 0n) invalid("an asset's commitment is not zero");
   if (supply === 0n) invalid("an asset's supply is at least one");
   if (parents.length > MAX_PARENTS) invalid(`an asset has at most ${MAX_PARENTS} parents`);

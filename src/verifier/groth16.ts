@@ -67,6 +67,8 @@ export interface SnarkjsVerifyingKey {
 const KEY_TAG = tag("anchorproof/groth16-bn254-key/1");
 const EVIDENCE_TAG = tag("anchorproof/groth16-evidence/1");
 const MAX_PUBLIC_SIGNALS = 1024;
+/** The number of signals, alpha, beta, gamma and delta. */
+const KEY_FIXED_WORDS = 15;
 const MAX_OPEN_KEYS = 32;
 const MAX_THREADS = 256;
 const G1_BYTES = 64;
@@ -106,9 +108,44 @@ export function parseVerifyingKey(json: unknown): VerifyingKey {
  * Words, 32 bytes each, big-endian: nPublic, α, β, γ, δ, IC…; a G2 coordinate's imaginary part first.
  */
 export function keyDigest(key: VerifyingKey): Hex {
+  return toHex(keccak(KEY_TAG, ...keyWords(key).map(word)));
+}
+
+/** A key's canonical words, as {@link keyDigest} hashes them and the universal verifier takes them. */
+export function keyWords(key: VerifyingKey): bigint[] {
   const words = [BigInt(key.nPublic), ...key.alpha, ...g2Words(key.beta), ...g2Words(key.gamma), ...g2Words(key.delta)];
   for (const point of key.ic) words.push(...point);
-  return toHex(keccak(KEY_TAG, ...words.map(word)));
+  return words;
+}
+
+/**
+ * The key that has these words.
+ *
+ * @throws KEY_MALFORMED as {@link parseVerifyingKey}
+ */
+export function keyFromWords(words: readonly bigint[]): VerifyingKey {
+  const fail: Fail = malformed("KEY_MALFORMED", "the verifying key");
+  const own = Array.from({ length: words.length }, (_, i) => words[i]);
+  if (!own.every((value) => typeof value === "bigint")) fail("a word is no bigint");
+  const nPublic = Number(own[0] ?? -1n);
+  if (own.length !== KEY_FIXED_WORDS + 2 * (nPublic + 1)) fail("the number of words is not that of a key");
+  const at = (i: number) => String(own[i]);
+  const first = (i: number) => [at(i), at(i + 1), "1"];
+  const second = (i: number) => [
+    [at(i + 1), at(i)],
+    [at(i + 3), at(i + 2)],
+    ["1", "0"],
+  ];
+  return parseVerifyingKey({
+    protocol: "groth16",
+    curve: "bn128",
+    nPublic,
+    vk_alpha_1: first(1),
+    vk_beta_2: second(3),
+    vk_gamma_2: second(7),
+    vk_delta_2: second(11),
+    IC: Array.from({ length: nPublic + 1 }, (_, i) => first(KEY_FIXED_WORDS + 2 * i)),
+  });
 }
 
 /** Back to snarkjs' JSON, without the derived `vk_alphabeta_12` (snarkjs' own verifier does not read it either). */

@@ -15,11 +15,11 @@ import {
 import { AnchorError } from "../../src/errors.js";
 import { povDigest } from "../../src/protocol/pov.js";
 import { signDigest } from "../../src/protocol/signature.js";
-import { publicSignals, statementDigest } from "../../src/protocol/statements.js";
+import { OPEN_TERMS, publicSignals, statementDigest } from "../../src/protocol/statements.js";
 import { keyDigest } from "../../src/verifier/groth16.js";
 import { rerandomise, simulateKey, simulateProof } from "../chain/simulated.js";
 import { outcomeOf } from "../support/errors.js";
-import { DOMAINS, EPOCH } from "../support/parties.js";
+import { CONTRACTS, DOMAINS, EPOCH } from "../support/parties.js";
 import {
   CREATOR,
   certify,
@@ -389,6 +389,22 @@ describe("evidence from elsewhere", () => {
     expect(check({ ...honest, model: { ...evidence, certificate } })).toEqual(["model.lineage"]);
   });
 
+  it("a token of another contract than the verifier's, though requester and quorum signed it", () => {
+    const { certificate: _, ...dataset } = honest.dataset;
+    const trusted = { ...TRUST, contracts: { ...CONTRACTS, token: CONTRACTS.gate } };
+    const asset = { ...dataset.statement.asset, token: CONTRACTS.gate };
+    const statement = { ...dataset.statement, asset };
+    const statementSignature = request("DatasetStatement", statement);
+    const evidence = { ...dataset, statement, statementSignature };
+    const certificate = certify(statement.task.taskId, {
+      statementDigest: statementDigest(DOMAINS.gate, "DatasetStatement", statement),
+      evidenceDigest: reviewDataset(trusted, evidence, NOW).evidenceDigest,
+    });
+    const bundle = { ...honest, dataset: { ...evidence, certificate } };
+    expect(check(bundle)).toEqual(["dataset.request"]);
+    expect(check(bundle, trusted)).toEqual(["model.request"]);
+  });
+
   it("a development key on any other chain than 31337, though the trust file names it", () => {
     const verdict = verifyBundle(json, { ...TRUST, chainId: 1n });
     const codes = verdict.claims.filter(({ id }) => id.endsWith(".key")).map(({ failure }) => failure?.code);
@@ -449,11 +465,14 @@ describe("a validator's review", () => {
     ]);
   });
 
-  // The proof binds neither supply nor parents nor metadata: whoever carries the evidence could change them.
+  // The proof binds neither supply nor parents nor terms nor metadata: whoever carries the evidence could change them.
   it.each([
     ["a raised supply", { supply: 10n ** 30n }],
     ["no supply", { supply: 0n }],
     ["a parent", { parents: [123n] }],
+    ["another contract's token", { token: CONTRACTS.gate }],
+    ["a file", { fileId: 1n }],
+    ["other terms", { terms: { ...OPEN_TERMS, transferable: false } }],
   ])("refuses a dataset's token changed on its way to the validators: %s", (_, change) => {
     const statement = { ...evidence.statement, asset: { ...evidence.statement.asset, ...change } };
     expect(rejected(() => reviewDataset(TRUST, { ...evidence, statement }, NOW))).toEqual(["dataset.request"]);
@@ -463,6 +482,8 @@ describe("a validator's review", () => {
     ["another supply", { supply: 5n }],
     ["no parent", { parents: [] }],
     ["other metadata", { metadataDigest: TRUST.keys[0]!.keyDigest }],
+    ["another contract's token", { token: CONTRACTS.gate }],
+    ["a larger share", { terms: { ...OPEN_TERMS, shareBps: 5000n } }],
   ])("refuses a model's token changed on its way to the validators: %s", (_, change) => {
     const { certificate: __, ...model } = honest.model;
     const statement = { ...model.statement, asset: { ...model.statement.asset, ...change } };
@@ -475,6 +496,9 @@ describe("a validator's review", () => {
       { supply: 0n },
       { parents: [1n, 1n] },
       { parents: Array.from({ length: 17 }, (_, i) => BigInt(i)) },
+      { token: CONTRACTS.gate },
+      { terms: { ...OPEN_TERMS, shareBps: 5001n } },
+      { terms: { ...OPEN_TERMS, expiresAt: NOW } },
     ]) {
       const asked = { ...statement, asset: { ...statement.asset, ...change } };
       const statementSignature = request("DatasetStatement", asked);

@@ -13,6 +13,7 @@ import {
   datId,
   type InferenceStatement,
   type ModelStatement,
+  OPEN_TERMS,
   publicSignals,
   type Statements,
   statementDigest,
@@ -21,7 +22,7 @@ import {
 import { keyDigest, type Proof } from "../../src/verifier/groth16.js";
 import { verifyStatement } from "../../src/verifier/statement.js";
 import { simulateKey, simulateProof } from "../chain/simulated.js";
-import { DOMAINS, digestOf, EPOCH, party, trustWith, VALIDATORS } from "../support/parties.js";
+import { CONTRACTS, DOMAINS, digestOf, EPOCH, party, trustWith, VALIDATORS } from "../support/parties.js";
 
 export const CREATOR = party("creator");
 export const NODE = party("node");
@@ -58,6 +59,9 @@ function task(label: string, key: typeof DATASET_KEY, requester = CREATOR, payee
     deadline: NOW + 3600n,
   };
 }
+
+/** What both assets of the bundle have. */
+const ASSET = { token: CONTRACTS.token, fileId: 0n, supply: 1n, parents: [] as bigint[], terms: OPEN_TERMS };
 
 /** Votes of the first `voters` validators. */
 export function certify(
@@ -137,7 +141,12 @@ export function makeBundle(keys = { dataset: DATASET_KEY, model: MODEL_KEY }): B
   const pov = submission();
   const statement: DatasetStatement = {
     task: task("dataset", keys.dataset),
-    asset: { class: 1n, commitment: pov.dataRoot, metadataDigest: povDigest(domain, pov), supply: 1n, parents: [] },
+    asset: {
+      ...ASSET,
+      class: 1n,
+      commitment: pov.dataRoot,
+      metadataDigest: povDigest(domain, pov),
+    },
     chunkIndex: 1n,
     chunkRecords: 128n,
   };
@@ -155,10 +164,10 @@ export function makeBundle(keys = { dataset: DATASET_KEY, model: MODEL_KEY }): B
   };
   const modelStatement: ModelStatement = {
     asset: {
+      ...ASSET,
       class: 2n,
       commitment: MODEL_DIGEST,
       metadataDigest: documentDigest({ name: "spam" }),
-      supply: 1n,
       parents: [datId(1n, pov.dataRoot)],
     },
     circuitDigest: digestOf("model circuit"),

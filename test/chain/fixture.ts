@@ -50,21 +50,23 @@ export function secretOf(label: string): Hex {
   return digestOf(`secret/${label}`);
 }
 
-/** Artefacts of simulated keys' verifiers, `V<n>`, compiled together. */
+/** Artefacts of simulated keys' verifiers, `V<n>` of one proof and `B<n>` of batches, compiled together. */
 export async function compileVerifiers(
   sizes: readonly number[],
   development = true,
 ): Promise<Record<string, ContractArtefact>> {
+  return compileContracts(verifierSources(sizes, development));
+}
+
+/** Sources of {@link compileVerifiers}, by file. */
+export function verifierSources(sizes: readonly number[], development = true): Record<string, string> {
   const sources: Record<string, string> = {};
   for (const n of sizes) {
-    sources[`V${n}.sol`] = renderVerifier({
-      vkey: simulateKey(n).vkey,
-      contractName: `V${n}`,
-      circuitDigest: CIRCUIT_DIGEST,
-      development,
-    });
+    const key = { vkey: simulateKey(n).vkey, circuitDigest: CIRCUIT_DIGEST, development };
+    sources[`V${n}.sol`] = renderVerifier({ ...key, contractName: `V${n}` });
+    sources[`B${n}.sol`] = renderVerifier({ ...key, contractName: `B${n}`, batch: true });
   }
-  return compileContracts(sources);
+  return sources;
 }
 
 export async function deploy(signer: JsonRpcSigner, artefact: ContractArtefact, ...args: unknown[]): Promise<Contract> {

@@ -48,7 +48,11 @@ describe("minting a dataset", () => {
     expect(await client.gate.isUsed(digest)).toBe(true);
     expect(await client.token.balanceOf(statement.task.requester, minted.datId)).toBe(100n);
     expect(await client.token.recordOf(minted.datId)).toEqual({
-      ...statement.asset,
+      class: 1n,
+      commitment: statement.asset.commitment,
+      metadataDigest: statement.asset.metadataDigest,
+      supply: 100n,
+      parents: [],
       creator: statement.task.requester,
       mintedAt: await now(chain.provider),
     });
@@ -427,7 +431,14 @@ describe("the gate's deployment", () => {
   it("reports progress and can be stopped", async () => {
     const seen: string[] = [];
     await deployProtocol(chain.accounts[0]!, { onProgress: ({ contract }) => seen.push(contract) });
-    expect(seen).toEqual(["VerifierRegistry", "Quorum", "DataAnchoringToken", "MintGate", "UsageSettlement"]);
+    expect(seen).toEqual([
+      "VerifierRegistry",
+      "UniversalVerifier",
+      "Quorum",
+      "DataAnchoringToken",
+      "MintGate",
+      "UsageSettlement",
+    ]);
     const stop = new AbortController();
     const stopped = deployProtocol(chain.accounts[0]!, { signal: stop.signal, onProgress: () => stop.abort() });
     await expect(stopped).rejects.toMatchObject({ code: "ABORTED" });

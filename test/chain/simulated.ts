@@ -80,13 +80,29 @@ export function inputScalar(trapdoor: Trapdoor, signals: readonly bigint[]): big
   return mod(signals.reduce((sum, signal, i) => sum + signal * trapdoor.ic[i + 1]!, trapdoor.ic[0]!));
 }
 
+/** Discrete logarithms of a proof's points. */
+export interface ProofScalars {
+  a: bigint;
+  b: bigint;
+  c: bigint;
+}
+
 /** A valid proof for any signals: A and B at will, and C = (a·b - α·β - vk_x·γ) / δ. */
-export function simulateProof({ trapdoor }: SimulatedKey, signals: readonly bigint[], seed = "proof"): Proof {
+export function simulateScalars({ trapdoor }: SimulatedKey, signals: readonly bigint[], seed: string): ProofScalars {
   const a = scalar(`${seed}/a`);
   const b = scalar(`${seed}/b`);
   const { alpha, beta, gamma, delta } = trapdoor;
   const c = mod((a * b - alpha * beta - inputScalar(trapdoor, signals) * gamma) * invert(delta));
+  return { a, b, c };
+}
+
+export function proofOf({ a, b, c }: ProofScalars): Proof {
   return { a: g1(a), b: g2(b), c: g1(c) };
+}
+
+/** As {@link simulateScalars}, in points. */
+export function simulateProof(key: SimulatedKey, signals: readonly bigint[], seed = "proof"): Proof {
+  return proofOf(simulateScalars(key, signals, seed));
 }
 
 /** Another valid proof of the same statement, made without any secret: (k·A, k⁻¹·B, C). */

@@ -38,11 +38,14 @@ const task: fc.Arbitrary<Task> = fc.record({
   deadline: uint(256),
 });
 const asset = fc.record({
+  token: bytes(20),
+  fileId: uint(256),
   class: uint(8),
   commitment: bytes(32),
   metadataDigest: bytes(32),
   supply: uint(256),
   parents: fc.array(uint(256), { maxLength: 4 }),
+  terms: fc.record({ expiresAt: uint(64), maxUses: uint(64), shareBps: uint(16), transferable: fc.boolean() }),
 });
 const inference: fc.Arbitrary<InferenceStatement> = fc.record({
   task,

@@ -12,6 +12,7 @@ import {
   type DatasetStatement,
   type InferenceStatement,
   type ModelStatement,
+  OPEN_TERMS,
   publicSignals,
   statementDigest,
   type Task,
@@ -26,6 +27,9 @@ export const INFERENCE_KEY = simulateKey(3, "inference");
 const ZERO: Hex = `0x${"00".repeat(32)}`;
 
 export const MODEL_DIGEST = digestOf("model");
+
+/** Id of the ceremony that keys which are not for development pretend to. */
+export const CEREMONY = digestOf("ceremony");
 
 export interface World {
   deployment: Deployment;
@@ -44,7 +48,9 @@ export interface World {
 
 /** The verifier of a simulated key. One that is not for development cannot be had from `deployVerifier`. */
 export async function deployKey(chain: Chain, key: SimulatedKey, name: string, development: boolean): Promise<Hex> {
-  const source = renderVerifier({ vkey: key.vkey, contractName: name, circuitDigest: CIRCUIT_DIGEST, development });
+  const ceremonyId = development ? undefined : CEREMONY;
+  const options = { vkey: key.vkey, contractName: name, circuitDigest: CIRCUIT_DIGEST, development, ceremonyId };
+  const source = renderVerifier(options);
   const artefact = (await compileContracts({ [`${name}.sol`]: source }))[name]!;
   return (await (await deploy(chain.accounts[0]!, artefact)).getAddress()).toLowerCase() as Hex;
 }
@@ -70,6 +76,7 @@ export async function createWorld(chain: Chain, development = true): Promise<Wor
     circuitType: "datasetChunk",
     circuitDigest: CIRCUIT_DIGEST,
     development,
+    ceremony: development ? undefined : CEREMONY,
   });
   await client.registry.add({
     keyDigest: inferenceKey,
@@ -78,6 +85,7 @@ export async function createWorld(chain: Chain, development = true): Promise<Wor
     circuitDigest: CIRCUIT_DIGEST,
     modelDigest: MODEL_DIGEST,
     development,
+    ceremony: development ? undefined : CEREMONY,
   });
   const secrets = ["a", "b", "c", "d"].map(secretOf).sort((a, b) => (accountOf(a) < accountOf(b) ? -1 : 1));
   const weights = [40n, 30n, 20n, 10n];
@@ -125,11 +133,14 @@ export interface Changes {
 export async function makeDataset(chain: Chain, world: World, changes: Changes = {}): Promise<DatasetStatement> {
   const task = await makeTask(chain, world.datasetKey, changes.task);
   const asset = {
+    token: world.deployment.token,
+    fileId: 0n,
     class: ASSET_CLASSES.dataset as bigint,
     commitment: toHex(word(scalar(`root/${counter}`))),
     metadataDigest: digestOf("metadata"),
     supply: 100n,
     parents: [] as bigint[],
+    terms: OPEN_TERMS,
     ...changes.asset,
   };
   return { task, asset, chunkIndex: 3n, chunkRecords: 128n };
@@ -147,11 +158,14 @@ export async function makeInference(
 export async function makeModel(chain: Chain, world: World, changes: Changes = {}): Promise<ModelStatement> {
   return {
     asset: {
+      token: world.deployment.token,
+      fileId: 0n,
       class: ASSET_CLASSES.model as bigint,
       commitment: MODEL_DIGEST,
       metadataDigest: digestOf("metadata"),
       supply: 1n,
       parents: [],
+      terms: OPEN_TERMS,
       ...changes.asset,
     },
     circuitDigest: CIRCUIT_DIGEST,

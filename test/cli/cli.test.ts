@@ -187,7 +187,7 @@ describe("mistakes give one line with a code, and status 1", () => {
     const trust = await file("trust.json", trustToJson(TRUST));
     const bundle = await file("bundle.json", bundleToJson(makeBundle()));
     const bad = await file("bad.json", '{"format": ');
-    const newer = await file("newer.json", { ...bundleToJson(makeBundle()), format: "anchorproof/bundle@3" });
+    const newer = await file("newer.json", { ...bundleToJson(makeBundle()), format: "anchorproof/bundle@4" });
     expect((await anchorproof("verify", bad, "--trust", trust)).err).toMatch(/^error JSON_MALFORMED: .*bad\.json/);
     expect((await anchorproof("verify", newer, "--trust", trust)).err).toMatch(/^error FORMAT_UNSUPPORTED/);
     expect((await anchorproof("verify", bundle, "--trust", bundle)).err).toMatch(/^error TRUST_INVALID: trust\./);

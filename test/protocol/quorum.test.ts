@@ -1,4 +1,4 @@
-import { AbiCoder, keccak256, verifyTypedData } from "ethers";
+import { Signature, solidityPacked, solidityPackedKeccak256, verifyTypedData } from "ethers";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Hex, toHex } from "../../src/field/bytes.js";
@@ -11,13 +11,23 @@ import {
   checkCertificate,
   type Epoch,
   epochHash,
+  equivocation,
+  findEquivocations,
+  packMembers,
+  type SignedVote,
   signVote,
   VERDICTS,
   VOTE_TYPES,
   type Vote,
 } from "../../src/protocol/quorum.js";
 import { checkReceipt, DEFAULT_SHARES, type Receipt, receiptDigest, splitCost } from "../../src/protocol/settlement.js";
-import { accountOf, recoverSigner, signDigest } from "../../src/protocol/signature.js";
+import {
+  accountOf,
+  compactSignature,
+  expandSignature,
+  recoverSigner,
+  signDigest,
+} from "../../src/protocol/signature.js";
 import { outcomeOf } from "../support/errors.js";
 import { DOMAINS, digestOf, EPOCH, party, VALIDATORS } from "../support/parties.js";
 
@@ -68,6 +78,23 @@ describe("signatures", () => {
       7,
     ]) {
       expect(outcomeOf(() => recoverSigner(digest, other))).toBe("SIGNATURE_INVALID");
+      expect(outcomeOf(() => compactSignature(other))).toBe("SIGNATURE_INVALID");
+    }
+  });
+
+  it("have a compact form, ethers' own, and only good ones have it", () => {
+    fc.assert(
+      fc.property(fc.string(), (label) => {
+        const full = signDigest(signer.secretKey, digestOf(label));
+        expect(compactSignature(full)).toBe(Signature.from(full).compactSerialized);
+        expect(expandSignature(compactSignature(full))).toBe(full);
+      }),
+      { numRuns: 30 },
+    );
+    const compact = compactSignature(signature);
+    const tooHigh = `0x${"11".repeat(32)}7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a1`;
+    for (const other of [signature, compact.slice(0, -2), compact.toUpperCase(), tooHigh, undefined]) {
+      expect(outcomeOf(() => expandSignature(other))).toBe("SIGNATURE_INVALID");
     }
   });
 
@@ -150,19 +177,83 @@ describe("certificates", () => {
   });
 });
 
+describe("equivocation", () => {
+  const [a, b] = VALIDATORS as [(typeof VALIDATORS)[0], (typeof VALIDATORS)[0]];
+  const signed = (changes: Partial<Vote> = {}, by = a): SignedVote => {
+    const vote = { ...ballot, ...changes };
+    return { ...vote, signature: signVote(DOMAINS.quorum, vote, by.secretKey) };
+  };
+  const find = (one: SignedVote, other: SignedVote) => equivocation(DOMAINS.quorum, one, other);
+
+  it("is two votes of one member on one task in one round that differ in what they say", () => {
+    const changes = [
+      { statementDigest: digestOf("other") },
+      { evidenceDigest: digestOf("other") },
+      { verdict: VERDICTS.reject },
+    ];
+    for (const change of changes) {
+      expect(find(signed(), signed(change))).toEqual({ validator: a.account, one: signed(), other: signed(change) });
+    }
+  });
+
+  it("is not the same vote twice, nor votes of two members, epochs, tasks or rounds", () => {
+    const other = { statementDigest: digestOf("other") };
+    expect(find(signed(), signed())).toBeUndefined();
+    expect(find(signed(), signed(other, b))).toBeUndefined();
+    for (const change of [{ epoch: 2n }, { round: 1n }, { taskId: digestOf("another") }]) {
+      expect(find(signed(), signed({ ...other, ...change }))).toBeUndefined();
+    }
+    // A signature for another vote is some stranger's for this one.
+    expect(find(signed(), { ...signed(), ...other })).toBeUndefined();
+    expect(outcomeOf(() => find(signed(), signed({ verdict: 3n })))).toBe("INPUT_INVALID");
+    expect(outcomeOf(() => find(signed(), { ...signed(other), signature: "0x00" }))).toBe("SIGNATURE_INVALID");
+  });
+
+  it("is found among votes, once for each offence, whatever else is among them", () => {
+    const other = { evidenceDigest: digestOf("other") };
+    const third = { evidenceDigest: digestOf("third") };
+    const later = signed({ round: 1n, ...other });
+    const garbage = { ...signed(other), signature: "0x" as Hex };
+    const votes = [
+      signed(),
+      garbage,
+      signed({}, b),
+      signed(),
+      later,
+      signed(other),
+      signed({ round: 1n }),
+      signed(third),
+    ];
+    expect(findEquivocations(DOMAINS.quorum, votes)).toEqual([
+      { validator: a.account, one: signed(), other: signed(other) },
+      { validator: a.account, one: later, other: signed({ round: 1n }) },
+    ]);
+    expect(findEquivocations(DOMAINS.quorum, [signed(), signed({}, b), signed()])).toEqual([]);
+  });
+});
+
 describe("epochs", () => {
-  it("hash as abi.encode(uint64, address[], uint256[]) does", () => {
-    const encoded = AbiCoder.defaultAbiCoder().encode(
-      ["uint64", "address[]", "uint256[]"],
-      [EPOCH.epoch, EPOCH.members.map(({ account }) => account), EPOCH.members.map(({ weight }) => weight)],
+  it("hash as the contract does: number and members packed", () => {
+    const types = ["uint64", ...EPOCH.members.flatMap(() => ["address", "uint96"])];
+    const values = [EPOCH.epoch, ...EPOCH.members.flatMap(({ account, weight }) => [account, weight])];
+    expect(epochHash(EPOCH)).toBe(solidityPackedKeccak256(types, values));
+    expect(packMembers(EPOCH)).toBe(solidityPacked(types.slice(1), values.slice(1)));
+    const most = { epoch: (1n << 64n) - 1n, members: [{ ...EPOCH.members[0]!, weight: (1n << 96n) - 1n }] };
+    const { account, weight } = most.members[0]!;
+    expect(epochHash(most)).toBe(
+      solidityPackedKeccak256(["uint64", "address", "uint96"], [most.epoch, account, weight]),
     );
-    expect(epochHash(EPOCH)).toBe(keccak256(encoded));
   });
 
   it("have members in order, once, with weight", () => {
     const [a, b] = EPOCH.members as [Epoch["members"][0], Epoch["members"][0]];
-    for (const members of [[], [b, a], [a, a], [{ ...a, weight: 0n }, b]]) {
+    const zero = { ...a, account: `0x${"00".repeat(20)}` as Hex };
+    const heavy = { ...a, weight: 1n << 96n };
+    for (const members of [[], [b, a], [a, a], [{ ...a, weight: 0n }, b], [zero, a], [heavy, b]]) {
       expect(outcomeOf(() => epochHash({ epoch: 1n, members }))).toBe("TRUST_INVALID");
+    }
+    for (const epoch of [-1n, 1n << 64n]) {
+      expect(outcomeOf(() => epochHash({ epoch, members: [a] }))).toBe("TRUST_INVALID");
     }
   });
 });

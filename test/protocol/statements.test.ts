@@ -2,7 +2,7 @@ import { TypedDataEncoder } from "ethers";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isAnchorError } from "../../src/errors.js";
-import { type Hex, toHex } from "../../src/field/bytes.js";
+import { type Hex, toHex, wordHex } from "../../src/field/bytes.js";
 import { commitBatch } from "../../src/field/chain.js";
 import { R } from "../../src/field/scalar.js";
 import { encodeType, structFromJson, structToJson, type TypeTable, typedDigest } from "../../src/protocol/eip712.js";
@@ -11,15 +11,24 @@ import { VOTE_TYPES } from "../../src/protocol/quorum.js";
 import { RECEIPT_TYPES } from "../../src/protocol/settlement.js";
 import {
   CIRCUIT_TYPES,
+  checkAsset,
   contextSignal,
   type DatasetStatement,
   datId,
   type InferenceStatement,
   publicSignals,
+  REVOCATION_TYPES,
+  type Revocation,
+  revocationDigest,
+  revocationFromJson,
+  revocationToJson,
   STATEMENT_TYPES,
+  statementDigest,
   statementFromJson,
   statementToJson,
   type Task,
+  type Terms,
+  taskOf,
 } from "../../src/protocol/statements.js";
 import { DOMAINS, digestOf } from "../support/parties.js";
 
@@ -33,6 +42,7 @@ function arbitrary(types: TypeTable, name: string): fc.Arbitrary<Record<string, 
     if (type === "bytes") return fc.uint8Array({ maxLength: 40 }).map(toHex);
     if (type === "bytes32") return bytes(32);
     if (type === "address") return bytes(20);
+    if (type === "bool") return fc.boolean();
     return fc.bigInt({ min: 0n, max: (1n << BigInt(type.slice(4))) - 1n });
   };
   return fc.record(Object.fromEntries(types[name]!.map((field) => [field.name, of(field.type)])));
@@ -45,6 +55,9 @@ const STRUCTS: [string, TypeTable][] = [
   ["InferenceBatchStatement", STATEMENT_TYPES],
   ["AdaptedInferenceBatchStatement", STATEMENT_TYPES],
   ["ModelStatement", STATEMENT_TYPES],
+  ["AdapterStatement", STATEMENT_TYPES],
+  ["InferenceAssetStatement", STATEMENT_TYPES],
+  ["Revocation", REVOCATION_TYPES],
   ["Vote", VOTE_TYPES],
   ["Receipt", RECEIPT_TYPES],
   ["PointOfView", POV_TYPES],
@@ -92,7 +105,16 @@ const task: Task = {
 
 const dataset: DatasetStatement = {
   task,
-  asset: { class: 1n, commitment: `0x00${"01".repeat(31)}`, metadataDigest: digestOf("m"), supply: 1n, parents: [9n] },
+  asset: {
+    token: `0x${"33".repeat(20)}`,
+    fileId: 6n,
+    class: 1n,
+    commitment: `0x00${"01".repeat(31)}`,
+    metadataDigest: digestOf("m"),
+    supply: 1n,
+    parents: [9n],
+    terms: { expiresAt: 0n, maxUses: 7n, shareBps: 250n, transferable: false },
+  },
   chunkIndex: 5n,
   chunkRecords: 128n,
 };
@@ -161,6 +183,67 @@ describe("public signals", () => {
   });
 });
 
+describe("statements that wrap an inference", () => {
+  const modelDigest = digestOf("model");
+  const parents = [datId(2n, modelDigest)];
+  const single = { task, modelDigest, output: 1n, inputCommitment: 2n };
+  const sample = { ...single, adapterCommitment: 3n };
+  const adapter = { asset: { ...dataset.asset, class: 3n, commitment: wordHex(3n), parents }, sample };
+  const commitment = statementDigest(DOMAINS.gate, "InferenceStatement", single);
+  const inference = { asset: { ...dataset.asset, class: 4n, commitment, parents }, inference: single };
+  const invalid = expect.objectContaining({ code: "STATEMENT_INVALID" });
+
+  it("have its signals, and its task", () => {
+    expect(publicSignals(DOMAINS.gate, "AdapterStatement", adapter)).toEqual(
+      publicSignals(DOMAINS.gate, "AdaptedInferenceStatement", sample),
+    );
+    expect(publicSignals(DOMAINS.gate, "InferenceAssetStatement", inference)).toEqual(
+      publicSignals(DOMAINS.gate, "InferenceStatement", single),
+    );
+    expect(taskOf("AdapterStatement", adapter)).toBe(task);
+    expect(taskOf("InferenceAssetStatement", inference)).toBe(task);
+  });
+
+  it.each([
+    ["another class", { class: 2n }],
+    ["another commitment", { commitment: wordHex(4n) }],
+    ["no model among its parents", { parents: [9n] }],
+  ])("are refused with %s", (_, change) => {
+    const changed = { ...adapter, asset: { ...adapter.asset, ...change } };
+    expect(() => publicSignals(DOMAINS.gate, "AdapterStatement", changed)).toThrow(invalid);
+    const other = { ...inference, asset: { ...inference.asset, ...change } };
+    expect(() => publicSignals(DOMAINS.gate, "InferenceAssetStatement", other)).toThrow(invalid);
+  });
+
+  it("hold an inference's token to one gate: its commitment is the digest there", () => {
+    expect(() => publicSignals(DOMAINS.quorum, "InferenceAssetStatement", inference)).toThrow(invalid);
+  });
+});
+
+describe("an asset", () => {
+  const { asset } = dataset;
+  const terms = (change: Partial<Terms>) => ({ terms: { ...asset.terms, ...change } });
+
+  it("may ask half of what is derived from it, and expire later", () => {
+    checkAsset({ ...asset, ...terms({ shareBps: 5000n, expiresAt: 11n }) }, 10n);
+    checkAsset({ ...asset, ...terms({ expiresAt: 0n }) }, 10n);
+  });
+
+  it.each([
+    ["names no token", { token: `0x${"00".repeat(20)}` as Hex }],
+    ["asks more than half", terms({ shareBps: 5001n })],
+    ["has expired", terms({ expiresAt: 10n })],
+    ["commits to nothing", { commitment: wordHex(0n) }],
+    ["has no supply", { supply: 0n }],
+    ["names a parent twice", { parents: [1n, 1n] }],
+    ["names 17 parents", { parents: Array.from({ length: 17 }, (_, i) => BigInt(i)) }],
+  ])("that %s is refused", (_, change) => {
+    expect(() => checkAsset({ ...asset, ...change }, 10n)).toThrow(
+      expect.objectContaining({ code: "STATEMENT_INVALID" }),
+    );
+  });
+});
+
 describe("public signals of inferences", () => {
   const inference = { task, modelDigest: digestOf("model") };
   const single = { ...inference, output: 1n, inputCommitment: 2n };
@@ -226,6 +309,16 @@ describe("public signals of inferences", () => {
 });
 
 describe("strict JSON", () => {
+  const revocation: Revocation = {
+    taskId: digestOf("task"),
+    token: `0x${"33".repeat(20)}`,
+    datId: 5n,
+    reason: "the data was made up",
+    evidenceDigest: digestOf("evidence"),
+    nonce: 1n,
+    deadline: 2n,
+  };
+  const terms = (copy: ReturnType<typeof json>) => copy["asset"]!["terms"] as Record<string, unknown>;
   const json = () => statementToJson("DatasetStatement", dataset) as Record<string, Record<string, unknown>>;
   const refuse = (change: (copy: ReturnType<typeof json>) => void) => {
     const copy = structuredClone(json());
@@ -257,9 +350,33 @@ describe("strict JSON", () => {
     expect(refuse(change)).toBe(true);
   });
 
+  it.each([
+    ["1 for true", (copy: ReturnType<typeof json>) => void (terms(copy)["transferable"] = 1)],
+    ["a string for false", (copy: ReturnType<typeof json>) => void (terms(copy)["transferable"] = "false")],
+    ["null for false", (copy: ReturnType<typeof json>) => void (terms(copy)["transferable"] = null)],
+    ["an expiry above 64 bits", (copy: ReturnType<typeof json>) => void (terms(copy)["expiresAt"] = `${1n << 64n}`)],
+    ["a share above 16 bits", (copy: ReturnType<typeof json>) => void (terms(copy)["shareBps"] = "65536")],
+  ])("refuses %s in the terms", (_, change) => {
+    expect(refuse(change)).toBe(true);
+  });
+
   it("accepts what it writes", () => {
     expect(refuse(() => {})).toBe(false);
   });
+
+  // An encoder writes the same three bytes for every half of a pair: the two would have one digest.
+  it.each(["\ud800", "a\udfff", "\udc00\ud800"])(
+    "has no string with half of a surrogate pair, nor a digest of one",
+    (reason) => {
+      const given = { ...revocation, reason };
+      expect(() => revocationFromJson(revocationToJson(given), "revocation")).toThrow(
+        expect.objectContaining({ code: "STATEMENT_INVALID" }),
+      );
+      expect(() => revocationDigest(DOMAINS.gate, given)).toThrow(expect.objectContaining({ code: "INPUT_INVALID" }));
+      const paired = { ...revocation, reason: "\ud83d\ude00" };
+      expect(revocationFromJson(revocationToJson(paired), "revocation")).toEqual(paired);
+    },
+  );
 });
 
 describe("DAT ids", () => {

@@ -328,7 +328,7 @@ contract LazaiVerifierTest is Test {
         _claim(request, 5, _PAYEE);
         _registry.agree(KEY, someProof(5), _signals(request, 5));
         bytes memory id = _id(request);
-        vm.expectRevert(abi.encodeWithSelector(LazaiVerifier.NoContradiction.selector, 5));
+        vm.expectRevert(abi.encodeWithSelector(LazaiVerifier.ResultConfirmed.selector, 5));
         _verifier.submitFraudProof(id, abi.encode(uint8(1), abi.encode(request, 5, someProof(5))), address(1));
     }
 
@@ -379,8 +379,8 @@ contract LazaiVerifierTest is Test {
     function test_AWindowHasBounds() public {
         vm.expectRevert(abi.encodeWithSelector(LazaiVerifier.DisputeWindowInvalid.selector, 59));
         new LazaiVerifier(_registry, _quorum, 59);
-        vm.expectRevert(abi.encodeWithSelector(LazaiVerifier.DisputeWindowInvalid.selector, 30 days + 1));
-        new LazaiVerifier(_registry, _quorum, 30 days + 1);
+        vm.expectRevert(abi.encodeWithSelector(LazaiVerifier.DisputeWindowInvalid.selector, 365 days + 1));
+        new LazaiVerifier(_registry, _quorum, 365 days + 1);
     }
 
     function _request(uint8 mode) private view returns (TaskRequest memory) {

@@ -75,14 +75,27 @@ export class ContractClient {
     }
   }
 
-  /** Arguments of the contract's first event of this name, by their names. */
-  protected event(receipt: ContractTransactionReceipt, name: string): Record<string, unknown> {
+  /** Arguments of the contract's events of this name, by their names. */
+  protected events(receipt: ContractTransactionReceipt, name: string): Record<string, unknown>[] {
+    const found: Record<string, unknown>[] = [];
     for (const log of receipt.logs) {
       if (log.address.toLowerCase() !== this.address) continue;
       const parsed = this.#contract.interface.parseLog(log);
-      if (parsed?.name === name) return parsed.args.toObject();
+      if (parsed?.name === name) found.push(parsed.args.toObject());
     }
+    return found;
+  }
+
+  /** {@link events}, of which the first. */
+  protected event(receipt: ContractTransactionReceipt, name: string): Record<string, unknown> {
+    const [first] = this.events(receipt, name);
+    if (first) return first;
     throw new AnchorError("INTERNAL", `the transaction has no ${name} event`, { details: { hash: receipt.hash } });
+  }
+
+  /** Name of the custom error that such data is of. */
+  protected errorName(data: Hex): string {
+    return this.#errors.parseError(data)?.name ?? "unknown";
   }
 
   #explain(error: unknown, method: string): Promise<AnchorError> {

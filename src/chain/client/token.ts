@@ -7,7 +7,7 @@ import type { Hex } from "../../field/bytes.js";
 import type { Asset } from "../../protocol/statements.js";
 import { type Connection, ContractClient, lower } from "./caller.js";
 
-export interface AssetRecord extends Asset {
+export interface AssetRecord extends Omit<Asset, "token" | "fileId" | "terms"> {
   creator: Hex;
   /** Unix seconds. */
   mintedAt: bigint;

@@ -50,6 +50,7 @@ import {
   datId,
   type InferenceStatement,
   type ModelStatement,
+  OPEN_TERMS,
   statementDigest,
 } from "../../protocol/statements.js";
 import type { ProveResult } from "../../prover/pool.js";
@@ -132,11 +133,14 @@ export async function proveChunk(
   const statement: DatasetStatement = {
     task: await newTask(world, key, world.creator, world.creator),
     asset: {
+      token: world.deployment.token,
+      fileId: 0n,
       class: ASSET_CLASSES.dataset,
       commitment: pov.dataRoot,
       metadataDigest: povDigest(domain, pov),
       supply: 1n,
       parents: [],
+      terms: OPEN_TERMS,
     },
     chunkIndex: request.index,
     chunkRecords: BigInt(request.descriptions.length),
@@ -218,11 +222,14 @@ export async function submitModel(
   });
   const submitted: ModelStatement = {
     asset: {
+      token: world.deployment.token,
+      fileId: 0n,
       class: ASSET_CLASSES.model,
       commitment: model.descriptor.modelDigest,
       metadataDigest: documentDigest(model.descriptor),
       supply: 1n,
       parents: [datId(parent.class, parent.commitment)],
+      terms: OPEN_TERMS,
     },
     circuitDigest: prover.circuit.circuitDigest,
     sample: statement,

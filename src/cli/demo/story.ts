@@ -81,7 +81,7 @@ async function tell(world: World, { out, mail, terminal, signal }: DemoOptions, 
   step.begin(started);
   step.end("stage", [
     `a local chain (anvil, id ${world.deployment.chainId}), registry, quorum, token, gate and settlement deployed`,
-    `creator, node, user, governance pool, and 4 validators of weight 25 as epoch 1`,
+    `creator, node, user, governance pool, and 4 bonded validators of weight 25 as epoch 1`,
   ]);
 
   step.begin();

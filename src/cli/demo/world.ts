@@ -52,6 +52,9 @@ export interface World {
 
 const ONE_HOUR = 3600n;
 
+/** Of each validator, in wei. */
+const BOND = 10n ** 18n;
+
 /** Starts the chain and deploys everything but the verifiers. */
 export async function createWorld(terminal: Terminal, signal: AbortSignal): Promise<World> {
   const pool = new ProverPool();
@@ -67,6 +70,7 @@ export async function createWorld(terminal: Terminal, signal: AbortSignal): Prom
     const deployment = await deployProtocol(operatorSigner, {
       signal,
       governancePool: accountOf(governanceKey),
+      minimumBond: BOND,
       onProgress: ({ contract, done, total }) => terminal.progress(`deploying ${contract}`, done / total),
     });
     const operator = await AnchorClient.connect(deployment, operatorSigner);
@@ -84,6 +88,7 @@ export async function createWorld(terminal: Terminal, signal: AbortSignal): Prom
     const validators = await Promise.all([1, 2, 3, 4].map((n) => enter(`validator ${n}`)));
     validators.sort((a, b) => (a.account < b.account ? -1 : 1));
     const epoch: Epoch = { epoch: 1n, members: validators.map(({ account }) => ({ account, weight: 25n })) };
+    await Promise.all(validators.map(({ client }) => client.quorum.bond(BOND)));
     await operator.quorum.setEpoch(epoch);
     const { chainId, registry, quorum, token, gate, settlement } = deployment;
     return {

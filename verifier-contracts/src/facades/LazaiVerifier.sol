@@ -115,13 +115,13 @@ contract LazaiVerifier is IVerifier, EIP712 {
     error DisputeWindowPassed(uint256 until, uint256 timestamp);
     error DisputeWindowInvalid(uint256 window);
     error FraudKindInvalid(uint8 kind);
-    error NoContradiction(uint256 output);
+    error ResultConfirmed(uint256 output);
     error ResultKnown(bytes32 taskId);
     error ResultProvenOtherwise(uint256 proven, uint256 given);
     error TaskDisputed(bytes32 taskId);
 
     constructor(IVerifierRegistry registry_, IQuorum quorum_, uint256 disputeWindow_) EIP712("anchorproof", "1") {
-        if (disputeWindow_ < 1 minutes || disputeWindow_ > 30 days) revert DisputeWindowInvalid(disputeWindow_);
+        if (disputeWindow_ < 1 minutes || disputeWindow_ > 365 days) revert DisputeWindowInvalid(disputeWindow_);
         registry = registry_;
         quorum = quorum_;
         disputeWindow = disputeWindow_;
@@ -194,7 +194,7 @@ contract LazaiVerifier is IVerifier, EIP712 {
             (TaskRequest memory request, uint256 output, uint256[8] memory proof) =
                 abi.decode(data, (TaskRequest, uint256, uint256[8]));
             _taskId(taskId, request);
-            if (output == result.output) revert NoContradiction(output);
+            if (output == result.output) revert ResultConfirmed(output);
             _verify(id, request, output, proof);
         } else if (kind == uint8(FraudKind.Quorum)) {
             uint256 until = result.claimedAt + disputeWindow;

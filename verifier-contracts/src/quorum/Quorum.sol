@@ -1,138 +1,148 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {Statements} from "../gate/Statements.sol";
+import {Entry, IVerifierRegistry} from "../verifier/IVerifierRegistry.sol";
+import {BadProof, ProofEvidence} from "./BadProof.sol";
+import {Bonds, QuorumParameters} from "./Bonds.sol";
+import {Certificates} from "./Certificates.sol";
+import {Epochs} from "./Epochs.sol";
+import {Certificate} from "./IQuorum.sol";
 
-/// @notice Votes of an epoch's members. The set itself travels in calldata and is checked against its stored hash.
-struct Certificate {
+/// @notice Which member of which epoch, shown by the whole set.
+struct Seat {
     uint64 epoch;
-    uint32 round;
-    address[] members; // the whole set, strictly ascending
-    uint256[] weights; // one a member, above zero
-    uint256 bitmap; // bit i: members[i] signed
-    bytes[] signatures; // one a set bit, in member order; 65 bytes r, s, v with low s
+    uint256 index; // of the member
+    bytes members; // the epoch's set, as in a certificate
+}
+
+/// @notice What a member said of a task in a round, signed.
+struct Ballot {
+    bytes32 statementDigest;
+    bytes32 evidenceDigest;
+    uint8 verdict;
+    bytes signature; // 64 bytes (r, vs: ERC-2098)
 }
 
 /// @title Quorum
-/// @notice Checks that members with more than two thirds of the current epoch's weight voted the same way.
-/// @dev ECDSA only: a contract signer (ERC-1271) could change its mind between blocks, and its votes could then not be
-///      shown to anyone as evidence. Only the current epoch counts, so a member that left cannot vote any more.
-///      NOT enforced here: that weights follow from stake, and that no member votes both ways (two signed votes over one
-///      task and round are the evidence of that).
-contract Quorum is Ownable2Step, EIP712 {
-    uint8 public constant VERDICT_ACCEPT = 1;
-    uint8 public constant VERDICT_REJECT = 2;
+/// @notice Epochs of weighted members, their certificates, their bonds, and what costs them: {Epochs}, {Certificates},
+///         {Bonds}, and here the evidence. Anyone may show it; each offence is slashed once, however often it is shown.
+/// @dev Evidence is what a member signed under this contract's domain, so votes on another chain or for another quorum are
+///      none, and of any epoch that was ever set here, since a member can leave faster than evidence turns up.
+///
+///      What a member must do to be safe: sign one vote a task and round and keep record of it (another proof of the same
+///      statement is another vote: it needs another round), and accept only after checking the very proof that the evidence
+///      digest names, under a key that is in the registry, with a verifier that is the key's (`anchorproof contract
+///      verify-source`; the universal verifier checks keys by itself). The last is needed because the registry's
+///      owner vouches for generated verifiers: one that lied would get those slashed who accept under its key. Entries are
+///      announced before they count and never change, so one look is enough.
+///
+///      NOT slashable here: an acceptance of a statement that its proof does not match (a contract that takes certificates
+///      rebuilds every public signal from the statement itself; members who sign such a thing achieve nothing), evidence
+///      other than one Groth16 proof, rejections of what is good, and silence.
+contract Quorum is Bonds, Certificates {
+    /// @notice Kinds of offences, see {offenceOf}.
+    uint8 public constant EQUIVOCATION = 1;
+    uint8 public constant INVALID_ACCEPTANCE = 2;
 
-    /// @notice Most members a set can have: one bit each in the certificate's bitmap.
-    uint256 public constant MAX_MEMBERS = 256;
+    /// @notice Whose verifiers say that a proof is bad.
+    IVerifierRegistry public immutable registry;
 
-    bytes32 private constant _VOTE_TYPEHASH = keccak256(
-        "Vote(uint64 epoch,bytes32 taskId,uint32 round,bytes32 statementDigest,bytes32 evidenceDigest,uint8 verdict)"
-    );
+    error RegistryWithoutCode(address registry);
+    error SeatInvalid(uint256 index, uint256 members);
+    error VotesEqual();
+    error KeyUnknown(bytes32 keyDigest);
+    error KeyFrozen(bytes32 keyDigest);
 
-    /// @notice The current epoch; 0 until the first is set.
-    uint64 public epoch;
-
-    /// @notice keccak256(abi.encode(epoch, members, weights)) of the current epoch.
-    bytes32 public setHash;
-
-    event EpochSet(uint64 indexed epoch, bytes32 indexed setHash, address[] members, uint256[] weights);
-
-    error EpochNotAscending(uint64 given, uint64 current);
-    error EpochNotCurrent(uint64 given, uint64 current);
-    error MembersInvalid(uint256 count);
-    error MembersNotAscending(uint256 index);
-    error WeightZero(uint256 index);
-    error WeightsTooLarge();
-    error LengthsDiffer(uint256 members, uint256 weights);
-    error SetUnknown(bytes32 given, bytes32 current);
-    error BitmapOutOfRange(uint256 bitmap, uint256 members);
-    error SignatureCountWrong(uint256 expected, uint256 given);
-    error SignatureMalformed(address member);
-    error SignerWrong(address expected, address recovered);
-    error VerdictInvalid(uint8 verdict);
-    error QuorumNotReached(uint256 weight, uint256 total);
-
-    constructor(address owner_) Ownable(owner_) EIP712("anchorproof", "1") {}
-
-    /// @notice Replaces the member set. Epoch numbers only go up, so an old set cannot come back under its old number.
-    function setEpoch(uint64 epoch_, address[] calldata members, uint256[] calldata weights) external onlyOwner {
-        if (epoch_ <= epoch) revert EpochNotAscending(epoch_, epoch);
-        uint256 count = members.length;
-        if (count == 0 || count > MAX_MEMBERS) revert MembersInvalid(count);
-        if (weights.length != count) revert LengthsDiffer(count, weights.length);
-        address previous = address(0); // also refuses the zero address, which ecrecover gives for a bad signature
-        uint256 total = 0;
-        for (uint256 i = 0; i < count; ++i) {
-            if (members[i] <= previous) revert MembersNotAscending(i);
-            previous = members[i];
-            if (weights[i] == 0) revert WeightZero(i);
-            // Three times the total must fit a word, for the two-thirds test.
-            if (weights[i] > type(uint256).max / 3 - total) revert WeightsTooLarge();
-            total += weights[i];
+    constructor(QuorumParameters memory parameters)
+        Epochs(parameters.owner)
+        Bonds(parameters)
+        EIP712("anchorproof", "1")
+    {
+        if (address(parameters.registry).code.length == 0) {
+            revert RegistryWithoutCode(address(parameters.registry));
         }
-        epoch = epoch_;
-        bytes32 hash = keccak256(abi.encode(epoch_, members, weights));
-        setHash = hash;
-        emit EpochSet(epoch_, hash, members, weights);
+        registry = parameters.registry;
     }
 
-    /// @notice The EIP-712 digest that a member signs.
-    function voteDigest(
-        uint64 epoch_,
+    /// @notice Slashes a member for two different votes on one task in one round of one epoch.
+    /// @dev Both must be votes that could stand in a certificate but for the other: of one member, with a valid verdict. Which
+    ///      of them is right does not matter. More than two, or two pairs, are one offence.
+    function slashEquivocation(
+        Seat calldata seat,
+        bytes32 taskId,
+        uint32 round,
+        Ballot calldata one,
+        Ballot calldata other
+    ) external {
+        if (
+            one.statementDigest == other.statementDigest && one.evidenceDigest == other.evidenceDigest
+                && one.verdict == other.verdict
+        ) revert VotesEqual();
+        address member = _sitting(seat);
+        _requireBallot(member, seat.epoch, taskId, round, one);
+        _requireBallot(member, seat.epoch, taskId, round, other);
+        _slash(member, offenceOf(EQUIVOCATION, member, seat.epoch, taskId, round));
+    }
+
+    /// @notice Slashes a member for accepting, by signature, a proof that its verifier refuses.
+    /// @dev The verifier is called directly, see {BadProof}. Under a frozen key there is no evidence: a key is frozen when
+    ///      something about it, or its verifier, turned out to be wrong, and then its word should cost nobody anything.
+    ///      (Whoever can freeze can so spare a member, at the price of the key, and not from an equivocation.) The other way
+    ///      round freezing makes nothing slashable: a proof that held when it was accepted holds in the verifier for ever.
+    /// @param statementDigest the rest of the vote: its verdict is to accept, and its evidence digest is that of `evidence`
+    function slashInvalidAcceptance(
+        Seat calldata seat,
         bytes32 taskId,
         uint32 round,
         bytes32 statementDigest,
-        bytes32 evidenceDigest,
-        uint8 verdict
-    ) public view returns (bytes32) {
-        return _hashTypedDataV4(
-            keccak256(abi.encode(_VOTE_TYPEHASH, epoch_, taskId, round, statementDigest, evidenceDigest, verdict))
+        bytes calldata signature,
+        ProofEvidence calldata evidence
+    ) external {
+        address member = _sitting(seat);
+        bytes32 digest =
+            voteDigest(seat.epoch, taskId, round, statementDigest, evidenceDigestOf(evidence), VERDICT_ACCEPT);
+        _requireSigner(digest, signature, member);
+        Entry memory entry = registry.entryOf(evidence.keyDigest);
+        if (entry.verifier == address(0)) revert KeyUnknown(evidence.keyDigest);
+        if (entry.frozen) revert KeyFrozen(evidence.keyDigest);
+        BadProof.requireBad(entry, evidence);
+        _slash(member, offenceOf(INVALID_ACCEPTANCE, member, seat.epoch, taskId, round));
+    }
+
+    /// @notice Names an offence: what {slashed} is about.
+    function offenceOf(uint8 kind, address member, uint64 epoch_, bytes32 taskId, uint32 round)
+        public
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(kind, member, epoch_, taskId, round));
+    }
+
+    /// @notice The evidence digest of a proof, as votes have it.
+    function evidenceDigestOf(ProofEvidence calldata evidence) public pure returns (bytes32) {
+        return keccak256(
+            abi.encodePacked(
+                Statements.EVIDENCE_TAG, evidence.keyDigest, evidence.signals.length, evidence.signals, evidence.proof
+            )
         );
     }
 
-    /// @notice Returns when `certificate` carries more than two thirds of the current weight for exactly this vote, and
-    ///         reverts with the reason otherwise. Every signature given must be good; a bad one is never skipped.
-    function check(
-        bytes32 taskId,
-        bytes32 statementDigest,
-        bytes32 evidenceDigest,
-        uint8 verdict,
-        Certificate calldata certificate
-    ) external view {
-        if (verdict != VERDICT_ACCEPT && verdict != VERDICT_REJECT) revert VerdictInvalid(verdict);
-        if (certificate.epoch != epoch || epoch == 0) revert EpochNotCurrent(certificate.epoch, epoch);
-        bytes32 given = keccak256(abi.encode(certificate.epoch, certificate.members, certificate.weights));
-        // Equal hashes mean the very arrays that setEpoch checked: ascending, no zero weight, equal lengths.
-        if (given != setHash) revert SetUnknown(given, setHash);
-
-        uint256 count = certificate.members.length;
-        uint256 bitmap = certificate.bitmap;
-        if (bitmap >> count != 0) revert BitmapOutOfRange(bitmap, count);
-
-        bytes32 digest =
-            voteDigest(certificate.epoch, taskId, certificate.round, statementDigest, evidenceDigest, verdict);
-        uint256 used = 0;
-        uint256 weight = 0;
-        uint256 total = 0;
-        for (uint256 i = 0; i < count; ++i) {
-            total += certificate.weights[i];
-            if ((bitmap >> i) & 1 == 0) continue;
-            if (used == certificate.signatures.length) revert SignatureCountWrong(used + 1, used);
-            _checkSignature(certificate.members[i], digest, certificate.signatures[used]);
-            ++used;
-            weight += certificate.weights[i];
-        }
-        if (used != certificate.signatures.length) revert SignatureCountWrong(used, certificate.signatures.length);
-        if (3 * weight <= 2 * total) revert QuorumNotReached(weight, total);
+    function _sitting(Seat calldata seat) private view returns (address member) {
+        _requireSet(seat.epoch, seat.members);
+        uint256 count = seat.members.length / _MEMBER_SIZE;
+        if (seat.index >= count) revert SeatInvalid(seat.index, count);
+        (member,) = _memberAt(seat.members, seat.index);
     }
 
-    /// @dev OpenZeppelin's ECDSA refuses lengths other than 65, v other than 27 and 28, high s and the zero address.
-    function _checkSignature(address member, bytes32 digest, bytes calldata signature) private pure {
-        (address recovered, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
-        if (failure != ECDSA.RecoverError.NoError) revert SignatureMalformed(member);
-        if (recovered != member) revert SignerWrong(member, recovered);
+    function _requireBallot(address member, uint64 epoch_, bytes32 taskId, uint32 round, Ballot calldata ballot)
+        private
+        view
+    {
+        _requireVerdict(ballot.verdict);
+        bytes32 digest =
+            voteDigest(epoch_, taskId, round, ballot.statementDigest, ballot.evidenceDigest, ballot.verdict);
+        _requireSigner(digest, ballot.signature, member);
     }
 }

@@ -30,5 +30,7 @@ interface Vm {
     function parseJsonBytes(string calldata json, string calldata key) external pure returns (bytes memory);
     function toString(uint256 value) external pure returns (string memory);
     function computeCreateAddress(address deployer, uint256 nonce) external pure returns (address);
+    function record() external;
+    function accesses(address account) external returns (bytes32[] memory reads, bytes32[] memory writes);
     function getNonce(address account) external view returns (uint64);
 }

@@ -1,0 +1,868 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {Split} from "../src/settlement/Split.sol";
+import {
+    Parameters,
+    Receipt,
+    ReceiptBatch,
+    SettlementParameters,
+    UsageSettlement
+} from "../src/settlement/UsageSettlement.sol";
+import {Royalty} from "../src/token/IDataAnchoringToken.sol";
+import {SettlementTest} from "./base/SettlementTest.sol";
+import {Coin} from "./twins/Coins.sol";
+
+contract UsageSettlementTest is SettlementTest {
+    Coin private _coin;
+    Coin private _nasty;
+
+    function setUp() public {
+        createSettlement();
+        _coin = new Coin();
+        _nasty = new Coin();
+        for (uint256 i = 0; i < 2; ++i) {
+            Coin coin = i == 0 ? _coin : _nasty;
+            coin.mint(address(this), type(uint128).max);
+            coin.approve(address(settlement), type(uint256).max);
+        }
+    }
+
+    // The split
+
+    function testFuzz_SplitIsExact(uint128 cost, uint16 creatorBps, uint16 nodeBps) public pure {
+        creatorBps = uint16(bound(creatorBps, 0, 10_000));
+        nodeBps = uint16(bound(nodeBps, 0, 10_000 - creatorBps));
+        (uint256 creator, uint256 node_, uint256 pool) = Split.ofCost(cost, creatorBps, nodeBps);
+        assertEq(creator, uint256(cost) * creatorBps / 10_000, "the creator's share is not rounded down");
+        assertEq(node_, uint256(cost) * nodeBps / 10_000, "the node's share is not rounded down");
+        assertEq(creator + node_ + pool, cost, "value is lost or made");
+        uint256 poolBps = 10_000 - creatorBps - nodeBps;
+        assertTrue(pool >= uint256(cost) * poolBps / 10_000, "the pool gets less than its share");
+        assertTrue(pool < uint256(cost) * poolBps / 10_000 + 3, "the pool gets more than rounding leaves");
+    }
+
+    function testFuzz_RoyaltiesAreExact(uint128 share, uint16[16] memory bps, bool within) public pure {
+        uint256 rest = share;
+        uint256 paid = 0;
+        uint256 sum = 0;
+        for (uint256 i = 0; i < 16; ++i) {
+            if (within) bps[i] = uint16(bound(bps[i], 0, 10_000 - sum));
+            sum += bps[i];
+            uint256 amount;
+            (amount, rest) = Split.part(share, rest, bps[i]);
+            if (within) assertEq(amount, uint256(share) * bps[i] / 10_000, "a royalty is not rounded down");
+            paid += amount;
+        }
+        assertEq(paid + rest, share, "value is lost or made");
+    }
+
+    // Currencies
+
+    function testFuzz_EachCurrencyHasItsOwnBooks(uint64 native, uint64 tokens, uint64 cost) public {
+        native = uint64(bound(native, 1, type(uint64).max));
+        tokens = uint64(bound(tokens, 1, type(uint64).max));
+        cost = uint64(bound(cost, 0, tokens));
+        fund(address(0), native);
+        fund(address(_coin), tokens);
+        claim(receiptOf(address(_coin), cost));
+        assertEq(settlement.deposits(user, address(0)), native, "another currency's deposit was touched");
+        assertEq(settlement.deposits(user, address(_coin)), tokens - cost, "the deposit was not debited");
+        assertEq(settlement.owed(CREATOR, address(0)), 0, "a claim in tokens pays coins");
+        assertEq(settlement.owed(CREATOR, address(_coin)), uint256(cost) * 7 / 10, "the creator's share");
+        if (settlement.owed(CREATOR, address(_coin)) == 0) return;
+        vm.prank(CREATOR);
+        settlement.withdraw(address(_coin));
+        assertEq(_coin.balanceOf(CREATOR), uint256(cost) * 7 / 10, "the creator was not paid in tokens");
+        assertEq(
+            _coin.balanceOf(address(settlement)),
+            tokens - uint256(cost) * 7 / 10,
+            "the contract holds another amount than it owes"
+        );
+    }
+
+    function test_ADepositIsOfExactlyWhatWasSent() public {
+        vm.deal(address(this), 10);
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.ValueWrong.selector, 2, 1));
+        settlement.deposit{value: 1}(address(0), 2);
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.ValueWrong.selector, 0, 1));
+        settlement.deposit{value: 1}(address(_coin), 1);
+        vm.expectRevert(UsageSettlement.AmountZero.selector);
+        settlement.deposit(address(_coin), 0);
+        vm.expectRevert(UsageSettlement.UserZero.selector);
+        settlement.depositFor(address(0), address(_coin), 1);
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.AmountTooLarge.selector, 1 << 128, type(uint128).max));
+        settlement.deposit(address(_coin), 1 << 128);
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.CurrencyWithoutCode.selector, address(1234)));
+        settlement.deposit(address(1234), 1);
+        (bool ok,) = address(settlement).call{value: 1}("");
+        assertFalse(ok, "a plain transfer was taken");
+        settlement.deposit(address(_coin), 5);
+        assertEq(settlement.deposits(address(this), address(_coin)), 5, "the deposit");
+    }
+
+    function test_AFeeOnTransferTokenIsRefused() public {
+        _nasty.misbehave(1, 0, false, false);
+        vm.expectRevert(
+            abi.encodeWithSelector(UsageSettlement.AmountReceivedWrong.selector, address(_nasty), 1_000_000, 999_900)
+        );
+        settlement.deposit(address(_nasty), 1_000_000);
+        assertEq(settlement.deposits(address(this), address(_nasty)), 0, "a refused deposit counts");
+    }
+
+    function test_ATokenThatReturnsFalseIsRefused() public {
+        _nasty.misbehave(0, 0, false, true);
+        vm.expectRevert(abi.encodeWithSelector(SafeERC20.SafeERC20FailedOperation.selector, address(_nasty)));
+        settlement.deposit(address(_nasty), 100);
+    }
+
+    function test_ATokenThatReturnsNothingIsTaken() public {
+        _nasty.misbehave(0, 0, true, false);
+        fund(address(_nasty), 100);
+        claim(receiptOf(address(_nasty), 100));
+        vm.prank(POOL);
+        settlement.withdrawTo(address(_nasty), address(5));
+        assertEq(_nasty.balanceOf(address(5)), 10, "the pool was not paid");
+    }
+
+    function test_ATokenThatStartsTakingASurchargeCannotTakeItFromOthersDeposits() public {
+        fund(address(_nasty), 1000);
+        claim(receiptOf(address(_nasty), 100));
+        _nasty.misbehave(0, 1, false, false);
+        vm.prank(CREATOR);
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.AmountSentWrong.selector, address(_nasty), 70, 71));
+        settlement.withdraw(address(_nasty));
+        assertEq(settlement.owed(CREATOR, address(_nasty)), 70, "a refused withdrawal counts");
+        assertEq(_nasty.balanceOf(address(settlement)), 1000, "tokens have left");
+    }
+
+    function test_ACutOfBalancesHarmsThatCurrencyAlone() public {
+        fund(address(0), 1000);
+        fund(address(_coin), 1000);
+        fund(address(_nasty), 1000);
+        address[3] memory tokens = [address(0), address(_coin), address(_nasty)];
+        for (uint256 i = 0; i < 3; ++i) {
+            claim(receiptOf(tokens[i], 1000));
+        }
+        _nasty.burn(address(settlement), 800);
+        vm.startPrank(CREATOR);
+        settlement.withdraw(tokens[0]);
+        settlement.withdraw(tokens[1]);
+        vm.expectRevert();
+        settlement.withdraw(tokens[2]);
+        vm.stopPrank();
+        vm.prank(node);
+        settlement.withdraw(tokens[2]);
+        assertEq(_nasty.balanceOf(node), 200, "those who come first are paid");
+        assertEq(address(settlement).balance + _coin.balanceOf(address(settlement)), 600, "other currencies");
+    }
+
+    function test_ATokenCannotReenter() public {
+        fund(address(0), 1000);
+        fund(address(_nasty), 1000);
+        Receipt memory receipt = receiptOf(address(0), 100);
+        receipt.user = user;
+        bytes32 digest = settlement.receiptDigest(receipt);
+        // The token is a user with something to gain in every call.
+        _nasty.mint(address(_nasty), 1000);
+        _nasty.call(address(_nasty), abi.encodeCall(Coin.approve, (address(settlement), 1000)));
+        _nasty.call(address(settlement), abi.encodeCall(UsageSettlement.deposit, (address(_nasty), 100)));
+        _nasty.call(address(settlement), abi.encodeCall(UsageSettlement.requestWithdrawal, (address(_nasty), 100)));
+        dat.put(DAT, address(_nasty), 0, 0, new Royalty[](0));
+        claim(receiptOf(address(_nasty), 100));
+        vm.warp(block.timestamp + DELAY);
+        bytes[6] memory calls = [
+            abi.encodeCall(UsageSettlement.deposit, (address(_nasty), 10)),
+            abi.encodeCall(UsageSettlement.depositFor, (user, address(_nasty), 10)),
+            abi.encodeCall(UsageSettlement.completeWithdrawal, (address(_nasty))),
+            abi.encodeCall(UsageSettlement.withdraw, (address(_nasty))),
+            abi.encodeCall(UsageSettlement.withdrawTo, (address(_nasty), address(5))),
+            abi.encodeCall(UsageSettlement.claim, (receipt, signed(USER_KEY, digest), signed(NODE_KEY, digest)))
+        ];
+        for (uint256 i = 0; i < calls.length; ++i) {
+            // Each would succeed by itself.
+            uint256 state = vm.snapshotState();
+            _nasty.call(address(settlement), calls[i]);
+            vm.revertToState(state);
+            _nasty.arm(address(settlement), calls[i]);
+            settlement.deposit(address(_nasty), 10);
+            assertFalse(_nasty.reentered(), "a token re-entered while a deposit was measured");
+            assertTrue(
+                _nasty.refusal() == ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector, "the refusal"
+            );
+            vm.revertToState(state);
+        }
+    }
+
+    // Signatures
+
+    function test_BothSignaturesAreNeeded() public {
+        fund(address(0), 1000);
+        Receipt memory receipt = receiptOf(address(0), 10);
+        bytes32 digest = settlement.receiptDigest(receipt);
+        bytes memory byUser = signed(USER_KEY, digest);
+        bytes memory byNode = signed(NODE_KEY, digest);
+        bytes memory forged = signed(0xbad, digest);
+        _expectRefused(
+            receipt, forged, byNode, abi.encodeWithSelector(UsageSettlement.UserSignatureInvalid.selector, user)
+        );
+        _expectRefused(
+            receipt, byUser, forged, abi.encodeWithSelector(UsageSettlement.NodeSignatureInvalid.selector, node)
+        );
+        _expectRefused(
+            receipt, byNode, byUser, abi.encodeWithSelector(UsageSettlement.UserSignatureInvalid.selector, user)
+        );
+        _expectRefused(receipt, byUser, "", abi.encodeWithSelector(UsageSettlement.NodeSignatureInvalid.selector, node));
+        receipt.node = user;
+        _expectRefused(receipt, byUser, byUser, abi.encodeWithSelector(UsageSettlement.UserIsNode.selector, user));
+    }
+
+    function test_SignaturesForAnotherChainContractOrCurrencyAreRefused() public {
+        fund(address(0), 1000);
+        fund(address(_coin), 1000);
+        Receipt memory receipt = receiptOf(address(_coin), 10);
+        bytes memory refusal = abi.encodeWithSelector(UsageSettlement.UserSignatureInvalid.selector, user);
+        bytes32 digest = settlement.receiptDigest(receipt);
+        receipt.token = address(0);
+        _expectRefused(receipt, signed(USER_KEY, digest), signed(NODE_KEY, digest), refusal);
+        receipt.token = address(_coin);
+        UsageSettlement other = new UsageSettlement(terms(Parameters(POOL, 7000, 2000, 1000)));
+        digest = other.receiptDigest(receipt);
+        _expectRefused(receipt, signed(USER_KEY, digest), signed(NODE_KEY, digest), refusal);
+        vm.chainId(1);
+        digest = settlement.receiptDigest(receipt);
+        vm.chainId(31337);
+        _expectRefused(receipt, signed(USER_KEY, digest), signed(NODE_KEY, digest), refusal);
+        claim(receipt);
+    }
+
+    function test_TypehashesAreThoseOfTheTypeStrings() public view {
+        Receipt memory receipt;
+        ReceiptBatch memory batch;
+        bytes32 separator = keccak256(
+            abi.encode(
+                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                keccak256("anchorproof"),
+                keccak256("1"),
+                block.chainid,
+                address(settlement)
+            )
+        );
+        bytes32 receiptType = keccak256(
+            "Receipt(address user,address node,uint256 datId,uint256 nonce,uint256 cost,uint256 costCap,address token,uint256 parameterVersion,uint256 deadline,uint256 usage,bytes32 requestHash,bytes32 responseHash,bytes32 evidenceDigest)"
+        );
+        bytes32 batchType = keccak256(
+            "ReceiptBatch(address user,address node,address token,bytes32 root,uint256 count,uint256 costCap,uint256 nonce,uint256 deadline)"
+        );
+        assertEq(
+            settlement.receiptDigest(receipt),
+            keccak256(abi.encodePacked(hex"1901", separator, keccak256(abi.encode(receiptType, receipt)))),
+            "receipt"
+        );
+        assertEq(
+            settlement.batchDigest(batch),
+            keccak256(abi.encodePacked(hex"1901", separator, keccak256(abi.encode(batchType, batch)))),
+            "batch"
+        );
+    }
+
+    // What a receipt may ask for
+
+    function test_ReceiptsAreRefusedForWhatTheySay() public {
+        fund(address(0), 1000);
+        Receipt memory receipt = receiptOf(address(0), 10);
+        receipt.costCap = 9;
+        expectClaimToRevert(receipt, abi.encodeWithSelector(UsageSettlement.CostAboveCap.selector, 10, 9));
+        receipt = receiptOf(address(0), 10);
+        receipt.deadline = block.timestamp - 1;
+        expectClaimToRevert(
+            receipt,
+            abi.encodeWithSelector(UsageSettlement.DeadlinePassed.selector, block.timestamp - 1, block.timestamp)
+        );
+        receipt.deadline = block.timestamp;
+        claim(receipt);
+        expectClaimToRevert(
+            receipt, abi.encodeWithSelector(UsageSettlement.ReceiptClaimed.selector, settlement.receiptDigest(receipt))
+        );
+        receipt = receiptOf(address(0), 10);
+        receipt.datId = 1;
+        expectClaimToRevert(receipt, abi.encodeWithSelector(UsageSettlement.DatUnknown.selector, 1));
+        receipt = receiptOf(address(0), 991);
+        expectClaimToRevert(receipt, abi.encodeWithSelector(UsageSettlement.DepositTooSmall.selector, 990, 991));
+        uint256[3] memory versions = [uint256(0), 2, type(uint256).max];
+        for (uint256 i = 0; i < 3; ++i) {
+            receipt = receiptOf(address(0), 10);
+            receipt.parameterVersion = versions[i];
+            expectClaimToRevert(
+                receipt, abi.encodeWithSelector(UsageSettlement.ParameterVersionWrong.selector, versions[i], 1)
+            );
+        }
+    }
+
+    function test_ACostBeyond128BitsIsRefusedThoughATokenPretendsToCoverIt() public {
+        fund(address(_nasty), type(uint128).max);
+        _nasty.mint(address(this), type(uint128).max);
+        fund(address(_nasty), 1);
+        expectClaimToRevert(
+            receiptOf(address(_nasty), 1 << 128),
+            abi.encodeWithSelector(UsageSettlement.AmountTooLarge.selector, 1 << 128, type(uint128).max)
+        );
+        claim(receiptOf(address(_nasty), type(uint128).max));
+    }
+
+    function test_AnExpiredAssetsReceiptsCanBeClaimedForTheClaimWindow() public {
+        fund(address(0), 1000);
+        uint64 expiry = uint64(block.timestamp + 10);
+        dat.put(DAT, CREATOR, expiry, 0, new Royalty[](0));
+        vm.warp(expiry + DELAY);
+        claim(receiptOf(address(0), 10));
+        vm.warp(expiry + DELAY + 1);
+        expectClaimToRevert(
+            receiptOf(address(0), 10), abi.encodeWithSelector(UsageSettlement.AssetExpired.selector, DAT, expiry)
+        );
+    }
+
+    function test_UsesAreCountedAndEndAtTheLimit() public {
+        fund(address(0), 1000);
+        dat.put(DAT, CREATOR, 0, 2, new Royalty[](0));
+        vm.prank(CREATOR);
+        settlement.setFloor(DAT, address(0), 10);
+        claim(receiptOf(address(0), 10));
+        assertEq(settlement.uses(DAT), 1, "a use was not counted");
+        expectClaimToRevert(
+            receiptOf(address(0), 2000), abi.encodeWithSelector(UsageSettlement.DepositTooSmall.selector, 990, 2000)
+        );
+        assertEq(settlement.uses(DAT), 1, "a refused receipt counts as a use");
+        claim(receiptOf(address(0), 10));
+        expectClaimToRevert(
+            receiptOf(address(0), 10), abi.encodeWithSelector(UsageSettlement.UsesExhausted.selector, DAT, 2)
+        );
+    }
+
+    function test_StrangersCannotUseUpALimitedAssetForNothing() public {
+        fund(address(0), 1000);
+        fund(address(_nasty), 1000);
+        dat.put(DAT, CREATOR, 0, 2, new Royalty[](0));
+        Receipt memory free = receiptOf(address(0), 0);
+        expectClaimToRevert(free, abi.encodeWithSelector(UsageSettlement.CostBelowFloor.selector, DAT, 0, 0));
+        vm.prank(CREATOR);
+        settlement.setFloor(DAT, address(0), 100);
+        expectClaimToRevert(free, abi.encodeWithSelector(UsageSettlement.CostBelowFloor.selector, DAT, 0, 100));
+        expectClaimToRevert(
+            receiptOf(address(0), 99), abi.encodeWithSelector(UsageSettlement.CostBelowFloor.selector, DAT, 99, 100)
+        );
+        expectClaimToRevert(
+            receiptOf(address(_nasty), 1000),
+            abi.encodeWithSelector(UsageSettlement.CostBelowFloor.selector, DAT, 1000, 0)
+        );
+        claim(receiptOf(address(0), 100));
+    }
+
+    function test_AFloorIsTheCreatorsAndOnlyFalls() public {
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.NotCreator.selector, address(this), CREATOR));
+        settlement.setFloor(DAT, address(0), 1);
+        vm.startPrank(CREATOR);
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.FloorInvalid.selector, DAT, 0, 0));
+        settlement.setFloor(DAT, address(0), 0);
+        settlement.setFloor(DAT, address(0), 100);
+        uint256[3] memory floors = [uint256(100), 101, 0];
+        for (uint256 i = 0; i < 3; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(UsageSettlement.FloorInvalid.selector, DAT, floors[i], 100));
+            settlement.setFloor(DAT, address(0), floors[i]);
+        }
+        settlement.setFloor(DAT, address(0), 99);
+        assertEq(settlement.floorOf(DAT, address(0)), 99, "the floor");
+    }
+
+    // Lineage
+
+    function testFuzz_ALineageOfSixteenIsPaidOutOfTheCreatorsShare(uint64 cost, uint16 revoked) public {
+        Royalty[] memory lineage = new Royalty[](16);
+        for (uint256 i = 0; i < 16; ++i) {
+            lineage[i] = Royalty({datId: 1000 + i, creator: address(uint160(0x2000 + i)), bps: uint16(100 + 30 * i)});
+            dat.put(1000 + i, lineage[i].creator, 0, 0, new Royalty[](0));
+            if (revoked >> i & 1 == 1) dat.revoke(1000 + i);
+        }
+        dat.put(DAT, CREATOR, 0, 0, lineage);
+        fund(address(0), 1 + uint256(cost));
+        claim(receiptOf(address(0), cost));
+        uint256 share = uint256(cost) * 7 / 10;
+        uint256 rest = share;
+        uint256 withheld = 0;
+        for (uint256 i = 0; i < 16; ++i) {
+            uint256 amount = share * lineage[i].bps / 10_000;
+            rest -= amount;
+            bool out = revoked >> i & 1 == 1;
+            if (out) withheld += amount;
+            assertEq(settlement.owed(lineage[i].creator, address(0)), out ? 0 : amount, "a royalty");
+        }
+        uint256 forNode = uint256(cost) / 5;
+        assertEq(settlement.owed(CREATOR, address(0)), rest, "the creator's own");
+        assertEq(settlement.owed(node, address(0)), forNode, "the node's");
+        assertEq(settlement.owed(POOL, address(0)), cost - share - forNode + withheld, "the pool's");
+    }
+
+    function test_ALineageThatSumsToMoreThanAllCannotTakeOthersMoney() public {
+        Royalty[] memory lineage = new Royalty[](2);
+        lineage[0] = Royalty({datId: DAT, creator: address(0x2001), bps: 8000});
+        lineage[1] = Royalty({datId: DAT, creator: address(0x2002), bps: 8000});
+        dat.put(78, CREATOR, 0, 0, lineage);
+        fund(address(0), 1000);
+        Receipt memory receipt = receiptOf(address(0), 1000);
+        receipt.datId = 78;
+        claim(receipt);
+        assertEq(settlement.owed(address(0x2001), address(0)), 560, "the first");
+        assertEq(settlement.owed(address(0x2002), address(0)), 140, "the second");
+        assertEq(settlement.owed(CREATOR, address(0)), 0, "the creator");
+        assertEq(settlement.owed(node, address(0)) + settlement.owed(POOL, address(0)), 300, "node and pool");
+    }
+
+    function test_FraudDoesNotPay() public {
+        // A revoked asset that derives from an honest-looking one of its creator's own.
+        Royalty[] memory lineage = new Royalty[](1);
+        lineage[0] = Royalty({datId: DAT, creator: CREATOR, bps: 5000});
+        dat.put(78, CREATOR, 0, 0, lineage);
+        fund(address(0), 2000);
+        Receipt memory receipt = receiptOf(address(0), 1000);
+        receipt.datId = 78;
+        claim(receipt);
+        assertEq(settlement.owed(CREATOR, address(0)), 700, "before it is found out");
+        dat.revoke(78);
+        receipt = receiptOf(address(0), 1000);
+        receipt.datId = 78;
+        claim(receipt);
+        assertEq(settlement.owed(CREATOR, address(0)), 700, "after it is found out");
+        assertEq(settlement.owed(node, address(0)), 400, "the node is paid all the same");
+        assertEq(settlement.owed(POOL, address(0)), 900, "the pool gets the rest");
+    }
+
+    // Many at once
+
+    function test_OneOverdrawnUserDoesNotCostANodeItsOthers() public {
+        fund(address(0), 100);
+        Receipt[] memory receipts = new Receipt[](4);
+        uint256[4] memory costs = [uint256(60), 60, 30, 10];
+        for (uint256 i = 0; i < 4; ++i) {
+            receipts[i] = receiptOf(address(0), costs[i]);
+        }
+        bytes32 refused = settlement.receiptDigest(receipts[1]);
+        (bytes[] memory users, bytes[] memory nodes) = _signedAll(receipts);
+        vm.expectEmit(true, true, true, true, address(settlement));
+        emit UsageSettlement.ReceiptRefused(
+            refused, user, node, abi.encodeWithSelector(UsageSettlement.DepositTooSmall.selector, 40, 60)
+        );
+        assertEq(settlement.claimMany(receipts, users, nodes), 3, "settled");
+        assertFalse(settlement.claimed(refused), "a receipt that was passed over is used up");
+        assertEq(settlement.deposits(user, address(0)), 0, "the deposit");
+        fund(address(0), 60);
+        vm.expectRevert(
+            abi.encodeWithSelector(UsageSettlement.ReceiptClaimed.selector, settlement.receiptDigest(receipts[0]))
+        );
+        this.claimFirst(receipts, users, nodes);
+        assertEq(settlement.claimMany(receipts, users, nodes), 1, "the one that is left");
+        vm.expectRevert(
+            abi.encodeWithSelector(UsageSettlement.ReceiptClaimed.selector, settlement.receiptDigest(receipts[0]))
+        );
+        settlement.claimMany(receipts, users, nodes);
+    }
+
+    function claimFirst(Receipt[] calldata receipts, bytes[] calldata users, bytes[] calldata nodes) external {
+        settlement.claim(receipts[0], users[0], nodes[0]);
+    }
+
+    function test_ManyWithOneForgedSignatureRevert() public {
+        fund(address(0), 100);
+        Receipt[] memory receipts = new Receipt[](2);
+        receipts[0] = receiptOf(address(0), 1);
+        receipts[1] = receiptOf(address(0), 1);
+        (bytes[] memory users, bytes[] memory nodes) = _signedAll(receipts);
+        bytes memory genuine = nodes[1];
+        nodes[1] = nodes[0];
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.NodeSignatureInvalid.selector, node));
+        settlement.claimMany(receipts, users, nodes);
+        nodes[1] = genuine;
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.LengthsDiffer.selector, 2, 1));
+        settlement.claimMany(receipts, users, new bytes[](1));
+        vm.expectRevert(UsageSettlement.ReceiptsNone.selector);
+        settlement.claimMany(new Receipt[](0), users, nodes);
+        // The same receipt twice in one call is paid once.
+        receipts[1] = receipts[0];
+        users[1] = users[0];
+        nodes[1] = nodes[0];
+        assertEq(settlement.claimMany(receipts, users, nodes), 1, "settled");
+        assertEq(settlement.deposits(user, address(0)), 99, "the deposit");
+    }
+
+    // Batches
+
+    function test_ABatchIsClaimedOneByOneAndAtOnce() public {
+        fund(address(_coin), 1000);
+        (Receipt[] memory receipts, bytes32[] memory nodes, ReceiptBatch memory batch) = _batch(address(_coin));
+        _claimFrom(batch, receipts[1], nodes, 1);
+        _claimFrom(batch, receipts[3], nodes, 3);
+        bool[] memory flags = new bool[](3);
+        (flags[0], flags[1], flags[2]) = (true, true, true);
+        // Leaves stand from the last to the first for a proof of all of them.
+        (receipts[0], receipts[3]) = (receipts[3], receipts[0]);
+        (receipts[1], receipts[2]) = (receipts[2], receipts[1]);
+        bytes32 digest = settlement.batchDigest(batch);
+        uint256 settled = settlement.claimBatch(
+            batch, signed(USER_KEY, digest), signed(NODE_KEY, digest), receipts, new bytes32[](0), flags
+        );
+        assertEq(settled, 2, "those that were left");
+        (uint128 cost, uint128 count) = settlement.drawn(digest);
+        assertEq(cost, 100, "drawn");
+        assertEq(count, 4, "drawn");
+        assertEq(settlement.deposits(user, address(_coin)), 900, "the deposit");
+    }
+
+    function test_AReceiptIsPaidOnceHoweverItIsSigned() public {
+        fund(address(0), 1000);
+        (Receipt[] memory receipts, bytes32[] memory nodes, ReceiptBatch memory batch) = _batch(address(0));
+        claim(receipts[0]);
+        _expectBatchRefused(
+            batch,
+            receipts[0],
+            pathOf(nodes, 3),
+            abi.encodeWithSelector(UsageSettlement.ReceiptClaimed.selector, settlement.receiptDigest(receipts[0]))
+        );
+        _claimFrom(batch, receipts[1], nodes, 1);
+        expectClaimToRevert(
+            receipts[1],
+            abi.encodeWithSelector(UsageSettlement.ReceiptClaimed.selector, settlement.receiptDigest(receipts[1]))
+        );
+        // Nor through another batch over the same receipts.
+        ReceiptBatch memory again = batchOf(receipts, nodes[0]);
+        _expectBatchRefused(
+            again,
+            receipts[1],
+            pathOf(nodes, 4),
+            abi.encodeWithSelector(UsageSettlement.ReceiptClaimed.selector, settlement.receiptDigest(receipts[1]))
+        );
+        assertEq(settlement.deposits(user, address(0)), 970, "the deposit");
+    }
+
+    function test_ABatchNeedsBothSignaturesAndItsTime() public {
+        fund(address(0), 1000);
+        (Receipt[] memory receipts, bytes32[] memory nodes, ReceiptBatch memory batch) = _batch(address(0));
+        bytes32 digest = settlement.batchDigest(batch);
+        bytes32[] memory path = pathOf(nodes, 3);
+        bool[] memory flags = new bool[](path.length);
+        (bytes memory byUser, bytes memory byNode) = (signed(USER_KEY, digest), signed(NODE_KEY, digest));
+        Receipt[] memory first = one(receipts[0]);
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.UserSignatureInvalid.selector, user));
+        settlement.claimBatch(batch, byNode, byUser, first, path, flags);
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.NodeSignatureInvalid.selector, node));
+        settlement.claimBatch(batch, byUser, signed(3, digest), first, path, flags);
+        // Any other field than was signed.
+        batch.costCap += 1;
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.UserSignatureInvalid.selector, user));
+        settlement.claimBatch(batch, byUser, byNode, first, path, flags);
+        batch.costCap -= 1;
+        vm.warp(batch.deadline + 1);
+        vm.expectRevert(
+            abi.encodeWithSelector(UsageSettlement.DeadlinePassed.selector, batch.deadline, batch.deadline + 1)
+        );
+        settlement.claimBatch(batch, byUser, byNode, first, path, flags);
+        vm.warp(batch.deadline);
+        settlement.claimBatch(batch, byUser, byNode, first, path, flags);
+    }
+
+    function test_ABatchPaysNoMoreThanItsUserAgreedTo() public {
+        fund(address(0), 1000);
+        (Receipt[] memory receipts, bytes32[] memory nodes, ReceiptBatch memory batch) = _batch(address(0));
+        batch.costCap = 49; // of 10 + 20 + 30 + 40
+        batch.count = 2;
+        _claimFrom(batch, receipts[0], nodes, 0);
+        _expectBatchRefused(
+            batch, receipts[3], pathOf(nodes, 6), abi.encodeWithSelector(UsageSettlement.BatchDrawn.selector, 1, 39)
+        );
+        _claimFrom(batch, receipts[2], nodes, 2);
+        _expectBatchRefused(
+            batch, receipts[1], pathOf(nodes, 4), abi.encodeWithSelector(UsageSettlement.BatchDrawn.selector, 0, 9)
+        );
+        assertEq(settlement.deposits(user, address(0)), 960, "the deposit");
+    }
+
+    function test_OthersReceiptsInATreeAreNotAgreed() public {
+        fund(address(0), 1000);
+        fund(address(_coin), 1000);
+        // User and node of the batch put receipts of a stranger, and of another currency, into their tree.
+        for (uint256 i = 0; i < 3; ++i) {
+            Receipt[] memory receipts = new Receipt[](2);
+            receipts[0] = receiptOf(address(0), 10);
+            receipts[1] = receiptOf(address(0), 10);
+            if (i == 0) receipts[0].user = address(0xdead);
+            if (i == 1) receipts[0].node = address(0xdead);
+            if (i == 2) receipts[0].token = address(_coin);
+            bytes32[] memory nodes = treeOf(receipts);
+            ReceiptBatch memory batch = batchOf(receipts, nodes[0]);
+            batch.token = address(0);
+            _expectBatchRefused(
+                batch,
+                receipts[0],
+                pathOf(nodes, 1),
+                abi.encodeWithSelector(
+                    UsageSettlement.BatchReceiptForeign.selector, settlement.receiptDigest(receipts[0])
+                )
+            );
+        }
+    }
+
+    function test_ReceiptsOutsideTheTreeAreRefused() public {
+        fund(address(0), 1000);
+        (Receipt[] memory receipts, bytes32[] memory nodes, ReceiptBatch memory batch) = _batch(address(0));
+        Receipt memory outside = receiptOf(address(0), 10);
+        bytes memory refusal = abi.encodeWithSelector(UsageSettlement.BatchProofInvalid.selector, batch.root);
+        _expectBatchRefused(batch, outside, pathOf(nodes, 3), refusal);
+        _expectBatchRefused(batch, receipts[0], pathOf(nodes, 4), refusal);
+        // A tree's inner node, or its root, is no leaf: a path that starts one level up proves nothing.
+        bytes32[] memory short = new bytes32[](1);
+        short[0] = nodes[2];
+        _expectBatchRefused(batch, receipts[0], short, refusal);
+        _expectBatchRefused(batch, receipts[0], new bytes32[](0), refusal);
+        // Without receipts the root would prove itself.
+        bytes32 digest = settlement.batchDigest(batch);
+        (bytes memory byUser, bytes memory byNode) = (signed(USER_KEY, digest), signed(NODE_KEY, digest));
+        bytes32[] memory root = new bytes32[](1);
+        root[0] = nodes[0];
+        vm.expectRevert(UsageSettlement.ReceiptsNone.selector);
+        settlement.claimBatch(batch, byUser, byNode, new Receipt[](0), root, new bool[](0));
+    }
+
+    /// @dev Were a leaf hashed once over 64 bytes, an inner node would be the leaf of (left, right).
+    function testFuzz_NoLeafIsAnInnerNode(bytes32 left, bytes32 right) public view {
+        bytes32 tag = keccak256("anchorproof/receipt-leaf/1");
+        bytes32 inner = keccak256(abi.encode(tag, right));
+        assertTrue(settlement.leafOf(right) == keccak256(abi.encode(inner)), "the leaf");
+        assertTrue(settlement.leafOf(right) != pair(tag, right), "a leaf has an inner node's preimage");
+        assertTrue(settlement.leafOf(pair(left, right)) != pair(left, right), "a leaf is the node itself");
+    }
+
+    // Deposits
+
+    function test_ADepositThatLeftPaysNoClaim() public {
+        fund(address(_coin), 1000);
+        Receipt memory receipt = receiptOf(address(_coin), 1000);
+        vm.prank(user);
+        settlement.requestWithdrawal(address(_coin), 1000);
+        assertEq(settlement.securedDeposit(user, address(_coin)), 0, "secured");
+        // For the whole window the node can claim.
+        vm.warp(block.timestamp + DELAY - 1);
+        vm.prank(user);
+        vm.expectRevert(
+            abi.encodeWithSelector(UsageSettlement.WithdrawalTooEarly.selector, block.timestamp + 1, block.timestamp)
+        );
+        settlement.completeWithdrawal(address(_coin));
+        uint256 state = vm.snapshotState();
+        claim(receipt);
+        vm.warp(block.timestamp + 1);
+        vm.prank(user);
+        settlement.completeWithdrawal(address(_coin));
+        assertEq(_coin.balanceOf(user), 0, "a user took out what was claimed");
+        vm.revertToState(state);
+        vm.warp(block.timestamp + 1);
+        vm.prank(user);
+        settlement.completeWithdrawal(address(_coin));
+        assertEq(_coin.balanceOf(user), 1000, "the user's own");
+        expectClaimToRevert(receipt, abi.encodeWithSelector(UsageSettlement.DepositTooSmall.selector, 0, 1000));
+    }
+
+    function test_ADepositForAnotherIsTheirs() public {
+        fund(address(_coin), 10);
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.DepositTooSmall.selector, 0, 10));
+        settlement.requestWithdrawal(address(_coin), 10);
+        vm.prank(user);
+        settlement.requestWithdrawal(address(_coin), 10);
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.WithdrawalNotRequested.selector, address(this)));
+        settlement.completeWithdrawal(address(_coin));
+    }
+
+    // Parameters
+
+    function test_GovernanceCannotTakeMoreThanItsBounds() public {
+        Parameters[7] memory wrong = [
+            Parameters(POOL, 4999, 4000, 1001),
+            Parameters(POOL, 8000, 999, 1001),
+            Parameters(POOL, 5000, 2999, 2001),
+            Parameters(POOL, 7000, 2000, 1001),
+            Parameters(POOL, 7000, 2000, 999),
+            Parameters(POOL, 0, 0, 10_000),
+            Parameters(POOL, 65_535, 2000, 1000)
+        ];
+        for (uint256 i = 0; i < wrong.length; ++i) {
+            bytes memory refusal = abi.encodeWithSelector(
+                UsageSettlement.SharesInvalid.selector, wrong[i].creatorBps, wrong[i].nodeBps, wrong[i].poolBps
+            );
+            vm.expectRevert(refusal);
+            settlement.proposeParameters(wrong[i]);
+            vm.expectRevert(refusal);
+            new UsageSettlement(terms(wrong[i]));
+        }
+        vm.expectRevert(UsageSettlement.GovernancePoolZero.selector);
+        settlement.proposeParameters(Parameters(address(0), 7000, 2000, 1000));
+        settlement.proposeParameters(Parameters(POOL, 5000, 3000, 2000));
+        settlement.cancelParameters();
+        settlement.proposeParameters(Parameters(POOL, 9000, 1000, 0));
+    }
+
+    function test_DelaysHaveBounds() public {
+        SettlementParameters memory parameters = terms(Parameters(POOL, 7000, 2000, 1000));
+        uint256[4] memory delays = [uint256(0), 59, 30 days + 1, type(uint256).max];
+        for (uint256 i = 0; i < 4; ++i) {
+            parameters.withdrawalDelay = delays[i];
+            vm.expectRevert(abi.encodeWithSelector(UsageSettlement.WithdrawalDelayInvalid.selector, delays[i]));
+            new UsageSettlement(parameters);
+        }
+        parameters.withdrawalDelay = 60;
+        parameters.parameterDelay = 0;
+        new UsageSettlement(parameters);
+        vm.chainId(1);
+        delays = [uint256(0), 1 days - 1, 30 days + 1, type(uint256).max];
+        for (uint256 i = 0; i < 4; ++i) {
+            parameters.parameterDelay = delays[i];
+            vm.expectRevert(abi.encodeWithSelector(UsageSettlement.ParameterDelayInvalid.selector, delays[i]));
+            new UsageSettlement(parameters);
+        }
+        parameters.parameterDelay = 1 days;
+        new UsageSettlement(parameters);
+    }
+
+    function test_ParametersAreTheOwnersToProposeAndAnyonesToActivateInTime() public {
+        Parameters memory next = Parameters(address(0x901), 6000, 3000, 1000);
+        address stranger = address(0x5);
+        vm.startPrank(stranger);
+        vm.expectRevert();
+        settlement.proposeParameters(next);
+        vm.expectRevert();
+        settlement.cancelParameters();
+        vm.expectRevert(UsageSettlement.ParametersNotProposed.selector);
+        settlement.activateParameters();
+        vm.stopPrank();
+        vm.expectRevert(UsageSettlement.ParametersNotProposed.selector);
+        settlement.cancelParameters();
+        vm.expectRevert(UsageSettlement.ParametersUnchanged.selector);
+        settlement.proposeParameters(Parameters(POOL, 7000, 2000, 1000));
+
+        settlement.proposeParameters(next);
+        uint256 ripe = block.timestamp + PARAMETER_DELAY;
+        assertEq(settlement.activatableAt(), ripe, "activatable at");
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.ParametersPending.selector, ripe));
+        settlement.proposeParameters(Parameters(POOL, 8000, 1000, 1000));
+        vm.warp(ripe - 1);
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.ParametersTooEarly.selector, ripe, ripe - 1));
+        settlement.activateParameters();
+        settlement.cancelParameters();
+        vm.warp(ripe);
+        vm.expectRevert(UsageSettlement.ParametersNotProposed.selector);
+        settlement.activateParameters();
+
+        settlement.proposeParameters(next);
+        vm.warp(ripe + PARAMETER_DELAY);
+        vm.prank(stranger);
+        settlement.activateParameters();
+        assertEq(settlement.parameterVersion(), 2, "version");
+        assertEq(settlement.poolOf(2), address(0x901), "pool");
+        assertEq(settlement.poolOf(1), POOL, "the old pool");
+        assertEq(settlement.poolOf(0), address(0), "no pool");
+        vm.expectRevert(UsageSettlement.ParametersNotProposed.selector);
+        settlement.activateParameters();
+    }
+
+    function test_GovernanceCannotFrontRunAClaim() public {
+        fund(address(0), 10_000);
+        Receipt memory before = receiptOf(address(0), 1000);
+        Receipt memory late = receiptOf(address(0), 1000);
+        settlement.proposeParameters(Parameters(address(0x901), 5000, 3000, 2000));
+        vm.warp(block.timestamp + PARAMETER_DELAY);
+        settlement.activateParameters();
+        claim(before);
+        assertEq(settlement.owed(CREATOR, address(0)), 700, "the creator's, as it was signed");
+        assertEq(settlement.owed(node, address(0)), 200, "the node's, as it was signed");
+        assertEq(settlement.owed(POOL, address(0)), 100, "the pool's, as it was signed");
+        claim(receiptOf(address(0), 1000));
+        assertEq(settlement.owed(CREATOR, address(0)), 1200, "the creator's, under the new version");
+        assertEq(settlement.owed(node, address(0)), 500, "the node's, under the new version");
+        assertEq(settlement.owed(address(0x901), address(0)), 200, "the new pool's");
+
+        // No second change cuts the time of the first short.
+        uint256 until = settlement.previousVersionUntil();
+        assertEq(until, block.timestamp + DELAY, "previous version until");
+        vm.warp(until);
+        uint256 state = vm.snapshotState();
+        claim(late);
+        vm.revertToState(state);
+        vm.warp(until + 1);
+        expectClaimToRevert(late, abi.encodeWithSelector(UsageSettlement.ParameterVersionWrong.selector, 1, 2));
+    }
+
+    function test_AChangeWaitsForTheOneBeforeIt() public {
+        SettlementParameters memory parameters = terms(Parameters(POOL, 7000, 2000, 1000));
+        parameters.parameterDelay = 0;
+        settlement = new UsageSettlement(parameters);
+        settlement.proposeParameters(Parameters(POOL, 6000, 3000, 1000));
+        settlement.activateParameters();
+        settlement.proposeParameters(Parameters(POOL, 5000, 4000, 1000));
+        uint256 until = block.timestamp + DELAY;
+        vm.warp(until);
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.GracePeriodRunning.selector, until, until));
+        settlement.activateParameters();
+        vm.warp(until + 1);
+        settlement.activateParameters();
+        assertEq(settlement.parameterVersion(), 3, "version");
+    }
+
+    function _batch(address token)
+        private
+        returns (Receipt[] memory receipts, bytes32[] memory nodes, ReceiptBatch memory batch)
+    {
+        receipts = new Receipt[](4);
+        for (uint256 i = 0; i < 4; ++i) {
+            receipts[i] = receiptOf(token, 10 * (i + 1));
+        }
+        nodes = treeOf(receipts);
+        batch = batchOf(receipts, nodes[0]);
+    }
+
+    function _claimFrom(ReceiptBatch memory batch, Receipt memory receipt, bytes32[] memory nodes, uint256 index)
+        private
+    {
+        bytes32[] memory path = pathOf(nodes, (nodes.length - 1) / 2 + index);
+        bytes32 digest = settlement.batchDigest(batch);
+        uint256 settled = settlement.claimBatch(
+            batch, signed(USER_KEY, digest), signed(NODE_KEY, digest), one(receipt), path, new bool[](path.length)
+        );
+        assertEq(settled, 1, "settled");
+    }
+
+    function _expectBatchRefused(
+        ReceiptBatch memory batch,
+        Receipt memory receipt,
+        bytes32[] memory path,
+        bytes memory data
+    ) private {
+        bytes32 digest = settlement.batchDigest(batch);
+        (bytes memory byUser, bytes memory byNode) = (signed(USER_KEY, digest), signed(NODE_KEY, digest));
+        vm.expectRevert(data);
+        settlement.claimBatch(batch, byUser, byNode, one(receipt), path, new bool[](path.length));
+    }
+
+    function _expectRefused(Receipt memory receipt, bytes memory byUser, bytes memory byNode, bytes memory data)
+        private
+    {
+        vm.expectRevert(data);
+        settlement.claim(receipt, byUser, byNode);
+    }
+
+    function _signedAll(Receipt[] memory receipts) private view returns (bytes[] memory users, bytes[] memory nodes) {
+        users = new bytes[](receipts.length);
+        nodes = new bytes[](receipts.length);
+        for (uint256 i = 0; i < receipts.length; ++i) {
+            bytes32 digest = settlement.receiptDigest(receipts[i]);
+            users[i] = signed(USER_KEY, digest);
+            nodes[i] = signed(NODE_KEY, digest);
+        }
+    }
+}
