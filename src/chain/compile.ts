@@ -101,7 +101,7 @@ interface CompilerInput {
   /** The compiler's standard JSON. */
   json: string;
   /** Paths of the sources whose contracts are wanted. */
-  own: readonly string[];
+  own: string[];
   /** SHA-256 over all that the result depends on. */
   key: string;
 }
