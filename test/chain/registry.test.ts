@@ -1,11 +1,9 @@
-import { Interface } from "ethers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type AddVerifierParameters, AnchorClient } from "../../src/chain/client/index.js";
-import { artefact, compileProtocolContracts } from "../../src/chain/compile.js";
 import { deployProtocol, deployVerifier } from "../../src/chain/deploy.js";
 import { CIRCUIT_TYPES } from "../../src/protocol/statements.js";
 import { keyDigest } from "../../src/verifier/groth16.js";
-import { type Chain, CIRCUIT_DIGEST, digestOf, expectRevert, outcome, undone, useChain } from "./fixture.js";
+import { type Chain, CIRCUIT_DIGEST, digestOf, expectRevert, undone, useChain } from "./fixture.js";
 import { simulateKey } from "./simulated.js";
 import { createWorld, deployKey, MODEL_DIGEST, type World } from "./world.js";
 
@@ -113,37 +111,5 @@ describe("adding a verifier", () => {
       await world.client.registry.freeze(world.inferenceKey);
       expect((await world.client.registry.entryOf(world.inferenceKey))?.frozen).toBe(true);
     });
-  });
-});
-
-describe("the token", () => {
-  it("is minted by the gate alone, not even by the owner", async () => {
-    const { abi } = artefact(await compileProtocolContracts(), "DataAnchoringToken");
-    const data = new Interface(abi).encodeFunctionData("mint", [
-      chain.addresses[0],
-      1,
-      MODEL_DIGEST,
-      MODEL_DIGEST,
-      1n,
-      [],
-    ]);
-    expect(await outcome(chain.provider, world.deployment.token, data, abi)).toBe("NotGate");
-  });
-
-  it("says of an unknown id that it is unknown", async () => {
-    expect(await world.client.token.recordOf(1n)).toBeUndefined();
-    const { abi } = artefact(await compileProtocolContracts(), "DataAnchoringToken");
-    for (const method of [
-      "creatorOf",
-      "classOf",
-      "commitmentOf",
-      "metadataDigestOf",
-      "parentsOf",
-      "mintedAt",
-      "totalSupply",
-    ]) {
-      const data = new Interface(abi).encodeFunctionData(method, [1n]);
-      expect(await outcome(chain.provider, world.deployment.token, data, abi)).toBe("IdUnknown");
-    }
   });
 });
