@@ -35,6 +35,7 @@ import {
 } from "./dataset.js";
 import { datasetClaimCommand, datasetOpenCommand, datasetProveCommand, datasetVerifyCommand } from "./datasetProof.js";
 import { demoCommand } from "./demo.js";
+import { contractDeployCommand, contractStatusCommand } from "./deploy.js";
 import { keyExportCommand, keyLintCommand } from "./key.js";
 import { modelEvaluateCommand, modelImportCommand, modelInfoCommand } from "./model.js";
 import { missingCoreNote, nativeBuildCommand, nativeStatusCommand } from "./native.js";
@@ -101,6 +102,8 @@ const COMMANDS: readonly Command[] = [
   keyExportCommand,
   contractGenerateCommand,
   contractVerifySourceCommand,
+  contractDeployCommand,
+  contractStatusCommand,
   benchCommand,
   cacheListCommand,
   cacheVerifyCommand,
@@ -152,7 +155,7 @@ async function main(args: readonly string[]): Promise<void> {
     stop.abort();
   };
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-  if (!/^(native|cache|setup ptau|setup ceremony|setup key (contribute|beacon|verify)) ?/.test(command.name)) {
+  if (!/^(native|cache|setup ptau|setup ceremony|setup key (contribute|beacon|verify)|contract) ?/.test(command.name)) {
     const note = missingCoreNote();
     if (note !== undefined) process.stderr.write(`${printable(note)}\n`);
   }

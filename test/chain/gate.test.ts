@@ -242,7 +242,9 @@ describe("minting a dataset", () => {
       origin.client.gate.mintDataset(statement, proof, certificate, origin.epoch);
     await chain.provider.send("anvil_setChainId", [31338]);
     try {
-      expect(await origin.client.gate.datasetStatementDigest(statement)).toBe(after.subject.statementDigest);
+      expect(await origin.client.gate.statementDigest("DatasetStatement", statement)).toBe(
+        after.subject.statementDigest,
+      );
       await expectRevert(mint(before, before), "ProofInvalid");
       await expectRevert(mint(before, after), "ProofInvalid");
       await expectRevert(mint(after, before), "SignerWrong");
