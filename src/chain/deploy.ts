@@ -25,7 +25,7 @@ import {
   solcVersion,
 } from "./compile.js";
 import type { ContractRecord, DeploymentRecord } from "./deployment.js";
-import { type GenerateVerifierOptions, generateVerifier } from "./generate.js";
+import { type GenerateVerifierOptions, generateVerifier, verifierName } from "./generate.js";
 import { untilMined } from "./provider.js";
 import { errorInterface, explainFailure } from "./reverts.js";
 import { verifySource } from "./verifySource.js";
@@ -657,7 +657,7 @@ async function compileVerifier(
   verifier: GenerateVerifierOptions,
   options: CompileContractsOptions,
 ): Promise<{ name: string; compiled: ContractArtefact }> {
-  const name = verifier.contractName ?? "Groth16Verifier";
+  const name = verifierName(verifier);
   const artefacts = await compileContracts({ [`${name}.sol`]: generateVerifier(verifier) }, options);
   return { name, compiled: artefact(artefacts, name) };
 }

@@ -154,7 +154,6 @@ const EXPLANATIONS: Record<string, string> = {
   SupplyOutOfRange: "LazAI's tokens have 1 to 10,000 units",
   ParentsUnsupported: "LazAI's token keeps no parents",
   TermsUnsupported: "LazAI's token passes on freely and keeps no royalty: terms that ask for more are refused",
-  TermsExpired: "the asset's terms have expired already",
   LegacyPathOpen: "LazAI's registry can still mint on one node's word; revoke its MINTER_ROLE first",
   FileIdMismatch: "asset and file have different numbers",
   FileUnknown: "LazAI's registry has no such file",
