@@ -25,6 +25,7 @@ export {
   type DeployParameters,
   deployLazaiGate,
   deployProtocol,
+  deployValidationResponder,
   deployVerifier,
   estimateDeployment,
   type GasEstimate,
