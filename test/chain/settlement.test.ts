@@ -267,7 +267,7 @@ describe("claims", () => {
     "are refused under other chains' and contracts' domains",
     withDeposit(1000n, async () => {
       const receipt = await makeReceipt(3, 10n);
-      for (const _domain of [
+      for (const domain of [
         { ...world.domain, chainId: 1n },
         { ...world.domain, verifyingContract: chain.addresses[7]! },
         { ...world.domain, verifyingContract: chain.addresses[6]! },
@@ -656,7 +656,7 @@ describe("many receipts", () => {
       const { settlement } = world.client;
       const receipts = await makeReceipts(4, 10n);
       const { batch, tree } = await batchOf(receipts);
-      for (const _domain of [
+      for (const domain of [
         { ...world.domain, chainId: 1n },
         { ...world.domain, verifyingContract: chain.addresses[7]! },
       ]) {
