@@ -149,7 +149,8 @@ export function recordFromJson(json: unknown, path: string): DeploymentRecord {
   const given = readObject(record["parameters"], parameterNames, code, `${path}: parameters`);
   const parameters = parameterNames.map((name) => {
     const where = `${path}: parameters.${name}`;
-    const { bits } = PARAMETERS[name as keyof DeployParameters];
+    const { bits, text: isText } = PARAMETERS[name as keyof DeployParameters];
+    if (isText) return [name, text(given[name], where)];
     return [name, bits === undefined ? hex(given[name], 20, where) : readInteger(given[name], bits, code, where)];
   });
   const contracts = record["contracts"];

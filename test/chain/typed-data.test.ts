@@ -13,6 +13,8 @@ import {
   contextSignal,
   datId,
   type InferenceStatement,
+  REVOCATION_TYPES,
+  revocationDigest,
   STATEMENT_TYPES,
   statementDigest,
   type Task,
@@ -69,7 +71,7 @@ describe("digests", () => {
         fc.record({ task, asset, chunkIndex: uint(256), chunkRecords: uint(256) }),
         async (statement) => {
           const digest = statementDigest(world.gate, "DatasetStatement", statement);
-          expect(await world.client.gate.datasetStatementDigest(statement)).toBe(digest);
+          expect(await world.client.gate.statementDigest("DatasetStatement", statement)).toBe(digest);
           expect(byEthers(world.gate, STATEMENT_TYPES, "DatasetStatement", statement)).toBe(digest);
         },
       ),
@@ -80,7 +82,7 @@ describe("digests", () => {
     fc.assert(
       fc.asyncProperty(inference, async (statement) => {
         const digest = statementDigest(world.gate, "InferenceStatement", statement);
-        expect(await world.client.gate.inferenceStatementDigest(statement)).toBe(digest);
+        expect(await world.client.gate.statementDigest("InferenceStatement", statement)).toBe(digest);
         expect(byEthers(world.gate, STATEMENT_TYPES, "InferenceStatement", statement)).toBe(digest);
       }),
       { numRuns: 15 },
@@ -90,9 +92,55 @@ describe("digests", () => {
     fc.assert(
       fc.asyncProperty(fc.record({ asset, circuitDigest: bytes(32), sample: inference }), async (statement) => {
         const digest = statementDigest(world.gate, "ModelStatement", statement);
-        expect(await world.client.gate.modelStatementDigest(statement)).toBe(digest);
+        expect(await world.client.gate.statementDigest("ModelStatement", statement)).toBe(digest);
         expect(byEthers(world.gate, STATEMENT_TYPES, "ModelStatement", statement)).toBe(digest);
       }),
+      { numRuns: 15 },
+    ));
+
+  it("of adapted inferences, and of the adapters that they show", () =>
+    fc.assert(
+      fc.asyncProperty(asset, inference, uint(256), async (token, plain, adapterCommitment) => {
+        const sample = { ...plain, adapterCommitment };
+        const inferenceDigest = statementDigest(world.gate, "AdaptedInferenceStatement", sample);
+        expect(await world.client.gate.statementDigest("AdaptedInferenceStatement", sample)).toBe(inferenceDigest);
+        expect(byEthers(world.gate, STATEMENT_TYPES, "AdaptedInferenceStatement", sample)).toBe(inferenceDigest);
+        const statement = { asset: token, sample };
+        const digest = statementDigest(world.gate, "AdapterStatement", statement);
+        expect(await world.client.gate.statementDigest("AdapterStatement", statement)).toBe(digest);
+        expect(byEthers(world.gate, STATEMENT_TYPES, "AdapterStatement", statement)).toBe(digest);
+      }),
+      { numRuns: 15 },
+    ));
+
+  it("of inferences as assets", () =>
+    fc.assert(
+      fc.asyncProperty(fc.record({ asset, inference }), async (statement) => {
+        const digest = statementDigest(world.gate, "InferenceAssetStatement", statement);
+        expect(await world.client.gate.statementDigest("InferenceAssetStatement", statement)).toBe(digest);
+        expect(byEthers(world.gate, STATEMENT_TYPES, "InferenceAssetStatement", statement)).toBe(digest);
+      }),
+      { numRuns: 15 },
+    ));
+
+  it("of revocations, whatever the reason's letters", () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          taskId: bytes(32),
+          token: bytes(20),
+          datId: uint(256),
+          reason: fc.string({ unit: "grapheme" }),
+          evidenceDigest: bytes(32),
+          nonce: uint(256),
+          deadline: uint(256),
+        }),
+        async (revocation) => {
+          const digest = revocationDigest(world.gate, revocation);
+          expect(await world.client.gate.revocationDigest(revocation)).toBe(digest);
+          expect(byEthers(world.gate, REVOCATION_TYPES, "Revocation", revocation)).toBe(digest);
+        },
+      ),
       { numRuns: 15 },
     ));
 
@@ -169,7 +217,7 @@ describe("digests", () => {
 it("the context signal is 253 bits of keccak256 over abi.encode, per circuit type", () =>
   fc.assert(
     fc.asyncProperty(task, async (value) => {
-      for (const circuitType of ["datasetChunk", "inference"] as const) {
+      for (const circuitType of ["datasetChunk", "inference", "adaptedInference"] as const) {
         const words = AbiCoder.defaultAbiCoder().encode(
           [
             "bytes32",
