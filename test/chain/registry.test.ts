@@ -1,23 +1,33 @@
+import { Contract, type InterfaceAbi } from "ethers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type AddVerifierParameters, AnchorClient } from "../../src/chain/client/index.js";
+import { artefact, compileContracts, compileProtocolContracts } from "../../src/chain/compile.js";
 import { deployProtocol, deployVerifier } from "../../src/chain/deploy.js";
-import { CIRCUIT_TYPES } from "../../src/protocol/statements.js";
-import { keyDigest } from "../../src/verifier/groth16.js";
-import { type Chain, CIRCUIT_DIGEST, digestOf, expectRevert, undone, useChain } from "./fixture.js";
-import { simulateKey } from "./simulated.js";
-import { createWorld, deployKey, MODEL_DIGEST, type World } from "./world.js";
+import { R } from "../../src/field/scalar.js";
+import { CIRCUIT_TYPES, type CircuitType } from "../../src/protocol/statements.js";
+import { type Groth16Item, keyDigest, proofWords } from "../../src/verifier/groth16.js";
+import { advance, type Chain, CIRCUIT_DIGEST, deploy, digestOf, expectRevert, undone, useChain } from "./fixture.js";
+import { rerandomise, scalar, simulateKey, simulateProof } from "./simulated.js";
+import { CEREMONY, createWorld, DATASET_KEY, deployKey, INFERENCE_KEY, MODEL_DIGEST, type World } from "./world.js";
 
 const chain = useChain();
 const elsewhere = useChain({ chainId: 1 });
 let world: World;
+
+const ZERO = `0x${"00".repeat(32)}`;
 
 beforeAll(async () => {
   world = await createWorld(chain);
 });
 
 /** A deployed verifier that is not registered yet, and a correct entry for it. */
-async function fresh(n: number, development = true, on: Chain = chain): Promise<AddVerifierParameters> {
-  const key = simulateKey(n, "registry");
+async function fresh(
+  n: number,
+  development = true,
+  on: Chain = chain,
+  seed = "registry",
+): Promise<AddVerifierParameters> {
+  const key = simulateKey(n, seed);
   return {
     keyDigest: keyDigest(key.vkey),
     verifier: await deployKey(on, key, `Fresh${n}`, development),
@@ -25,6 +35,7 @@ async function fresh(n: number, development = true, on: Chain = chain): Promise<
     circuitDigest: CIRCUIT_DIGEST,
     ...(n === 4 ? {} : { modelDigest: MODEL_DIGEST }),
     development,
+    ...(development ? {} : { ceremony: CEREMONY }),
   };
 }
 
@@ -59,11 +70,15 @@ describe("adding a verifier", () => {
     await world.client.registry.add(entry);
     expect(await world.client.registry.entryOf(entry.keyDigest)).toEqual({
       verifier: entry.verifier,
+      universal: false,
       development: true,
       frozen: false,
+      signals: 3,
       statementType: CIRCUIT_TYPES.inference,
       circuitDigest: CIRCUIT_DIGEST,
       modelDigest: MODEL_DIGEST,
+      ceremony: ZERO,
+      batchVerifier: undefined,
     });
     await expectRevert(world.client.registry.add(entry), "KeyAlreadyAdded");
   });
@@ -73,7 +88,14 @@ describe("adding a verifier", () => {
     const entry = await fresh(4);
     await expectRevert(client.registry.add({ ...entry, keyDigest: digestOf("other") }), "VerifierKeyMismatch");
     await expectRevert(client.registry.add({ ...entry, circuitDigest: digestOf("other") }), "VerifierCircuitMismatch");
-    await expectRevert(client.registry.add({ ...entry, development: false }), "VerifierDevelopmentMismatch");
+    const production = { ...entry, development: false, ceremony: CEREMONY };
+    await expectRevert(client.registry.add(production), "VerifierDevelopmentMismatch");
+    for (const wrong of [
+      { ...entry, development: false },
+      { ...entry, ceremony: CEREMONY },
+    ]) {
+      await expect(client.registry.add(wrong)).rejects.toMatchObject({ code: "INPUT_INVALID" });
+    }
     const inference = { ...entry, circuitType: "inference", modelDigest: MODEL_DIGEST } as const;
     await expectRevert(client.registry.add(inference), "VerifierSignalsMismatch");
     await expectRevert(client.registry.add({ ...entry, verifier: chain.addresses[5]! }), "VerifierWithoutCode");
@@ -84,13 +106,53 @@ describe("adding a verifier", () => {
     await expectRevert(client.registry.add({ ...bare, keyDigest: digestOf("bare") }), "ModelDigestInvalid");
   });
 
-  it("refuses development keys on other chains, and takes production keys there", async () => {
+  it("on other chains takes keys with a ceremony, after a day in which they can be cancelled", async () => {
     const deployment = await deployProtocol(elsewhere.accounts[0]!);
-    const client = await AnchorClient.connect(deployment, elsewhere.accounts[0]!);
-    await expectRevert(client.registry.add(await fresh(4, true, elsewhere)), "DevelopmentKeyRefused");
+    const { registry } = await AnchorClient.connect(deployment, elsewhere.accounts[0]!);
+    await expectRevert(registry.propose(await fresh(4, true, elsewhere)), "DevelopmentKeyRefused");
     const production = await fresh(4, false, elsewhere);
-    await client.registry.add(production);
-    expect((await client.registry.entryOf(production.keyDigest))?.development).toBe(false);
+    const { keyDigest: digest } = production;
+    await registry.propose(production);
+    expect(await registry.entryOf(digest)).toBeUndefined();
+    expect((await registry.proposalOf(digest))?.entry.ceremony).toBe(CEREMONY);
+    await expectRevert(registry.activate(digest), "ProposalNotReady");
+    await registry.cancel(digest);
+    expect(await registry.proposalOf(digest)).toBeUndefined();
+    await registry.propose(production);
+    await advance(elsewhere.provider, 86_400n);
+    const anyone = await AnchorClient.connect(deployment, elsewhere.accounts[5]!);
+    await anyone.registry.activate(digest);
+    expect(await registry.entryOf(digest)).toMatchObject({ development: false, ceremony: CEREMONY });
+    await expect(deployProtocol(elsewhere.accounts[0]!, { addDelay: 0n })).rejects.toMatchObject({
+      details: { error: "AddDelayInvalid" },
+    });
+  });
+
+  it("knows every circuit family, and what its keys have", async () => {
+    const signals: Record<CircuitType, bigint> = {
+      datasetChunk: 4n,
+      datasetContent: 5n,
+      datasetBytes: 5n,
+      datasetNumbers: 5n,
+      datasetLabels: 5n,
+      datasetColumn: 5n,
+      datasetDistinct: 5n,
+      datasetSorted: 5n,
+      datasetOpening: 4n,
+      datasetGrowth: 5n,
+      datasetSha256: 5n,
+      inference: 3n,
+      adaptedInference: 4n,
+      inferenceBatch: 3n,
+      adaptedInferenceBatch: 4n,
+    };
+    const { abi } = artefact(await compileProtocolContracts(), "VerifierRegistry");
+    const contract = new Contract(world.deployment.registry, abi as InterfaceAbi, chain.provider);
+    for (const type of Object.keys(CIRCUIT_TYPES) as CircuitType[]) {
+      const shape = await contract.getFunction("shapeOf")(CIRCUIT_TYPES[type]);
+      expect([...shape], type).toEqual([signals[type], type.toLowerCase().includes("inference")]);
+    }
+    expect([...(await contract.getFunction("shapeOf")(digestOf("unknown")))]).toEqual([0n, false]);
   });
 
   it("is the owner's alone; freezing is the guardian's and the owner's", async () => {
@@ -110,6 +172,178 @@ describe("adding a verifier", () => {
       await expectRevert(world.client.registry.add(entry), "KeyAlreadyAdded");
       await world.client.registry.freeze(world.inferenceKey);
       expect((await world.client.registry.entryOf(world.inferenceKey))?.frozen).toBe(true);
+    });
+  });
+});
+
+const DATASET = [scalar("root"), 3n, 128n, scalar("context")];
+const INFERENCE = [7n, scalar("input"), scalar("context")];
+
+function item(key: typeof DATASET_KEY, publicSignals: readonly bigint[], seed?: string): Groth16Item {
+  return { publicSignals, proof: simulateProof(key, publicSignals, seed) };
+}
+
+describe("the router", () => {
+  it("takes what the key's verifier takes, and says why it refuses as that does", async () => {
+    const { registry } = world.client;
+    await registry.verify(world.datasetKey, item(DATASET_KEY, DATASET));
+    await registry.verify(world.inferenceKey, item(INFERENCE_KEY, INFERENCE));
+    const { proof } = item(INFERENCE_KEY, INFERENCE);
+    const other = { proof, publicSignals: [8n, ...INFERENCE.slice(1)] };
+    await expectRevert(registry.verify(world.inferenceKey, other), "ProofInvalid");
+    const alias = { proof, publicSignals: [2n ** 256n - 1n, ...INFERENCE.slice(1)] };
+    const failure = await expectRevert(registry.verify(world.inferenceKey, alias), "PublicSignalNotInField");
+    expect(failure.details["args"]).toEqual(["0"]);
+    await expectRevert(registry.verify(world.datasetKey, item(INFERENCE_KEY, INFERENCE)), "SignalCountWrong");
+    await expectRevert(registry.verify(digestOf("unknown"), item(INFERENCE_KEY, INFERENCE)), "KeyUnknown");
+    const bad = { ...proof, a: [1n, 1n] as const };
+    await expectRevert(
+      registry.verify(world.inferenceKey, { publicSignals: INFERENCE, proof: bad }),
+      "PrecompileFailed",
+    );
+  });
+
+  it("takes batches where the key has a verifier of them", async () => {
+    await undone(chain.provider, async () => {
+      const { registry } = world.client;
+      const items = [1n, 2n, 3n].map((output) => item(INFERENCE_KEY, [output, ...INFERENCE.slice(1)], `${output}`));
+      await expectRevert(registry.verifyBatch(world.inferenceKey, items), "BatchVerifierUnknown");
+      const options = { vkey: INFERENCE_KEY.vkey, circuitDigest: CIRCUIT_DIGEST, development: true, batch: true };
+      const batch = await deployVerifier(chain.accounts[0]!, options);
+      await registry.addBatchVerifier(world.inferenceKey, batch);
+      expect((await registry.entryOf(world.inferenceKey))?.batchVerifier).toBe(batch);
+      await registry.verifyBatch(world.inferenceKey, items);
+      await registry.verifyBatch(world.inferenceKey, items.slice(0, 1));
+      const spoiled = [...items.slice(1), { ...items[0]!, publicSignals: INFERENCE }];
+      await expectRevert(registry.verifyBatch(world.inferenceKey, spoiled), "ProofInvalid");
+      await expectRevert(registry.verifyBatch(world.inferenceKey, []), "BatchEmpty");
+      await expectRevert(registry.proposeBatchVerifier(world.inferenceKey, batch), "BatchVerifierAlreadyAdded");
+      const dataset = registry.proposeBatchVerifier(world.datasetKey, batch);
+      await expectRevert(dataset, "VerifierKeyMismatch");
+    });
+  });
+
+  it("does not take a single verifier for one of batches", async () => {
+    const { verifier } = (await world.client.registry.entryOf(world.inferenceKey))!;
+    // Everything that it says of itself agrees, and it refuses zeros, so it comes in; but it verifies no batch.
+    await undone(chain.provider, async () => {
+      await world.client.registry.addBatchVerifier(world.inferenceKey, verifier);
+      await expectRevert(
+        world.client.registry.verifyBatch(world.inferenceKey, [item(INFERENCE_KEY, INFERENCE)]),
+        "none",
+      );
+    });
+  });
+
+  it("costs a calling contract at most 6,000 gas, whatever the number of signals", async () => {
+    const entries = { 3: "inference", 4: "datasetChunk", 5: "datasetGrowth" } as const;
+    for (const n of [3, 4, 5] as const) {
+      const key = simulateKey(n, "router");
+      const digest = keyDigest(key.vkey);
+      const verifier = await deployKey(chain, key, `Router${n}`, true);
+      const entry = {
+        keyDigest: digest,
+        verifier,
+        circuitType: entries[n],
+        circuitDigest: CIRCUIT_DIGEST,
+        development: true,
+      };
+      await world.client.registry.add({ ...entry, ...(n === 3 ? { modelDigest: MODEL_DIGEST } : {}) });
+      const source = `// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+interface IVerifier { function verifyProof(uint256[8] calldata, uint256[${n}] calldata) external view; }
+interface IRouter { function verify(bytes32, uint256[8] calldata, uint256[] calldata) external view; }
+contract Caller${n} {
+    function direct(address to, bytes32, uint256[8] calldata proof, uint256[] calldata signals) external {
+        IVerifier(to).verifyProof(proof, abi.decode(abi.encodePacked(signals), (uint256[${n}])));
+    }
+    function routed(address to, bytes32 key, uint256[8] calldata proof, uint256[] calldata signals) external {
+        IRouter(to).verify(key, proof, signals);
+    }
+}`;
+      const artefacts = await compileContracts({ [`Caller${n}.sol`]: source });
+      const caller = await deploy(chain.accounts[0]!, artefact(artefacts, `Caller${n}`));
+      const signals = Array.from({ length: n }, (_, i) => scalar(`signal/${i}`));
+      const words = proofWords(simulateProof(key, signals));
+      const gas = async (method: string, to: string) =>
+        Number((await (await caller.getFunction(method).send(to, digest, words, signals)).wait())!.gasUsed);
+      const overhead = (await gas("routed", world.deployment.registry)) - (await gas("direct", verifier));
+      expect(overhead).toBeLessThanOrEqual(6000);
+      expect(overhead).toBeGreaterThan(4700); // a cold slot and a cold account, or nothing was routed
+    }
+  });
+});
+
+describe("anyone stops a key", () => {
+  it("with a proof whose context is zero", async () => {
+    await undone(chain.provider, async () => {
+      const { registry } = await world.as(5);
+      const zero = item(DATASET_KEY, [...DATASET.slice(0, 3), 0n]);
+      await expectRevert(registry.exposeZeroContext(world.datasetKey, item(DATASET_KEY, DATASET)), "ContextNotZero");
+      const forged = { ...zero, proof: simulateProof(DATASET_KEY, DATASET) };
+      await expectRevert(registry.exposeZeroContext(world.datasetKey, forged), "ProofInvalid");
+      await registry.exposeZeroContext(world.datasetKey, zero);
+      expect((await registry.entryOf(world.datasetKey))?.frozen).toBe(true);
+      await expectRevert(registry.verify(world.datasetKey, item(DATASET_KEY, DATASET)), "KeyFrozen");
+      await expectRevert(registry.exposeZeroContext(world.datasetKey, zero), "KeyFrozen");
+    });
+  });
+
+  it("with two outputs for one input, and with nothing less", async () => {
+    await undone(chain.provider, async () => {
+      const { registry } = await world.as(5);
+      const one = item(INFERENCE_KEY, INFERENCE);
+      const key = world.inferenceKey;
+      const again = { ...one, proof: rerandomise(one.proof) };
+      await expectRevert(registry.exposeContradiction(key, one, again), "NoContradiction");
+      const elsewhere = item(INFERENCE_KEY, [...INFERENCE.slice(0, 2), scalar("other context")]);
+      await expectRevert(registry.exposeContradiction(key, one, elsewhere), "NoContradiction");
+      const input = item(INFERENCE_KEY, [8n, scalar("other input"), INFERENCE[2]!]);
+      await expectRevert(registry.exposeContradiction(key, one, input), "NoContradiction");
+      const output = item(INFERENCE_KEY, [8n, INFERENCE[1]!, scalar("other context")]);
+      const forged = { ...output, proof: one.proof };
+      await expectRevert(registry.exposeContradiction(key, one, forged), "ProofInvalid");
+      // The other spelling of an output is no other output.
+      const alias = { ...one, publicSignals: [INFERENCE[0]! + R, ...INFERENCE.slice(1)] };
+      await expectRevert(registry.exposeContradiction(key, one, alias), "PublicSignalNotInField");
+      await registry.exposeContradiction(key, one, output);
+      expect((await registry.modelOf(key)).deprecated).toBe(true);
+    });
+  });
+
+  it("with two numbers of records of one chunk", async () => {
+    await undone(chain.provider, async () => {
+      const { registry } = await world.as(5);
+      const [one, other] = [item(DATASET_KEY, DATASET), item(DATASET_KEY, [...DATASET.slice(0, 2), 127n, DATASET[3]!])];
+      await registry.exposeContradiction(world.datasetKey, one, other);
+      expect((await registry.entryOf(world.datasetKey))?.frozen).toBe(true);
+    });
+  });
+});
+
+describe("what is to be read of a key", () => {
+  it("is what was said when it was proposed, and its name as ERC-7992 has it", async () => {
+    await undone(chain.provider, async () => {
+      const { registry } = world.client;
+      const entry = await fresh(3, true, chain, "metadata");
+      const metadata = {
+        uri: "ipfs://model",
+        verificationKeyUri: "ipfs://key",
+        schemaUri: "ipfs://schema",
+        schemaHash: digestOf("schema"),
+        circuitVersion: (1n << 32n) | 2n,
+      };
+      await registry.add({ ...entry, metadata });
+      expect(await registry.metadataOf(entry.keyDigest)).toEqual(metadata);
+      expect(await registry.modelOf(entry.keyDigest)).toEqual({
+        modelHash: MODEL_DIGEST,
+        circuitHash: CIRCUIT_DIGEST,
+        vkHash: entry.keyDigest,
+        proofSystemId: "0x0550d137",
+        uri: "ipfs://model",
+        deprecated: false,
+      });
+      await expectRevert(registry.modelOf(world.datasetKey), "ModelNotFound");
     });
   });
 });

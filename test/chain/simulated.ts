@@ -41,12 +41,20 @@ export function scalar(label: string): bigint {
   return (bytesToBigInt(keccak(utf8(label))) % (R - 1n)) + 1n;
 }
 
+/** Infinity is (0, 0), as the precompiles have it. */
 export function g1(k: bigint): G1Affine {
+  if (mod(k) === 0n) return [0n, 0n];
   const { x, y } = G1.Point.BASE.multiply(mod(k)).toAffine();
   return [x, y];
 }
 
 function g2(k: bigint): G2Affine {
+  if (mod(k) === 0n) {
+    return [
+      [0n, 0n],
+      [0n, 0n],
+    ];
+  }
   const { x, y } = G2.Point.BASE.multiply(mod(k)).toAffine();
   return [
     [x.c0, x.c1],
@@ -88,12 +96,22 @@ export interface ProofScalars {
 }
 
 /** A valid proof for any signals: A and B at will, and C = (a·b - α·β - vk_x·γ) / δ. */
-export function simulateScalars({ trapdoor }: SimulatedKey, signals: readonly bigint[], seed: string): ProofScalars {
-  const a = scalar(`${seed}/a`);
-  const b = scalar(`${seed}/b`);
+export function simulateScalars(key: SimulatedKey, signals: readonly bigint[], seed: string): ProofScalars {
+  return closeProof(key, signals, scalar(`${seed}/a`), scalar(`${seed}/b`));
+}
+
+/** As {@link simulateScalars} for A and B that are given: with one of them zero, a proof of which only infinity is wrong. */
+export function closeProof({ trapdoor }: SimulatedKey, signals: readonly bigint[], a: bigint, b: bigint): ProofScalars {
   const { alpha, beta, gamma, delta } = trapdoor;
   const c = mod((a * b - alpha * beta - inputScalar(trapdoor, signals) * gamma) * invert(delta));
   return { a, b, c };
+}
+
+/** Another one, with C at infinity: A·B is all there is to prove. */
+export function proofWithoutC({ trapdoor }: SimulatedKey, signals: readonly bigint[], seed: string): ProofScalars {
+  const b = scalar(`${seed}/b`);
+  const { alpha, beta, gamma } = trapdoor;
+  return { a: mod((alpha * beta + inputScalar(trapdoor, signals) * gamma) * invert(b)), b, c: 0n };
 }
 
 export function proofOf({ a, b, c }: ProofScalars): Proof {

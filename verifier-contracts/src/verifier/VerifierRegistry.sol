@@ -48,14 +48,14 @@ struct Record {
 
 /// @notice A key on its way in.
 struct Proposal {
-    uint64 readyAt; // unix seconds; zero where there is no proposal
+    uint256 readyAt; // unix seconds; zero where there is no proposal
     bytes32 codeHash; // of the verifier when it was proposed
     Record record;
 }
 
 struct BatchProposal {
     address verifier;
-    uint64 readyAt;
+    uint256 readyAt;
     bytes32 codeHash;
 }
 
@@ -222,7 +222,7 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
             batchVerifier: address(0)
         });
         _check(keyDigest, record);
-        uint64 readyAt = uint64(block.timestamp + addDelay);
+        uint256 readyAt = block.timestamp + addDelay;
         _proposals[keyDigest] = Proposal(readyAt, record.verifier.codehash, record);
         _metadata[keyDigest] = metadata;
         emit VerifierProposed(keyDigest, record.verifier, record.statementType, readyAt);
@@ -267,7 +267,7 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
         if (record.batchVerifier != address(0)) revert BatchVerifierAlreadyAdded(keyDigest);
         if (_pending(_batchProposals[keyDigest].readyAt)) revert KeyAlreadyProposed(keyDigest);
         _checkBatch(keyDigest, verifier, record);
-        uint64 readyAt = uint64(block.timestamp + addDelay);
+        uint256 readyAt = block.timestamp + addDelay;
         _batchProposals[keyDigest] = BatchProposal(verifier, readyAt, verifier.codehash);
         emit BatchVerifierProposed(keyDigest, verifier, readyAt);
     }
@@ -344,9 +344,9 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
     /// @inheritdoc IVerifierRegistry
     function verify(bytes32 keyDigest, uint256[8] calldata proof, uint256[] calldata signals) external view {
         uint256 route = _routeOf(keyDigest);
-        address verifier = address(uint160(route));
+        address verifier = _verifierIn(route);
         // A call to an address without code would succeed.
-        if (route & _FROZEN != 0 || uint8(route >> 192) != signals.length || verifier.code.length == 0) {
+        if (route & _FROZEN != 0 || (route >> 192 & 0xff) != signals.length || verifier.code.length == 0) {
             _refuse(keyDigest, route, signals.length);
         }
         if (route & _UNIVERSAL == 0) {
@@ -535,6 +535,8 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
     function _requireCode(address verifier) private view {
         bytes memory code = verifier.code;
         if (code.length == 0) revert VerifierWithoutCode(verifier);
+        // The first three bytes of EIP-7702's 23 are what tells them from others.
+        // forge-lint: disable-next-line(unsafe-typecast)
         if (code.length == 23 && bytes3(code) == 0xef0100) revert VerifierDelegated(verifier);
     }
 
@@ -584,11 +586,17 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
         }
     }
 
+    function _verifierIn(uint256 route) private pure returns (address) {
+        // The rest of the route is cut off on purpose.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return address(uint160(route));
+    }
+
     /// @dev Says why a key does not lead to a verifier that could be asked.
     function _refuse(bytes32 keyDigest, uint256 route, uint256 signals) private pure {
-        address verifier = address(uint160(route));
+        address verifier = _verifierIn(route);
         _requireUsable(keyDigest, verifier, route & _FROZEN != 0);
-        _requireCount(uint8(route >> 192), signals);
+        _requireCount(route >> 192 & 0xff, signals);
         revert VerifierWithoutCode(verifier);
     }
 
