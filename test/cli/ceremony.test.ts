@@ -277,7 +277,7 @@ describe("four parties, one dropping out, one cheating", () => {
     await fails(ceremony("verify", "repeated.json", ...basis()), "JSON_MALFORMED");
   });
 
-  it("the key proves and verifies: here, in snarkjs, and in a contract on a chain that is no test chain", async () => {
+  it("the key proves and verifies: here, in snarkjs, and in a contract on a chain that is not for development", async () => {
     const key = JSON.parse(await readFile(path("final/verification_key.json"), "utf8"));
     const verifyingKey = parseVerifyingKey(key);
     const pool = new ProverPool({ concurrency: 1 });

@@ -109,10 +109,7 @@ contract Golden2 {
             mstore(0x200, signal)
             sound := and(
                 and(eq(returndatasize(), 0x40), staticcall(gas(), 0x06, 0x180, 0x80, 0x180, 0x40)),
-                and(
-                    and(eq(returndatasize(), 0x40), staticcall(gas(), 0x07, 0x1c0, 0x60, 0x1c0, 0x40)),
-                    lt(signal, _R)
-                )
+                and(and(eq(returndatasize(), 0x40), staticcall(gas(), 0x07, 0x1c0, 0x60, 0x1c0, 0x40)), lt(signal, _R))
             )
 
             signal := calldataload(add(publicSignals, 0x20))

@@ -172,10 +172,7 @@ contract Golden2Batch {
                 mstore(0x140, _IC0_X)
                 mstore(0x160, _IC0_Y)
                 mstore(0x180, sum)
-                sound := and(
-                    and(eq(returndatasize(), 0x40), staticcall(gas(), 0x07, 0x140, 0x60, 0x140, 0x40)),
-                    sound
-                )
+                sound := and(eq(returndatasize(), 0x40), staticcall(gas(), 0x07, 0x140, 0x60, 0x140, 0x40))
 
                 let weighted, below := weigh(signals.offset, coefficients)
                 canonical := and(canonical, below)
@@ -201,10 +198,7 @@ contract Golden2Batch {
                 mstore(0x200, _NEG_ALPHA_X)
                 mstore(0x220, _NEG_ALPHA_Y)
                 mstore(0x240, sum)
-                sound := and(
-                    and(eq(returndatasize(), 0x40), staticcall(gas(), 0x07, 0x200, 0x60, 0x200, 0x40)),
-                    sound
-                )
+                sound := and(and(eq(returndatasize(), 0x40), staticcall(gas(), 0x07, 0x200, 0x60, 0x200, 0x40)), sound)
 
                 mstore(0x0c0, _NEG_DELTA_X_C1)
                 mstore(0x0e0, _NEG_DELTA_X_C0)

@@ -2,7 +2,8 @@
 pragma solidity 0.8.37;
 
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
-import {Certificate, Quorum} from "../src/quorum/Quorum.sol";
+import {Certificate} from "../src/quorum/IQuorum.sol";
+import {Quorum} from "../src/quorum/Quorum.sol";
 import {Certificates} from "../src/quorum/Certificates.sol";
 import {Epochs} from "../src/quorum/Epochs.sol";
 import {Bonds} from "../src/quorum/Bonds.sol";

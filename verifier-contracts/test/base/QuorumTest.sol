@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Ballot, Certificate, Quorum, QuorumParameters, Seat} from "../../src/quorum/Quorum.sol";
+import {Certificate} from "../../src/quorum/IQuorum.sol";
+import {Ballot, Quorum, QuorumParameters, Seat} from "../../src/quorum/Quorum.sol";
 import {IVerifierRegistry} from "../../src/verifier/IVerifierRegistry.sol";
 import {EntriesTwin} from "../twins/EntriesTwin.sol";
 import {Test} from "./Test.sol";
