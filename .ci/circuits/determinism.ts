@@ -4,12 +4,10 @@
  *
  * @module
  */
-import { readFile } from "node:fs/promises";
-import { compileCircuit } from "../../src/circuit/compile.js";
 import { checkDeterminism, type DeterminismReport } from "../../src/circuit/determinism.js";
-import { readR1cs } from "../../src/circuit/r1cs.js";
 import type { Program } from "./programs.js";
 import { checkReason, type Problem } from "./review.js";
+import type { Compiled } from "./tools.js";
 
 export interface ReviewedProgram {
   program: string;
@@ -20,10 +18,12 @@ export interface ReviewedProgram {
   reason: string;
 }
 
-export async function checkProgram(program: Program, reviewed: readonly ReviewedProgram[]): Promise<Problem[]> {
-  const { r1csPath, symPath } = await compileCircuit(program);
-  const r1cs = readR1cs(await readFile(r1csPath));
-  const signals = parseSymbols(await readFile(symPath, "utf8"));
+export async function checkProgram(
+  program: Pick<Program, "name">,
+  { r1cs, symbols }: Pick<Compiled, "r1cs" | "symbols">,
+  reviewed: readonly ReviewedProgram[],
+): Promise<Problem[]> {
+  const signals = parseSymbols(symbols);
   const wiresOf = (name: string) =>
     [...signals].filter(([signal]) => signal === name || signal.startsWith(`${name}[`)).map(([, wire]) => wire);
   const problem = (code: string, message: string): Problem => ({ code, message: `${program.name}: ${message}` });

@@ -33,11 +33,11 @@ export async function lint(library: Files, programs: readonly Program[], reviewe
     () => circomspect(library, [...library.keys()]),
     ...own.map((program) => () => scan(library, program)),
     ...programs.map((program) => async () => {
-      const findings = await inspect(library, program);
+      const { compiled, ...findings } = await inspect(library, program);
       // What circom refuses has been reported.
-      if (findings.problems.length > 0) return findings;
-      snapshot[program.name] = await countProgram(program);
-      return { ...findings, problems: await checkProgram(program, reviewed.determinism) };
+      if (!compiled) return findings;
+      snapshot[program.name] = countProgram(compiled);
+      return { ...findings, problems: await checkProgram(program, compiled, reviewed.determinism) };
     }),
   ];
   const messages: Message[] = [];

@@ -4,11 +4,9 @@
  *
  * @module
  */
-import { readFile } from "node:fs/promises";
-import { type CompiledCircuit, compileCircuit } from "../../src/circuit/compile.js";
-import { type R1cs, readR1cs, type SparseMatrix } from "../../src/circuit/r1cs.js";
-import type { Program } from "./programs.js";
+import type { SparseMatrix } from "../../src/circuit/r1cs.js";
 import type { Problem } from "./review.js";
+import type { Compiled } from "./tools.js";
 
 export interface Counts {
   rows: number;
@@ -24,15 +22,7 @@ export interface Counts {
 
 export type Snapshot = Record<string, Counts>;
 
-export async function countProgram(program: Program): Promise<Counts> {
-  const compiled = await compileCircuit(program);
-  return countRows(readR1cs(await readFile(compiled.r1csPath)), compiled);
-}
-
-export function countRows(
-  r1cs: R1cs,
-  { publicSignals, circuitDigest }: Pick<CompiledCircuit, "publicSignals" | "circuitDigest">,
-): Counts {
+export function countProgram({ r1cs, circuitDigest }: Compiled): Counts {
   const { a, b, c } = r1cs;
   const isConstant = ({ start, wire }: SparseMatrix, row: number) =>
     wire.subarray(start[row]!, start[row + 1]!).every((index) => index === 0);
@@ -43,7 +33,7 @@ export function countRows(
     linearRows,
     nonLinearRows: r1cs.constraints - linearRows,
     wires: r1cs.wires,
-    publicSignals,
+    publicSignals: r1cs.publicOutputs + r1cs.publicInputs,
     nonzeros: { a: a.wire.length, b: b.wire.length, c: c.wire.length },
     circuitDigest,
   };

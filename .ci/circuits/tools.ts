@@ -13,6 +13,8 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { CircuitSource } from "../../src/circuit/compile.js";
+import { circuitDigest, type R1cs, readR1cs } from "../../src/circuit/r1cs.js";
 import type { Message, Problem } from "./review.js";
 import {
   type CircomSource,
@@ -35,6 +37,19 @@ export type Files = ReadonlyMap<string, string>;
 export interface Findings {
   messages: Message[];
   problems: Problem[];
+}
+
+/** What circom makes of a program. */
+export interface Compiled {
+  r1cs: R1cs;
+  circuitDigest: string;
+  /** Its table of signals. */
+  symbols: string;
+}
+
+export interface Inspection extends Findings {
+  /** Nothing where circom refuses the program. */
+  compiled?: Compiled;
 }
 
 const CANARY = "lintCanary";
@@ -66,11 +81,14 @@ export async function circomspect(files: Files, targets: readonly string[]): Pro
   });
 }
 
-/** The inspector's messages about one program. */
-export async function inspect(files: Files, program: { file: string; source: string }): Promise<Findings> {
+/** Compiles one program as `compileCircuit` does, with the inspector's messages about it. */
+export async function inspect(
+  files: Files,
+  program: Pick<CircuitSource, "source" | "optimisation"> & { file: string },
+): Promise<Inspection> {
   const staged = new Map([...files, ["main.circom", program.source]]);
   return inStage(staged, async (stage) => {
-    const args = ["main.circom", "--inspect", "--r1cs", "--O1"];
+    const args = ["main.circom", "--inspect", "--r1cs", "--sym", `--O${program.optimisation ?? 1}`];
     const { status, output } = await runNode(CIRCOM, args, stage);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: circom colours its messages
     const plain = output.replace(/\u001b\[[0-9;]*m/g, "");
@@ -78,7 +96,12 @@ export async function inspect(files: Files, program: { file: string; source: str
       return { messages: [], problems: [{ code: "TOOL_FAILED", message: `circom, ${program.file}:\n${plain}` }] };
     }
     const named = new Map([...files, [program.file, program.source]]);
-    return { messages: readInspection(plain, named, program.file), problems: [] };
+    const [rows, symbols] = await Promise.all([
+      readFile(join(stage, "main.r1cs")),
+      readFile(join(stage, "main.sym"), "utf8"),
+    ]);
+    const compiled = { r1cs: readR1cs(rows), circuitDigest: circuitDigest(rows), symbols };
+    return { messages: readInspection(plain, named, program.file), problems: [], compiled };
   });
 }
 

@@ -5,6 +5,7 @@
  */
 import { throwIfAborted } from "../errors.js";
 import type { Kind } from "./circuits.js";
+import type { GasRow } from "./gas.js";
 import type { InferenceSummary, Preparation, Row } from "./report.js";
 import { rotate } from "./statistics.js";
 
@@ -35,6 +36,8 @@ export interface Settings {
   snarkjsSize: number;
   /** Whether the C++ core is there. */
   native: boolean;
+  /** Whether others are measured beside ours, in gas. */
+  peers: boolean;
   /** For files of this run. */
   folder: string;
   signal: AbortSignal;
@@ -46,6 +49,8 @@ export interface Results {
   preparation(preparation: Preparation): void;
   /** All models, when the last one is done. */
   inference(summaries: InferenceSummary[]): void;
+  /** What things cost on chain. */
+  gas(rows: GasRow[]): void;
   note(note: string): void;
 }
 

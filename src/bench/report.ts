@@ -5,6 +5,7 @@
  */
 import { at, type Bar, bars, type Column, colour, escapeHtml, facts, table as htmlTable, page, svg } from "../html.js";
 import { formatBytes, formatCount, formatMs } from "../text.js";
+import type { GasRow } from "./gas.js";
 import { median, percentile } from "./statistics.js";
 
 export interface Row {
@@ -132,6 +133,7 @@ export interface Report {
   preparations: Preparation[];
   rows: Row[];
   inference?: InferenceSummary[];
+  gas?: GasRow[];
 }
 
 const MB = 1024 * 1024;
@@ -239,6 +241,24 @@ export function inferenceTable(summaries: readonly InferenceSummary[]): string[]
   return ["inference", ...columns([[...INFERENCE_COLUMNS], ...summaries.map(inferenceCells)]), peerNote(summaries)];
 }
 
+const GAS_COLUMNS = ["gas", "transaction", "each", "snarkjs", "ratio", "code"] as const;
+
+function gasCells({ group, name, gas, items, code, snarkjs }: GasRow): string[] {
+  return [
+    `${group}: ${name}`,
+    formatCount(gas),
+    items === undefined ? "" : formatCount(Math.ceil(gas / items)),
+    snarkjs === undefined ? "" : formatCount(snarkjs),
+    snarkjs === undefined ? "" : `${(snarkjs / gas).toFixed(3)} ×`,
+    code === undefined ? "" : `${formatCount(code)} bytes`,
+  ];
+}
+
+/** Lines of a table of all that was measured on chain; the ratio is above 1 where snarkjs' verifier is dearer. */
+export function gasTable(rows: readonly GasRow[]): string[] {
+  return columns([[...GAS_COLUMNS], ...rows.map(gasCells)]);
+}
+
 /** The whole page. */
 export function html(report: Report): string {
   const groups = groupBy(report.rows, title);
@@ -265,6 +285,7 @@ ${about}
 ${report.notes.map((note) => `<p>${escapeHtml(note)}</p>`).join("\n")}
 <p>Rounds are interleaved and their order rotates. Every timed proof and key was verified. The ratio is the median over the rounds against the first line; above 1 is slower.</p>
 ${report.inference === undefined ? "" : inferenceSection(report.inference, heads(INFERENCE_COLUMNS))}
+${report.gas === undefined ? "" : `<h2>gas</h2>${htmlTable(heads(GAS_COLUMNS), report.gas.map(gasCells))}`}
 <div class="charts">${[...charts].map(([name, rows]) => chart(name, rows, colours)).join("\n")}</div>
 ${[...groups].map(([name, rows]) => `<h2>${escapeHtml(name)}</h2>${htmlTable(heads(COLUMNS), rows.map(cells))}`).join("\n")}
 ${report.preparations.length > 0 ? `<h2>preparation</h2><ul>${report.preparations.map((one) => `<li>${escapeHtml(preparationLine(one))}</li>`).join("")}</ul>` : ""}`,

@@ -7,7 +7,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join, posix, sep } from "node:path";
 import { Worker } from "node:worker_threads";
@@ -23,6 +23,9 @@ const require = createRequire(import.meta.url);
 const CONTRACTS_ROOT = join(PACKAGE_ROOT, "verifier-contracts", "src");
 
 const ARTEFACTS = "contracts.json";
+
+/** What the build leaves of the package's own contracts. */
+const BUILT = join(PACKAGE_ROOT, "dist", "contracts.json");
 
 /**
  * Settings of every contract of the project. `bytecodeHash: "none"` and no CBOR trailer make the bytecode a function of
@@ -91,9 +94,22 @@ export async function compileContracts(
   options: CompileContractsOptions = {},
 ): Promise<ContractArtefacts> {
   throwIfAborted(options.signal);
+  return compileInput(await compilerInput(sources), options);
+}
+
+interface CompilerInput {
+  /** The compiler's standard JSON. */
+  json: string;
+  /** Paths of the sources whose contracts are wanted. */
+  own: string[];
+  /** SHA-256 over all that the result depends on. */
+  key: string;
+}
+
+async function compilerInput(sources: Record<string, string>): Promise<CompilerInput> {
   const all = await gatherImports(sources);
   const own = Object.keys(sources).sort();
-  const input = JSON.stringify({
+  const json = JSON.stringify({
     language: "Solidity",
     sources: Object.fromEntries(
       [...all].sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, content]) => [path, { content }]),
@@ -114,23 +130,53 @@ export async function compileContracts(
     },
   });
   const key = createHash("sha256")
-    .update(`solc ${solcVersion()}\n${own.join("\n")}\n\n${input}`)
+    .update(`solc ${solcVersion()}\n${own.join("\n")}\n\n${json}`)
     .digest("hex");
-  const directory = await (options.store ?? defaultStore()).build(
+  return { json, own, key };
+}
+
+async function compileInput(
+  { json, own, key }: CompilerInput,
+  { signal, store }: CompileContractsOptions,
+): Promise<ContractArtefacts> {
+  const directory = await (store ?? defaultStore()).build(
     "contracts",
     key,
     async (workshop) => {
-      const output = await runSolc(input, options.signal);
+      const output = await runSolc(json, signal);
       await writeFile(join(workshop, ARTEFACTS), JSON.stringify(collect(output, own)));
     },
-    { signal: options.signal, label: own.join(", ") },
+    { signal, label: own.join(", ") },
   );
   return JSON.parse((await readArtefact(directory, ARTEFACTS)).toString()) as ContractArtefacts;
 }
 
-/** Compiles the package's own contracts: registry, token, quorum, gate and settlement. */
+/**
+ * The package's own contracts: registry, token, quorum, gate, settlement and facades. As compiled when the package was built, if
+ * sources and compiler are still those.
+ */
 export async function compileProtocolContracts(options: CompileContractsOptions = {}): Promise<ContractArtefacts> {
-  return compileContracts(await protocolSources(), options);
+  throwIfAborted(options.signal);
+  const input = await compilerInput(await protocolSources());
+  return (await readBuilt(input.key)) ?? (await compileInput(input, options));
+}
+
+/** Part of the package's build: the compiler takes longer than anything else when a contract is first used. */
+export async function buildProtocolContracts(): Promise<void> {
+  const input = await compilerInput(await protocolSources());
+  if (await readBuilt(input.key)) return;
+  const artefacts = await compileInput(input, {});
+  await writeFile(`${BUILT}.new`, JSON.stringify({ key: input.key, artefacts }));
+  await rename(`${BUILT}.new`, BUILT);
+}
+
+async function readBuilt(key: string): Promise<ContractArtefacts | undefined> {
+  try {
+    const built = JSON.parse(await readFile(BUILT, "utf8")) as { key: string; artefacts: ContractArtefacts };
+    return built.key === key ? built.artefacts : undefined;
+  } catch {
+    return undefined; // not built, or of a build that was interrupted
+  }
 }
 
 /** Sources of the package's own contracts, by path. @throws FILE_NOT_FOUND when the package is incomplete */

@@ -39,6 +39,10 @@ export interface Deployment {
   token: Hex;
   gate: Hex;
   settlement: Hex;
+  /** ERC-7992's verifier. */
+  zkmlVerifier: Hex;
+  /** LazAI's IVerifier. */
+  lazaiVerifier: Hex;
 }
 
 export type ContractName = Exclude<keyof Deployment, "chainId">;
@@ -245,6 +249,12 @@ const STEPS: readonly Step[] = [
         parameterDelay,
       },
     ],
+  },
+  { name: "zkmlVerifier", contract: "ZkmlVerifier", args: ({ registry }) => [registry] },
+  {
+    name: "lazaiVerifier",
+    contract: "LazaiVerifier",
+    args: ({ registry, quorum }, { disputeWindow }) => [registry, quorum, disputeWindow],
   },
 ];
 
@@ -460,7 +470,7 @@ async function whatBecameOf(
 
 function otherChain(contract: string, address: Hex): AnchorError {
   return new AnchorError(
-    "INPUT_INVALID",
+    "CONTRACT_MISMATCH",
     `there is no ${contract} at ${address}: this is another chain of the same id`,
     {
       details: { address, contract },
@@ -628,6 +638,24 @@ export async function deployLazaiGate(
   const artefacts = await compileProtocolContracts(options);
   const name = "LazaiMintGate";
   const args = [registry, quorum, dat, dataRegistry];
+  const compiled = artefact(artefacts, name);
+  return deployAlone(signer, { name, compiled, args, errors: errorInterface(artefacts) }, options);
+}
+
+/**
+ * Deploys the quorum's answering side of an ERC-8004 validation registry.
+ *
+ * @returns the contract's address: what agents name as their validator
+ * @throws as {@link deployLazaiGate}
+ */
+export async function deployValidationResponder(
+  signer: Signer,
+  { validationRegistry, quorum }: { validationRegistry: Hex; quorum: Hex },
+  options: CompileContractsOptions = {},
+): Promise<Hex> {
+  const artefacts = await compileProtocolContracts(options);
+  const name = "ValidationResponder";
+  const args = [validationRegistry, quorum];
   const compiled = artefact(artefacts, name);
   return deployAlone(signer, { name, compiled, args, errors: errorInterface(artefacts) }, options);
 }

@@ -237,10 +237,16 @@ function signalTerms(n: number): string {
       "mstore(0x200, signal)",
       "sound := and(",
       "    and(eq(returndatasize(), 0x40), staticcall(gas(), 0x06, 0x180, 0x80, 0x180, 0x40)),",
-      "    and(",
-      "        and(eq(returndatasize(), 0x40), staticcall(gas(), 0x07, 0x1c0, 0x60, 0x1c0, 0x40)),",
-      i === 0 ? "        lt(signal, _R)" : "        and(sound, lt(signal, _R))",
-      "    )",
+      ...(i === 0
+        ? [
+            "    and(and(eq(returndatasize(), 0x40), staticcall(gas(), 0x07, 0x1c0, 0x60, 0x1c0, 0x40)), lt(signal, _R))",
+          ]
+        : [
+            "    and(",
+            "        and(eq(returndatasize(), 0x40), staticcall(gas(), 0x07, 0x1c0, 0x60, 0x1c0, 0x40)),",
+            "        and(sound, lt(signal, _R))",
+            "    )",
+          ]),
       ")",
     );
   }

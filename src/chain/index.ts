@@ -25,6 +25,7 @@ export {
   type DeployParameters,
   deployLazaiGate,
   deployProtocol,
+  deployValidationResponder,
   deployVerifier,
   estimateDeployment,
   type GasEstimate,
@@ -34,6 +35,7 @@ export {
   planDeployment,
   type RunOptions,
   runDeployment,
+  type VerifierFile,
 } from "./deploy.js";
 export {
   type ContractRecord,
@@ -45,5 +47,6 @@ export {
 export { GENERATOR_VERSION, type GenerateVerifierOptions, generateVerifier, MAX_PUBLIC_SIGNALS } from "./generate.js";
 export * from "./lazai/index.js";
 export { type ConnectOptions, connectProvider } from "./provider.js";
+export { type ContractStatus, type DeploymentStatus, inspectDeployment } from "./status.js";
 export { encodeUniversalKey, type UniversalKey, type UniversalKeyOptions } from "./universal.js";
 export { type VerifierSource, verifySource } from "./verifySource.js";

@@ -6,6 +6,7 @@
 import { type ErrorDescription, Interface, isCallException, isError, type Provider } from "ethers";
 import { AnchorError } from "../errors.js";
 import type { ContractArtefacts } from "./compile.js";
+import { lazaiErrors } from "./lazai/abi.js";
 
 /** Errors of generated verifiers, of OpenZeppelin's parts, and of Solidity itself. */
 const FOREIGN_ERRORS = [
@@ -116,7 +117,7 @@ const EXPLANATIONS: Record<string, string> = {
   // bonds
   TreasuryInvalid: "the treasury must be an account other than the quorum",
   MinimumBondInvalid: "the minimum bond must be below 2^96 wei, and above zero on every chain but 31337",
-  DisputeWindowInvalid: "the dispute window must be at least an hour",
+  DisputeWindowInvalid: "the dispute window is too short, or too long",
   UnbondingDelayInvalid: "the unbonding delay must be longer than the dispute window, and at most 365 days",
   SlashBpsInvalid: "1 to 10000 basis points of a bond can be slashed",
   ReporterBpsInvalid: "a reporter gets at most 5000 basis points, so that reporting oneself never pays",
@@ -207,31 +208,30 @@ const EXPLANATIONS: Record<string, string> = {
   BatchProofInvalid: "the receipts are not in the batch that was signed",
   BatchReceiptForeign: "a receipt of the batch has another user, node or currency than the batch",
   BatchDrawn: "the batch does not cover this receipt any more",
-  // OpenZeppelin and Solidity
-  OwnableUnauthorizedAccount: "only the owner may do this",
-  ReentrancyGuardReentrantCall: "the contract was called from within a payment of its own",
-  SafeERC20FailedOperation: "the token refused the transfer; is the amount approved?",
-  MerkleProofInvalidMultiproof: "the proof does not fit its receipts",
-  ERC1155InvalidReceiver: "the requester cannot receive ERC-1155 tokens",
-  Panic: "the contract hit an internal check",
-  Error: "the contract refused the call",
-};
-
-/** Likewise for errors that only LazAI's deployed contracts have. */
-const LAZAI_EXPLANATIONS: Record<string, string> = {
-  AccessControlUnauthorizedAccount: "the account does not have the role that this needs",
-  AccessControlBadConfirmation: "a role is renounced by the account itself",
-  EnforcedPause: "the contract is paused",
-  ExpectedPause: "the contract is not paused",
-  ECDSAInvalidSignature: "the signature is nobody's",
-  ECDSAInvalidSignatureLength: "a signature has 65 bytes",
-  ECDSAInvalidSignatureS: "the signature's s is in the upper half",
-  ERC1155InsufficientBalance: "the account has fewer units of this token",
-  ERC1155InvalidSender: "the sender's address is zero",
-  ERC1155MissingApprovalForAll: "the owner has not approved this account",
-  ERC1155InvalidApprover: "the approver's address is zero",
-  ERC1155InvalidOperator: "the operator's address is zero",
-  ERC1155InvalidArrayLength: "lists that belong together have different lengths",
+  // facades
+  TaskIdInvalid: "the id is not the hash of this request, at this contract on this chain",
+  WordExpected: "32 bytes are expected here",
+  ModeInvalid: "the request's mode does not allow this",
+  SignalsMismatch: "the public signals given are not those of the request",
+  ResultSignerWrong: "the result is not signed by the attested key, or in mode OP by the payee",
+  ResultSignatureMalformed: "the result's signature is not a canonical one of 65 bytes",
+  ResultKnown: "this task has this result already",
+  ResultProvenOtherwise: "a proof has shown another result of this task",
+  AttestedKeyExpired: "the key's attestation has ended",
+  AttestedKeyRevoked: "the quorum has taken this key back",
+  NothingToDispute: "there is no claim to dispute, or a proof has settled it",
+  DisputeWindowPassed: "the time for disputes by votes is over; a contradicting proof still counts",
+  FraudKindInvalid: "fraud proofs are of kind 1 (contradiction) or 2 (votes)",
+  ResultConfirmed: "the proof shows the very result that was claimed",
+  TaskDisputed: "this task is disputed for good",
+  OutputMismatch: "the output must be one encoded uint256",
+  ModelMismatch: "the proof's task names another key, or the registry knows no such model",
+  RequesterWrong: "only the account that the proof was made for may use it here",
+  InferenceKnown: "this inference is stored already",
+  InferenceUnknown: "no inference is stored under this id",
+  ResponseInvalid: "a response is a score from 0 to 100",
+  AnsweredBefore: "this request has been answered under this tag; answers are not overwritten",
+  // LazAI's deployed contracts
   NotFileOwner: "only the file's owner may do this",
   FileUrlAlreadyUsed: "a file with this url is registered already",
   FileNotFound: "there is no such file",
@@ -254,12 +254,33 @@ const LAZAI_EXPLANATIONS: Record<string, string> = {
   NonceTooLow: "the check's nonce is below the last one",
   UserNotExists: "the settlement does not know this user",
   UserAlreadyExists: "the settlement knows this user already",
+  // OpenZeppelin and Solidity
+  AccessControlUnauthorizedAccount: "the account does not have the role that this needs",
+  AccessControlBadConfirmation: "a role is renounced by the account itself",
+  EnforcedPause: "the contract is paused",
+  ExpectedPause: "the contract is not paused",
+  ECDSAInvalidSignature: "the signature is nobody's",
+  ECDSAInvalidSignatureLength: "a signature has 65 bytes",
+  ECDSAInvalidSignatureS: "the signature's s is in the upper half",
+  ERC1155InsufficientBalance: "the account has fewer units of this token",
+  ERC1155InvalidSender: "the sender's address is zero",
+  ERC1155MissingApprovalForAll: "the owner has not approved this account",
+  ERC1155InvalidApprover: "the approver's address is zero",
+  ERC1155InvalidOperator: "the operator's address is zero",
+  ERC1155InvalidArrayLength: "lists that belong together have different lengths",
+  OwnableUnauthorizedAccount: "only the owner may do this",
+  ReentrancyGuardReentrantCall: "the contract was called from within a payment of its own",
+  SafeERC20FailedOperation: "the token refused the transfer; is the amount approved?",
+  MerkleProofInvalidMultiproof: "the proof does not fit its receipts",
+  ERC1155InvalidReceiver: "the requester cannot receive ERC-1155 tokens",
+  Panic: "the contract hit an internal check",
+  Error: "the contract refused the call",
 };
 
 /** An interface with every error that a call to the protocol's contracts can end in. */
 export function errorInterface(artefacts: ContractArtefacts): Interface {
   const errors = new Map<string, string>();
-  for (const text of FOREIGN_ERRORS) errors.set(text, text);
+  for (const text of [...FOREIGN_ERRORS, ...lazaiErrors()]) errors.set(text, text);
   for (const { abi } of Object.values(artefacts)) {
     new Interface(abi).forEachError((fragment) => {
       errors.set(fragment.format("sighash"), fragment.format("full"));
@@ -321,7 +342,7 @@ function explainRevert(data: string | null, what: string, errors: Interface, cau
   const found = parse(data, errors);
   const name = found?.name ?? (data && data !== "0x" ? "unknown" : "none");
   const reason = found
-    ? (EXPLANATIONS[found.name] ?? LAZAI_EXPLANATIONS[found.name] ?? `the contract refused with ${found.name}`)
+    ? (EXPLANATIONS[found.name] ?? `the contract refused with ${found.name}`)
     : "the contract refused without a reason (malformed call data, or out of gas)";
   const named = found?.fragment.inputs.map((input, i) => `${input.name || i} ${plain(found.args[i])}`).join(", ");
   return new AnchorError("CHAIN_REVERTED", `${what}: ${reason}${named ? ` (${named})` : ""}`, {

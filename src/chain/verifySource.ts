@@ -108,7 +108,7 @@ function lineAt(text: Buffer, at: number): string | undefined {
 }
 
 function quote(line: string | undefined): string {
-  return line === undefined ? "nothing more" : JSON.stringify(clip(line.trim(), 120));
+  return line === undefined ? "nothing more" : JSON.stringify(clip(line));
 }
 
 function mismatch(

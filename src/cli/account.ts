@@ -82,7 +82,10 @@ async function readPassword(path: string, values: Values, terminal: Terminal): P
   const given = process.env[PASSWORD];
   if (given !== undefined) return given;
   if (!process.stdin.isTTY) {
-    throw new AnchorError("USAGE", `the keystore's password: --password-file FILE, $${PASSWORD}, or a terminal to type it`);
+    throw new AnchorError(
+      "USAGE",
+      `the keystore's password: --password-file FILE, $${PASSWORD}, or a terminal to type it`,
+    );
   }
   process.stderr.write(`password of ${path}: `);
   // Reads a line and shows nothing of it.

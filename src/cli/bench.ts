@@ -1,24 +1,25 @@
 import { spawnSync } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { access, mkdtemp, readFile, rm } from "node:fs/promises";
 import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
 import { basename, join } from "node:path";
 import { KINDS, type Kind, MAX_SIZE, MIN_SIZE } from "../bench/circuits.js";
 import type { ExternalProver, Results, Settings } from "../bench/contest.js";
 import { datasetLadder } from "../bench/dataset.js";
 import { datasetProofLadder } from "../bench/datasetProofs.js";
+import { aboveBars, compareGas, type GasSnapshot, gasLadder, snapshotOf } from "../bench/gas.js";
 import { inferenceLadder } from "../bench/inference.js";
 import { fieldLadder, msmLadder, nttLadder, poseidonLadder } from "../bench/kernels.js";
 import { BENCH_MODELS } from "../bench/models.js";
 import { onCores } from "../bench/processes.js";
 import { batchLadder, proveLadder, verifyLadder } from "../bench/proving.js";
-import { html, inferenceTable, preparationLine, type Report, table } from "../bench/report.js";
+import { gasTable, html, inferenceTable, preparationLine, type Report, table } from "../bench/report.js";
 import { setupLadder } from "../bench/setup.js";
 import { teeLadder } from "../bench/tee.js";
 import { poolLadder } from "../bench/throughput.js";
 import { AnchorError } from "../errors.js";
 import { nativeStatus } from "../field/native.js";
 import { PACKAGE_ROOT } from "../paths.js";
-import { type Command, integer, optional, pretty, type Values, writeWhole } from "./command.js";
+import { type Command, integer, optional, pretty, readJson, type Values, writeWhole } from "./command.js";
 import { Terminal } from "./terminal.js";
 
 type Ladder = (settings: Settings, results: Results) => Promise<void>;
@@ -37,12 +38,15 @@ const LADDERS: Record<string, Ladder> = {
   setup: setupLadder,
   inference: inferenceLadder,
   tee: teeLadder,
+  gas: gasLadder,
 };
 
 /** The ladders whose sizes are those of circuits. */
 const OF_CIRCUITS = ["prove", "pool", "setup", "all"];
 /** snarkjs takes half a minute a step there. */
 const SNARKJS_SIZE = 14;
+/** Gas of the last release, exactly. */
+const GAS_SNAPSHOT = join(PACKAGE_ROOT, "verifier-contracts", "snapshots", "gas.json");
 const EXTERNAL = "ANCHORPROOF_BENCH_PROVER";
 
 export const benchCommand: Command = {
@@ -62,6 +66,8 @@ export const benchCommand: Command = {
   --models LIST      models for inference: ${BENCH_MODELS.map(({ name }) => name).join(", ")} [all]
   --snarkjs N        largest size, as a power of two, that snarkjs makes keys at in setup, and proves at in inference; 0 for
                      none [14]
+  --check            in gas: fail if a number is not that of verifier-contracts/snapshots/gas.json, or above its bar
+  --update           in gas: write that file, and show what changed
   --json             print the report with all samples as JSON, and nothing else
   --out FILE         write that JSON
   --html FILE        write it as a page with plots
@@ -78,6 +84,8 @@ inference takes each model from its ONNX file to a verified proof: import with t
 they are installed, else noise), rows, key, witness, proof; beside what circomlib-ml's circuits would take, which have all
 weights as signals (formulas in src/bench/peers.ts).
 tee verifies attestation evidence, recorded where $ANCHORPROOF_TEE_VECTORS has it, beside dcap-qvl where that is installed.
+gas sends transactions to a chain of its own (anvil, Osaka's rules), with simulated proofs; the same numbers every time. Beside
+it snarkjs' own verifier contract, where snarkjs is installed.
 Keys are development keys; they and the circuits are kept, and the first run makes them (2^17: a minute, 2^20: many).
 `,
   options: {
@@ -89,6 +97,8 @@ Keys are development keys; they and the circuits are kept, and the first run mak
     concurrency: { type: "string" },
     models: { type: "string" },
     snarkjs: { type: "string" },
+    check: { type: "boolean" },
+    update: { type: "boolean" },
     json: { type: "boolean" },
     out: { type: "string" },
     html: { type: "string" },
@@ -100,6 +110,9 @@ Keys are development keys; they and the circuits are kept, and the first run mak
     if (!Object.hasOwn(LADDERS, names[0]!)) {
       throw new AnchorError("USAGE", `unknown ladder "${ladder}"; there are: ${Object.keys(LADDERS).join(", ")}, all`);
     }
+    const [check, update] = [values["check"] === true, values["update"] === true];
+    if ((check || update) && ladder !== "gas") throw new AnchorError("USAGE", "--check and --update go with gas");
+    if (check && update) throw new AnchorError("USAGE", "name one: --check or --update");
     const threads = integer(values, "threads", 1, availableParallelism(), availableParallelism());
     onCores(threads, []); // whether that can be had is known now, not after an hour
     const screen = values["json"] ? new Terminal(process.stderr) : terminal;
@@ -131,6 +144,8 @@ Keys are development keys; they and the circuits are kept, and the first run mak
       externals: externals(process.env[EXTERNAL]),
       snarkjsSize: integer(values, "snarkjs", 0, MAX_SIZE, SNARKJS_SIZE),
       native: status.available,
+      // A snapshot is of what is ours.
+      peers: !check && !update,
       folder: await mkdtemp(join(tmpdir(), "anchorproof-bench-")),
       signal,
       onStep: (step, done) => (done === undefined ? screen.busy(step) : screen.progress(step, done)),
@@ -148,6 +163,10 @@ Keys are development keys; they and the circuits are kept, and the first run mak
         report.inference = summaries;
         for (const line of inferenceTable(summaries)) screen.line(line);
       },
+      gas: (rows) => {
+        report.gas = rows;
+        for (const line of gasTable(rows)) screen.line(line);
+      },
       note: (note) => {
         report.notes.push(note);
         screen.line(note);
@@ -161,12 +180,34 @@ Keys are development keys; they and the circuits are kept, and the first run mak
     } finally {
       await rm(settings.folder, { recursive: true, force: true });
     }
+    if (check || update) await holdGas(report, update, screen);
     if (values["json"]) terminal.line(pretty(report).trimEnd());
     const [out, page] = [optional(values, "out"), optional(values, "html")];
     if (out !== undefined) await writeWhole(out, pretty(report));
     if (page !== undefined) await writeWhole(page, html(report));
   },
 };
+
+/** Compares with the snapshot, or replaces it; the status is 1 where something is not as it must be. */
+async function holdGas(report: Report, update: boolean, screen: Terminal): Promise<void> {
+  const rows = report.gas ?? [];
+  const missing = await access(GAS_SNAPSHOT).then(
+    () => false,
+    () => true,
+  );
+  const before = update && missing ? {} : ((await readJson(GAS_SNAPSHOT)) as GasSnapshot);
+  const changes = compareGas(before, snapshotOf(rows));
+  const problems = [...(update ? [] : changes), ...aboveBars(rows)];
+  if (update) {
+    await writeWhole(GAS_SNAPSHOT, pretty(snapshotOf(rows)));
+    for (const line of changes) screen.line(`updated ${line}`);
+  }
+  for (const line of problems) screen.line(`FAIL ${line}`);
+  screen.line(
+    problems.length === 0 ? `gas: ${rows.length} numbers, all as they must be` : `gas: ${problems.length} problems`,
+  );
+  if (problems.length > 0) process.exitCode = 1;
+}
 
 /** @throws USAGE */
 function sizesOf(values: Values, ladder: string): number[] | undefined {

@@ -1,6 +1,7 @@
 export { assertHex, type Hex } from "../field/bytes.js";
 export * from "./batch.js";
 export { type Domain, encodeType, type TypeTable, typedDigest } from "./eip712.js";
+export * from "./facades.js";
 export * from "./lazai.js";
 export * from "./lazaiStatements.js";
 export * from "./pov.js";

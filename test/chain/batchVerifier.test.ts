@@ -2,10 +2,11 @@
 import { Interface } from "ethers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type ContractArtefacts, compileContracts } from "../../src/chain/compile.js";
+import { deployVerifier } from "../../src/chain/deploy.js";
 import { fromHex, keccak, word } from "../../src/field/bytes.js";
 import { bytesToBigInt } from "../../src/field/scalar.js";
 import { proofWords, verifyGroth16 } from "../../src/verifier/groth16.js";
-import { compileVerifiers, deploy, outcome, useChain, verifierSources } from "./fixture.js";
+import { CIRCUIT_DIGEST, compileVerifiers, deploy, outcome, useChain, verifierSources } from "./fixture.js";
 import {
   mod,
   type ProofScalars,
@@ -180,6 +181,16 @@ describe.each(SIZES)("batch verifier with %i public signals", (n) => {
       );
     }
   });
+});
+
+it("deployVerifier deploys it, under its own name", async () => {
+  const key = simulateKey(1);
+  const deploying = { vkey: key.vkey, circuitDigest: CIRCUIT_DIGEST, development: true, batch: true };
+  const address = await deployVerifier(chain.accounts[0]!, deploying);
+  const items = [make(key, "deployed/0"), make(key, "deployed/1")];
+  const check = (data: string) => outcome(chain.provider, address, data, ["error ProofInvalid()"]);
+  expect(await check(encode(items))).toBe("ok");
+  expect(await check(encode([items[0]!, withC(items[1]!, 1n)]))).toBe("ProofInvalid");
 });
 
 describe("what the coefficients cover: mutants of the contract take what the contract refuses", () => {

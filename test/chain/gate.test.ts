@@ -47,12 +47,10 @@ describe("minting a dataset", () => {
     expect(minted.datId).toBe(await client.token.idOf(1n, statement.asset.commitment));
     expect(await client.gate.isUsed(digest)).toBe(true);
     expect(await client.token.balanceOf(statement.task.requester, minted.datId)).toBe(100n);
+    const { token: _, ...asset } = statement.asset;
     expect(await client.token.recordOf(minted.datId)).toEqual({
-      class: 1n,
-      commitment: statement.asset.commitment,
-      metadataDigest: statement.asset.metadataDigest,
-      supply: 100n,
-      parents: [],
+      ...asset,
+      revoked: false,
       creator: statement.task.requester,
       mintedAt: await now(chain.provider),
     });
@@ -218,6 +216,12 @@ describe("minting a dataset", () => {
     await expectRevert(client.gate.mintDataset(statement, there.proof, here.certificate, world.epoch), "ProofInvalid");
     await expectRevert(
       second.client.gate.mintDataset(statement, here.proof, there.certificate, world.epoch),
+      "AssetTokenWrong",
+    );
+    const { token } = second.deployment;
+    const renamed = { ...statement, asset: { ...statement.asset, token } };
+    await expectRevert(
+      second.client.gate.mintDataset(renamed, here.proof, prepareDataset(second, renamed).certificate, world.epoch),
       "ProofInvalid",
     );
     // This gate's proof under the other quorum's votes.

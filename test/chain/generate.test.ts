@@ -1,5 +1,8 @@
+import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { type GenerateVerifierOptions, generateVerifier, renderVerifier } from "../../src/chain/generate.js";
+import { verifySource } from "../../src/chain/verifySource.js";
+import type { AnchorError } from "../../src/errors.js";
 import { Q } from "../../src/field/scalar.js";
 import { keyDigest, type VerifyingKey } from "../../src/verifier/groth16.js";
 import { CIRCUIT_DIGEST, digestOf } from "./fixture.js";
@@ -29,15 +32,41 @@ describe("generated source", () => {
     expect(source).toContain(`key digest      ${keyDigest(vkey)}`);
     expect(source).toContain(`circuit digest  ${CIRCUIT_DIGEST}`);
     expect(source).toContain("compiler        solc 0.8.37, evmVersion cancun, optimizer runs 1000000");
-    expect(source).toContain("anchorproof/groth16-verifier/1");
+    expect(source).toContain("ceremony        none shown");
+    expect(source).toContain("anchorproof/groth16-verifier/2");
     expect(source).toContain("contract Chunk {");
     expect(source).not.toContain("{{");
     expect(source).not.toMatch(/GPL|require\(/);
   });
 
-  it("is the golden file's text; a change of the template raises GENERATOR_VERSION", async () => {
-    const source = generate(vkey, { contractName: "Golden2" });
-    await expect(source).toMatchFileSnapshot("../../verifier-contracts/generated/Golden2.sol");
+  it.each([
+    ["Golden2", false],
+    ["Golden2Batch", true],
+  ])("is the golden file's text, %s.sol; a change of a template raises GENERATOR_VERSION", async (name, batch) => {
+    const source = generate(vkey, { contractName: name, batch });
+    const file = `../../verifier-contracts/generated/${name}.sol`;
+    expect(await readFile(new URL(file, import.meta.url), "utf8")).toBe(source);
+    expect(verifySource(Buffer.from(source), vkey)).toEqual({
+      kind: batch ? "batch" : "single",
+      contractName: name,
+      keyDigest: keyDigest(vkey),
+      circuitDigest: CIRCUIT_DIGEST,
+      development: true,
+      ceremony: undefined,
+    });
+  });
+
+  it("of a batch verifier names itself and the same key", () => {
+    const source = generate(vkey, { batch: true });
+    expect(source).toContain("anchorproof/groth16-batch-verifier/2");
+    expect(source).toContain("contract Groth16BatchVerifier {");
+    for (const line of [`key digest      ${keyDigest(vkey)}`, `circuit digest  ${CIRCUIT_DIGEST}`]) {
+      expect(source).toContain(line);
+    }
+    expect(source).not.toContain("{{");
+    expect(source).not.toMatch(/GPL|require\(/);
+    const constants = (text: string) => text.match(/ private constant _(?:NEG|BETA|IC)\w+ = \w+;/g);
+    expect(constants(source)).toEqual(constants(generate(vkey)));
   });
 
   it("holds gamma and delta negated, beta as it is, imaginary parts first", () => {
@@ -59,6 +88,22 @@ describe("generated source", () => {
     const changed = lines(true).filter((line, i) => line !== production[i]);
     expect(changed).toHaveLength(2);
     expect(changed[1]).toContain("DEVELOPMENT = true");
+  });
+
+  it("states the ceremony of a production contract, in the header and as a constant", () => {
+    const ceremonyId = digestOf("ceremony");
+    for (const batch of [false, true]) {
+      const source = renderVerifier({ vkey, circuitDigest: CIRCUIT_DIGEST, development: false, ceremonyId, batch });
+      expect(source).toContain(`//   ceremony        ${ceremonyId}\n`);
+      expect(source).toContain(`bytes32 public constant CEREMONY = ${ceremonyId};`);
+      expect(source).toContain("//   key             production\n");
+      expect(generate(vkey, { batch })).toContain(`CEREMONY = 0x${"00".repeat(32)};`);
+    }
+    const render = (changes: object) => () =>
+      renderVerifier({ vkey, circuitDigest: CIRCUIT_DIGEST, development: false, ...changes });
+    expect(codeOf(render({ ceremonyId: `0x${"00".repeat(32)}` }))).toBe("INPUT_INVALID");
+    expect(codeOf(render({ ceremonyId: `${ceremonyId}\ncontract` }))).toBe("INPUT_INVALID");
+    expect(codeOf(render({ ceremonyId, development: true }))).toBe("INPUT_INVALID");
   });
 
   it.each([
@@ -84,6 +129,7 @@ describe("generated source", () => {
     ["a development flag that is not boolean", { development: "no" as unknown as boolean }],
     ["a development flag that is zero", { development: 0 as unknown as boolean }],
     ["no development flag", { development: undefined as unknown as boolean }],
+    ["a batch flag that is not boolean", { batch: "yes" as unknown as boolean }],
   ])("is refused for %s", (_, options) => {
     expect(codeOf(() => generate(vkey, options))).toBe("INPUT_INVALID");
   });
@@ -95,6 +141,111 @@ describe("generated source", () => {
       ic: Array.from({ length: 130 }, (_, i) => simulateKey(0, `ic${i}`).vkey.ic[0]!),
     };
     expect(codeOf(() => generate(key))).toBe("INPUT_INVALID");
+  });
+});
+
+describe("verifying a source", () => {
+  const ceremonyId = digestOf("ceremony");
+  const sources = {
+    single: generate(vkey, { contractName: "Chunk" }),
+    batch: generate(vkey, { contractName: "Chunk", batch: true }),
+    production: renderVerifier({ vkey, circuitDigest: CIRCUIT_DIGEST, development: false, ceremonyId }),
+  };
+  const verify = (text: string, ...rest: Tail<typeof verifySource>) => verifySource(Buffer.from(text), ...rest);
+  type Tail<F> = F extends (first: never, ...rest: infer R) => unknown ? R : never;
+
+  /** Where it says that the file differs. */
+  function lineOf(act: () => unknown): unknown {
+    try {
+      act();
+      return "equal";
+    } catch (error) {
+      const { code, details, message } = error as AnchorError;
+      expect(code).toBe("CONTRACT_MISMATCH");
+      if (details["line"] !== undefined) expect(message).toContain(`line ${details["line"]} differs`);
+      return details["line"];
+    }
+  }
+
+  it.each(Object.keys(sources) as (keyof typeof sources)[])("accepts what was generated: %s", (name) => {
+    const found = verify(sources[name], vkey);
+    expect(found.circuitDigest).toBe(CIRCUIT_DIGEST);
+    expect(found.ceremony).toBe(name === "production" ? ceremonyId : undefined);
+    expect(verify(sources[name], vkey, { circuitDigest: CIRCUIT_DIGEST })).toEqual(found);
+  });
+
+  it.each(Object.keys(sources) as (keyof typeof sources)[])("finds a changed line: %s", (name) => {
+    const lines = sources[name].split("\n");
+    for (let i = 0; i < lines.length; i++) {
+      if (i > 16 && i % 7 !== 0) continue; // the header's lines, and some of the others
+      const changed = [...lines];
+      changed[i] += " ";
+      const line = lineOf(() => verify(changed.join("\n"), vkey));
+      // What the header says is read before, and the name of the contract.
+      if (line !== undefined) expect(line).toBe(i + 1);
+      else expect(lines[i]).toMatch(/^\/\/ {3}(generator|circuit digest|key {13}|ceremony)|^contract /);
+    }
+  });
+
+  it("finds one character changed, removed and added, at its line", () => {
+    const { single } = sources;
+    const at = single.indexOf("staticcall(gas(), 0x08");
+    const line = single.slice(0, at).split("\n").length;
+    for (const text of [
+      `${single.slice(0, at)}S${single.slice(at + 1)}`,
+      single.slice(0, at) + single.slice(at + 1),
+      `${single.slice(0, at)} ${single.slice(at)}`,
+    ]) {
+      expect(lineOf(() => verify(text, vkey))).toBe(line);
+    }
+    const last = single.split("\n").length;
+    expect(lineOf(() => verify(`${single}// more\n`, vkey))).toBe(last);
+    expect(lineOf(() => verify(single.slice(0, -1), vkey))).toBe(last - 1);
+    expect(lineOf(() => verify(single.slice(0, at), vkey))).toBe(line);
+    expect(lineOf(() => verify(`\ufeff${single}`, vkey))).toBe(1);
+    expect(lineOf(() => verify(single.replaceAll("\n", "\r\n"), vkey))).toBe(1);
+    // A comment with a second header, or a second contract, does not lead it astray.
+    expect(lineOf(() => verify(`${sources.batch}${single}`, vkey))).toBe(sources.batch.split("\n").length);
+  });
+
+  it("a check taken out of the contract", () => {
+    const { single, batch } = sources;
+    for (const [text, from, to] of [
+      [single, "iszero(infinite)", "1"],
+      [single, "lt(signal, _R)", "1"],
+      [batch, "shr(128, keccak256(0x00, 0x40))", "1"],
+    ] as const) {
+      expect(lineOf(() => verify(text.replace(from, to), vkey))).toBe(
+        text.slice(0, text.indexOf(from)).split("\n").length,
+      );
+    }
+  });
+
+  it("another key, circuit or ceremony", () => {
+    const other = simulateKey(2, "other").vkey;
+    expect(lineOf(() => verify(sources.single, other))).toBe(6);
+    expect(lineOf(() => verify(sources.single, simulateKey(3).vkey))).toBe(6);
+    expect(lineOf(() => verify(sources.single, vkey, { circuitDigest: digestOf("other") }))).toBe(7);
+    expect(lineOf(() => verify(sources.production, vkey, { ceremony: digestOf("other") }))).toBe(10);
+    expect(verify(sources.production, vkey, { ceremony: ceremonyId }).ceremony).toBe(ceremonyId);
+    expect(lineOf(() => verify(sources.single, vkey, { ceremony: ceremonyId }))).toBeUndefined();
+  });
+
+  it("a production contract without a ceremony, and one of another generator", () => {
+    const bare = renderVerifier({ vkey, circuitDigest: CIRCUIT_DIGEST, development: false });
+    expect(lineOf(() => verify(bare, vkey))).toBeUndefined();
+    const older = sources.single.replace("groth16-verifier/2", "groth16-verifier/1");
+    expect(codeOf(() => verify(older, vkey))).toBe("FORMAT_UNSUPPORTED");
+    for (const text of ["", "contract A {}", sources.single.replace("anchorproof/groth16", "elsewhere/groth16")]) {
+      expect(lineOf(() => verify(text, vkey))).toBeUndefined();
+    }
+  });
+
+  it("no key that lets anyone forge proofs, although its contract is what would be generated", () => {
+    const forgeable = simulateKey(2, "unfinished", { gamma: 1n, delta: 1n }).vkey;
+    const source = renderVerifier({ vkey: forgeable, circuitDigest: CIRCUIT_DIGEST, development: true });
+    expect(codeOf(() => verify(source, forgeable))).toBe("KEY_FORGEABLE");
+    expect(codeOf(() => verify(source, { ...vkey, nPublic: 9 }))).toBe("KEY_MALFORMED");
   });
 });
 

@@ -189,7 +189,7 @@ describe.each(CONTRACTS)("%s", (contract) => {
         expect(decodeLazaiResult(contract, name as never, result)).toEqual(outputs);
         expect(() => decodeLazaiResult(contract, name as never, `${result}00`)).toThrowError(invalid);
       }),
-      { numRuns: 12 },
+      { numRuns: 4 },
     );
   });
 
@@ -213,7 +213,7 @@ describe.each(CONTRACTS)("%s", (contract) => {
             expect(() => decodeLazaiEvent(contract, { ...log, topics: dirty })).toThrowError(invalid);
           });
       }),
-      { numRuns: 12 },
+      { numRuns: 4 },
     );
   });
 
@@ -228,7 +228,7 @@ describe.each(CONTRACTS)("%s", (contract) => {
         expect(decodeLazaiError(contract, data)).toEqual({ contract, name, args });
         expect(() => decodeLazaiError(contract, `${data}00`)).toThrowError(invalid);
       }),
-      { numRuns: 6 },
+      { numRuns: 3 },
     );
   });
 

@@ -133,7 +133,7 @@ describe.each(SIZES.flatMap((n) => PLACES.map((place) => ({ n, ...place }))))("$
   it("non-canonical coordinates: x + q for each of the 8 words", async () => {
     for (let i = 0; i < 8; i++) {
       expect(words[i]! + Q).toBeLessThanOrEqual(MAX);
-      for (let k = 1n; words[i]! + k * Q <= MAX; k++) {
+      for (let k = 1n; words[i]! + k * Q <= MAX && (prefix === "V" || k === 1n); k++) {
         expect(await check(withWord(i, words[i]! + k * Q))).toBe("PrecompileFailed");
       }
       expect(await check(withWord(i, MAX))).toBe("PrecompileFailed");
@@ -188,7 +188,8 @@ describe.each(SIZES.flatMap((n) => PLACES.map((place) => ({ n, ...place }))))("$
   it("low gas: never true when gas runs out, whatever the proof", async () => {
     const needed = Number(await chain.provider.estimateGas({ to: address, data: data() }));
     const junk = data([...words.slice(0, 6), ...g1(5n)]);
-    const short = Array.from({ length: 24 }, (_, step) => Math.floor(22_000 + ((needed - 22_000) * step) / 24));
+    const steps = prefix === "V" ? 24 : 12;
+    const short = Array.from({ length: steps }, (_, step) => Math.floor(22_000 + ((needed - 22_000) * step) / steps));
     for (const gas of [...short, needed - 2000, needed - 400, needed - 100]) {
       const starved = await outcome(chain.provider, address, data(), artefact.abi, { gas });
       expect(starved).toMatch(/^(intrinsic gas too (high|low)|EVM error OutOfGas$|PrecompileFailed$)/);

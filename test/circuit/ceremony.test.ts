@@ -621,7 +621,8 @@ describe("production", () => {
     expect(verified.development).toBe(false);
     const source = contract(verified);
     expect(source).toContain("bool public constant DEVELOPMENT = false;");
-    expect(source).toContain(`production: ceremony ${state.id} verified`);
+    expect(source).toContain(`//   ceremony        ${state.id}\n`);
+    expect(source).toContain(`bytes32 public constant CEREMONY = ${state.id};`);
   });
 
   it("is what key lint says of that key alone, and of a proving key only where all of it was checked", async () => {

@@ -1,9 +1,9 @@
 /** The circuit lint (.ci/circuits): every check is shown a circuit that it must refuse. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { checkEntries, checkProgram } from "../../.ci/circuits/determinism.js";
+import { checkEntries, checkProgram, type ReviewedProgram } from "../../.ci/circuits/determinism.js";
 import { checkCoverage, lint } from "../../.ci/circuits/lint.js";
-import { libraryFiles } from "../../.ci/circuits/programs.js";
+import { libraryFiles, type Program } from "../../.ci/circuits/programs.js";
 import {
   type Allowance,
   checkMessages,
@@ -14,7 +14,7 @@ import {
 } from "../../.ci/circuits/review.js";
 import { type Counts, compareSnapshots, countProgram } from "../../.ci/circuits/snapshot.js";
 import { readCircom } from "../../.ci/circuits/source.js";
-import { circomspect, inspect, readInspection } from "../../.ci/circuits/tools.js";
+import { type Compiled, circomspect, inspect, readInspection } from "../../.ci/circuits/tools.js";
 import { compileCircuit } from "../../src/circuit/compile.js";
 import { code } from "../support/errors.js";
 
@@ -56,6 +56,13 @@ const bitsReview = (): Reviewed => ({
   allowed: [],
   determinism: [],
 });
+
+/** By itself, on the library. */
+async function compile(program: Program): Promise<Compiled> {
+  const { compiled, problems } = await inspect(libraryFiles(), program);
+  expect(problems).toEqual([]);
+  return compiled!;
+}
 
 const EMPTY: Reviewed = { hints: [], asserts: [], widths: [], allowed: [], determinism: [] };
 
@@ -464,20 +471,25 @@ describe("determinism", () => {
       `signal input a;\nsignal output q;\nsignal r;\nq <-- a \\ 2;\nr <-- a % 2;\n2 * q + r === a;\nr * (r - 1) === 0;\n${range}`,
     );
   const FREE = quotient("");
-  const codes = async (...args: Parameters<typeof checkProgram>) =>
-    (await checkProgram(...args)).map((problem) => problem.code);
+  const compiled = new Map<string, Promise<Compiled>>();
+  const check = async (program: Program, reviewed: readonly ReviewedProgram[]) => {
+    const found = compiled.get(program.source) ?? compile(program);
+    compiled.set(program.source, found);
+    return checkProgram(program, await found, reviewed);
+  };
+  const codes = async (...args: Parameters<typeof check>) => (await check(...args)).map((problem) => problem.code);
 
   it("is asked of each program, by its rows", async () => {
-    const [problem, ...more] = await checkProgram(FREE, []);
+    const [problem, ...more] = await check(FREE, []);
     expect(more).toEqual([]);
     expect(problem!.code).toBe("UNDETERMINED");
     expect(problem!.message).toMatch(/^determined: its inputs are not shown to determine q, r \(rows 0, 1\): /);
-    expect(await checkProgram(quotient("q * (q - 1) === 0;"), [])).toEqual([]);
+    expect(await check(quotient("q * (q - 1) === 0;"), [])).toEqual([]);
   });
 
   it("may be explained, and may require ranges, as long as it has to", async () => {
     const entry = { program: "determined", explained: ["q"], reason: REASON };
-    expect(await checkProgram(FREE, [entry])).toEqual([]);
+    expect(await check(FREE, [entry])).toEqual([]);
     expect(await codes(quotient("q * (q - 1) === 0;"), [entry])).toEqual(["DETERMINISM_STALE"]);
     expect(await codes(FREE, [{ ...entry, explained: ["q", "none"] }])).toEqual(["DETERMINISM_STALE"]);
     expect(await codes(FREE, [{ ...entry, program: "other" }])).toEqual(["UNDETERMINED"]);
@@ -509,7 +521,7 @@ describe("the snapshot of constraint counts", () => {
     "signal input a;\nsignal input b;\nsignal output out;\nsignal p <== a * b;\nsignal s <== a + b + 1;\nout <== p * s;";
 
   it("counts linear and other rows, and entries of the matrices", async () => {
-    const counts = await countProgram(program(BODY));
+    const counts = countProgram(await compile(program(BODY)));
     expect(counts).toEqual({
       rows: 3,
       linearRows: 1,
@@ -522,8 +534,8 @@ describe("the snapshot of constraint counts", () => {
   });
 
   it("shows each change with its old and new value", async () => {
-    const before = await countProgram(program(BODY));
-    const after = await countProgram(program(`${BODY}\np * p === 4;`));
+    const before = countProgram(await compile(program(BODY)));
+    const after = countProgram(await compile(program(`${BODY}\np * p === 4;`)));
     expect(compareSnapshots({ counted: before }, { counted: before })).toEqual([]);
     const [problem, ...more] = compareSnapshots({ counted: before }, { counted: after });
     expect(more).toEqual([]);
@@ -532,7 +544,7 @@ describe("the snapshot of constraint counts", () => {
       /^counted: rows 3 → 4, nonLinearRows 2 → 3, circuitDigest 0x\w+ → 0x\w+, nonzerosA 2 → 3/,
     );
     // As many rows of as many entries, and yet another circuit.
-    const other = await countProgram(program(replaced(BODY, "a + b + 1", "a + b + 2")));
+    const other = countProgram(await compile(program(replaced(BODY, "a + b + 1", "a + b + 2"))));
     expect(compareSnapshots({ counted: before }, { counted: other })[0]!.message).toMatch(
       /^counted: circuitDigest 0x\w+ → 0x\w+$/,
     );

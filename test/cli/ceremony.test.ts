@@ -241,10 +241,15 @@ describe("four parties, one dropping out, one cheating", () => {
     const doubtful = await succeeds(ceremony("verify", manifest, ...basis(), ...bob));
     expect(doubtful).toContain("no contributor whom you trust signed that they had checked the key");
     await fails(ceremony("verify", manifest, ...basis(), "--trust", CAROL.account), "CEREMONY_INVALID");
-    const refused = await fails(ceremony("verify", manifest, ...basis(), "--contract", "no.sol"), "KEY_DEVELOPMENT");
+    const generate = (...args: string[]) =>
+      anchorproof("contract", "generate", ...vkey, "--manifest", manifest, ...basis(), ...args);
+    const refused = await fails(generate("--out", "no"), "KEY_DEVELOPMENT");
     expect(refused).toContain(digest); // what --accept-ptau would take
-    await succeeds(ceremony("verify", manifest, ...basis(), "--contract", "Rehearsal.sol", "--development"));
-    expect(await readFile(path("Rehearsal.sol"), "utf8")).toContain("bool public constant DEVELOPMENT = true");
+    expect(await readdir(folder)).not.toContain("no");
+    await succeeds(generate("--out", "rehearsal", "--development"));
+    const rehearsal = await readFile(path("rehearsal/Groth16Verifier.sol"), "utf8");
+    expect(rehearsal).toContain("bool public constant DEVELOPMENT = true");
+    expect(rehearsal).toContain("//   ceremony        none shown");
     const whole = ["--manifest", manifest, ...basis(), ...belief];
     for (const file of ["final/final.zkey", "final/verification_key.json"]) {
       expect(await succeeds(anchorproof("key", "lint", file, "--production", ...whole))).toContain("production: ");
@@ -260,15 +265,19 @@ describe("four parties, one dropping out, one cheating", () => {
     const report = await succeeds(ceremony("report", manifest, ...basis(), ...belief));
     expect(report).toContain("**Checked when this was written**");
     expect(report).not.toContain("development");
-    await succeeds(
-      ceremony("verify", manifest, ...basis(), ...belief, "--contract", "Tiny.sol", "--contract-name", "Tiny"),
-    );
+    await succeeds(generate(...belief, "--name", "Tiny", "--out", ".", "--batch"));
+    const check = ["contract", "verify-source", "TinyBatch.sol", ...vkey];
+    const known = await succeeds(anchorproof(...check, "--manifest", manifest, ...basis(), ...belief));
+    expect(known).toContain(`ok   ceremony ${id}: verified`);
+    expect(await succeeds(anchorproof(...check))).toContain(`--   ceremony ${id}: as stated, not verified`);
+    await fails(anchorproof(...check, "--manifest", manifest, ...basis()), "KEY_DEVELOPMENT");
+    await fails(anchorproof(...check, "--ceremony", `0x${"11".repeat(32)}`), "CONTRACT_MISMATCH");
     const repeated = (await readFile(path(manifest), "utf8")).replace('"events"', '"format": "x", "events"');
     await writeFile(path("repeated.json"), repeated);
     await fails(ceremony("verify", "repeated.json", ...basis()), "JSON_MALFORMED");
   });
 
-  it("the key proves and verifies: here, in snarkjs, and in a contract on a chain that is no test chain", async () => {
+  it("the key proves and verifies: here, in snarkjs, and in a contract on a chain that is not for development", async () => {
     const key = JSON.parse(await readFile(path("final/verification_key.json"), "utf8"));
     const verifyingKey = parseVerifyingKey(key);
     const pool = new ProverPool({ concurrency: 1 });
@@ -293,6 +302,7 @@ describe("four parties, one dropping out, one cheating", () => {
     const artefact = (await compileContracts({ "Tiny.sol": await readFile(path("Tiny.sol"), "utf8") }))["Tiny"]!;
     const contract = await deploy(chain.accounts[0]!, artefact);
     expect(await contract.getFunction("DEVELOPMENT")()).toBe(false);
+    expect(await contract.getFunction("CEREMONY")()).toBe(id);
     const encode = (values: readonly bigint[]) =>
       new Interface(artefact.abi).encodeFunctionData("verifyProof", [proofWords(parseProof(json)), values]);
     const check = async (values: readonly bigint[]) =>

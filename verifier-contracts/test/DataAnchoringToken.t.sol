@@ -57,7 +57,6 @@ contract DataAnchoringTokenTest is Test {
         assertEq(keccak256(abi.encode(record.parents)), keccak256(abi.encode(asset.parents)), "parents");
         assertEq(_token.totalSupply(id), asset.supply, "totalSupply");
         assertEq(_token.balanceOf(_ALICE, id), asset.supply, "balance");
-        assertEq(_token.creatorOf(id), _ALICE, "creatorOf");
         assertTrue(_token.verified(id), "verified");
     }
 
@@ -407,8 +406,6 @@ contract DataAnchoringTokenTest is Test {
         _token.royaltiesOf(5);
         vm.expectRevert(unknown);
         _token.settlementOf(5);
-        vm.expectRevert(unknown);
-        _token.creatorOf(5);
         vm.expectRevert(unknown);
         _token.totalSupply(5);
         vm.expectRevert(unknown);

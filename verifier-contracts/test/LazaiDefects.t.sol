@@ -11,7 +11,9 @@ import {
     SettlementParameters,
     UsageSettlement
 } from "../src/settlement/UsageSettlement.sol";
-import {LazaiWorld, QuorumTwin, RegistryTwin} from "./base/LazaiWorld.sol";
+import {LazaiWorld} from "./base/LazaiWorld.sol";
+import {QuorumTwin} from "./twins/QuorumTwin.sol";
+import {RegistryTwin} from "./twins/RegistryTwin.sol";
 import {AIProcess, ISettlement} from "./twins/lazai/AIProcess.sol";
 import {DataAnchoringToken} from "./twins/lazai/DataAnchoringToken.sol";
 import {DataRegistry} from "./twins/lazai/DataRegistry.sol";
@@ -49,7 +51,7 @@ contract LazaiDefectsTest is LazaiWorld {
         uint256 another = addFile(MALLORY, "ipfs://mallory2");
         statement.file = makeFile(another);
         statement.dataset.asset.fileId = another;
-        vm.expectRevert(QuorumTwin.QuorumNotReached.selector);
+        vm.expectPartialRevert(QuorumTwin.NotVoted.selector);
         gate.mintDataset(statement, own, none());
         statement.dataset.task.requester = MALLORY;
         vm.expectRevert(RegistryTwin.ProofInvalid.selector);
@@ -102,7 +104,7 @@ contract LazaiDefectsTest is LazaiWorld {
         vm.expectRevert(RegistryTwin.ProofInvalid.selector);
         otherGate.mintDataset(statement, own, none());
         own = prove(DATASET_KEY, signalsAt(otherGate, statement));
-        vm.expectRevert(QuorumTwin.QuorumNotReached.selector);
+        vm.expectPartialRevert(QuorumTwin.NotVoted.selector);
         otherGate.mintDataset(statement, own, none());
         own = approve(statement);
         vm.chainId(here + 1);
@@ -208,13 +210,12 @@ contract LazaiDefectsTest is LazaiWorld {
         harden();
         LazaiMintStatement memory statement = makeMint(addFile(ALICE, "ipfs://second"), ALICE);
         uint256[8] memory voted = approve(statement);
-        uint256[8] memory other = voted;
-        other = prove(DATASET_KEY, signalsOf(statement));
+        uint256[8] memory other = prove(DATASET_KEY, signalsOf(statement));
         other[7] = 1; // holds as well, and is not the proof that was voted on
-        vm.expectRevert(QuorumTwin.QuorumNotReached.selector);
+        vm.expectPartialRevert(QuorumTwin.NotVoted.selector);
         gate.mintDataset(statement, other, none());
         statement.dataset.asset.metadataDigest = keccak256("another description");
-        vm.expectRevert(QuorumTwin.QuorumNotReached.selector);
+        vm.expectPartialRevert(QuorumTwin.NotVoted.selector);
         gate.mintDataset(statement, voted, none());
     }
 
@@ -331,7 +332,7 @@ contract LazaiDefectsTest is LazaiWorld {
 
         harden();
         Revocation memory revocation = makeRevocation(1);
-        vm.expectRevert(QuorumTwin.QuorumNotReached.selector);
+        vm.expectPartialRevert(QuorumTwin.NotVoted.selector);
         gate.revoke(revocation, none());
         approve(revocation);
         gate.revoke(revocation, none());
@@ -343,7 +344,7 @@ contract LazaiDefectsTest is LazaiWorld {
         address[3] memory callers = [NODE, ADMIN, MALLORY];
         for (uint256 i = 0; i < callers.length; ++i) {
             vm.prank(callers[i]);
-            vm.expectRevert(QuorumTwin.QuorumNotReached.selector);
+            vm.expectPartialRevert(QuorumTwin.NotVoted.selector);
             gate.mintDataset(statement, proof, none());
         }
     }

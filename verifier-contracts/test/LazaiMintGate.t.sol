@@ -11,7 +11,9 @@ import {LazaiFile, LazaiMintStatement, LazaiModelStatement, LazaiStatements} fro
 import {Revocation, Statements} from "../src/gate/Statements.sol";
 import {Certificate, IQuorum} from "../src/quorum/IQuorum.sol";
 import {IVerifierRegistry} from "../src/verifier/IVerifierRegistry.sol";
-import {LazaiWorld, QuorumTwin, RegistryTwin} from "./base/LazaiWorld.sol";
+import {LazaiWorld} from "./base/LazaiWorld.sol";
+import {QuorumTwin} from "./twins/QuorumTwin.sol";
+import {RegistryTwin} from "./twins/RegistryTwin.sol";
 import {DataAnchoringToken} from "./twins/lazai/DataAnchoringToken.sol";
 import {DataRegistry} from "./twins/lazai/DataRegistry.sol";
 
@@ -171,17 +173,25 @@ contract LazaiMintGateTest is LazaiWorld {
         gate.mintDataset(statement, proof, none());
         // A proof of what is now said, with the votes for what was said before.
         proof = prove(DATASET_KEY, signalsOf(statement));
-        vm.expectRevert(QuorumTwin.QuorumNotReached.selector);
+        vm.expectPartialRevert(QuorumTwin.NotVoted.selector);
         gate.mintDataset(statement, proof, none());
     }
 
-    function test_RefusesVotesOfTheOtherVerdict() public {
+    /// @dev Acceptance of another task, statement or proof is none; that a rejection is none either is the quorum's rule,
+    ///      which is asked for verdict 1.
+    function test_RefusesVotesForAnotherTaskStatementOrProof() public {
         LazaiMintStatement memory statement = makeMint(_fileId, ALICE);
         uint256[] memory signals = signalsOf(statement);
         uint256[8] memory proof = prove(DATASET_KEY, signals);
         bytes32 evidence = evidenceOf(DATASET_KEY, signals, proof);
-        quorum.approve(statement.dataset.task.taskId, gate.mintStatementDigest(statement), evidence, 2);
-        vm.expectRevert(QuorumTwin.QuorumNotReached.selector);
+        bytes32 digest = gate.mintStatementDigest(statement);
+        bytes32 taskId = statement.dataset.task.taskId;
+        quorum.accept(keccak256("other"), digest, evidence);
+        quorum.accept(taskId, keccak256("other"), evidence);
+        quorum.accept(taskId, digest, keccak256("other"));
+        vm.expectRevert(abi.encodeWithSelector(QuorumTwin.NotVoted.selector, digest));
+        gate.mintDataset(statement, proof, none());
+        quorum.accept(taskId, digest, evidence);
         gate.mintDataset(statement, proof, none());
     }
 
@@ -351,7 +361,7 @@ contract LazaiMintGateTest is LazaiWorld {
         other.mintDataset(statement, proof, none());
         // With a proof made for the other gate, the votes are still for this one.
         proof = prove(DATASET_KEY, signalsAt(other, statement));
-        vm.expectRevert(QuorumTwin.QuorumNotReached.selector);
+        vm.expectPartialRevert(QuorumTwin.NotVoted.selector);
         other.mintDataset(statement, proof, none());
 
         proof = approve(statement);
@@ -360,7 +370,7 @@ contract LazaiMintGateTest is LazaiWorld {
         vm.expectRevert(RegistryTwin.ProofInvalid.selector);
         gate.mintDataset(statement, proof, none());
         proof = prove(DATASET_KEY, signalsOf(statement));
-        vm.expectRevert(QuorumTwin.QuorumNotReached.selector);
+        vm.expectPartialRevert(QuorumTwin.NotVoted.selector);
         gate.mintDataset(statement, proof, none());
     }
 
@@ -482,7 +492,7 @@ contract LazaiMintGateTest is LazaiWorld {
     function test_RevokesOnACertificate() public {
         uint256 datId = mint(makeMint(_fileId, ALICE));
         Revocation memory revocation = makeRevocation(datId);
-        vm.expectRevert(QuorumTwin.QuorumNotReached.selector);
+        vm.expectPartialRevert(QuorumTwin.NotVoted.selector);
         gate.revoke(revocation, none());
         approve(revocation);
         vm.expectEmit(true, true, true, true, address(gate));
@@ -525,7 +535,7 @@ contract LazaiMintGateTest is LazaiWorld {
         gate.revoke(revocation, none());
         vm.warp(revocation.deadline);
         revocation.datId = datId + 1;
-        vm.expectRevert(QuorumTwin.QuorumNotReached.selector);
+        vm.expectPartialRevert(QuorumTwin.NotVoted.selector);
         gate.revoke(revocation, none());
         approve(revocation);
         vm.expectRevert(abi.encodeWithSignature("Error(string)", "DataAnchoringToken: non-existent token"));

@@ -14,6 +14,7 @@ import {
 import {Royalty} from "../src/token/IDataAnchoringToken.sol";
 import {SettlementTest} from "./base/SettlementTest.sol";
 import {Coin} from "./twins/Coins.sol";
+import {Thief} from "./twins/Thief.sol";
 
 contract UsageSettlementTest is SettlementTest {
     Coin private _coin;
@@ -194,6 +195,73 @@ contract UsageSettlementTest is SettlementTest {
             );
             vm.revertToState(state);
         }
+    }
+
+    // Recipients
+
+    function test_ARecipientCannotReenter() public {
+        Thief thief = new Thief(address(settlement));
+        fund(address(0), 5000);
+        vm.deal(address(this), 1000);
+        thief.run{value: 1000}(abi.encodeCall(UsageSettlement.deposit, (address(0), 1000)));
+        thief.run(abi.encodeCall(UsageSettlement.requestWithdrawal, (address(0), 500)));
+        dat.put(DAT, address(thief), 0, 0, new Royalty[](0));
+        claim(receiptOf(address(0), 1000));
+        Receipt memory receipt = receiptOf(address(0), 1000);
+        bytes32 digest = settlement.receiptDigest(receipt);
+        vm.warp(block.timestamp + DELAY);
+        bytes[5] memory calls = [
+            abi.encodeCall(UsageSettlement.completeWithdrawal, (address(0))),
+            abi.encodeCall(UsageSettlement.withdraw, (address(0))),
+            abi.encodeCall(UsageSettlement.withdrawTo, (address(0), address(thief))),
+            abi.encodeCall(UsageSettlement.claim, (receipt, signed(USER_KEY, digest), signed(NODE_KEY, digest))),
+            abi.encodeCall(UsageSettlement.deposit, (address(0), 0))
+        ];
+        uint256[3] memory amounts = [uint256(500), 700, 700];
+        for (uint256 outer = 0; outer < 4; ++outer) {
+            for (uint256 inner = 0; inner < 5; ++inner) {
+                uint256 state = vm.snapshotState();
+                uint256 held = address(settlement).balance;
+                thief.arm(calls[inner], false);
+                if (outer < 3) {
+                    thief.run(calls[outer]);
+                } else {
+                    // As the recipient of somebody else's money, with something of its own to take.
+                    vm.prank(POOL);
+                    settlement.withdrawTo(address(0), address(thief));
+                }
+                assertEq(thief.attempts(), 1, "the thief was not paid");
+                assertFalse(thief.succeeded(), "the thief re-entered");
+                assertTrue(
+                    thief.refusal() == ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector, "the refusal"
+                );
+                assertEq(address(thief).balance, outer < 3 ? amounts[outer] : 100, "what the thief has");
+                assertEq(address(settlement).balance + address(thief).balance, held, "what is left");
+                vm.revertToState(state);
+            }
+        }
+    }
+
+    function test_ACreatorThatCannotReceiveCoinsHasThemPaidElsewhere() public {
+        Thief thief = new Thief(address(settlement));
+        dat.put(DAT, address(thief), 0, 0, new Royalty[](0));
+        fund(address(0), 1000);
+        claim(receiptOf(address(0), 1000));
+        thief.arm("", true);
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.TransferFailed.selector, address(thief), 700));
+        thief.run(abi.encodeCall(UsageSettlement.withdraw, (address(0))));
+        assertEq(settlement.owed(address(thief), address(0)), 700, "a refused payment is lost");
+        vm.expectRevert(UsageSettlement.RecipientZero.selector);
+        thief.run(abi.encodeCall(UsageSettlement.withdrawTo, (address(0), address(0))));
+        // It takes no plain transfers, its own neither.
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.TransferFailed.selector, address(settlement), 700));
+        thief.run(abi.encodeCall(UsageSettlement.withdrawTo, (address(0), address(settlement))));
+        vm.expectEmit(true, true, true, true, address(settlement));
+        emit UsageSettlement.Withdrawn(address(thief), address(0), address(0xe15e), 700);
+        thief.run(abi.encodeCall(UsageSettlement.withdrawTo, (address(0), address(0xe15e))));
+        assertEq(address(0xe15e).balance, 700, "paid elsewhere");
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.NothingOwed.selector, address(thief)));
+        thief.run(abi.encodeCall(UsageSettlement.withdraw, (address(0))));
     }
 
     // Signatures
@@ -668,6 +736,29 @@ contract UsageSettlementTest is SettlementTest {
         settlement.completeWithdrawal(address(_coin));
         assertEq(_coin.balanceOf(user), 1000, "the user's own");
         expectClaimToRevert(receipt, abi.encodeWithSelector(UsageSettlement.DepositTooSmall.selector, 0, 1000));
+    }
+
+    function test_ANewRequestRestartsTheClockAndACancelledOneIsGone() public {
+        fund(address(0), 1000);
+        vm.startPrank(user);
+        vm.expectRevert(UsageSettlement.AmountZero.selector);
+        settlement.requestWithdrawal(address(0), 0);
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.DepositTooSmall.selector, 1000, 1001));
+        settlement.requestWithdrawal(address(0), 1001);
+        settlement.requestWithdrawal(address(0), 100);
+        uint256 ripe = block.timestamp + DELAY;
+        vm.warp(ripe);
+        settlement.requestWithdrawal(address(0), 1000);
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.WithdrawalTooEarly.selector, ripe + DELAY, ripe));
+        settlement.completeWithdrawal(address(0));
+        settlement.cancelWithdrawal(address(0));
+        assertEq(settlement.securedDeposit(user, address(0)), 1000, "secured");
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.WithdrawalNotRequested.selector, user));
+        settlement.cancelWithdrawal(address(0));
+        vm.warp(ripe + DELAY);
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.WithdrawalNotRequested.selector, user));
+        settlement.completeWithdrawal(address(0));
+        vm.stopPrank();
     }
 
     function test_ADepositForAnotherIsTheirs() public {

@@ -10,21 +10,26 @@ import { type CompileContractsOptions, type ContractArtefacts, compileProtocolCo
 import type { Deployment } from "../deploy.js";
 import { errorInterface, explainFailure } from "../reverts.js";
 import { GateClient } from "./gate.js";
+import { LazaiVerifierClient } from "./lazaiVerifier.js";
 import { QuorumClient } from "./quorum.js";
 import { RegistryClient } from "./registry.js";
 import { SettlementClient } from "./settlement.js";
 import { TokenClient } from "./token.js";
 import { UniversalClient } from "./universal.js";
+import { ZkmlVerifierClient } from "./zkmlVerifier.js";
 
 export type { Connection, Sent } from "./caller.js";
 export { type EncodedCertificate, encodeCertificate } from "./certificate.js";
 export * from "./gate.js";
 export * from "./lazaiGate.js";
+export * from "./lazaiVerifier.js";
 export * from "./quorum.js";
 export * from "./registry.js";
 export * from "./settlement.js";
 export * from "./token.js";
 export * from "./universal.js";
+export * from "./validationResponder.js";
+export * from "./zkmlVerifier.js";
 
 export class AnchorClient {
   readonly deployment: Deployment;
@@ -34,6 +39,8 @@ export class AnchorClient {
   readonly token: TokenClient;
   readonly gate: GateClient;
   readonly settlement: SettlementClient;
+  readonly zkmlVerifier: ZkmlVerifierClient;
+  readonly lazaiVerifier: LazaiVerifierClient;
 
   private constructor(deployment: Deployment, runner: ContractRunner, artefacts: ContractArtefacts) {
     const at = (address: Hex) => ({ address, runner, artefacts });
@@ -44,6 +51,8 @@ export class AnchorClient {
     this.token = new TokenClient(at(deployment.token));
     this.gate = new GateClient(at(deployment.gate));
     this.settlement = new SettlementClient(at(deployment.settlement));
+    this.zkmlVerifier = new ZkmlVerifierClient(at(deployment.zkmlVerifier));
+    this.lazaiVerifier = new LazaiVerifierClient(at(deployment.lazaiVerifier));
   }
 
   /**

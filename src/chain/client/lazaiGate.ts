@@ -80,13 +80,14 @@ export class LazaiGateClient extends ContractClient {
     return this.read<boolean>("used", digest);
   }
 
-  /** The token that the gate minted for an asset, or for a file; `undefined` for none. */
-  async datOf(asset: { class: bigint; commitment: Hex } | { fileId: bigint }): Promise<bigint | undefined> {
-    const id =
-      "fileId" in asset
-        ? await this.read<bigint>("datOfFile", asset.fileId)
-        : await this.read<bigint>("datOf", asset.class, asset.commitment);
-    return id === 0n ? undefined : id;
+  /** The token that the gate minted for an asset; `undefined` for none. */
+  async datOfAsset(assetClass: bigint, commitment: Hex): Promise<bigint | undefined> {
+    return (await this.read<bigint>("datOf", assetClass, commitment)) || undefined;
+  }
+
+  /** The token that the gate minted for a file; `undefined` for none. */
+  async datOfFile(fileId: bigint): Promise<bigint | undefined> {
+    return (await this.read<bigint>("datOfFile", fileId)) || undefined;
   }
 
   /** The record of a token that the gate minted, or `undefined`. */

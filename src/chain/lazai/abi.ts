@@ -516,6 +516,12 @@ export function lazaiFragments(contract: LazaiContractName): string[] {
   ];
 }
 
+/** Fragments of every error of every one of them: one calls the other. */
+export function lazaiErrors(): string[] {
+  const fragments = (Object.keys(LAZAI_TABLES) as LazaiContractName[]).flatMap(lazaiFragments);
+  return [...new Set(fragments.filter((fragment) => fragment.startsWith("error ")))];
+}
+
 /** A type in a fragment's words: structs are tuples, spelled out. */
 function spell(type: string): string {
   const [, base, rest] = /^(\w+)(.*)$/.exec(type)!;

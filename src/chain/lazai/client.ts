@@ -6,15 +6,14 @@
  *
  * @module
  */
-import { type ContractRunner, Interface, type Provider, type TransactionReceipt } from "ethers";
+import type { ContractRunner, Provider, TransactionReceipt } from "ethers";
 import { AnchorError } from "../../errors.js";
 import { assertHex, type Hex } from "../../field/bytes.js";
 import { checkProofData, type DigitalCheck, type ProofData, recoverProofSigner } from "../../protocol/lazai.js";
 import { lower, type Sent } from "../client/caller.js";
 import { untilMined } from "../provider.js";
-import { explainFailure } from "../reverts.js";
+import { errorInterface, explainFailure } from "../reverts.js";
 import {
-  LAZAI_TABLES,
   type LazaiContractName,
   type LazaiEventName,
   type LazaiEventValues,
@@ -23,20 +22,12 @@ import {
   type LazaiReadName,
   type LazaiStruct,
   type LazaiWriteName,
-  lazaiFragments,
   NODE_STATUS,
 } from "./abi.js";
 import { decodeLazaiEvent, decodeLazaiResult, encodeLazaiCall, lazaiTopic } from "./codec.js";
 import type { LazaiDeployment } from "./preset.js";
 
-/** Every error of every one of them: one calls the other. */
-const ERRORS = new Interface([
-  ...new Set(
-    (Object.keys(LAZAI_TABLES) as LazaiContractName[])
-      .flatMap(lazaiFragments)
-      .filter((fragment) => fragment.startsWith("error ")),
-  ),
-]);
+const ERRORS = errorInterface({});
 
 /** One of the contracts, with every call that it has. All methods throw as {@link LazaiClient} says. */
 export class LazaiContract<C extends LazaiContractName> {

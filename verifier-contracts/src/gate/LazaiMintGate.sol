@@ -95,7 +95,7 @@ contract LazaiMintGate is EIP712, ReentrancyGuardTransient {
     error SupplyOutOfRange(uint256 supply, uint256 limit);
     error ParentsUnsupported(uint256 count);
     error TermsUnsupported();
-    error TermsExpired(uint256 expiresAt, uint256 timestamp);
+    error TermsExpired(uint64 expiresAt, uint256 timestamp);
     error ModelDigestMismatch(bytes32 expected, bytes32 given);
     error CircuitDigestMismatch(bytes32 registered, bytes32 given);
     error LegacyPathOpen(address dataRegistry);
@@ -322,7 +322,7 @@ contract LazaiMintGate is EIP712, ReentrancyGuardTransient {
         if (asset.supply == 0 || asset.supply > MAX_SUPPLY) revert SupplyOutOfRange(asset.supply, MAX_SUPPLY);
         if (asset.parents.length != 0) revert ParentsUnsupported(asset.parents.length);
         if (!asset.terms.transferable || asset.terms.shareBps != 0) revert TermsUnsupported();
-        uint256 expiresAt = asset.terms.expiresAt;
+        uint64 expiresAt = asset.terms.expiresAt;
         if (expiresAt != 0 && expiresAt <= block.timestamp) revert TermsExpired(expiresAt, block.timestamp);
         if (token.hasRole(_MINTER_ROLE, address(dataRegistry))) revert LegacyPathOpen(address(dataRegistry));
     }

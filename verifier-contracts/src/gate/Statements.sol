@@ -257,7 +257,7 @@ library Statements {
 
     /// @notice The circuit's `context` signal: 253 bits, so that it is always below the scalar field's order.
     /// @dev Zero is refused by every circuit, so a statement that hashed to it could not be proven.
-    function context(bytes32 statementType, address gate, Task calldata task) internal view returns (uint256) {
+    function context(bytes32 statementType, address gate, Task memory task) internal view returns (uint256) {
         // The task's members stand in the context in the struct's own order.
         return uint256(keccak256(abi.encode(CONTEXT_TAG, statementType, block.chainid, gate, task))) >> 3;
     }

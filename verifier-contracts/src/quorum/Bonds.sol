@@ -193,7 +193,8 @@ abstract contract Bonds is Epochs, ReentrancyGuardTransient {
     /// @notice Whether an account is a member of the current epoch, and that epoch has not ended.
     function isMember(address account) public view returns (bool) {
         uint64 last = bonds[account].lastEpoch;
-        return last != 0 && last == epoch && block.timestamp < endsAt;
+        (uint64 current, uint64 end) = _newestEpoch();
+        return last != 0 && last == current && block.timestamp < end;
     }
 
     function _enter(address member, uint64 epoch_) internal override {

@@ -57,8 +57,11 @@ abstract contract Certificates is Epochs, EIP712, IQuorum {
     ) external view {
         _requireVerdict(verdict);
         uint64 number = certificate.epoch;
-        if (number != epoch || number == 0) revert EpochNotCurrent(number, epoch);
-        if (block.timestamp >= endsAt) revert EpochOver(number, endsAt);
+        {
+            (uint64 current, uint64 end) = _newestEpoch();
+            if (number != current || number == 0) revert EpochNotCurrent(number, current);
+            if (block.timestamp >= end) revert EpochOver(number, end);
+        }
         bytes calldata members = certificate.members;
         _requireSet(number, members);
         bytes32 digest = voteDigest(number, taskId, certificate.round, statementDigest, evidenceDigest, verdict);

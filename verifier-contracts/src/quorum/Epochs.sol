@@ -23,12 +23,13 @@ abstract contract Epochs is Ownable2Step {
 
     uint256 internal constant _MEMBER_SIZE = 32;
 
-    /// @notice The newest epoch's number; 0 until the first is set.
-    uint64 public epoch;
+    /// @dev The newest epoch. A struct, so that both are in one slot, which certificates read.
+    struct Newest {
+        uint64 number;
+        uint64 endsAt;
+    }
 
-    /// @notice When the newest epoch ends if nobody replaces it before, in unix seconds.
-    /// @dev In one slot with {epoch}.
-    uint64 public endsAt;
+    Newest private _newest;
 
     /// @notice keccak256(abi.encodePacked(uint64 epoch, members)) of every epoch that was ever set.
     mapping(uint64 epoch => bytes32) public setHashOf;
@@ -49,9 +50,11 @@ abstract contract Epochs is Ownable2Step {
     constructor(address owner_) Ownable(owner_) {}
 
     /// @notice Replaces the set at once. Epoch numbers only go up, so an old set cannot come back under its old number.
-    /// @param members 1 to 256 members; each must hold its minimum bond now
+    /// @param members 1 to 256 members; each must hold its minimum bond now. One that asks for its bond in the block before
+    ///        makes this revert, once: it is left out the next time
     function setEpoch(uint64 epoch_, bytes calldata members) external onlyOwner {
-        uint64 previous = epoch;
+        Newest memory replaced = _newest;
+        uint64 previous = replaced.number;
         if (epoch_ <= previous) revert EpochNotAscending(epoch_, previous);
         uint256 length = members.length;
         if (length == 0 || length % _MEMBER_SIZE != 0 || length > MAX_MEMBERS * _MEMBER_SIZE) {
@@ -65,11 +68,13 @@ abstract contract Epochs is Ownable2Step {
             last = member;
             _enter(member, epoch_);
         }
-        if (previous != 0) _endedAt[previous] = block.timestamp < endsAt ? block.timestamp : endsAt;
+        if (previous != 0) {
+            _endedAt[previous] = block.timestamp < replaced.endsAt ? block.timestamp : replaced.endsAt;
+        }
         uint256 end = block.timestamp + MAX_EPOCH_DURATION;
         bytes32 setHash = _hashSet(epoch_, members);
-        epoch = epoch_;
-        endsAt = uint64(end); // forge-lint: disable-line(unsafe-typecast) -- seconds
+        // forge-lint: disable-next-line(unsafe-typecast) -- seconds
+        _newest = Newest({number: epoch_, endsAt: uint64(end)});
         setHashOf[epoch_] = setHash;
         emit EpochSet(epoch_, setHash, end, members);
     }
@@ -79,9 +84,20 @@ abstract contract Epochs is Ownable2Step {
         revert OwnershipNotRenounceable();
     }
 
+    /// @notice The newest epoch's number; 0 until the first is set.
+    function epoch() public view returns (uint64) {
+        return _newest.number;
+    }
+
+    /// @notice When the newest epoch ends if nobody replaces it before, in unix seconds.
+    function endsAt() public view returns (uint64) {
+        return _newest.endsAt;
+    }
+
     /// @notice When an epoch ended, or will end at the latest; 0 for one that was never set.
     function endOf(uint64 epoch_) public view returns (uint256) {
-        return epoch_ == epoch ? endsAt : _endedAt[epoch_];
+        Newest memory newest = _newest;
+        return epoch_ == newest.number ? newest.endsAt : _endedAt[epoch_];
     }
 
     /// @dev Called for every member of a new set.
@@ -89,6 +105,12 @@ abstract contract Epochs is Ownable2Step {
 
     function _hashSet(uint64 epoch_, bytes calldata members) internal pure returns (bytes32) {
         return keccak256(abi.encodePacked(epoch_, members));
+    }
+
+    /// @dev Both of what {epoch} and {endsAt} say.
+    function _newestEpoch() internal view returns (uint64 number, uint64 end) {
+        Newest memory newest = _newest;
+        return (newest.number, newest.endsAt);
     }
 
     /// @dev Equal hashes mean the very bytes that {setEpoch} checked: whole members, ascending, none without weight.

@@ -8,7 +8,6 @@ import {BadProof, ProofEvidence} from "./BadProof.sol";
 import {Bonds, QuorumParameters} from "./Bonds.sol";
 import {Certificates} from "./Certificates.sol";
 import {Epochs} from "./Epochs.sol";
-import {Certificate} from "./IQuorum.sol";
 
 /// @notice Which member of which epoch, shown by the whole set.
 struct Seat {

@@ -176,7 +176,8 @@ contract DataAnchoringToken is ERC1155, IERC2981, IMintableToken {
         return record.mintedAt != 0 && !record.revoked;
     }
 
-    /// @notice The whole record, or a revert for an id that was never minted.
+    /// @notice The whole record, or a revert for an id that was never minted. `creator` is who first received the asset:
+    ///         royalties follow the creator, not the present holders.
     function recordOf(uint256 id) external view override returns (AssetRecord memory) {
         Stored storage record = _record(id);
         return AssetRecord({
@@ -196,11 +197,6 @@ contract DataAnchoringToken is ERC1155, IERC2981, IMintableToken {
             fileId: record.fileId,
             parents: record.parents
         });
-    }
-
-    /// @notice Who first received the asset. Royalties follow the creator, not the present holders.
-    function creatorOf(uint256 id) external view returns (address) {
-        return _record(id).creator;
     }
 
     /// @notice What of the asset's creator share goes to which ancestors, as it was at the mint.

@@ -13,69 +13,14 @@ import {
     Statements,
     Task
 } from "../../src/gate/Statements.sol";
-import {Certificate, IQuorum} from "../../src/quorum/IQuorum.sol";
+import {Certificate} from "../../src/quorum/IQuorum.sol";
 import {Terms} from "../../src/token/IDataAnchoringToken.sol";
-import {Entry, IVerifierRegistry} from "../../src/verifier/IVerifierRegistry.sol";
+import {QuorumTwin} from "../twins/QuorumTwin.sol";
+import {RegistryTwin} from "../twins/RegistryTwin.sol";
 import {DataAnchoringToken} from "../twins/lazai/DataAnchoringToken.sol";
 import {DataRegistry} from "../twins/lazai/DataRegistry.sol";
 import {VerifiedComputing} from "../twins/lazai/VerifiedComputing.sol";
 import {Test} from "./Test.sol";
-
-/// @notice A registry whose proofs anybody can make: the first word is the hash of key and signals.
-contract RegistryTwin is IVerifierRegistry {
-    mapping(bytes32 keyDigest => Entry) private _entries;
-
-    error KeyUnknown(bytes32 keyDigest);
-    error StatementTypeMismatch(bytes32 expected, bytes32 registered);
-    error ProofInvalid();
-    error Unused();
-
-    function put(bytes32 keyDigest, bytes32 statementType, bytes32 circuitDigest, bytes32 modelDigest) external {
-        Entry storage entry = _entries[keyDigest];
-        entry.verifier = address(this);
-        entry.statementType = statementType;
-        entry.circuitDigest = circuitDigest;
-        entry.modelDigest = modelDigest;
-    }
-
-    function entryOf(bytes32 keyDigest) external view returns (Entry memory) {
-        return _entries[keyDigest];
-    }
-
-    function resolve(bytes32 keyDigest, bytes32 statementType) external view returns (Entry memory entry) {
-        entry = _entries[keyDigest];
-        if (entry.verifier == address(0)) revert KeyUnknown(keyDigest);
-        if (entry.statementType != statementType) revert StatementTypeMismatch(statementType, entry.statementType);
-    }
-
-    function verify(bytes32 keyDigest, uint256[8] calldata proof, uint256[] calldata signals) external pure {
-        if (bytes32(proof[0]) != keccak256(abi.encode(keyDigest, signals))) revert ProofInvalid();
-    }
-
-    function verifyBatch(bytes32, uint256[8][] calldata, uint256[] calldata) external pure {
-        revert Unused();
-    }
-}
-
-/// @notice A quorum that has voted for what it was told.
-contract QuorumTwin is IQuorum {
-    mapping(bytes32 vote => bool) private _votes;
-
-    error QuorumNotReached();
-
-    function approve(bytes32 taskId, bytes32 statementDigest, bytes32 evidenceDigest, uint8 verdict) external {
-        _votes[keccak256(abi.encode(taskId, statementDigest, evidenceDigest, verdict))] = true;
-    }
-
-    function check(bytes32 taskId, bytes32 statementDigest, bytes32 evidenceDigest, uint8 verdict, Certificate calldata)
-        external
-        view
-    {
-        if (!_votes[keccak256(abi.encode(taskId, statementDigest, evidenceDigest, verdict))]) {
-            revert QuorumNotReached();
-        }
-    }
-}
 
 /// @notice LazAI's contracts, a gate in front of them that has the role, and makers of statements, proofs and votes.
 abstract contract LazaiWorld is Test {
@@ -256,8 +201,8 @@ abstract contract LazaiWorld is Test {
         signals[2] = gate.contextOf(Statements.TYPE_INFERENCE, sample.task);
     }
 
-    function prove(bytes32 keyDigest, uint256[] memory signals) internal pure returns (uint256[8] memory proof) {
-        proof[0] = uint256(keccak256(abi.encode(keyDigest, signals)));
+    function prove(bytes32 keyDigest, uint256[] memory signals) internal view returns (uint256[8] memory) {
+        return keys.prove(keyDigest, signals);
     }
 
     function evidenceOf(bytes32 keyDigest, uint256[] memory signals, uint256[8] memory proof)
@@ -274,7 +219,7 @@ abstract contract LazaiWorld is Test {
         uint256[] memory signals = signalsOf(statement);
         proof = prove(task.keyDigest, signals);
         bytes32 evidence = evidenceOf(task.keyDigest, signals, proof);
-        quorum.approve(task.taskId, gate.mintStatementDigest(statement), evidence, 1);
+        quorum.accept(task.taskId, gate.mintStatementDigest(statement), evidence);
     }
 
     function approve(LazaiModelStatement memory statement) internal returns (uint256[8] memory proof) {
@@ -282,11 +227,11 @@ abstract contract LazaiWorld is Test {
         uint256[] memory signals = signalsOf(statement);
         proof = prove(task.keyDigest, signals);
         bytes32 evidence = evidenceOf(task.keyDigest, signals, proof);
-        quorum.approve(task.taskId, gate.modelStatementDigest(statement), evidence, 1);
+        quorum.accept(task.taskId, gate.modelStatementDigest(statement), evidence);
     }
 
     function approve(Revocation memory revocation) internal {
-        quorum.approve(revocation.taskId, gate.revocationDigest(revocation), revocation.evidenceDigest, 1);
+        quorum.accept(revocation.taskId, gate.revocationDigest(revocation), revocation.evidenceDigest);
     }
 
     function mint(LazaiMintStatement memory statement) internal returns (uint256 datId) {
