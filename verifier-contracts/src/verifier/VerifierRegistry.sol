@@ -416,7 +416,8 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
     }
 
     /// @inheritdoc IERC7992Models
-    /// @dev A model's id is its key's digest. Keys of datasets, and keys that are only proposed, are no models.
+    /// @dev A model's id is its key's digest. Keys of datasets, and keys that are only proposed, are no models; one that was
+    ///      frozen while it was proposed is a deprecated one.
     function getModel(uint256 modelId)
         external
         view
