@@ -327,7 +327,8 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
         _requireCount(record.signals, signalsA.length);
         _requireCount(record.signals, signalsB.length);
         // The verifiers refuse signals outside the field, so equal values are equal words.
-        for (uint256 i = 0; i < signalsA.length - 1; ++i) {
+        uint256 context = signalsA.length - 1;
+        for (uint256 i = 0; i < context; ++i) {
             if ((signalsA[i] != signalsB[i]) != (i == determined)) revert NoContradiction();
         }
         _verify(keyDigest, record, proofA, signalsA);
