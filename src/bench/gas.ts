@@ -100,6 +100,9 @@ const QUORUMS = [
 const VALIDATORS = 7;
 const VOTERS = 5;
 
+/** The most of a transaction (EIP-7825). */
+const GAS_LIMIT = 16_777_216n;
+
 const CIRCUIT_DIGEST = digestOf("gas/circuit");
 const CEREMONY = digestOf("gas/ceremony");
 const MODEL_DIGEST = digestOf("gas/model");
@@ -300,8 +303,9 @@ class Bench {
   }
 
   /** A real transaction, of a function that only looks as well. */
-  async #send(contract: Contract, method: string, ...args: unknown[]): Promise<bigint> {
-    const response = await contract.getFunction(method).send(...args);
+  async #send(contract: Contract, method: string, args: unknown[], value = 0n): Promise<bigint> {
+    // Given, not estimated: a verifier that answers false when it runs out of gas would be given too little.
+    const response = await contract.getFunction(method).send(...args, { value, gasLimit: GAS_LIMIT });
     const receipt = await response.wait();
     if (receipt?.status !== 1) throw new AnchorError("INTERNAL", `the benchmark's ${method} failed`);
     return receipt.gasUsed;
@@ -313,7 +317,7 @@ class Bench {
       const compiled = artefact(this.#own, `V${n}`);
       const { contract, gas: deployment } = await this.#deploy(compiled);
       const { proof, publicSignals: signals } = item(key, `single/${n}`);
-      const gas = await this.#send(contract, "verifyProof", proofWords(proof), signals);
+      const gas = await this.#send(contract, "verifyProof", [proofWords(proof), signals]);
       const theirs = this.#snarkjs.get(n);
       let snarkjs: bigint | undefined;
       let snarkjsDeployment: bigint | undefined;
@@ -332,7 +336,7 @@ class Bench {
         if ((await other.contract.getFunction("verifyProof").staticCall(...points)) !== true) {
           throw new AnchorError("INTERNAL", "snarkjs' verifier refuses a proof that ours takes");
         }
-        snarkjs = await this.#send(other.contract, "verifyProof", ...points);
+        snarkjs = await this.#send(other.contract, "verifyProof", points);
         snarkjsDeployment = other.gas;
       }
       const name = n === 1 ? "1 signal" : `${n} signals`;
@@ -353,7 +357,7 @@ class Bench {
         const items = Array.from({ length: count }, (_, i) => item(KEYS.get(n)!, `batch/${n}/${i}`));
         const proofs = items.map(({ proof }) => proofWords(proof));
         const all = items.flatMap(({ publicSignals }) => [...publicSignals]);
-        const gas = await this.#send(contract, "verifyBatch", proofs, all);
+        const gas = await this.#send(contract, "verifyBatch", [proofs, all]);
         this.#add(`batch, ${signals}`, count === 1 ? "1 proof" : `${count} proofs`, gas, { items: count });
       }
     }
@@ -405,7 +409,7 @@ class Bench {
     this.#step("the router and the universal verifier");
     const { proof, publicSignals: signals } = item(DATASET_KEY, "route");
     const registry = this.#at(deployment.registry, "VerifierRegistry");
-    const routed = await this.#send(registry, "verify", datasetKey, proofWords(proof), signals);
+    const routed = await this.#send(registry, "verify", [datasetKey, proofWords(proof), signals]);
     this.#add("router", "4 signals, in a transaction of its own", routed);
     // What it costs a contract: the same call data, and one of two calls.
     const { contract: caller } = await this.#deploy(artefact(this.#own, "Caller"));
@@ -413,7 +417,7 @@ class Bench {
       ["direct", await addressOf(datasetVerifier)],
       ["routed", deployment.registry],
     ] as const) {
-      const gas = await this.#send(caller, method, to, datasetKey, proofWords(proof), signals);
+      const gas = await this.#send(caller, method, [to, datasetKey, proofWords(proof), signals]);
       this.#add("router", `4 signals, called by a contract, ${method}`, gas);
     }
 
@@ -421,10 +425,10 @@ class Bench {
     for (const n of [1, 4]) {
       const key = KEYS.get(n)!;
       const name = n === 1 ? "1 signal" : `${n} signals`;
-      const stored = await this.#send(universal, "store", keyWords(key.vkey), CEREMONY);
+      const stored = await this.#send(universal, "store", [keyWords(key.vkey), CEREMONY]);
       const own = item(key, `universal/${n}`);
       const args = [keyDigest(key.vkey), CEREMONY, proofWords(own.proof), own.publicSignals];
-      this.#add("universal verifier", name, await this.#send(universal, "verify", ...args));
+      this.#add("universal verifier", name, await this.#send(universal, "verify", args));
       this.#add("universal verifier", `store a key of ${name}`, stored);
     }
   }
@@ -442,7 +446,7 @@ class Bench {
       const epoch = await setEpoch(world, members);
       const encoded = encodeCertificate(epoch, certify(domain, epoch, signers, subject));
       const { taskId, statementDigest: statement, evidenceDigest: evidence } = subject;
-      const gas = await this.#send(quorum, "check", taskId, statement, evidence, VERDICTS.accept, encoded);
+      const gas = await this.#send(quorum, "check", [taskId, statement, evidence, VERDICTS.accept, encoded]);
       this.#add("certificate", `${signers} of ${members}`, gas);
     }
   }
@@ -466,7 +470,7 @@ class Bench {
         evidenceDigest: evidenceDigest(keyDigest(key.vkey), signals, proof),
       };
       const certificate = encodeCertificate(epoch, certify(at(world, "quorum"), epoch, VOTERS, subject));
-      return this.#send(contract, method, statement, proofWords(proof), certificate);
+      return this.#send(contract, method, [statement, proofWords(proof), certificate]);
     };
     const asset = (assetClass: bigint, commitment: Hex, more: Partial<Asset> = {}): Asset => ({
       token: world.deployment.token,
@@ -502,10 +506,10 @@ class Bench {
     const prove = (statement: InferenceStatement, seed: string) =>
       proofWords(simulateProof(INFERENCE_KEY, publicSignals(gate, "InferenceStatement", statement), seed));
     const one = inference("one");
-    this.#add("gate", "verifyInference", await this.#send(contract, "verifyInference", one, prove(one, "one")));
+    this.#add("gate", "verifyInference", await this.#send(contract, "verifyInference", [one, prove(one, "one")]));
     const many = Array.from({ length: 16 }, (_, i) => inference(`many/${i}`));
     const proofs = many.map((statement, i) => prove(statement, `many/${i}`));
-    const gas = await this.#send(contract, "verifyInferences", many, proofs);
+    const gas = await this.#send(contract, "verifyInferences", [many, proofs]);
     this.#add("gate", "verifyInferences of 16", gas, { items: 16 });
   }
 
@@ -530,16 +534,15 @@ class Bench {
       evidenceDigest: digestOf(`gas/evidence/${label}`),
     });
     const amount = 10n ** 18n;
-    const value = { value: amount };
-    const first = await this.#send(contract, "deposit", NATIVE_CURRENCY, amount, value);
+    const first = await this.#send(contract, "deposit", [NATIVE_CURRENCY, amount], amount);
     this.#add("settlement", "deposit, the first", first);
-    this.#add("settlement", "deposit", await this.#send(contract, "deposit", NATIVE_CURRENCY, amount, value));
-    await this.#send(contract, "depositFor", parties.user, NATIVE_CURRENCY, amount, value);
+    this.#add("settlement", "deposit", await this.#send(contract, "deposit", [NATIVE_CURRENCY, amount], amount));
+    await this.#send(contract, "depositFor", [parties.user, NATIVE_CURRENCY, amount], amount);
 
     const claim = async (label: string, nonce: bigint) => {
       const signed = receipt(label, nonce);
       const digest = receiptDigest(settlement, signed);
-      return this.#send(contract, "claim", signed, signDigest(user, digest), signDigest(node, digest));
+      return this.#send(contract, "claim", [signed, signDigest(user, digest), signDigest(node, digest)]);
     };
     this.#add("settlement", "claim, the first", await claim("first", 1n));
     this.#add("settlement", "claim", await claim("second", 2n));
@@ -549,7 +552,7 @@ class Bench {
       const digests = receipts.map((each) => receiptDigest(settlement, each));
       const [users, nodes] = [user, node].map((secret) => digests.map((digest) => signDigest(secret, digest)));
       if (count === 10) {
-        const gas = await this.#send(contract, "claimMany", receipts, users, nodes);
+        const gas = await this.#send(contract, "claimMany", [receipts, users, nodes]);
         this.#add("settlement", `claimMany of ${count}`, gas, { items: count });
       }
       const fresh = receipts.map((each) => ({ ...each, nonce: each.nonce + 500n }));
@@ -558,15 +561,15 @@ class Bench {
       const { order, proof, flags } = tree.prove(fresh.map((_, n) => n));
       const chosen = order.map((position) => fresh[position]);
       const signatures = [signDigest(user, digest), signDigest(node, digest)];
-      const gas = await this.#send(contract, "claimBatch", batch, ...signatures, chosen, proof, flags);
+      const gas = await this.#send(contract, "claimBatch", [batch, ...signatures, chosen, proof, flags]);
       this.#add("settlement", `claimBatch of ${count}`, gas, { items: count });
     }
-    await this.#send(contract, "requestWithdrawal", NATIVE_CURRENCY, amount);
+    await this.#send(contract, "requestWithdrawal", [NATIVE_CURRENCY, amount]);
     await this.#provider.send("evm_increaseTime", [3601]);
-    const completed = await this.#send(contract, "completeWithdrawal", NATIVE_CURRENCY);
+    const completed = await this.#send(contract, "completeWithdrawal", [NATIVE_CURRENCY]);
     this.#add("settlement", "completeWithdrawal", completed);
     // The deployer is also the pool.
-    this.#add("settlement", "withdraw", await this.#send(contract, "withdraw", NATIVE_CURRENCY));
+    this.#add("settlement", "withdraw", await this.#send(contract, "withdraw", [NATIVE_CURRENCY]));
   }
 
   #task(key: Hex, label: string): Task {

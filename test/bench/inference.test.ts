@@ -34,6 +34,7 @@ async function bench(changes: Partial<Settings> = {}) {
     models: ["text"],
     externals: [],
     snarkjsSize: 0,
+    peers: true,
     native: nativeStatus().available,
     folder,
     signal: never,
@@ -44,6 +45,7 @@ async function bench(changes: Partial<Settings> = {}) {
     rows: (more) => rows.push(...more),
     preparation: (one) => preparations.push(one),
     inference: (list) => summaries.push(...list),
+    gas: () => {},
     note: (note) => notes.push(note),
   };
   await inferenceLadder(settings, results);

@@ -58,6 +58,7 @@ async function bench(
     models: undefined,
     externals,
     snarkjsSize: 0,
+    peers: true,
     native,
     folder: run,
     signal: never,
@@ -67,6 +68,7 @@ async function bench(
     rows: (more) => rows.push(...more),
     preparation: (one) => preparations.push(one),
     inference: () => {},
+    gas: () => {},
     note: (note) => notes.push(note),
   };
   await proveLadder(settings, results);

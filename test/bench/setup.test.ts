@@ -42,6 +42,7 @@ async function contestIn(changes: Partial<Settings>): Promise<{ settings: Settin
     models: undefined,
     externals: [],
     snarkjsSize: 10,
+    peers: true,
     native: true,
     folder: run,
     signal: new AbortController().signal,
@@ -53,6 +54,7 @@ async function contestIn(changes: Partial<Settings>): Promise<{ settings: Settin
     rows: (more) => shown.rows.push(...more),
     preparation: (one) => shown.preparations.push(one),
     inference: () => {},
+    gas: () => {},
     note: (note) => shown.notes.push(note),
   };
   return { settings, results, shown };

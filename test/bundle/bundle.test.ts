@@ -415,6 +415,13 @@ describe("evidence from elsewhere", () => {
     const foreign = { ...honest.inference.receipt, token: TRUST.contracts.token };
     const inference = { ...honest.inference, receipt: foreign, signatures: signReceipt(foreign) };
     expect(check({ ...honest, inference })).toEqual(["inference.receipt"]);
+    const trusting = (currencies: `0x${string}`[]) => ({ ...TRUST, settlement: { ...TRUST.settlement, currencies } });
+    expect(check({ ...honest, inference }, trusting([foreign.token]))).toEqual([]);
+    expect(check(honest, trusting([foreign.token]))).toEqual(["inference.receipt"]);
+    expect(trustFromJson(JSON.parse(JSON.stringify(trustToJson(trusting([foreign.token])))))).toEqual(
+      trusting([foreign.token]),
+    );
+    expect(() => trustFromJson(trustToJson(trusting([foreign.token, foreign.token])))).toThrow(AnchorError);
     const { statement, proof } = honest.model;
     const sold = { ...honest.inference, statement: statement.sample, proof };
     expect(check({ ...honest, inference: sold })).toEqual(["inference.receipt"]);

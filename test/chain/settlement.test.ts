@@ -1,7 +1,8 @@
+import { readFile } from "node:fs/promises";
 import { type Contract, Interface, parseEther } from "ethers";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { AnchorClient } from "../../src/chain/client/index.js";
+import { SettlementClient } from "../../src/chain/client/settlement.js";
 import {
   artefact,
   type ContractArtefact,
@@ -9,16 +10,23 @@ import {
   compileProtocolContracts,
 } from "../../src/chain/compile.js";
 import { untilMined } from "../../src/chain/provider.js";
-import type { AnchorError } from "../../src/errors.js";
 import type { Hex } from "../../src/field/bytes.js";
+import { PACKAGE_ROOT } from "../../src/paths.js";
+import { batchDigest, checkBatch, makeBatch, type ReceiptBatch } from "../../src/protocol/batch.js";
 import type { Domain } from "../../src/protocol/eip712.js";
-import { type Receipt, receiptDigest, splitCost } from "../../src/protocol/settlement.js";
+import {
+  DEFAULT_SHARES,
+  NATIVE_CURRENCY,
+  type Receipt,
+  receiptDigest,
+  splitCost,
+  splitRoyalties,
+} from "../../src/protocol/settlement.js";
 import { accountOf, signDigest } from "../../src/protocol/signature.js";
 import {
   advance,
   deploy,
   digestOf,
-  errorData,
   expectRevert,
   mineAt,
   now,
@@ -27,19 +35,24 @@ import {
   undone,
   useChain,
 } from "./fixture.js";
-import { createWorld, makeDataset, prepareDataset, type World } from "./world.js";
 
-const ZERO_ADDRESS: Hex = `0x${"00".repeat(20)}`;
 const DELAY = 3600n;
 
 const chain = useChain();
-let world: World;
+interface Party {
+  settlement: SettlementClient;
+}
+
+let world: { address: Hex; domain: Domain; client: Party; as(account: number): Promise<Party> };
+let assets: Contract;
 let settlement: ContractArtefact;
 let abi: Interface;
-let datId: bigint;
+const datId = 77n;
 let creator: Hex;
 let pool: Hex;
 let secondPool: Hex;
+let coin: Contract;
+let currency: Hex;
 /** Accounts 3 to 5 of anvil as users; their keys are the well-known ones of its mnemonic. */
 const USER_KEYS: Record<number, Hex> = {
   3: "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6",
@@ -49,17 +62,47 @@ const USER_KEYS: Record<number, Hex> = {
 const NODE_KEY = secretOf("node");
 const node = accountOf(NODE_KEY);
 
+/** The settlement over a twin of the token: what gate and quorum do is not asked here. */
 beforeAll(async () => {
-  world = await createWorld(chain);
-  settlement = artefact(await compileProtocolContracts(), "UsageSettlement");
+  const twins = "verifier-contracts/test/twins";
+  const [coins, assetTwin, own] = await Promise.all(
+    [`${twins}/Coins.sol`, `${twins}/AssetTwin.sol`, "verifier-contracts/src/token/IDataAnchoringToken.sol"].map(
+      (path) => readFile(`${PACKAGE_ROOT}/${path}`, "utf8"),
+    ),
+  );
+  const compiled = await compileContracts({
+    [`${twins}/Coins.sol`]: coins!,
+    [`${twins}/AssetTwin.sol`]: assetTwin!,
+    "verifier-contracts/src/token/IDataAnchoringToken.sol": own!,
+  });
+  const artefacts = await compileProtocolContracts();
+  settlement = artefact(artefacts, "UsageSettlement");
   abi = new Interface(settlement.abi);
-  const statement = await makeDataset(chain, world);
-  const { proof, certificate } = prepareDataset(world, statement);
-  ({ datId } = await world.client.gate.mintDataset(statement, proof, certificate, world.epoch));
-  creator = statement.task.requester;
+  const [owner] = chain.accounts;
   pool = chain.addresses[9]!;
   secondPool = chain.addresses[8]!;
+  creator = chain.addresses[1]!;
+  coin = await deploy(owner!, artefact(compiled, "Coin"));
+  currency = (await coin.getAddress()).toLowerCase() as Hex;
+  assets = await deploy(owner!, artefact(compiled, "AssetTwin"));
+  await put(datId, creator);
+  const contract = await deploy(owner!, settlement, {
+    owner: owner!.address,
+    dat: await assets.getAddress(),
+    shares: { pool, creatorBps: 7000n, nodeBps: 2000n, poolBps: 1000n },
+    withdrawalDelay: DELAY,
+    parameterDelay: 0n,
+  });
+  const address = (await contract.getAddress()).toLowerCase() as Hex;
+  const as = async (account: number) => ({
+    settlement: new SettlementClient({ address, runner: chain.accounts[account]!, artefacts }),
+  });
+  world = { address, domain: { chainId: 31337n, verifyingContract: address }, client: await as(0), as };
 });
+
+async function put(id: bigint, owner: Hex, maxUses = 0n, royalties: object[] = []): Promise<void> {
+  await (await assets.getFunction("put")(id, owner, 0, maxUses, royalties)).wait();
+}
 
 let nonce = 0n;
 
@@ -71,7 +114,7 @@ async function makeReceipt(user: number, cost: bigint, changes: Partial<Receipt>
     nonce: nonce++,
     cost,
     costCap: cost,
-    token: ZERO_ADDRESS,
+    token: NATIVE_CURRENCY,
     parameterVersion: 1n,
     deadline: (await now(chain.provider)) + 100_000n,
     usage: 5n,
@@ -82,7 +125,7 @@ async function makeReceipt(user: number, cost: bigint, changes: Partial<Receipt>
   };
 }
 
-function sign(receipt: Receipt, user: number, domain: Domain = world.settlement): { user: Hex; node: Hex } {
+function sign(receipt: Receipt, user: number, domain: Domain = world.domain): { user: Hex; node: Hex } {
   const digest = receiptDigest(domain, receipt);
   return { user: signDigest(USER_KEYS[user]!, digest), node: signDigest(NODE_KEY, digest) };
 }
@@ -92,27 +135,33 @@ function claimData(receipt: Receipt, user: number): string {
   return abi.encodeFunctionData("claim", [receipt, signatures.user, signatures.node]);
 }
 
-async function owedTo(account: Hex): Promise<bigint> {
-  return (await world.client.settlement.balancesOf(account)).owed;
+async function owedTo(account: Hex, token?: Hex): Promise<bigint> {
+  return (await world.client.settlement.balancesOf(account, token)).owed;
 }
 
-async function claim(client: AnchorClient, receipt: Receipt, user: number) {
+/** A new version whose pool is this one. The deployment's parameter delay is zero. */
+async function changePool(next: Hex): Promise<void> {
+  const { settlement } = world.client;
+  await settlement.proposeParameters({ pool: next, shares: DEFAULT_SHARES });
+  await settlement.activateParameters();
+}
+
+/** Waits until the next block would have this many transactions; the chain mines only when told. */
+async function pooled(count: number): Promise<void> {
+  for (;;) {
+    const { pending } = (await chain.provider.send("txpool_status", [])) as { pending: string };
+    if (Number(pending) >= count) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+async function claim(client: Party, receipt: Receipt, user: number) {
   const signatures = sign(receipt, user);
   return client.settlement.claim(receipt, signatures.user, signatures.node);
 }
 
-/** Σ deposits + Σ owed over everybody who took part, and the contract's balance. */
-async function books(accounts: readonly Hex[]): Promise<{ owing: bigint; balance: bigint }> {
-  let owing = 0n;
-  for (const account of new Set(accounts)) {
-    const { deposit, owed } = await world.client.settlement.balancesOf(account);
-    owing += deposit + owed;
-  }
-  return { owing, balance: await chain.provider.getBalance(world.deployment.settlement) };
-}
-
 /** Each test on a chain of its own, with user 3 having deposited. */
-function withDeposit(amount: bigint, test: (user: AnchorClient) => Promise<void>): () => Promise<void> {
+function withDeposit(amount: bigint, test: (user: Party) => Promise<void>): () => Promise<void> {
   return () =>
     undone(chain.provider, async () => {
       const user = await world.as(3);
@@ -134,7 +183,7 @@ describe("claims", () => {
         split.node,
         split.pool,
       ]);
-      expect(claimed.receiptDigest).toBe(receiptDigest(world.settlement, receipt));
+      expect(claimed.receiptDigest).toBe(receiptDigest(world.domain, receipt));
       expect(await world.client.settlement.isClaimed(claimed.receiptDigest)).toBe(true);
       expect((await world.client.settlement.balancesOf(creator)).owed).toBe(699n);
       expect((await world.client.settlement.balancesOf(node)).owed).toBe(199n);
@@ -157,7 +206,7 @@ describe("claims", () => {
       await expectRevert(client.settlement.claim(receipt, byNode, user), "UserSignatureInvalid");
       await expectRevert(client.settlement.claim(receipt, user, user), "NodeSignatureInvalid");
       await expectRevert(client.settlement.claim(receipt, user, "0x"), "NodeSignatureInvalid");
-      const stranger = signDigest(secretOf("stranger"), receiptDigest(world.settlement, receipt));
+      const stranger = signDigest(secretOf("stranger"), receiptDigest(world.domain, receipt));
       await expectRevert(client.settlement.claim(receipt, stranger, byNode), "UserSignatureInvalid");
       await client.settlement.claim(receipt, user, byNode);
       await expectRevert(client.settlement.claim(receipt, user, byNode), "ReceiptClaimed");
@@ -177,9 +226,7 @@ describe("claims", () => {
           first.settlement.claim(receipt, user, byNode),
           second.settlement.claim(receipt, user, byNode),
         ]);
-        while (BigInt(await provider.send("eth_getBlockTransactionCountByNumber", ["pending"])) < 2n) {
-          await new Promise((resolve) => setTimeout(resolve, 10));
-        }
+        await pooled(2);
         await provider.send("evm_mine", []);
         const lost = (await outcomes).filter((outcome) => outcome.status === "rejected");
         expect(lost).toHaveLength(1);
@@ -221,9 +268,9 @@ describe("claims", () => {
     withDeposit(1000n, async () => {
       const receipt = await makeReceipt(3, 10n);
       for (const domain of [
-        { ...world.settlement, chainId: 1n },
-        { ...world.settlement, verifyingContract: world.deployment.gate },
-        { ...world.settlement, verifyingContract: chain.addresses[6]! },
+        { ...world.domain, chainId: 1n },
+        { ...world.domain, verifyingContract: chain.addresses[7]! },
+        { ...world.domain, verifyingContract: chain.addresses[6]! },
       ]) {
         const signatures = sign(receipt, 3, domain);
         await expectRevert(
@@ -235,13 +282,13 @@ describe("claims", () => {
   );
 
   it(
-    "are refused when late, above the cap, in another currency, under other terms, for no asset or beyond the deposit",
+    "are refused when late, above the cap, under other terms, for no asset or beyond the deposit",
     withDeposit(1000n, async () => {
       const attempt = async (cost: bigint, changes: Partial<Receipt> = {}) =>
         claim(world.client, await makeReceipt(3, cost, changes), 3);
       await expectRevert(attempt(10n, { deadline: (await now(chain.provider)) - 1n }), "DeadlinePassed");
       await expectRevert(attempt(10n, { costCap: 9n }), "CostAboveCap");
-      await expectRevert(attempt(10n, { token: chain.addresses[6]! }), "CurrencyUnsupported");
+      await expectRevert(attempt(10n, { token: currency }), "DepositTooSmall");
       for (const parameterVersion of [0n, 2n, 2n ** 256n - 1n]) {
         await expectRevert(attempt(10n, { parameterVersion }), "ParameterVersionWrong");
       }
@@ -275,19 +322,40 @@ describe("claims", () => {
 });
 
 describe("a change of the terms", () => {
-  it("is the owner's, and needs another pool than the present one", async () => {
-    const { client } = world;
-    await expectRevert((await world.as(5)).settlement.setGovernancePool(secondPool), "OwnableUnauthorizedAccount");
-    await expectRevert(client.settlement.setGovernancePool(ZERO_ADDRESS), "GovernancePoolZero");
-    await expectRevert(client.settlement.setGovernancePool(pool), "GovernancePoolUnchanged");
-    expect(await client.settlement.parameterVersion()).toBe(1n);
-    expect(await client.settlement.previousVersionUntil()).toBe(0n);
-    expect([
-      await client.settlement.poolOf(0n),
-      await client.settlement.poolOf(1n),
-      await client.settlement.poolOf(2n),
-    ]).toEqual([undefined, pool, undefined]);
-  });
+  it(
+    "is proposed by the owner, activated by anyone, and can be taken back",
+    withDeposit(1000n, async (user) => {
+      const { settlement } = world.client;
+      const next = { pool: secondPool, shares: { creator: 6000n, node: 3000n, pool: 1000n } };
+      await expectRevert(user.settlement.proposeParameters(next), "OwnableUnauthorizedAccount");
+      await expectRevert(settlement.proposeParameters({ ...next, pool: NATIVE_CURRENCY }), "GovernancePoolZero");
+      await expectRevert(settlement.proposeParameters({ pool, shares: DEFAULT_SHARES }), "ParametersUnchanged");
+      await expectRevert(
+        settlement.proposeParameters({ pool, shares: { creator: 0n, node: 0n, pool: 10_000n } }),
+        "SharesInvalid",
+      );
+      await settlement.proposeParameters(next);
+      expect(await settlement.proposedParameters()).toEqual({ ...next, activatableAt: await now(chain.provider) });
+      await expectRevert(settlement.proposeParameters(next), "ParametersPending");
+      await settlement.cancelParameters();
+      await expectRevert(user.settlement.activateParameters(), "ParametersNotProposed");
+      expect(await settlement.proposedParameters()).toBeUndefined();
+      expect(await settlement.parameterVersion()).toBe(1n);
+      expect(await settlement.previousVersionUntil()).toBe(0n);
+      await settlement.proposeParameters(next);
+      await user.settlement.activateParameters();
+      expect(await settlement.parametersOf(0n)).toBeUndefined();
+      expect(await settlement.parametersOf(1n)).toEqual({ pool, shares: DEFAULT_SHARES });
+      expect(await settlement.parametersOf(2n)).toEqual(next);
+      const { creatorShare, nodeShare, poolShare } = await claim(
+        world.client,
+        await makeReceipt(3, 999n, { parameterVersion: 2n }),
+        3,
+      );
+      const split = splitCost(999n, next.shares);
+      expect([creatorShare, nodeShare, poolShare]).toEqual([split.creator, split.node, split.pool]);
+    }),
+  );
 
   it(
     "leaves what was signed before claimable, for the pool that it was signed under",
@@ -295,11 +363,10 @@ describe("a change of the terms", () => {
       const { client } = world;
       await claim(client, await makeReceipt(3, 100n), 3);
       const signedBefore = await makeReceipt(3, 200n);
-      await client.settlement.setGovernancePool(secondPool);
+      await changePool(secondPool);
       const changed = await now(chain.provider);
       expect(await client.settlement.parameterVersion()).toBe(2n);
       expect(await client.settlement.previousVersionUntil()).toBe(changed + DELAY);
-      expect([await client.settlement.poolOf(1n), await client.settlement.poolOf(2n)]).toEqual([pool, secondPool]);
       await claim(client, signedBefore, 3);
       await claim(client, await makeReceipt(3, 300n, { parameterVersion: 2n }), 3);
       expect([await owedTo(pool), await owedTo(secondPool)]).toEqual([30n, 30n]);
@@ -307,26 +374,30 @@ describe("a change of the terms", () => {
   );
 
   it(
-    "that overtakes a claim in its own block takes nothing from it",
+    "that overtakes a claim in its own block (governance front-running) takes nothing from it",
     withDeposit(1000n, async () => {
       const { provider } = chain;
+      await world.client.settlement.proposeParameters({ pool: secondPool, shares: DEFAULT_SHARES });
       await provider.send("evm_setAutomine", [false]);
       try {
-        const claiming = claim(await world.as(7), await makeReceipt(3, 100n), 3);
+        // With gas given outright: an estimate made before the change does not count what the change makes it read.
+        const claiming = await chain.accounts[7]!.sendTransaction({
+          to: world.address,
+          data: claimData(await makeReceipt(3, 100n), 3),
+          gasLimit: 500_000n,
+        });
         const change = await chain.accounts[0]!.sendTransaction({
-          to: world.deployment.settlement,
-          data: abi.encodeFunctionData("setGovernancePool", [secondPool]),
+          to: world.address,
+          data: abi.encodeFunctionData("activateParameters"),
           gasLimit: 200_000n,
           maxPriorityFeePerGas: 50_000_000_000n,
           maxFeePerGas: 100_000_000_000n,
         });
-        while (BigInt(await provider.send("eth_getBlockTransactionCountByNumber", ["pending"])) < 2n) {
-          await new Promise((resolve) => setTimeout(resolve, 10));
-        }
+        await pooled(2);
         await provider.send("evm_mine", []);
-        const claimed = await claiming;
+        await untilMined(provider, claiming.hash);
         const [first, second] = (await provider.getBlock("latest"))!.transactions;
-        expect([first, second]).toEqual([change.hash, claimed.hash]);
+        expect([first, second]).toEqual([change.hash, claiming.hash]);
         expect(await world.client.settlement.parameterVersion()).toBe(2n);
         expect([await owedTo(pool), await owedTo(secondPool)]).toEqual([10n, 0n]);
       } finally {
@@ -338,21 +409,20 @@ describe("a change of the terms", () => {
   it(
     "counts from the second after the previous version's last one",
     withDeposit(1000n, async () => {
-      const { client, deployment } = world;
+      const { client } = world;
       const { provider } = chain;
-      await client.settlement.setGovernancePool(secondPool);
+      await changePool(secondPool);
+      await client.settlement.proposeParameters({ pool, shares: DEFAULT_SHARES });
       const until = await client.settlement.previousVersionUntil();
       const old = await makeReceipt(3, 10n);
       const fresh = await makeReceipt(3, 10n, { parameterVersion: 2n });
-      const attempts = async () => {
-        const change = abi.encodeFunctionData("setGovernancePool", [pool]);
-        const from = chain.addresses[0]!;
-        return Promise.all([
-          outcome(provider, deployment.settlement, claimData(old, 3), settlement.abi),
-          outcome(provider, deployment.settlement, claimData(fresh, 3), settlement.abi),
-          outcome(provider, deployment.settlement, change, settlement.abi, { from }),
-        ]);
-      };
+      const change = abi.encodeFunctionData("activateParameters");
+      const attempts = async () =>
+        Promise.all(
+          [claimData(old, 3), claimData(fresh, 3), change].map((data) =>
+            outcome(provider, world.address, data, settlement.abi),
+          ),
+        );
       await mineAt(provider, until);
       expect(await attempts()).toEqual(["ok", "ok", "GracePeriodRunning"]);
       await mineAt(provider, until + 1n);
@@ -360,86 +430,6 @@ describe("a change of the terms", () => {
       await expectRevert(claim(client, old, 3), "ParameterVersionWrong");
     }),
   );
-
-  it(
-    "waits for the one before it, in the same block too, and then ends its version's time",
-    withDeposit(1000n, async () => {
-      const { client } = world;
-      const attempt = async (parameterVersion: bigint) =>
-        claim(client, await makeReceipt(3, 10n, { parameterVersion }), 3);
-      await client.settlement.setGovernancePool(secondPool);
-      await expectRevert(client.settlement.setGovernancePool(pool), "GracePeriodRunning");
-      await advance(chain.provider, DELAY + 1n);
-      await client.settlement.setGovernancePool(pool);
-      expect(await client.settlement.parameterVersion()).toBe(3n);
-      await attempt(2n);
-      await attempt(3n);
-      for (const version of [0n, 1n, 4n, 2n ** 256n - 1n])
-        await expectRevert(attempt(version), "ParameterVersionWrong");
-      expect([await owedTo(pool), await owedTo(secondPool)]).toEqual([1n, 1n]);
-    }),
-  );
-
-  /** Sent without an estimate, so that the block's own time decides. */
-  async function sentAt(second: bigint, data: string): Promise<boolean> {
-    await chain.provider.send("evm_setNextBlockTimestamp", [Number(second)]);
-    const { hash } = await chain.accounts[0]!.sendTransaction({
-      to: world.deployment.settlement,
-      data,
-      gasLimit: 500_000n,
-    });
-    await untilMined(chain.provider, hash);
-    const mined = await chain.provider.getTransactionReceipt(hash);
-    expect(await now(chain.provider)).toBe(second);
-    return mined!.status === 1;
-  }
-
-  it("leaves at most two versions live, each paying its own pool, after any sequence of changes and claims", async () => {
-    type Step = { kind: "change" | "claim"; back: number; pause: bigint };
-    const steps = fc.array(
-      fc.record<Step>({
-        kind: fc.constantFrom("change", "claim", "claim"),
-        back: fc.constantFrom(-1, 0, 1, 1, 1, 2, 3), // how many versions before the current one a receipt names
-        pause: fc.constantFrom(1n, 1n, DELAY / 2n, DELAY - 1n, DELAY, DELAY + 1n),
-      }),
-      { minLength: 4, maxLength: 12 },
-    );
-    const pools = [pool, secondPool];
-    const seen = { change: 0, refused: 0, previous: 0, old: 0 };
-    await fc.assert(
-      fc.asyncProperty(steps, (sequence) =>
-        undone(chain.provider, async () => {
-          await (await world.as(3)).settlement.deposit(100_000n);
-          // What the contract should hold: versions alternate between the two pools, so version v pays pools[(v - 1) % 2].
-          let version = 1n;
-          let until = 0n;
-          for (const { kind, back, pause } of sequence) {
-            const second = (await now(chain.provider)) + pause;
-            const named = version - BigInt(back);
-            const live = named === version || (named === version - 1n && second <= until);
-            const before = await Promise.all(pools.map(owedTo));
-            if (kind === "change") {
-              const accepted = second > until;
-              const next = pools[Number(version % 2n)];
-              expect(await sentAt(second, abi.encodeFunctionData("setGovernancePool", [next]))).toBe(accepted);
-              if (accepted) [version, until] = [version + 1n, second + DELAY];
-              seen[accepted ? "change" : "refused"]++;
-            } else if (named >= 0n) {
-              const receipt = await makeReceipt(3, 1000n, { parameterVersion: named, deadline: 2n ** 64n });
-              expect(await sentAt(second, claimData(receipt, 3))).toBe(live);
-              if (live) before[Number((named - 1n) % 2n)]! += 100n;
-              if (named < version) seen[live ? "previous" : "old"]++;
-            }
-            expect(await Promise.all(pools.map(owedTo))).toEqual(before);
-            expect(await world.client.settlement.parameterVersion()).toBe(version);
-            expect(await world.client.settlement.previousVersionUntil()).toBe(until);
-          }
-        }),
-      ),
-      { numRuns: 20 },
-    );
-    for (const [kind, times] of Object.entries(seen)) expect(times, kind).toBeGreaterThan(0);
-  });
 });
 
 describe("deposits", () => {
@@ -473,37 +463,6 @@ describe("deposits", () => {
       await expectRevert(user.settlement.completeWithdrawal(), "WithdrawalNotRequested");
     }),
   );
-
-  it(
-    "a new request restarts the clock, and a cancelled one is gone",
-    withDeposit(1000n, async (user) => {
-      await user.settlement.requestWithdrawal(100n);
-      await advance(chain.provider, DELAY);
-      await user.settlement.requestWithdrawal(1000n);
-      await expectRevert(user.settlement.completeWithdrawal(), "WithdrawalTooEarly");
-      await user.settlement.cancelWithdrawal();
-      await advance(chain.provider, DELAY);
-      await expectRevert(user.settlement.completeWithdrawal(), "WithdrawalNotRequested");
-    }),
-  );
-
-  it("a plain transfer is refused", async () => {
-    await expect(
-      chain.accounts[3]!.sendTransaction({ to: world.deployment.settlement, value: 1n }),
-    ).rejects.toMatchObject({ code: "CALL_EXCEPTION", data: "0x" });
-  });
-
-  it("the delay is between a minute and 30 days", async () => {
-    const [owner] = chain.addresses;
-    const withDelay = (delay: bigint) =>
-      deploy(chain.accounts[0]!, settlement, owner, world.deployment.token, owner, delay);
-    for (const delay of [0n, 59n, 30n * 86_400n + 1n]) {
-      await expect(withDelay(delay)).rejects.toMatchObject(errorData(settlement, "WithdrawalDelayInvalid", delay));
-    }
-    for (const delay of [60n, 30n * 86_400n]) {
-      expect(await (await withDelay(delay)).getFunction("withdrawalDelay")()).toBe(delay);
-    }
-  });
 });
 
 describe("withdrawing to another address", () => {
@@ -513,9 +472,9 @@ describe("withdrawing to another address", () => {
       await claim(world.client, await makeReceipt(3, 1000n), 3);
       const byPool = await world.as(9);
       const recipient = accountOf(secretOf("recipient"));
-      await expectRevert(byPool.settlement.withdrawTo(ZERO_ADDRESS), "RecipientZero");
+      await expectRevert(byPool.settlement.withdrawTo(NATIVE_CURRENCY), "RecipientZero");
       // The settlement takes no plain transfers, not even its own.
-      await expectRevert(byPool.settlement.withdrawTo(world.deployment.settlement), "TransferFailed");
+      await expectRevert(byPool.settlement.withdrawTo(world.address), "TransferFailed");
       expect(await owedTo(pool)).toBe(100n);
       await expectRevert((await world.as(7)).settlement.withdrawTo(pool), "NothingOwed");
       const sent = await byPool.settlement.withdrawTo(recipient);
@@ -530,202 +489,215 @@ describe("withdrawing to another address", () => {
   );
 });
 
-describe("re-entrancy", () => {
-  // Given outright: an estimate would settle on the least gas with which the outer call succeeds and the attack starves.
-  const GAS = 10_000_000n;
-  const source = `// SPDX-License-Identifier: Apache-2.0
-pragma solidity 0.8.37;
-contract Thief {
-    address public immutable target;
-    bytes public again;
-    bool public refuses;
-    uint256 public attempts;
-    uint256 public successes;
-    bytes4 public refusal;
-    constructor(address target_) { target = target_; }
-    function arm(bytes calldata again_) external { again = again_; }
-    function run(bytes calldata call_, bytes calldata again_) external payable {
-        again = again_;
-        (bool ok, bytes memory result) = target.call{value: msg.value}(call_);
-        if (!ok) assembly { revert(add(result, 0x20), mload(result)) }
-    }
-    function refuse() external { refuses = true; }
-    function onERC1155Received(address, address, uint256, uint256, bytes calldata) external pure returns (bytes4) {
-        return this.onERC1155Received.selector;
-    }
-    receive() external payable {
-        require(!refuses);
-        if (again.length == 0) return;
-        ++attempts;
-        (bool ok, bytes memory result) = target.call(again);
-        if (ok) ++successes;
-        else refusal = bytes4(result);
-    }
-}`;
-  let thief: Contract;
-  let address: Hex;
-
-  /** On a chain of its own, with the thief's deposits and claims behind it and 5000 wei of others in the contract. */
-  const withThief = (test: () => Promise<void>) => () =>
+describe("tokens", () => {
+  /** As {@link withDeposit}, in tokens. */
+  const withCoins = (amount: bigint, test: (user: Party) => Promise<void>) => () =>
     undone(chain.provider, async () => {
-      const compiled = (await compileContracts({ "Thief.sol": source }))["Thief"]!;
-      thief = await deploy(chain.accounts[6]!, compiled, world.deployment.settlement);
-      address = (await thief.getAddress()).toLowerCase() as Hex;
-      await (await world.as(3)).settlement.deposit(5000n);
-      await test();
+      const user = await world.as(3);
+      await (await coin.getFunction("mint")(chain.addresses[3]!, amount)).wait();
+      const approved = coin.connect(chain.accounts[3]!) as Contract;
+      await (await approved.getFunction("approve")(world.address, amount)).wait();
+      await user.settlement.deposit(amount, currency);
+      await test(user);
     });
-
-  /** An asset that the thief created, sold for 1000: it is owed 700, the node 200, the pool 100. */
-  async function earn(): Promise<void> {
-    const statement = await makeDataset(chain, world, { task: { requester: address } });
-    const { proof, certificate } = prepareDataset(world, statement);
-    const own = await world.client.gate.mintDataset(statement, proof, certificate, world.epoch);
-    await claim(world.client, await makeReceipt(3, 1000n, { datId: own.datId }), 3);
-    expect(await owedTo(address)).toBe(700n);
-  }
-
-  async function run(call: string, again: string, value = 0n): Promise<void> {
-    await (await thief.getFunction("run").send(call, again, { value, gasLimit: GAS })).wait();
-  }
-
-  /** The thief called back once, and was refused with this error. */
-  async function expectRefused(error: string): Promise<void> {
-    const [attempts, successes, refusal] = await Promise.all(
-      ["attempts", "successes", "refusal"].map((name) => thief.getFunction(name)()),
-    );
-    expect([attempts, successes, refusal]).toEqual([1n, 0n, abi.getError(error)!.selector]);
-  }
-
-  const encode = (method: string, ...args: unknown[]) => abi.encodeFunctionData(method, args);
-  const coinsOf = (account: Hex) => chain.provider.getBalance(account);
+  const held = (account: Hex): Promise<bigint> => coin.getFunction("balanceOf")(account);
 
   it(
-    "takes out a deposit once, and nothing of others",
-    withThief(async () => {
-      await run(encode("deposit"), "0x", 1000n);
-      await run(encode("requestWithdrawal", 1000n), "0x");
+    "are deposited, claimed and withdrawn like coins, in books of their own",
+    withCoins(1000n, async (user) => {
+      await user.settlement.depositFor(chain.addresses[4]!, 77n);
+      await claim(world.client, await makeReceipt(3, 500n, { token: currency }), 3);
+      const account = chain.addresses[3]!;
+      expect((await user.settlement.balancesOf(account, currency)).deposit).toBe(500n);
+      expect((await user.settlement.balancesOf(account)).deposit).toBe(0n);
+      expect((await user.settlement.balancesOf(chain.addresses[4]!)).deposit).toBe(77n);
+      expect([await owedTo(creator), await owedTo(creator, currency)]).toEqual([0n, 350n]);
+      await (await world.as(1)).settlement.withdraw(currency);
+      await (await world.as(9)).settlement.withdrawTo(secondPool, currency);
+      expect([await held(creator), await held(secondPool)]).toEqual([350n, 50n]);
+      await user.settlement.requestWithdrawal(500n, currency);
+      await expectRevert(user.settlement.completeWithdrawal(), "WithdrawalNotRequested");
       await advance(chain.provider, DELAY);
-      await run(encode("completeWithdrawal"), encode("completeWithdrawal"));
-      await expectRefused("WithdrawalNotRequested");
-      expect(await coinsOf(address)).toBe(1000n);
-      expect(await coinsOf(world.deployment.settlement)).toBe(5000n);
-    }),
-  );
-
-  it.each([
-    ["withdraw", "withdraw"],
-    ["withdraw", "withdrawTo"],
-    ["withdrawTo", "withdraw"],
-    ["withdrawTo", "withdrawTo"],
-  ])("takes out what is owed once, by %s and %s in its callback", (outer, inner) =>
-    withThief(async () => {
-      await earn();
-      const call = (method: string) => (method === "withdraw" ? encode(method) : encode(method, address));
-      await run(call(outer), call(inner));
-      await expectRefused("NothingOwed");
-      expect(await coinsOf(address)).toBe(700n);
-      expect(await coinsOf(world.deployment.settlement)).toBe(4300n);
-      expect([await owedTo(address), await owedTo(node), await owedTo(pool)]).toEqual([0n, 200n, 100n]);
-    })(),
-  );
-
-  it(
-    "as the recipient of another's withdrawal takes out its own, and nothing of others",
-    withThief(async () => {
-      await earn();
-      // Its own withdrawal calls back once more, and finds nothing left.
-      await (await thief.getFunction("arm").send(encode("withdraw"))).wait();
-      const data = encode("withdrawTo", address);
-      const sent = await chain.accounts[9]!.sendTransaction({ to: world.deployment.settlement, data, gasLimit: GAS });
-      expect((await sent.wait())!.status).toBe(1);
-      expect([await thief.getFunction("attempts")(), await thief.getFunction("successes")()]).toEqual([2n, 1n]);
-      expect(await thief.getFunction("refusal")()).toBe(abi.getError("NothingOwed")!.selector);
-      expect(await coinsOf(address)).toBe(800n);
-      expect(await coinsOf(world.deployment.settlement)).toBe(4200n);
-      expect([await owedTo(address), await owedTo(node), await owedTo(pool)]).toEqual([0n, 200n, 0n]);
+      await user.settlement.completeWithdrawal(currency);
+      expect([await held(account), await held(world.address)]).toEqual([500n, 100n]);
     }),
   );
 
   it(
-    "a creator that cannot receive coins keeps its claim, and has it paid elsewhere",
-    withThief(async () => {
-      await earn();
-      await (await thief.getFunction("refuse").send()).wait();
-      await expect(thief.getFunction("run").send(encode("withdraw"), "0x")).rejects.toMatchObject(
-        errorData(settlement, "TransferFailed", address, 700n),
-      );
-      expect(await owedTo(address)).toBe(700n);
-      const recipient = accountOf(secretOf("recipient"));
-      await run(encode("withdrawTo", recipient), "0x");
-      expect([await coinsOf(recipient), await coinsOf(address), await owedTo(address)]).toEqual([700n, 0n, 0n]);
+    "that take a fee, are not approved or not there are refused in words",
+    withCoins(1000n, async (user) => {
+      await expectRevert(user.settlement.deposit(1n, chain.addresses[6]!), "CurrencyWithoutCode");
+      await (await coin.getFunction("mint")(chain.addresses[3]!, 1000n)).wait();
+      const approved = coin.connect(chain.accounts[3]!) as Contract;
+      await (await approved.getFunction("approve")(world.address, 1000n)).wait();
+      await (await coin.getFunction("misbehave")(100n, 0n, false, false)).wait();
+      const { details } = await expectRevert(user.settlement.deposit(1000n, currency), "AmountReceivedWrong");
+      expect(details["args"]).toEqual([expect.stringMatching(/^0x/), "1000", "990"]);
+      await (await coin.getFunction("misbehave")(0n, 0n, false, true)).wait();
+      await expectRevert(user.settlement.deposit(1000n, currency), "SafeERC20FailedOperation");
     }),
   );
 });
 
-describe("the books", () => {
-  /** What can be done, and the errors with which it may be refused. */
-  const REFUSALS = {
-    deposit: ["AmountZero"],
-    request: ["AmountZero", "DepositTooSmall"],
-    cancel: ["WithdrawalNotRequested"],
-    complete: ["WithdrawalNotRequested", "WithdrawalTooEarly"],
-    claim: ["DepositTooSmall", "ParameterVersionWrong"],
-    withdraw: ["NothingOwed"],
-    withdrawTo: ["NothingOwed"],
-    change: ["GracePeriodRunning", "GovernancePoolUnchanged"],
-    wait: [],
-  } as const;
-  type Kind = keyof typeof REFUSALS;
-  const action = fc.record({
-    kind: fc.constantFrom<Kind>("deposit", "claim", "claim", ...(Object.keys(REFUSALS) as Kind[])),
-    who: fc.constantFrom(3 as const, 4 as const, 5 as const),
-    amount: fc.bigInt({ min: 0n, max: 5000n }),
-    version: fc.constantFrom(1n, 1n, 2n),
-  });
-  const actions = fc.array(action, { minLength: 5, maxLength: 15 });
+describe("lineage", () => {
+  it(
+    "is paid out of the creator's share as in TypeScript, and of a revoked asset not at all",
+    withDeposit(100_000n, async () => {
+      const client = (await world.as(1)).settlement;
+      const ancestors = [1n, 2n, 3n].map((id) => ({
+        datId: id,
+        creator: accountOf(secretOf(`creator ${id}`)),
+        bps: 1234n * id,
+      }));
+      for (const { datId, creator } of ancestors) await put(datId, creator);
+      await put(4n, creator, 0n, ancestors);
+      await (await assets.getFunction("revoke")(2n)).wait();
+      const pay = async (cost: bigint) => {
+        const receipt = await makeReceipt(3, cost, { datId: 4n });
+        const signatures = sign(receipt, 3);
+        return client.claim(receipt, signatures.user, signatures.node);
+      };
+      const paid = await pay(9999n);
+      const split = splitCost(9999n);
+      const lineage = splitRoyalties(
+        split.creator,
+        ancestors.map(({ bps, datId }) => ({ bps, revoked: datId === 2n })),
+      );
+      expect(paid).toMatchObject({
+        creatorShare: lineage.rest,
+        royalties: lineage.royalties.reduce((sum, each) => sum + each, 0n),
+        nodeShare: split.node,
+        poolShare: split.pool + lineage.pool,
+      });
+      for (const [i, { creator }] of ancestors.entries()) {
+        expect((await client.balancesOf(creator)).owed).toBe(lineage.royalties[i]);
+      }
+      await (await assets.getFunction("revoke")(4n)).wait();
+      expect(await pay(9999n)).toMatchObject({
+        creatorShare: 0n,
+        royalties: 0n,
+        nodeShare: split.node,
+        poolShare: split.creator + split.pool,
+      });
 
-  it("balance after any sequence of actions: Σ deposits + Σ owed = the contract's coins", async () => {
-    const clients = { 3: await world.as(3), 4: await world.as(4), 5: await world.as(5) };
-    const earners = [await world.as(1), await world.as(9), await world.as(8)];
-    const accounts = [...Object.values(USER_KEYS).map(accountOf), creator, node, pool, secondPool];
-    const accepted = new Map<Kind, number>();
-    await fc.assert(
-      fc.asyncProperty(actions, (sequence) =>
-        undone(chain.provider, async () => {
-          // Something to take out, or most sequences would be refusals.
-          await clients[3].settlement.deposit(5000n);
-          await claim(clients[3], await makeReceipt(3, 1000n), 3);
-          for (const { kind, who, amount, version } of sequence) {
-            const client = clients[who];
-            const earner = earners[Number(amount % 3n)]!;
-            const act: Record<Kind, () => Promise<unknown>> = {
-              deposit: () => client.settlement.deposit(amount),
-              request: () => client.settlement.requestWithdrawal(amount),
-              cancel: () => client.settlement.cancelWithdrawal(),
-              complete: () => client.settlement.completeWithdrawal(),
-              claim: async () => claim(client, await makeReceipt(who, amount / 3n, { parameterVersion: version }), who),
-              withdraw: () => earner.settlement.withdraw(),
-              withdrawTo: () => earner.settlement.withdrawTo(accountOf(USER_KEYS[who]!)),
-              change: () => world.client.settlement.setGovernancePool(amount % 2n === 0n ? pool : secondPool),
-              wait: () => advance(chain.provider, amount),
-            };
-            // A refused action must leave the books as they were, an accepted one must keep them balanced.
-            await act[kind]().then(
-              () => accepted.set(kind, (accepted.get(kind) ?? 0) + 1),
-              (error: unknown) => {
-                expect(error).toMatchObject({ code: "CHAIN_REVERTED" });
-                expect(REFUSALS[kind]).toContain((error as AnchorError).details["error"]);
-              },
-            );
-            const { owing, balance } = await books(accounts);
-            expect(owing).toBe(balance);
-          }
-        }),
-      ),
-      { numRuns: 20 },
-    );
-    for (const kind of ["deposit", "claim", "withdraw", "change"] as const) {
-      expect(accepted.get(kind) ?? 0, kind).toBeGreaterThan(0);
-    }
-  });
+      // A limit of uses is sold by its creator only, and ends.
+      const limited = { ...(await makeReceipt(3, 10n)), datId: 5n };
+      await put(5n, creator, 1n);
+      const signatures = sign(limited, 3);
+      await expectRevert(client.claim(limited, signatures.user, signatures.node), "CostBelowFloor");
+      await client.setFloor(5n, 10n);
+      await expectRevert(client.setFloor(5n, 11n), "FloorInvalid");
+      await client.claim(limited, signatures.user, signatures.node);
+      expect([await client.usesOf(5n), await client.floorOf(5n), await client.floorOf(5n, currency)]).toEqual([
+        1n,
+        10n,
+        0n,
+      ]);
+      const next = { ...limited, nonce: 999n };
+      const again = sign(next, 3);
+      await expectRevert(client.claim(next, again.user, again.node), "UsesExhausted");
+    }),
+  );
+});
+
+describe("many receipts", () => {
+  const signBatch = (batch: ReceiptBatch, user: number, domain: Domain = world.domain) => {
+    const digest = batchDigest(domain, batch);
+    return { user: signDigest(USER_KEYS[user]!, digest), node: signDigest(NODE_KEY, digest) };
+  };
+  const makeReceipts = async (count: number, cost: bigint) => {
+    const first = await makeReceipt(3, cost);
+    return Array.from({ length: count }, () => ({ ...first, nonce: nonce++ }));
+  };
+  const batchOf = async (receipts: Receipt[]) =>
+    makeBatch(world.domain, receipts, { nonce: nonce++, deadline: receipts[0]!.deadline });
+
+  it(
+    "signed singly: those that cannot be paid are passed over with their reason",
+    withDeposit(100n, async () => {
+      const receipts = [await makeReceipt(3, 60n), await makeReceipt(4, 60n), await makeReceipt(3, 30n)];
+      const many = receipts.map((receipt, i) => ({ receipt, ...sign(receipt, i === 1 ? 4 : 3) }));
+      const { paid, refused } = await world.client.settlement.claimMany(many);
+      expect(paid.map(({ receiptDigest }) => receiptDigest)).toEqual(
+        [receipts[0]!, receipts[2]!].map((receipt) => receiptDigest(world.domain, receipt)),
+      );
+      expect(paid.map((each) => each.creatorShare)).toEqual([42n, 21n]);
+      expect(refused).toEqual([{ receiptDigest: receiptDigest(world.domain, receipts[1]!), error: "DepositTooSmall" }]);
+      await expectRevert(world.client.settlement.claimMany(many), "ReceiptClaimed");
+      await expectRevert(world.client.settlement.claimMany([]), "ReceiptsNone");
+    }),
+  );
+
+  it(
+    "in a batch: any of them by the tree's proof, each once",
+    withDeposit(10_000n, async () => {
+      const receipts = await makeReceipts(7, 10n);
+      const { batch, tree } = await batchOf(receipts);
+      const signatures = signBatch(batch, 3);
+      expect(checkBatch(world.domain, batch, receipts, signatures).digest).toBe(
+        await world.client.settlement.batchDigest(batch),
+      );
+      const { settlement } = world.client;
+      await settlement.claimBatch(batch, signatures, receipts, tree.prove([4]));
+      const some = await settlement.claimBatch(batch, signatures, receipts, tree.prove([0, 4, 6]));
+      expect(some.paid).toHaveLength(2);
+      expect(some.refused).toEqual([
+        { receiptDigest: receiptDigest(world.domain, receipts[4]!), error: "ReceiptClaimed" },
+      ]);
+      const all = await settlement.claimBatch(batch, signatures, receipts, tree.prove([0, 1, 2, 3, 4, 5, 6]));
+      expect(all.paid).toHaveLength(4);
+      expect(await settlement.drawnOf(batchDigest(world.domain, batch))).toEqual({ cost: 70n, count: 7n });
+    }),
+  );
+
+  it(
+    "in a batch: refused under another domain, and outside the tree",
+    withDeposit(10_000n, async () => {
+      const { settlement } = world.client;
+      const receipts = await makeReceipts(4, 10n);
+      const { batch, tree } = await batchOf(receipts);
+      for (const domain of [
+        { ...world.domain, chainId: 1n },
+        { ...world.domain, verifyingContract: chain.addresses[7]! },
+      ]) {
+        const attempt = settlement.claimBatch(batch, signBatch(batch, 3, domain), receipts, tree.prove([0]));
+        await expectRevert(attempt, "UserSignatureInvalid");
+      }
+      const signatures = signBatch(batch, 3);
+      const changed = receipts.map((receipt) => ({ ...receipt, usage: receipt.usage + 1n }));
+      await expectRevert(settlement.claimBatch(batch, signatures, changed, tree.prove([0])), "BatchProofInvalid");
+      const proof = tree.prove([0, 1]);
+      await expectRevert(
+        settlement.claimBatch(batch, signatures, receipts, { ...proof, flags: proof.flags.slice(1) }),
+        "MerkleProofInvalidMultiproof",
+      );
+    }),
+  );
+
+  /** Gas a receipt, between parties who have been paid before. */
+  it(
+    "cost less gas each",
+    withDeposit(1_000_000n, async () => {
+      const { settlement } = world.client;
+      await claim(world.client, await makeReceipt(3, 10n), 3);
+      const gas: Record<string, bigint[]> = { claimMany: [], claimBatch: [] };
+      for (const count of [1, 10, 100]) {
+        const receipts = await makeReceipts(count, 10n);
+        const many = await settlement.claimMany(receipts.map((receipt) => ({ receipt, ...sign(receipt, 3) })));
+        expect(many.paid).toHaveLength(count);
+        gas["claimMany"]!.push(many.gasUsed / BigInt(count));
+        const batched = await makeReceipts(count, 10n);
+        const { batch, tree } = await batchOf(batched);
+        const proof = tree.prove(batched.map((_, i) => i));
+        const { paid, gasUsed } = await settlement.claimBatch(batch, signBatch(batch, 3), batched, proof);
+        expect(paid).toHaveLength(count);
+        gas["claimBatch"]!.push(gasUsed / BigInt(count));
+      }
+      const [, manyTen, manyHundred] = gas["claimMany"]!;
+      const [, batchTen, batchHundred] = gas["claimBatch"]!;
+      expect(manyHundred!).toBeLessThan(manyTen!);
+      expect(batchHundred!).toBeLessThan(batchTen!);
+      expect(batchHundred!).toBeLessThan(manyHundred!);
+    }),
+  );
 });

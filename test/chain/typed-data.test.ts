@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { artefact, compileProtocolContracts } from "../../src/chain/compile.js";
 import { type Hex, toHex } from "../../src/field/bytes.js";
+import { BATCH_TYPES, batchDigest } from "../../src/protocol/batch.js";
 import { type Domain, encodeType, type TypeTable } from "../../src/protocol/eip712.js";
 import { VOTE_TYPES, voteDigest } from "../../src/protocol/quorum.js";
 import { RECEIPT_TYPES, receiptDigest } from "../../src/protocol/settlement.js";
@@ -185,6 +186,28 @@ describe("digests", () => {
           const digest = receiptDigest(world.settlement, receipt);
           expect(await world.client.settlement.receiptDigest(receipt)).toBe(digest);
           expect(byEthers(world.settlement, RECEIPT_TYPES, "Receipt", receipt)).toBe(digest);
+        },
+      ),
+      { numRuns: 15 },
+    ));
+
+  it("of batches of receipts", () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          user: bytes(20),
+          node: bytes(20),
+          token: bytes(20),
+          root: bytes(32),
+          count: uint(256),
+          costCap: uint(256),
+          nonce: uint(256),
+          deadline: uint(256),
+        }),
+        async (batch) => {
+          const digest = batchDigest(world.settlement, batch);
+          expect(await world.client.settlement.batchDigest(batch)).toBe(digest);
+          expect(byEthers(world.settlement, BATCH_TYPES, "ReceiptBatch", batch)).toBe(digest);
         },
       ),
       { numRuns: 15 },

@@ -20,7 +20,6 @@ import {
   VOTE_TYPES,
   type Vote,
 } from "../../src/protocol/quorum.js";
-import { checkReceipt, DEFAULT_SHARES, type Receipt, receiptDigest, splitCost } from "../../src/protocol/settlement.js";
 import {
   accountOf,
   compactSignature,
@@ -255,56 +254,5 @@ describe("epochs", () => {
     for (const epoch of [-1n, 1n << 64n]) {
       expect(outcomeOf(() => epochHash({ epoch, members: [a] }))).toBe("TRUST_INVALID");
     }
-  });
-});
-
-describe("settlement", () => {
-  it("splits exactly: nothing is lost or made, the remainder is the pool's", () => {
-    fc.assert(
-      fc.property(fc.bigInt({ min: 0n, max: 1n << 200n }), (cost) => {
-        const { creator, node, pool } = splitCost(cost);
-        expect(creator + node + pool).toBe(cost);
-        expect(creator).toBe((cost * 7n) / 10n);
-        expect(node).toBe(cost / 5n);
-        expect(pool * 10n >= cost && pool * 10n < cost + 20n).toBe(true);
-      }),
-    );
-    expect(splitCost(1n)).toEqual({ creator: 0n, node: 0n, pool: 1n });
-    expect(outcomeOf(() => splitCost(1n, { ...DEFAULT_SHARES, pool: 999n }))).toBe("INPUT_INVALID");
-  });
-
-  const [user, node] = [party("user"), party("node")];
-  const receipt: Receipt = {
-    user: user.account,
-    node: node.account,
-    datId: 1n,
-    nonce: 1n,
-    cost: 10n,
-    costCap: 10n,
-    token: `0x${"00".repeat(20)}`,
-    parameterVersion: 1n,
-    deadline: 1n,
-    usage: 1n,
-    requestHash: digestOf("q"),
-    responseHash: digestOf("a"),
-    evidenceDigest: digestOf("e"),
-  };
-  const sign = (of: Receipt, domain = DOMAINS.settlement) => ({
-    user: signDigest(user.secretKey, receiptDigest(domain, of)),
-    node: signDigest(node.secretKey, receiptDigest(domain, of)),
-  });
-  const outcome = (of: Receipt, signatures = sign(of)) =>
-    outcomeOf(() => checkReceipt(DOMAINS.settlement, of, signatures));
-
-  it("accepts a receipt signed by both, and no other", () => {
-    expect(outcome(receipt)).toBe("accepted");
-    expect(outcome({ ...receipt, cost: 11n })).toBe("RECEIPT_INVALID");
-    expect(outcome({ ...receipt, node: user.account })).toBe("RECEIPT_INVALID");
-    expect(outcome({ ...receipt, cost: 9n }, sign(receipt))).toBe("SIGNATURE_INVALID");
-    const { user: byUser, node: byNode } = sign(receipt);
-    expect(outcome(receipt, { user: byNode, node: byUser })).toBe("SIGNATURE_INVALID");
-    expect(outcome(receipt, { user: byNode, node: byNode })).toBe("SIGNATURE_INVALID");
-    expect(outcome(receipt, sign(receipt, DOMAINS.gate))).toBe("SIGNATURE_INVALID");
-    expect(outcome(receipt, sign(receipt, { ...DOMAINS.settlement, chainId: 1n }))).toBe("SIGNATURE_INVALID");
   });
 });

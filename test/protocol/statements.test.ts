@@ -5,6 +5,7 @@ import { isAnchorError } from "../../src/errors.js";
 import { type Hex, toHex, wordHex } from "../../src/field/bytes.js";
 import { commitBatch } from "../../src/field/chain.js";
 import { R } from "../../src/field/scalar.js";
+import { BATCH_TYPES } from "../../src/protocol/batch.js";
 import { encodeType, structFromJson, structToJson, type TypeTable, typedDigest } from "../../src/protocol/eip712.js";
 import { POV_TYPES } from "../../src/protocol/pov.js";
 import { VOTE_TYPES } from "../../src/protocol/quorum.js";
@@ -60,6 +61,7 @@ const STRUCTS: [string, TypeTable][] = [
   ["Revocation", REVOCATION_TYPES],
   ["Vote", VOTE_TYPES],
   ["Receipt", RECEIPT_TYPES],
+  ["ReceiptBatch", BATCH_TYPES],
   ["PointOfView", POV_TYPES],
 ];
 

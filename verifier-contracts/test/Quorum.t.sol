@@ -7,6 +7,7 @@ import {Quorum} from "../src/quorum/Quorum.sol";
 import {Certificates} from "../src/quorum/Certificates.sol";
 import {Epochs} from "../src/quorum/Epochs.sol";
 import {Bonds} from "../src/quorum/Bonds.sol";
+import {Wallet} from "./base/Vm.sol";
 import {QuorumTest} from "./base/QuorumTest.sol";
 
 /// @notice Epochs and certificates. test/chain/quorum.test.ts holds them against src/protocol.
@@ -95,6 +96,33 @@ contract QuorumCertificatesTest is QuorumTest {
         certificate.signatures = bytes.concat(r, bytes32(_N / 2 + 1), others);
         vm.expectRevert(abi.encodeWithSelector(Certificates.SignatureMalformed.selector, _member(0)));
         _check(certificate);
+    }
+
+    /// @dev A vote's digest does not depend on the key, so a key can be made for which s just above half the order is right.
+    function test_Attack_HighSThatFitsTheCompactForm() public {
+        bytes32 digest = _quorum.voteDigest(2, _task, 0, _statement, _evidence, 1);
+        Wallet memory nonce = vm.createWallet(12345);
+        (uint256 r, uint256 s) = (nonce.publicKeyX, _N / 2 + 1);
+        uint256 secret = mulmod(addmod(mulmod(s, nonce.privateKey, _N), _N - uint256(digest) % _N, _N), _inverse(r), _N);
+        address member = vm.addr(secret);
+        assertEq(ecrecover(digest, 27 + uint8(nonce.publicKeyY & 1), bytes32(r), bytes32(s)), member, "a signature");
+        vm.deal(member, MINIMUM);
+        vm.prank(member);
+        _quorum.bond{value: MINIMUM}();
+        bytes memory set = abi.encodePacked(member, uint96(1));
+        _quorum.setEpoch(2, set);
+        bytes memory high = abi.encode(r, s | ((nonce.publicKeyY & 1) << 255));
+        vm.expectRevert(abi.encodeWithSelector(Certificates.SignatureMalformed.selector, member));
+        _check(Certificate(2, 0, 1, set, high));
+        _check(Certificate(2, 0, 1, set, _sign(secret, digest)));
+    }
+
+    /// @dev Modulo the order of secp256k1.
+    function _inverse(uint256 value) private view returns (uint256) {
+        (bool ok, bytes memory inverse) =
+            address(5).staticcall(abi.encode(uint256(32), uint256(32), uint256(32), value, _N - 2, _N));
+        assertTrue(ok, "modexp");
+        return abi.decode(inverse, (uint256));
     }
 
     function test_Attack_DuplicateSigner() public {

@@ -347,6 +347,15 @@ contract QuorumSlashingTest is QuorumTest {
         assertTrue(before && least > 300_000, "from some amount on");
     }
 
+    /// @dev A chain on which pairings fail, or are not there: nothing about anybody's proof.
+    function test_Attack_NoPairings() public {
+        ProofEvidence memory evidence = _good();
+        vm.mockCallRevert(address(8), "", "");
+        _expectRefused(evidence, abi.encodeWithSelector(BadProof.ControlFailed.selector));
+        vm.mockCall(address(8), "", "");
+        _expectRefused(evidence, abi.encodeWithSelector(BadProof.ControlFailed.selector));
+    }
+
     function test_Attack_FrozenVerifier() public {
         // Neither a bad proof nor a good one says anything once the key is frozen.
         Entry memory entry = _entry(address(_verifier));

@@ -931,6 +931,50 @@ contract UsageSettlementTest is SettlementTest {
         expectClaimToRevert(late, abi.encodeWithSelector(UsageSettlement.ParameterVersionWrong.selector, 1, 2));
     }
 
+    /// @dev Against a model: the current version counts, the one before until its time is over, and no other.
+    function testFuzz_AtMostTwoVersionsAreLiveEachPayingItsOwnPool(uint256 seed) public {
+        SettlementParameters memory parameters = terms(Parameters(address(0x901), 7000, 2000, 1000));
+        parameters.parameterDelay = 0;
+        settlement = new UsageSettlement(parameters);
+        fund(address(0), 1e18);
+        uint256 version = 1;
+        uint256 until = 0;
+        uint256[2] memory paid; // pools 0x901 and 0x902 take turns
+        for (uint256 i = 0; i < 24; ++i) {
+            seed = uint256(keccak256(abi.encode(seed)));
+            vm.warp(block.timestamp + [uint256(0), 1, DELAY / 2, DELAY - 1, DELAY, DELAY + 1][seed % 6]);
+            if (seed >> 8 & 1 == 0) {
+                if (settlement.activatableAt() == 0) {
+                    settlement.proposeParameters(Parameters(address(uint160(0x901 + version % 2)), 7000, 2000, 1000));
+                }
+                if (block.timestamp <= until) {
+                    vm.expectRevert(
+                        abi.encodeWithSelector(UsageSettlement.GracePeriodRunning.selector, until, block.timestamp)
+                    );
+                }
+                settlement.activateParameters();
+                if (block.timestamp > until) (version, until) = (version + 1, block.timestamp + DELAY);
+            } else {
+                Receipt memory receipt = receiptOf(address(0), 1000);
+                receipt.parameterVersion = version + 1 - bound(seed >> 16, 0, version < 4 ? version : 4);
+                uint256 named = receipt.parameterVersion;
+                if (named == version || (named + 1 == version && block.timestamp <= until)) {
+                    if (named == 0) revert NotTrue("version 0 is live in the model");
+                    claim(receipt);
+                    paid[(named - 1) % 2] += 100;
+                } else {
+                    expectClaimToRevert(
+                        receipt, abi.encodeWithSelector(UsageSettlement.ParameterVersionWrong.selector, named, version)
+                    );
+                }
+            }
+            assertEq(settlement.parameterVersion(), version, "version");
+            assertEq(settlement.previousVersionUntil(), until, "until");
+            assertEq(settlement.owed(address(0x901), address(0)), paid[0], "the one pool");
+            assertEq(settlement.owed(address(0x902), address(0)), paid[1], "the other pool");
+        }
+    }
+
     function test_AChangeWaitsForTheOneBeforeIt() public {
         SettlementParameters memory parameters = terms(Parameters(POOL, 7000, 2000, 1000));
         parameters.parameterDelay = 0;

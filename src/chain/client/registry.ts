@@ -181,7 +181,7 @@ export class RegistryClient extends ContractClient {
     return { uri, verificationKeyUri, schemaUri, schemaHash, circuitVersion };
   }
 
-  /** The model of a key that is or was active, as ERC-7992 has it. @throws CHAIN_REVERTED for other keys */
+  /** The model of a key that is active or frozen, as ERC-7992 has it. @throws CHAIN_REVERTED for other keys */
   async modelOf(keyDigest: Hex): Promise<ModelCommitment> {
     type Raw = [Omit<ModelCommitment, "deprecated">, boolean, string];
     const [commitment, deprecated] = await this.read<Raw>("getModel", BigInt(keyDigest));

@@ -349,7 +349,7 @@ contract LazaiMintGate is EIP712, ReentrancyGuardTransient {
     function _checkFree(uint256 datId) private view {
         try token.fileUrl(datId) returns (string memory) {
             revert TokenIdTaken(datId);
-        } catch {}
+        } catch {} // solhint-disable-line no-empty-blocks
     }
 
     function _assetKey(uint8 class, bytes32 commitment) private pure returns (bytes32) {

@@ -252,7 +252,8 @@ contract DataAnchoringToken is ERC1155, IERC2981, IMintableToken {
     /// @dev Every change of balances comes through here. Only a mint has no sender.
     function _update(address from, address to, uint256[] memory ids, uint256[] memory values) internal override {
         if (from != address(0)) {
-            for (uint256 i = 0; i < ids.length; ++i) {
+            uint256 count = ids.length;
+            for (uint256 i = 0; i < count; ++i) {
                 if (!_records[ids[i]].transferable) revert NotTransferable(ids[i]);
             }
         }
@@ -326,7 +327,8 @@ contract DataAnchoringToken is ERC1155, IERC2981, IMintableToken {
         Owed[] memory table = new Owed[](MAX_ROYALTIES);
         uint256 count = 0;
         uint256 total = 0;
-        for (uint256 i = 0; i < parents.length; ++i) {
+        uint256 parentCount = parents.length;
+        for (uint256 i = 0; i < parentCount; ++i) {
             uint256 share = _records[parents[i]].shareBps;
             if (share == 0) continue;
             total += share;
@@ -375,7 +377,8 @@ contract DataAnchoringToken is ERC1155, IERC2981, IMintableToken {
         while (index < count && table[index].datId != entry.datId) ++index;
         if (index == count) {
             if (count == MAX_ROYALTIES) revert RoyaltiesTooMany(MAX_ROYALTIES);
-            table[count++] = entry;
+            table[count] = entry;
+            ++count;
         } else if (table[index].depth < entry.depth) {
             table[index].depth = entry.depth;
         }

@@ -69,7 +69,7 @@ contract UniversalVerifier is IUniversalVerifier {
     uint256 private constant _BLOB_DELTA = 14;
     uint256 private constant _BLOB_IC1 = 18;
 
-    bytes32 private immutable _BLOB_CODE_HASH = keccak256(type(KeyBlob).creationCode);
+    bytes32 private immutable _blobCodeHash = keccak256(type(KeyBlob).creationCode);
 
     event KeyStored(
         bytes32 indexed keyDigest, bytes32 indexed ceremony, address indexed by, address blob, uint256 signals
@@ -182,7 +182,7 @@ contract UniversalVerifier is IUniversalVerifier {
             holds := and(and(sound, finite), eq(mload(0x00), 1))
         }
         if (!holds) {
-            for (uint256 i = 0; i < signals.length; ++i) {
+            for (uint256 i = 0; i < count; ++i) {
                 if (signals[i] >= _R) revert PublicSignalNotInField(i);
             }
             if (!finite) revert PointAtInfinity();
@@ -248,11 +248,12 @@ contract UniversalVerifier is IUniversalVerifier {
 
     /// @dev Coordinates below q, no point at infinity, and every point in its group by the precompiles' word.
     function _checkPoints(uint256[] calldata keyWords) private view {
-        for (uint256 i = 1; i < keyWords.length; ++i) {
+        uint256 end = keyWords.length;
+        for (uint256 i = 1; i < end; ++i) {
             if (keyWords[i] >= _Q) revert KeyCoordinateNotCanonical(i);
         }
         _checkG1(keyWords, _ALPHA);
-        for (uint256 i = _IC; i < keyWords.length; i += 2) {
+        for (uint256 i = _IC; i < end; i += 2) {
             _checkG1(keyWords, i);
         }
         uint256[18] memory pairs; // of the generator with beta, gamma and delta each
@@ -294,7 +295,8 @@ contract UniversalVerifier is IUniversalVerifier {
             if (keyWords[word] == _G2_X_C1 && keyWords[word + 1] == _G2_X_C0) revert KeyPointIsGenerator(word);
         }
         if (keyWords[_ALPHA] == _G1_X) revert KeyPointIsGenerator(_ALPHA);
-        for (uint256 i = _IC; i < keyWords.length; i += 2) {
+        uint256 end = keyWords.length;
+        for (uint256 i = _IC; i < end; i += 2) {
             uint256 x = keyWords[i];
             if (x == _G1_X) revert KeyPointIsGenerator(i);
             if (x == keyWords[_ALPHA]) revert KeyPointsAlike(_ALPHA, i);
@@ -352,7 +354,7 @@ contract UniversalVerifier is IUniversalVerifier {
 
     /// @dev Where the data lie or would lie (EIP-1014). Nothing but {store} can create a contract there.
     function _blobAddress(bytes32 keyDigest, bytes32 ceremony) private view returns (address) {
-        return Create2.computeAddress(Hashes.efficientKeccak256(keyDigest, ceremony), _BLOB_CODE_HASH, address(this));
+        return Create2.computeAddress(Hashes.efficientKeccak256(keyDigest, ceremony), _blobCodeHash, address(this));
     }
 
     function _negate(uint256 coordinate) private pure returns (uint256) {

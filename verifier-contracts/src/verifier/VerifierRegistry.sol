@@ -327,7 +327,8 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
         _requireCount(record.signals, signalsA.length);
         _requireCount(record.signals, signalsB.length);
         // The verifiers refuse signals outside the field, so equal values are equal words.
-        for (uint256 i = 0; i < signalsA.length - 1; ++i) {
+        uint256 context = signalsA.length - 1;
+        for (uint256 i = 0; i < context; ++i) {
             if ((signalsA[i] != signalsB[i]) != (i == determined)) revert NoContradiction();
         }
         _verify(keyDigest, record, proofA, signalsA);
@@ -416,7 +417,8 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
     }
 
     /// @inheritdoc IERC7992Models
-    /// @dev A model's id is its key's digest. Keys of datasets, and keys that are only proposed, are no models.
+    /// @dev A model's id is its key's digest. Keys of datasets, and keys that are only proposed, are no models; one that was
+    ///      frozen while it was proposed is a deprecated one.
     function getModel(uint256 modelId)
         external
         view

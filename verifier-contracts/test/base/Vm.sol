@@ -33,4 +33,14 @@ interface Vm {
     function record() external;
     function accesses(address account) external returns (bytes32[] memory reads, bytes32[] memory writes);
     function getNonce(address account) external view returns (uint64);
+    function mockCall(address callee, bytes calldata data, bytes calldata answer) external;
+    function mockCallRevert(address callee, bytes calldata data, bytes calldata reason) external;
+    function createWallet(uint256 secret) external returns (Wallet memory wallet);
+}
+
+struct Wallet {
+    address addr;
+    uint256 publicKeyX;
+    uint256 publicKeyY;
+    uint256 privateKey;
 }
