@@ -479,6 +479,8 @@ describe("the gate's deployment", () => {
       "DataAnchoringToken",
       "MintGate",
       "UsageSettlement",
+      "ZkmlVerifier",
+      "LazaiVerifier",
     ]);
     const stop = new AbortController();
     const stopped = deployProtocol(chain.accounts[0]!, { signal: stop.signal, onProgress: () => stop.abort() });
