@@ -25,6 +25,7 @@ const FOREIGN_ERRORS = [
 const EXPLANATIONS: Record<string, string> = {
   // generated verifiers, and the universal one
   BatchEmpty: "a batch has at least one proof",
+  BatchIndexInvalid: "the batch has no proof at this place",
   CalldataLayoutWrong: "the call's arrays are not laid out as every encoder does it",
   SignalCountWrong: "the number of public signals is not that of this key, for each of the proofs",
   PublicSignalNotInField: "a public signal is not below the field's order",

@@ -100,7 +100,8 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
     /// @notice What showed that a key is broken.
     enum Exposure {
         ZeroContext,
-        Contradiction
+        Contradiction,
+        ZeroContextInBatch
     }
 
     /// @notice Seconds between a proposal and its activation.
@@ -161,6 +162,7 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
     error VerifierAnswered(address verifier);
     error SignalCountWrong(uint256 expected, uint256 given);
     error BatchEmpty();
+    error BatchIndexInvalid(uint256 index, uint256 count);
     error BatchVerifierUnknown(bytes32 keyDigest);
     error BatchVerifierAlreadyAdded(bytes32 keyDigest);
     error ContextNotZero(uint256 context);
@@ -311,6 +313,34 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
         _freeze(keyDigest);
     }
 
+    /// @notice {exposeZeroContext} for a batch verifier, by a batch that it takes with a context of zero in it. It is code
+    ///         of its own, and can be broken where the key, its circuit and the verifier of one proof are not.
+    /// @dev An active one stops the key, since it cannot be replaced. One that is only proposed loses its proposal.
+    /// @param index of a proof in the batch whose context is zero
+    function exposeZeroContextInBatch(
+        bytes32 keyDigest,
+        uint256[8][] calldata proofs,
+        uint256[] calldata signals,
+        uint256 index
+    ) external {
+        Record memory record = _knownRecord(keyDigest);
+        address verifier = record.batchVerifier;
+        bool active = verifier != address(0);
+        if (!active) verifier = _batchProposals[keyDigest].verifier;
+        _requireCount(record.signals * proofs.length, signals.length);
+        if (index >= proofs.length) revert BatchIndexInvalid(index, proofs.length);
+        uint256 context = signals[(index + 1) * record.signals - 1];
+        if (context != 0) revert ContextNotZero(context);
+        _askBatch(keyDigest, verifier, proofs, signals);
+        emit KeyExposed(keyDigest, msg.sender, Exposure.ZeroContextInBatch);
+        if (active) {
+            _freeze(keyDigest);
+        } else {
+            delete _batchProposals[keyDigest];
+            emit BatchProposalCancelled(keyDigest, msg.sender);
+        }
+    }
+
     /// @notice Stops a key for good, by two valid proofs that cannot both be true: two outputs of one model on one input
     ///         (and with one adapter), or two numbers of records of one chunk. Anyone may, also while the key is only proposed.
     /// @dev Contexts do not matter: they say whom a proof is for, not what it shows.
@@ -363,7 +393,7 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
             _requireTaken(verifier, taken);
         } else {
             bytes32 ceremony = route & _DEVELOPMENT == 0 ? _records[keyDigest].ceremony : bytes32(0);
-            IUniversalVerifier(verifier).verify(keyDigest, ceremony, proof, signals);
+            _askUniversal(keyDigest, verifier, ceremony, proof, signals);
         }
     }
 
@@ -373,9 +403,7 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
         _requireUsable(keyDigest, record.verifier, record.frozen);
         if (proofs.length == 0) revert BatchEmpty();
         _requireCount(record.signals * proofs.length, signals.length);
-        address verifier = record.batchVerifier;
-        if (verifier == address(0)) revert BatchVerifierUnknown(keyDigest);
-        IBatchVerifier(verifier).verifyBatch(proofs, signals);
+        _askBatch(keyDigest, record.batchVerifier, proofs, signals);
     }
 
     // ------------------------------------------------------------------------------------------------------------- views
@@ -553,10 +581,30 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
         view
     {
         if (record.universal) {
-            IUniversalVerifier(record.verifier).verify(keyDigest, record.ceremony, proof, signals);
+            _askUniversal(keyDigest, record.verifier, record.ceremony, proof, signals);
         } else {
             _forward(record.verifier, record.selector, proof, signals);
         }
+    }
+
+    function _askUniversal(
+        bytes32 keyDigest,
+        address verifier,
+        bytes32 ceremony,
+        uint256[8] calldata proof,
+        uint256[] calldata signals
+    ) private view {
+        IUniversalVerifier(verifier).verify(keyDigest, ceremony, proof, signals);
+        _requireSilence(verifier);
+    }
+
+    function _askBatch(bytes32 keyDigest, address verifier, uint256[8][] calldata proofs, uint256[] calldata signals)
+        private
+        view
+    {
+        if (verifier == address(0)) revert BatchVerifierUnknown(keyDigest);
+        IBatchVerifier(verifier).verifyBatch(proofs, signals);
+        _requireSilence(verifier);
     }
 
     /// @dev Calls a generated verifier, of which no interface can be written down: its argument types say how many signals
@@ -602,9 +650,13 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
         revert VerifierWithoutCode(verifier);
     }
 
-    /// @dev After a call. Verifiers return nothing: one that does may mean to say false.
     function _requireTaken(address verifier, bool taken) private pure {
         if (!taken) LowLevelCall.bubbleRevert();
+        _requireSilence(verifier);
+    }
+
+    /// @dev After a call. Verifiers return nothing: one that does may mean to say false.
+    function _requireSilence(address verifier) private pure {
         if (LowLevelCall.returnDataSize() != 0) revert VerifierAnswered(verifier);
     }
 

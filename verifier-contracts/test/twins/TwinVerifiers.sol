@@ -97,6 +97,18 @@ contract TwinSaysFalse is TwinKey {
     }
 }
 
+/// @notice {TwinSaysFalse} of batches.
+contract TwinBatchSaysFalse is TwinKey {
+    constructor(bytes32 keyDigest, bytes32 circuitDigest, uint256 signals, bytes32 ceremony)
+        TwinKey(keyDigest, circuitDigest, signals, ceremony)
+    {}
+
+    function verifyBatch(uint256[8][] calldata proofs, uint256[] calldata) external pure returns (bool) {
+        if (proofs[0][0] == 0) revert ProofInvalid();
+        return false;
+    }
+}
+
 /// @notice Holds one key, whatever it is asked for.
 contract TwinUniversal is IUniversalVerifier {
     uint256[] private _words;
@@ -116,5 +128,25 @@ contract TwinUniversal is IUniversalVerifier {
 
     function keyOf(bytes32, bytes32) external view returns (uint256[] memory) {
         return _words;
+    }
+}
+
+/// @notice {TwinSaysFalse} with a key as data.
+contract TwinUniversalSaysFalse {
+    uint256[] private _words;
+
+    error ProofInvalid();
+
+    constructor(uint256[] memory words) {
+        _words = words;
+    }
+
+    function keyOf(bytes32, bytes32) external view returns (uint256[] memory) {
+        return _words;
+    }
+
+    function verify(bytes32, bytes32, uint256[8] calldata proof, uint256[] calldata) external pure returns (bool) {
+        if (proof[0] == 0) revert ProofInvalid();
+        return false;
     }
 }
