@@ -53,6 +53,7 @@ const EXPLANATIONS: Record<string, string> = {
   VerifierCeremonyMismatch: "the verifier names another ceremony than the one given",
   VerifierDelegated: "the verifier's address is an account that delegates, whose code can change",
   VerifierCodeChanged: "the verifier's code is not what it was when it was proposed",
+  VerifierUnlike: "the contract at this address is no verifier of this kind: it does not say of zeros what those say",
   VerifierRefusesNothing: "the contract at this address takes a proof of zeros, so it is no verifier",
   VerifierAnswered: "the verifier returned something, which none of ours does",
   DevelopmentKeyRefused: "development keys can be registered on chain 31337 only; show a ceremony for this one",

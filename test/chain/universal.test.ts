@@ -27,9 +27,11 @@ import {
   useChain,
 } from "./fixture.js";
 import {
+  closeProof,
   g1,
   inputScalar,
   mod,
+  proofOf,
   rerandomise,
   type SimulatedKey,
   scalar,

@@ -15,6 +15,7 @@ import {
     TwinBatchVerifier,
     TwinKey,
     TwinSaysFalse,
+    TwinStarving,
     TwinTakesAll,
     TwinUniversal,
     TwinUniversalSaysFalse,
@@ -229,6 +230,33 @@ contract VerifierRegistryTest is Test {
         registration.verifier = address(new TwinTakesAll(_KEY, _CIRCUIT, 3, _CEREMONY));
         vm.expectRevert(abi.encodeWithSelector(VerifierRegistry.VerifierRefusesNothing.selector, registration.verifier));
         _propose(registration);
+    }
+
+    /// @dev Once in it would have stayed, and the key with it: nothing verifies, and the digest never comes back.
+    function test_Attack_VerifiersMixedUp() public {
+        address batch = address(new TwinBatchVerifier(_KEY, _CIRCUIT, 3, _CEREMONY));
+        Registration memory registration = _registration();
+        registration.verifier = batch;
+        _expectUnlike(batch, "");
+        _propose(registration);
+        _propose(_registration());
+        _expectUnlike(address(_verifier), abi.encodeWithSelector(TwinVerifier.CallWrong.selector));
+        _registry.proposeBatchVerifier(_KEY, address(_verifier));
+    }
+
+    /// @dev Whoever activates chooses the gas: too little for the verifier to say anything is too little.
+    function test_Attack_AVerifierThatIsStarvedAtActivation() public {
+        Registration memory registration = _registration();
+        registration.verifier = address(new TwinStarving(_KEY, _CIRCUIT, 3, _CEREMONY));
+        _propose(registration);
+        TwinStarving(registration.verifier).starve();
+        vm.warp(block.timestamp + _DELAY);
+        _expectUnlike(registration.verifier, "");
+        _registry.activate{gas: 30_000_000}(_KEY);
+    }
+
+    function _expectUnlike(address verifier, bytes memory answer) private {
+        vm.expectRevert(abi.encodeWithSelector(VerifierRegistry.VerifierUnlike.selector, verifier, answer));
     }
 
     function test_DevelopmentKeysAreTakenOnTheTestChainAlone() public {

@@ -92,6 +92,8 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
     /// @dev keccak256 of the name; with a key's words behind it, the preimage of the key's digest.
     bytes32 private constant _KEY_TAG = keccak256("anchorproof/groth16-bn254-key/1");
 
+    bytes32 private constant _POINT_AT_INFINITY = keccak256(abi.encodePacked(bytes4(keccak256("PointAtInfinity()"))));
+
     /// @dev Of a route, see {_routeOf}.
     uint256 private constant _UNIVERSAL = 0xff << 200;
     uint256 private constant _DEVELOPMENT = 0xff << 208;
@@ -159,6 +161,7 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
     error VerifierDevelopmentMismatch(bool expected, bool reported);
     error VerifierCeremonyMismatch(bytes32 expected, bytes32 reported);
     error VerifierRefusesNothing(address verifier);
+    error VerifierUnlike(address verifier, bytes answer);
     error VerifierAnswered(address verifier);
     error SignalCountWrong(uint256 expected, uint256 given);
     error BatchEmpty();
@@ -570,10 +573,13 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
         if (code.length == 23 && bytes3(code) == 0xef0100) revert VerifierDelegated(verifier);
     }
 
-    /// @dev What takes the all-zero proof of all-zero signals takes anything: a contract with a silent fallback, say.
+    /// @dev Points of zeros are infinity, and every verifier of ours says so, in one word. What takes them takes anything: a
+    ///      contract with a silent fallback, say. What says something else is another contract, as that of batches is where one
+    ///      proof's was meant; once in, it could not be replaced. Nothing at all is said where gas ran out.
     function _requireRefusal(address verifier, bytes memory zeroProof) private view {
-        (bool taken,) = verifier.staticcall(zeroProof);
+        (bool taken, bytes memory answer) = verifier.staticcall(zeroProof);
         if (taken) revert VerifierRefusesNothing(verifier);
+        if (keccak256(answer) != _POINT_AT_INFINITY) revert VerifierUnlike(verifier, answer);
     }
 
     function _verify(bytes32 keyDigest, Record memory record, uint256[8] calldata proof, uint256[] calldata signals)
