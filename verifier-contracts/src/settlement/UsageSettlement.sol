@@ -574,7 +574,8 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     ) private returns (uint256 settled) {
         Drawn memory state = drawn[digest];
         bytes memory first;
-        for (uint256 i = 0; i < receipts.length; ++i) {
+        uint256 count = receipts.length;
+        for (uint256 i = 0; i < count; ++i) {
             Receipt calldata receipt = receipts[i];
             bytes memory refusal = _batchRefusal(batch, state, receipt.cost);
             if (refusal.length == 0) refusal = _settle(receipt, digests[i]);
@@ -679,7 +680,8 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     function _payLineage(Receipt calldata receipt, bytes32 digest, Payout memory payout) private {
         Royalty[] memory lineage = dat.royaltiesOf(receipt.datId);
         uint256 whole = payout.creatorShare;
-        for (uint256 i = 0; i < lineage.length; ++i) {
+        uint256 count = lineage.length;
+        for (uint256 i = 0; i < count; ++i) {
             Royalty memory royalty = lineage[i];
             uint256 amount;
             (amount, payout.creatorShare) = Split.part(whole, payout.creatorShare, royalty.bps);
