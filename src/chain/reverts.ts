@@ -192,6 +192,7 @@ const EXPLANATIONS: Record<string, string> = {
   ParametersTooEarly: "the proposed parameters' delay is not over",
   GracePeriodRunning: "receipts of the version before can still be claimed; activate the parameters after that",
   RecipientZero: "the recipient's address is zero",
+  RecipientSelf: "the settlement cannot be paid itself: nobody could take it out",
   NothingOwed: "nothing is owed to this account",
   TransferFailed: "the recipient refused the payment",
   CostAboveCap: "the receipt's cost is above the cap that the user agreed to",
