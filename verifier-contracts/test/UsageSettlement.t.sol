@@ -778,6 +778,12 @@ contract UsageSettlementTest is SettlementTest {
         settlement.completeWithdrawal(address(_coin));
         assertEq(_coin.balanceOf(user), 1000, "the user's own");
         expectClaimToRevert(receipt, abi.encodeWithSelector(UsageSettlement.DepositTooSmall.selector, 0, 1000));
+        // What was asked for once is not asked for of the next deposit.
+        fund(address(_coin), 1000);
+        vm.prank(user);
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.WithdrawalNotRequested.selector, user));
+        settlement.completeWithdrawal(address(_coin));
+        assertEq(settlement.securedDeposit(user, address(_coin)), 1000, "secured");
     }
 
     function test_ANewRequestRestartsTheClockAndACancelledOneIsGone() public {
