@@ -6,6 +6,7 @@ import type { Contract } from "ethers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type ContractArtefact, type ContractArtefacts, compileContracts } from "../../src/chain/compile.js";
 import { generateVerifier, renderVerifier } from "../../src/chain/generate.js";
+import type { Hex } from "../../src/field/bytes.js";
 import { Q, R } from "../../src/field/scalar.js";
 import { keyDigest, proofWords, verifyGroth16 } from "../../src/verifier/groth16.js";
 import { CIRCUIT_DIGEST, compileVerifiers, deploy, outcome, useChain, verifierSources } from "./fixture.js";
@@ -229,6 +230,14 @@ describe.each(SIZES.flatMap((n) => PLACES.map((place) => ({ n, ...place }))))("$
     const second = await (await deploy(chain.accounts[1]!, artefact)).getAddress();
     expect(second).not.toBe(address);
     expect(await outcome(chain.provider, second, data(), artefact.abi)).toBe("ok");
+  });
+
+  it("other caller, other contract: the answer is about the proof, so whom it is for is its context's business", async () => {
+    for (const from of [chain.accounts[1]!.address.toLowerCase(), address.toLowerCase()] as Hex[]) {
+      expect(await outcome(chain.provider, address, data(), artefact.abi, { from })).toBe("ok");
+      const bad = data(words.map((word, i) => (i < 2 ? words[6 + i]! : word))); // A is C
+      expect(await outcome(chain.provider, address, bad, artefact.abi, { from })).toBe("ProofInvalid");
+    }
   });
 
   it("other chain: a development verifier refuses valid proofs there, also as copied code", async () => {

@@ -9,9 +9,10 @@ import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step
 /// @dev A set is 32 bytes a member, address ‖ uint96 weight, strictly ascending by address. It travels in calldata.
 ///
 ///      The owner is governance. What a malicious one can do: name members of its own, who then certify what they like;
-///      leave members out; and hold a member's bond until {MAX_EPOCH_DURATION} and the dispute window are over, by keeping
-///      it in the set (a member that asks for its bond back cannot be put into another one). What it cannot do: take or
-///      slash a bond, vote for a member, bring back a past set's votes, or change the bonds' terms.
+///      leave members out; end the quorum for good by the highest number, after which there is no higher one; and hold a
+///      member's bond until {MAX_EPOCH_DURATION} and the dispute window are over, by keeping it in the set (a member that
+///      asks for its bond back cannot be put into another one). What it cannot do: take or slash a bond, vote for a member,
+///      bring back a past set's votes, or change the bonds' terms.
 ///      NOT enforced: that weights follow from bonds.
 abstract contract Epochs is Ownable2Step {
     /// @notice Most members that a set can have: one bit each in a certificate's bitmap.
