@@ -241,7 +241,7 @@ describe("after an interruption", () => {
     );
     await deploy("--account", secret, "--out", out, "--resume");
     const after = await readDeploymentRecord(out);
-    for (const name of ["registry", "quorum"]) expect(after.contracts[name]).toEqual(before.contracts[name]);
+    for (const name of ["registry", "universal"]) expect(after.contracts[name]).toEqual(before.contracts[name]);
     // Nothing was deployed twice.
     expect(await nonce()).toBe(Object.keys(after.contracts).length);
     expect(await status("--deployment", out)).not.toContain("FAIL");
@@ -251,7 +251,7 @@ describe("after an interruption", () => {
   });
 
   it("a token whose gate can no longer have its address is abandoned, and all is consistent", async () => {
-    await interrupted(4, "before"); // the gate
+    await interrupted(5, "before"); // the gate
     const before = await readDeploymentRecord(out);
     expect(before.contracts["token"]!.deployed).toBeDefined();
     await new Wallet(secretOf(`deployer/${number - 1}`), chain.provider).sendTransaction({ to: account, value: 1n });
