@@ -25,6 +25,7 @@ const FOREIGN_ERRORS = [
 const EXPLANATIONS: Record<string, string> = {
   // generated verifiers, and the universal one
   BatchEmpty: "a batch has at least one proof",
+  BatchIndexInvalid: "the batch has no proof at this place",
   CalldataLayoutWrong: "the call's arrays are not laid out as every encoder does it",
   SignalCountWrong: "the number of public signals is not that of this key, for each of the proofs",
   PublicSignalNotInField: "a public signal is not below the field's order",
@@ -52,6 +53,7 @@ const EXPLANATIONS: Record<string, string> = {
   VerifierCeremonyMismatch: "the verifier names another ceremony than the one given",
   VerifierDelegated: "the verifier's address is an account that delegates, whose code can change",
   VerifierCodeChanged: "the verifier's code is not what it was when it was proposed",
+  VerifierUnlike: "the contract at this address is no verifier of this kind: it does not say of zeros what those say",
   VerifierRefusesNothing: "the contract at this address takes a proof of zeros, so it is no verifier",
   VerifierAnswered: "the verifier returned something, which none of ours does",
   DevelopmentKeyRefused: "development keys can be registered on chain 31337 only; show a ceremony for this one",
@@ -190,6 +192,7 @@ const EXPLANATIONS: Record<string, string> = {
   ParametersTooEarly: "the proposed parameters' delay is not over",
   GracePeriodRunning: "receipts of the version before can still be claimed; activate the parameters after that",
   RecipientZero: "the recipient's address is zero",
+  RecipientSelf: "the settlement cannot be paid itself: nobody could take it out",
   NothingOwed: "nothing is owed to this account",
   TransferFailed: "the recipient refused the payment",
   CostAboveCap: "the receipt's cost is above the cap that the user agreed to",

@@ -4,6 +4,7 @@ import { encodeCertificate } from "../../src/chain/client/certificate.js";
 import type { AnchorClient } from "../../src/chain/client/index.js";
 import { artefact, compileContracts, compileProtocolContracts } from "../../src/chain/compile.js";
 import { deployProtocol } from "../../src/chain/deploy.js";
+import type { Hex } from "../../src/field/bytes.js";
 import { R } from "../../src/field/scalar.js";
 import { type DatasetStatement, publicSignals, statementDigest } from "../../src/protocol/statements.js";
 import { evidenceDigest, proofWords } from "../../src/verifier/groth16.js";
@@ -54,6 +55,40 @@ describe("minting a dataset", () => {
       creator: statement.task.requester,
       mintedAt: await now(chain.provider),
     });
+  });
+
+  it("says what the call minted, though the requester had another minted when it was called back", async () => {
+    const source = `pragma solidity 0.8.37;
+      contract Requester {
+        bytes private _next;
+        function arm(bytes calldata next) external { _next = next; }
+        function onERC1155Received(address, address, uint256, uint256, bytes calldata) external returns (bytes4) {
+          bytes memory next = _next;
+          delete _next;
+          if (next.length != 0) {
+            (bool ok,) = GATE.call(next);
+            require(ok);
+          }
+          return this.onERC1155Received.selector;
+        }
+      }`.replace("GATE", `address(uint160(${BigInt(world.gate.verifyingContract)}))`);
+    const requester = await deploy(
+      chain.accounts[0]!,
+      (await compileContracts({ "Requester.sol": source }))["Requester"]!,
+    );
+    const address = (await requester.getAddress()).toLowerCase() as Hex;
+    const [outer, inner] = [
+      await makeDataset(chain, world, { task: { requester: address } }),
+      await makeDataset(chain, world, { task: { requester: address } }),
+    ];
+    const [a, b] = [prepareDataset(world, outer), prepareDataset(world, inner)];
+    const abi = new Interface(artefact(await compileProtocolContracts(), "MintGate").abi);
+    const call = [inner, proofWords(b.proof), encodeCertificate(world.epoch, b.certificate)];
+    await (await requester.getFunction("arm")(abi.encodeFunctionData("mintDataset", call))).wait();
+    const minted = await client.gate.mintDataset(outer, a.proof, a.certificate, world.epoch);
+    expect(await client.token.isVerified(await client.token.idOf(1n, inner.asset.commitment))).toBe(true);
+    expect(minted.statementDigest).toBe(a.subject.statementDigest);
+    expect(minted.datId).toBe(await client.token.idOf(1n, outer.asset.commitment));
   });
 
   it("refuses a replay, and a replay with a re-randomised proof and fresh votes", async () => {
@@ -444,6 +479,8 @@ describe("the gate's deployment", () => {
       "DataAnchoringToken",
       "MintGate",
       "UsageSettlement",
+      "ZkmlVerifier",
+      "LazaiVerifier",
     ]);
     const stop = new AbortController();
     const stopped = deployProtocol(chain.accounts[0]!, { signal: stop.signal, onProgress: () => stop.abort() });

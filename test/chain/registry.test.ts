@@ -225,15 +225,23 @@ describe("the router", () => {
     });
   });
 
-  it("does not take a single verifier for one of batches", async () => {
-    const { verifier } = (await world.client.registry.entryOf(world.inferenceKey))!;
-    // Everything that it says of itself agrees, and it refuses zeros, so it comes in; but it verifies no batch.
+  it("takes neither a verifier of one proof for one of batches nor the other way round", async () => {
     await undone(chain.provider, async () => {
-      await world.client.registry.addBatchVerifier(world.inferenceKey, verifier);
-      await expectRevert(
-        world.client.registry.verifyBatch(world.inferenceKey, [item(INFERENCE_KEY, INFERENCE)]),
-        "none",
-      );
+      const { registry } = world.client;
+      // Everything that each says of itself agrees.
+      const { verifier } = (await registry.entryOf(world.inferenceKey))!;
+      await expectRevert(registry.proposeBatchVerifier(world.inferenceKey, verifier), "VerifierUnlike");
+      const { vkey } = simulateKey(3, "mixed up");
+      const options = { vkey, circuitDigest: CIRCUIT_DIGEST, development: true, batch: true };
+      const entry = {
+        keyDigest: keyDigest(vkey),
+        verifier: await deployVerifier(chain.accounts[0]!, options),
+        circuitType: "inference",
+        circuitDigest: CIRCUIT_DIGEST,
+        modelDigest: MODEL_DIGEST,
+        development: true,
+      } as const;
+      await expectRevert(registry.propose(entry), "VerifierUnlike");
     });
   });
 
@@ -293,6 +301,23 @@ describe("anyone stops a key", () => {
       expect((await registry.entryOf(world.datasetKey))?.frozen).toBe(true);
       await expectRevert(registry.verify(world.datasetKey, item(DATASET_KEY, DATASET)), "KeyFrozen");
       await expectRevert(registry.exposeZeroContext(world.datasetKey, zero), "KeyFrozen");
+    });
+  });
+
+  it("with a batch in which a context is zero", async () => {
+    await undone(chain.provider, async () => {
+      const options = { vkey: INFERENCE_KEY.vkey, circuitDigest: CIRCUIT_DIGEST, development: true, batch: true };
+      const batch = await deployVerifier(chain.accounts[0]!, options);
+      await world.client.registry.addBatchVerifier(world.inferenceKey, batch);
+      const { registry } = await world.as(5);
+      const [good, zero] = [item(INFERENCE_KEY, INFERENCE), item(INFERENCE_KEY, [...INFERENCE.slice(0, 2), 0n])];
+      const key = world.inferenceKey;
+      await expectRevert(registry.exposeZeroContextInBatch(key, [good, zero], 0), "ContextNotZero");
+      await expectRevert(registry.exposeZeroContextInBatch(key, [good, zero], 2), "BatchIndexInvalid");
+      const forged = { ...zero, proof: good.proof };
+      await expectRevert(registry.exposeZeroContextInBatch(key, [good, forged], 1), "ProofInvalid");
+      await registry.exposeZeroContextInBatch(key, [good, zero], 1);
+      expect((await registry.entryOf(key))?.frozen).toBe(true);
     });
   });
 

@@ -473,8 +473,7 @@ describe("withdrawing to another address", () => {
       const byPool = await world.as(9);
       const recipient = accountOf(secretOf("recipient"));
       await expectRevert(byPool.settlement.withdrawTo(NATIVE_CURRENCY), "RecipientZero");
-      // The settlement takes no plain transfers, not even its own.
-      await expectRevert(byPool.settlement.withdrawTo(world.address), "TransferFailed");
+      await expectRevert(byPool.settlement.withdrawTo(world.address), "RecipientSelf");
       expect(await owedTo(pool)).toBe(100n);
       await expectRevert((await world.as(7)).settlement.withdrawTo(pool), "NothingOwed");
       const sent = await byPool.settlement.withdrawTo(recipient);

@@ -73,9 +73,15 @@ describe("compiling", () => {
     await expect(compileContracts({}, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "ABORTED" });
   });
 
-  it("the protocol's contracts fit EIP-170", async () => {
+  it("the protocol's contracts fit EIP-170, keep one exact pragma and revert with custom errors alone", async () => {
     for (const [name, { deployedSize }] of Object.entries(await compileProtocolContracts())) {
       expect(deployedSize, name).toBeLessThan(24_576);
+    }
+    for (const [name, text] of Object.entries(await protocolSources())) {
+      const header = /^\/\/ SPDX-License-Identifier: Apache-2\.0\npragma solidity 0\.8\.37;\n/;
+      expect(header.test(text), name).toBe(true);
+      const code = text.replace(/\/\/.*$/gm, "");
+      expect(code.match(/\brequire\(|\brevert\(\s*"|tx\.origin|selfdestruct|delegatecall|gas: ?\d/g), name).toBeNull();
     }
   });
 });

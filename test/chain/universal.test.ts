@@ -27,9 +27,11 @@ import {
   useChain,
 } from "./fixture.js";
 import {
+  closeProof,
   g1,
   inputScalar,
   mod,
+  proofOf,
   rerandomise,
   type SimulatedKey,
   scalar,
@@ -197,6 +199,29 @@ describe.each(SIZES)("universal verifier with a key of %i public signals", (n) =
     if (n > 0) expect(await check(words, signals.slice(1))).toBe("SignalCountWrong");
     if (n > 0) expect(await check(words, [])).toBe("SignalCountWrong");
     expect(await call("0x")).toBe("revert");
+  });
+
+  it("rejects signals that stand anywhere but at the end of the calldata", async () => {
+    // Each word of the calldata, as the place of the number of signals: the size stays what it was.
+    const data = encode(words, signals);
+    const wordOf = (value: bigint) => value.toString(16).padStart(64, "0");
+    const head = (at: number) => 10 + 64 * at;
+    const withWordOf = (text: string, at: number, value: bigint) =>
+      text.slice(0, head(at)) + wordOf(value) + text.slice(head(at + 1));
+    for (let place = 0; place < 11; place++) {
+      const moved = withWordOf(data, 10, 32n * BigInt(place));
+      expect(await call(moved)).not.toBe("ok");
+    }
+    if (n !== 2) return;
+    // A = (1, 2): its y is the number of signals, the words behind it are the signals, and the last three words nothing.
+    const b = scalar("b");
+    const [[c0, c1]] = proofOf({ a: 1n, b, c: 1n }).b;
+    const own = proofWords(proofOf(closeProof(key, [c1, c0], 1n, b)));
+    const honest = encode(own, [c1, c0]);
+    expect(await call(honest)).toBe("ok");
+    let overlapping = withWordOf(honest, 10, 32n * 3n);
+    for (let at = 11; at < 14; at++) overlapping = withWordOf(overlapping, at, scalar(`anything/${at}`));
+    expect(await call(overlapping)).toBe("CalldataLayoutWrong");
   });
 
   it("never succeeds when gas runs out, whatever the proof", async () => {

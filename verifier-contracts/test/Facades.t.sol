@@ -376,6 +376,57 @@ contract LazaiVerifierTest is Test {
         _verifier.submitFraudProof(given, abi.encode(uint8(2), abi.encode(EVIDENCE, none)), address(1));
     }
 
+    // ------------------------------------------------------------------ frozen keys
+
+    /// @dev Who could forge proofs under a key has proven what it liked; it must not count once that is known.
+    function test_AFrozenKeyTakesItsResultsWithIt(uint8 mode) public {
+        mode = 2 + mode % 3;
+        TaskRequest memory request = _request(mode);
+        if (mode == _verifier.MODE_TEE_ZK()) _claim(request, 5, _ENCLAVE);
+        if (mode == _verifier.MODE_OP()) _claim(request, 5, _PAYEE);
+        _prove(request, 5);
+        vm.warp(block.timestamp + _WINDOW + 1);
+        assertTrue(_valid(request), "not valid before");
+        _registry.freeze(KEY);
+        assertFalse(_valid(request), "valid after");
+    }
+
+    /// @dev Nor can a forger spoil what has stood its window, by a proof of the same.
+    function test_AFrozenKeyTakesNothingThatHasStoodItsWindow() public {
+        TaskRequest memory request = _request(_verifier.MODE_OP());
+        _claim(request, 5, _PAYEE);
+        vm.warp(block.timestamp + _WINDOW + 1);
+        _prove(request, 5);
+        _registry.freeze(KEY);
+        assertTrue(_valid(request), "not valid");
+    }
+
+    function test_AFrozenKeyTakesNothingFromAnEnclave() public {
+        TaskRequest memory request = _request(_verifier.MODE_TEE());
+        _claim(request, 5, _ENCLAVE);
+        _prove(request, 5);
+        _registry.freeze(KEY);
+        assertTrue(_valid(request), "an enclave's word needs no proof");
+        // But neither does the proof shield it from the quorum any more.
+        bytes32 id = _verifier.taskIdOf(request);
+        _quorum.agree(id, _verifier.disputeDigest(id, bytes32(uint256(5))), EVIDENCE, 1);
+        Certificate memory none;
+        _verifier.submitFraudProof(_id(request), abi.encode(uint8(2), abi.encode(EVIDENCE, none)), address(1));
+        assertFalse(_valid(request), "valid though the quorum refuses it");
+    }
+
+    function test_WhatAFrozenKeyHasShownStandsInNobodysWay(uint8 mode) public {
+        mode = mode % 2 == 0 ? _verifier.MODE_TEE() : _verifier.MODE_OP();
+        uint256 secret = mode == _verifier.MODE_OP() ? _PAYEE : _ENCLAVE;
+        TaskRequest memory request = _request(mode);
+        _prove(request, 6);
+        _registry.freeze(KEY);
+        _claim(request, 5, secret);
+        vm.warp(block.timestamp + _WINDOW + 1);
+        assertTrue(_valid(request), "not valid");
+        assertEq(_verifier.resultOf(_verifier.taskIdOf(request)).output, 5, "output");
+    }
+
     function test_AWindowHasBounds() public {
         vm.expectRevert(abi.encodeWithSelector(LazaiVerifier.DisputeWindowInvalid.selector, 59));
         new LazaiVerifier(_registry, _quorum, 59);
@@ -520,6 +571,10 @@ contract ZkmlVerifierTest is Test {
         assertTrue(_verifier.supportsInterface(0x01ffc9a7), "ERC-165");
         vm.expectRevert(ZkmlVerifier.ModelMismatch.selector);
         _verifier.proofSystemOf(1);
+        bytes32 dataset = keccak256("a dataset's key");
+        _registry.add(dataset, Statements.TYPE_DATASET_CHUNK, 0);
+        vm.expectRevert(ZkmlVerifier.ModelMismatch.selector);
+        _verifier.proofSystemOf(uint256(dataset));
     }
 
     function _agree(uint256 output, bytes32 commitment, address requester) private returns (bytes memory) {

@@ -551,6 +551,29 @@ contract LazaiMintGateTest is LazaiWorld {
         assertTrue(revoked, "revoked");
     }
 
+    /// @dev A minter that sees a revocation coming takes `verified` back itself, and gives it again when that has failed.
+    function test_AnotherMinterCannotStopARevocation() public {
+        uint256 datId = mint(makeMint(_fileId, ALICE));
+        Revocation memory revocation = makeRevocation(datId);
+        approve(revocation);
+        vm.prank(ADMIN);
+        dat.setTokenVerified(datId, false);
+        gate.revoke(revocation, none());
+        vm.prank(ADMIN);
+        dat.setTokenVerified(datId, true);
+        assertTrue(gate.recordOf(datId).revoked, "recorded");
+        (, bool revoked,,,) = gate.settlementOf(datId);
+        assertTrue(revoked && !gate.verified(datId), "revoked for a settlement");
+
+        // What was not minted here has no record that could be set beside LazAI's own flag.
+        vm.prank(ADMIN);
+        dat.mint(ALICE, 1, "ipfs://admin", false);
+        revocation = makeRevocation(datId + 1);
+        approve(revocation);
+        vm.expectRevert(abi.encodeWithSelector(LazaiMintGate.NotVerified.selector, datId + 1));
+        gate.revoke(revocation, none());
+    }
+
     function test_KnowsOnlyItsOwnTokens() public {
         vm.prank(ADMIN);
         dat.mint(ALICE, 1, "ipfs://admin", true);

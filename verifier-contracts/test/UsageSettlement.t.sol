@@ -253,8 +253,7 @@ contract UsageSettlementTest is SettlementTest {
         assertEq(settlement.owed(address(thief), address(0)), 700, "a refused payment is lost");
         vm.expectRevert(UsageSettlement.RecipientZero.selector);
         thief.run(abi.encodeCall(UsageSettlement.withdrawTo, (address(0), address(0))));
-        // It takes no plain transfers, its own neither.
-        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.TransferFailed.selector, address(settlement), 700));
+        vm.expectRevert(UsageSettlement.RecipientSelf.selector);
         thief.run(abi.encodeCall(UsageSettlement.withdrawTo, (address(0), address(settlement))));
         vm.expectEmit(true, true, true, true, address(settlement));
         emit UsageSettlement.Withdrawn(address(thief), address(0), address(0xe15e), 700);
@@ -262,6 +261,47 @@ contract UsageSettlementTest is SettlementTest {
         assertEq(address(0xe15e).balance, 700, "paid elsewhere");
         vm.expectRevert(abi.encodeWithSelector(UsageSettlement.NothingOwed.selector, address(thief)));
         thief.run(abi.encodeCall(UsageSettlement.withdraw, (address(0))));
+    }
+
+    /// @dev What the contract sent to itself would be in nobody's books any more, and its balance would not show it.
+    function test_NothingIsPaidToTheSettlementItself() public {
+        fund(address(_coin), 1000);
+        claim(receiptOf(address(_coin), 500));
+        vm.prank(CREATOR);
+        vm.expectRevert(UsageSettlement.RecipientSelf.selector);
+        settlement.withdrawTo(address(_coin), address(settlement));
+        vm.prank(user);
+        vm.expectRevert(UsageSettlement.RecipientSelf.selector);
+        settlement.completeWithdrawalTo(address(_coin), address(settlement));
+        vm.expectRevert(UsageSettlement.RecipientSelf.selector);
+        settlement.proposeParameters(Parameters(address(settlement), 7000, 2000, 1000));
+    }
+
+    /// @dev Locked for ever otherwise: a deposit made for a contract that takes no coins, or by somebody whom the token's
+    ///      issuer has put on a list since.
+    function test_AUserWhoCannotBePaidHasTheDepositPaidElsewhere() public {
+        Thief thief = new Thief(address(settlement));
+        vm.deal(address(this), 1000);
+        settlement.depositFor{value: 1000}(address(thief), address(0), 1000);
+        thief.arm("", true);
+        thief.run(abi.encodeCall(UsageSettlement.requestWithdrawal, (address(0), 600)));
+        bytes memory elsewhere = abi.encodeCall(UsageSettlement.completeWithdrawalTo, (address(0), address(0xe15e)));
+        vm.expectPartialRevert(UsageSettlement.WithdrawalTooEarly.selector);
+        thief.run(elsewhere);
+        vm.warp(block.timestamp + DELAY);
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.TransferFailed.selector, address(thief), 600));
+        thief.run(abi.encodeCall(UsageSettlement.completeWithdrawal, (address(0))));
+        vm.expectRevert(UsageSettlement.RecipientZero.selector);
+        thief.run(abi.encodeCall(UsageSettlement.completeWithdrawalTo, (address(0), address(0))));
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.WithdrawalNotRequested.selector, address(this)));
+        settlement.completeWithdrawalTo(address(0), address(this));
+        vm.expectEmit(true, true, true, true, address(settlement));
+        emit UsageSettlement.DepositWithdrawn(address(thief), address(0), address(0xe15e), 600);
+        thief.run(elsewhere);
+        assertEq(address(0xe15e).balance, 600, "paid elsewhere");
+        assertEq(settlement.deposits(address(thief), address(0)), 400, "the rest");
+        vm.expectRevert(abi.encodeWithSelector(UsageSettlement.WithdrawalNotRequested.selector, address(thief)));
+        thief.run(elsewhere);
     }
 
     // Signatures
@@ -576,6 +616,8 @@ contract UsageSettlementTest is SettlementTest {
         (receipts[0], receipts[3]) = (receipts[3], receipts[0]);
         (receipts[1], receipts[2]) = (receipts[2], receipts[1]);
         bytes32 digest = settlement.batchDigest(batch);
+        vm.expectEmit(true, true, true, true, address(settlement));
+        emit UsageSettlement.BatchClaimed(digest, user, node, 2, UsageSettlement.Drawn({cost: 100, count: 4}));
         uint256 settled = settlement.claimBatch(
             batch, signed(USER_KEY, digest), signed(NODE_KEY, digest), receipts, new bytes32[](0), flags
         );

@@ -170,6 +170,23 @@ contract RegistryHandler is Test {
         _stopped(i, proposed);
     }
 
+    function exposeBatch(uint256 seed, bool valid) external {
+        if (seed % 5 != 0) return;
+        uint256 i = _pick(seed / 5);
+        Ghost storage g = _ghosts[i];
+        uint256[8][] memory proofs = new uint256[8][](1);
+        proofs[0][0] = valid ? HOLDS : HOLDS + 1;
+        (Entry memory proposed,) = registry.proposalOf(key(i));
+        bytes memory data =
+            abi.encodeCall(VerifierRegistry.exposeZeroContextInBatch, (key(i), proofs, new uint256[](3), 0));
+        bool active = g.batchVerifier != address(0);
+        bool done = _call(_STRANGER, data);
+        _expect(done, valid && _stoppable(i) && (active || g.batchProposedAt != 0), "exposeBatch");
+        if (!done) return;
+        if (active) _stopped(i, proposed);
+        else g.batchProposedAt = 0;
+    }
+
     function _stoppable(uint256 i) private view returns (bool) {
         return !_ghosts[i].frozen && (_ghosts[i].active || _ghosts[i].proposedAt != 0);
     }

@@ -11,11 +11,14 @@ import {KeyMetadata, Registration, VerifierRegistry} from "../src/verifier/Verif
 import {Test} from "./base/Test.sol";
 import {
     HOLDS,
+    TwinBatchSaysFalse,
     TwinBatchVerifier,
     TwinKey,
     TwinSaysFalse,
+    TwinStarving,
     TwinTakesAll,
     TwinUniversal,
+    TwinUniversalSaysFalse,
     TwinVerifier
 } from "./twins/TwinVerifiers.sol";
 
@@ -229,6 +232,33 @@ contract VerifierRegistryTest is Test {
         _propose(registration);
     }
 
+    /// @dev Once in it would have stayed, and the key with it: nothing verifies, and the digest never comes back.
+    function test_Attack_VerifiersMixedUp() public {
+        address batch = address(new TwinBatchVerifier(_KEY, _CIRCUIT, 3, _CEREMONY));
+        Registration memory registration = _registration();
+        registration.verifier = batch;
+        _expectUnlike(batch, "");
+        _propose(registration);
+        _propose(_registration());
+        _expectUnlike(address(_verifier), abi.encodeWithSelector(TwinVerifier.CallWrong.selector));
+        _registry.proposeBatchVerifier(_KEY, address(_verifier));
+    }
+
+    /// @dev Whoever activates chooses the gas: too little for the verifier to say anything is too little.
+    function test_Attack_AVerifierThatIsStarvedAtActivation() public {
+        Registration memory registration = _registration();
+        registration.verifier = address(new TwinStarving(_KEY, _CIRCUIT, 3, _CEREMONY));
+        _propose(registration);
+        TwinStarving(registration.verifier).starve();
+        vm.warp(block.timestamp + _DELAY);
+        _expectUnlike(registration.verifier, "");
+        _registry.activate{gas: 30_000_000}(_KEY);
+    }
+
+    function _expectUnlike(address verifier, bytes memory answer) private {
+        vm.expectRevert(abi.encodeWithSelector(VerifierRegistry.VerifierUnlike.selector, verifier, answer));
+    }
+
     function test_DevelopmentKeysAreTakenOnTheTestChainAlone() public {
         Registration memory registration = _registration();
         registration.ceremony = 0;
@@ -404,6 +434,99 @@ contract VerifierRegistryTest is Test {
         _registry.exposeZeroContext(_KEY, _proof(1), new uint256[](3));
         vm.expectRevert(answered);
         _registry.verify(_KEY, _proof(1), _signals(3));
+    }
+
+    /// @dev The other two ways to a verifier are no softer than the first.
+    function test_Attack_AFalseOfABatchOrUniversalVerifierIsNoYes() public {
+        _activate(_registration());
+        address batch = address(new TwinBatchSaysFalse(_KEY, _CIRCUIT, 3, _CEREMONY));
+        _registry.proposeBatchVerifier(_KEY, batch);
+        vm.warp(block.timestamp + _DELAY);
+        _registry.activateBatchVerifier(_KEY);
+        uint256[8][] memory proofs = new uint256[8][](1);
+        proofs[0] = _proof(1);
+        vm.expectRevert(abi.encodeWithSelector(VerifierRegistry.VerifierAnswered.selector, batch));
+        _registry.verifyBatch(_KEY, proofs, _signals(3));
+        vm.expectRevert(abi.encodeWithSelector(VerifierRegistry.VerifierAnswered.selector, batch));
+        _registry.exposeZeroContextInBatch(_KEY, proofs, new uint256[](3), 0);
+
+        uint256[] memory words = new uint256[](17 + 6);
+        words[0] = 3;
+        Registration memory registration = _registration();
+        registration.keyDigest = keccak256(abi.encodePacked(keccak256("anchorproof/groth16-bn254-key/1"), words));
+        registration.verifier = address(new TwinUniversalSaysFalse(words));
+        registration.universal = true;
+        _activate(registration);
+        bytes memory answered =
+            abi.encodeWithSelector(VerifierRegistry.VerifierAnswered.selector, registration.verifier);
+        vm.expectRevert(answered);
+        _registry.verify(registration.keyDigest, _proof(1), _signals(3));
+        vm.expectRevert(answered);
+        _registry.exposeZeroContext(registration.keyDigest, _proof(1), new uint256[](3));
+    }
+
+    /// @dev Gates mint and record by batches too, and the verifier of those is another contract.
+    function test_AnyoneStopsAKeyWhoseBatchVerifierTakesAZeroContext() public {
+        address batch = address(new TwinBatchVerifier(_KEY, _CIRCUIT, 3, _CEREMONY));
+        uint256[8][] memory proofs = new uint256[8][](2);
+        proofs[0][0] = proofs[1][0] = HOLDS;
+        uint256[] memory signals = _signals(6);
+        signals[2] = 0;
+        vm.expectRevert(abi.encodeWithSelector(VerifierRegistry.KeyUnknown.selector, _KEY));
+        _registry.exposeZeroContextInBatch(_KEY, proofs, signals, 0);
+        _activate(_registration());
+        vm.expectRevert(abi.encodeWithSelector(VerifierRegistry.BatchVerifierUnknown.selector, _KEY));
+        _registry.exposeZeroContextInBatch(_KEY, proofs, signals, 0);
+        _registry.proposeBatchVerifier(_KEY, batch);
+        vm.warp(block.timestamp + _DELAY);
+        _registry.activateBatchVerifier(_KEY);
+
+        vm.expectRevert(abi.encodeWithSelector(VerifierRegistry.ContextNotZero.selector, signals[5]));
+        _registry.exposeZeroContextInBatch(_KEY, proofs, signals, 1);
+        uint256[2] memory outside = [2, type(uint256).max];
+        for (uint256 i = 0; i < outside.length; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(VerifierRegistry.BatchIndexInvalid.selector, outside[i], 2));
+            _registry.exposeZeroContextInBatch(_KEY, proofs, signals, outside[i]);
+        }
+        vm.expectRevert(abi.encodeWithSelector(VerifierRegistry.BatchIndexInvalid.selector, 0, 0));
+        _registry.exposeZeroContextInBatch(_KEY, new uint256[8][](0), _signals(0), 0);
+        vm.expectRevert(abi.encodeWithSelector(VerifierRegistry.SignalCountWrong.selector, 6, 5));
+        _registry.exposeZeroContextInBatch(_KEY, proofs, new uint256[](5), 0);
+        proofs[1][0] = HOLDS + 1;
+        vm.expectRevert(TwinKey.ProofInvalid.selector);
+        _registry.exposeZeroContextInBatch(_KEY, proofs, signals, 0);
+        // A zero that is another signal of the proof is none.
+        (signals[2], signals[3], proofs[1][0]) = (102, 0, HOLDS);
+        for (uint256 i = 0; i < 2; ++i) {
+            vm.expectPartialRevert(VerifierRegistry.ContextNotZero.selector);
+            _registry.exposeZeroContextInBatch(_KEY, proofs, signals, i);
+        }
+        assertFalse(_registry.entryOf(_KEY).frozen, "not yet");
+
+        signals[5] = 0;
+        vm.prank(_STRANGER);
+        vm.expectEmit(true, true, true, true, address(_registry));
+        emit VerifierRegistry.KeyExposed(_KEY, _STRANGER, VerifierRegistry.Exposure.ZeroContextInBatch);
+        _registry.exposeZeroContextInBatch(_KEY, proofs, signals, 1);
+        assertTrue(_registry.entryOf(_KEY).frozen, "frozen");
+        vm.expectRevert(abi.encodeWithSelector(VerifierRegistry.KeyFrozen.selector, _KEY));
+        _registry.verify(_KEY, _proof(HOLDS), _signals(3));
+    }
+
+    /// @dev The key itself has done nothing: it goes on, without that batch verifier.
+    function test_AProposedBatchVerifierThatTakesAZeroContextLosesItsProposal() public {
+        _activate(_registration());
+        _registry.proposeBatchVerifier(_KEY, address(new TwinBatchVerifier(_KEY, _CIRCUIT, 3, _CEREMONY)));
+        uint256[8][] memory proofs = new uint256[8][](1);
+        proofs[0][0] = HOLDS;
+        vm.prank(_STRANGER);
+        vm.expectEmit(true, true, true, true, address(_registry));
+        emit VerifierRegistry.BatchProposalCancelled(_KEY, _STRANGER);
+        _registry.exposeZeroContextInBatch(_KEY, proofs, new uint256[](3), 0);
+        vm.warp(block.timestamp + _DELAY);
+        vm.expectRevert(abi.encodeWithSelector(VerifierRegistry.ProposalUnknown.selector, _KEY));
+        _registry.activateBatchVerifier(_KEY);
+        _registry.verify(_KEY, _proof(HOLDS), _signals(3));
     }
 
     function test_TwoOutputsForOneInputStopAModelsKey() public {

@@ -86,10 +86,10 @@ export class ContractClient {
     return found;
   }
 
-  /** {@link events}, of which the first. */
+  /** {@link events}, of which the last: what a call says of itself comes after what it let others do. */
   protected event(receipt: ContractTransactionReceipt, name: string): Record<string, unknown> {
-    const [first] = this.events(receipt, name);
-    if (first) return first;
+    const last = this.events(receipt, name).at(-1);
+    if (last) return last;
     throw new AnchorError("INTERNAL", `the transaction has no ${name} event`, { details: { hash: receipt.hash } });
   }
 

@@ -31,11 +31,16 @@ export interface TaskResult {
   mode: bigint;
   /** An enclave, or the payee in mode OP, has signed `output`. */
   claimed: boolean;
+  /** A proof has shown `output`; under `keyDigest`, which may have been frozen since. */
   proven: boolean;
   disputed: boolean;
   /** Unix seconds; 0 for nothing claimed. */
   claimedAt: bigint;
+  /** Unix seconds; 0 for nothing proven. */
+  provenAt: bigint;
   keyId: Hex;
+  /** Of the circuit's key that `output` was proven under; zero where it was not. */
+  keyDigest: Hex;
   output: bigint;
 }
 
@@ -107,8 +112,8 @@ export class LazaiVerifierClient extends ContractClient {
 
   async resultOf(taskId: Hex): Promise<TaskResult> {
     const result = await this.read<TaskResult>("resultOf", taskId);
-    const { mode, claimed, proven, disputed, claimedAt, keyId, output } = result;
-    return { mode, claimed, proven, disputed, claimedAt, keyId, output };
+    const { mode, claimed, proven, disputed, claimedAt, provenAt, keyId, keyDigest, output } = result;
+    return { mode, claimed, proven, disputed, claimedAt, provenAt, keyId, keyDigest, output };
   }
 
   async taskIdOf(request: TaskRequest): Promise<Hex> {

@@ -140,6 +140,14 @@ export class RegistryClient extends ContractClient {
     return this.send("exposeZeroContext", keyDigest, proofWords(proof), publicSignals);
   }
 
+  /**
+   * Stops a key for good, by a batch that its batch verifier takes and in which the proof at `index` has a context of zero;
+   * a batch verifier that is only proposed loses its proposal. Anyone may.
+   */
+  async exposeZeroContextInBatch(keyDigest: Hex, items: readonly Groth16Item[], index: number): Promise<Sent> {
+    return this.send("exposeZeroContextInBatch", keyDigest, ...batchArguments(items), index);
+  }
+
   /** Stops a key for good, by two valid proofs that cannot both be true. Anyone may. */
   async exposeContradiction(keyDigest: Hex, a: Groth16Item, b: Groth16Item): Promise<Sent> {
     const [proofA, proofB] = [proofWords(a.proof), proofWords(b.proof)];
@@ -158,9 +166,7 @@ export class RegistryClient extends ContractClient {
 
   /** Returns when all of the proofs hold. The key needs a batch verifier. @throws CHAIN_REVERTED when one does not */
   async verifyBatch(keyDigest: Hex, items: readonly Groth16Item[]): Promise<void> {
-    const proofs = items.map(({ proof }) => proofWords(proof));
-    const signals = items.flatMap(({ publicSignals }) => [...publicSignals]);
-    await this.read("verifyBatch", keyDigest, proofs, signals);
+    await this.read("verifyBatch", keyDigest, ...batchArguments(items));
   }
 
   /** The registry's entry, or `undefined` for an unknown key. */
@@ -193,6 +199,10 @@ export class RegistryClient extends ContractClient {
 interface RawEntry extends Omit<VerifierEntry, "signals" | "batchVerifier"> {
   signals: bigint;
   batchVerifier: string;
+}
+
+function batchArguments(items: readonly Groth16Item[]): [bigint[][], bigint[]] {
+  return [items.map(({ proof }) => proofWords(proof)), items.flatMap(({ publicSignals }) => [...publicSignals])];
 }
 
 function readEntry(entry: RawEntry): VerifierEntry | undefined {

@@ -93,6 +93,11 @@ export class SettlementClient extends ContractClient {
     return this.send("completeWithdrawal", token);
   }
 
+  /** {@link completeWithdrawal}, to another address. */
+  async completeWithdrawalTo(to: Hex, token: Hex = NATIVE_CURRENCY): Promise<Sent> {
+    return this.send("completeWithdrawalTo", token, to);
+  }
+
   /** Settles a receipt. Anyone may send it. Signatures are EIP-712 under the settlement's domain. */
   async claim(receipt: Receipt, userSignature: Hex, nodeSignature: Hex): Promise<Claimed> {
     const mined = await this.transact("claim", [receipt, userSignature, nodeSignature]);

@@ -58,10 +58,12 @@ contract LazaiVerifier is IVerifier, EIP712 {
     struct Result {
         uint8 mode;
         bool claimed; // an enclave or, in mode OP, the payee has signed `output`
-        bool proven; // a proof has shown `output`
+        bool proven; // a proof has shown `output`, under a key that may have been frozen since
         bool disputed; // for good: there are two answers, or the quorum refuses the one there is
         uint64 claimedAt; // unix seconds
+        uint64 provenAt; // unix seconds
         bytes32 keyId; // digest of the attested key; zero in mode OP
+        bytes32 keyDigest; // of the key that `output` was proven under
         uint256 output;
     }
 
@@ -146,6 +148,8 @@ contract LazaiVerifier is IVerifier, EIP712 {
         // Two proven outputs of one question show a broken circuit: the registry's exposeContradiction is for that.
         if (result.proven) revert ResultKnown(id);
         result.proven = true;
+        result.provenAt = uint64(block.timestamp);
+        result.keyDigest = request.keyDigest;
         result.output = output;
         emit ResultProven(id, output);
     }
@@ -184,11 +188,12 @@ contract LazaiVerifier is IVerifier, EIP712 {
     /// @inheritdoc IVerifier
     /// @dev A contradiction has no deadline: that a proof shows another output is true for ever. The quorum's word has the
     ///      window, and neither has a say against what is proven.
+    ///      NOT enforced: that the challenger is who found out. Evidence can be copied from a waiting call; nothing is paid.
     function submitFraudProof(bytes calldata taskId, bytes calldata evidence, address challenger) external {
         bytes32 id = _word(taskId);
         (uint8 kind, bytes memory data) = abi.decode(evidence, (uint8, bytes));
         Result storage result = _results[id];
-        if (!result.claimed || result.proven) revert NothingToDispute(id);
+        if (!result.claimed || _provenNow(result)) revert NothingToDispute(id);
         if (result.disputed) revert TaskDisputed(id);
         if (kind == uint8(FraudKind.Contradiction)) {
             (TaskRequest memory request, uint256 output, uint256[8] memory proof) =
@@ -208,6 +213,8 @@ contract LazaiVerifier is IVerifier, EIP712 {
     }
 
     /// @notice Takes an attested key back, for good, by votes that reject it. What it has signed does not count any more.
+    /// @dev Of this model, under this policy, until this time. One that was certified again, with a later end say, has another
+    ///      digest, and is taken back by itself: those of one account are in the KeyCertified events.
     function revokeKey(AttestedKey calldata key, bytes32 evidenceDigest, Certificate calldata certificate) external {
         bytes32 keyId = attestedKeyDigest(key);
         if (revoked[keyId]) revert AttestedKeyRevoked(keyId);
@@ -217,18 +224,23 @@ contract LazaiVerifier is IVerifier, EIP712 {
     }
 
     /// @inheritdoc IVerifier
-    /// @dev False for what is unknown, disputed, incomplete for its mode, or signed by a key since taken back.
+    /// @dev False for what is unknown, disputed, incomplete for its mode, signed by a key since taken back, or proven under
+    ///      one since frozen: a key is frozen when somebody could prove with it what is not so. So an answer can turn to
+    ///      false later, and those who act on it do so once.
     function verifyResult(bytes calldata taskId) external view returns (bool valid) {
         if (taskId.length != 32) return false;
         Result storage result = _results[_word(taskId)];
         if (result.disputed) return false;
         uint8 mode = result.mode; // 0 for an unknown task
-        if (mode == MODE_ZK) return result.proven;
+        if (mode == MODE_ZK) return _provenNow(result);
         if (mode == MODE_OP) {
-            return result.proven || (result.claimed && block.timestamp > result.claimedAt + disputeWindow);
+            if (_provenNow(result)) return true;
+            // While a proof stood the quorum had no say, so a window that one fell into says nothing without it.
+            uint256 until = result.claimedAt + disputeWindow;
+            return result.claimed && block.timestamp > until && (!result.proven || result.provenAt > until);
         }
         bool attested = result.claimed && !revoked[result.keyId];
-        return mode == MODE_TEE_ZK ? attested && result.proven : attested;
+        return mode == MODE_TEE_ZK ? attested && _provenNow(result) : attested;
     }
 
     function resultOf(bytes32 taskId) external view returns (Result memory) {
@@ -259,6 +271,13 @@ contract LazaiVerifier is IVerifier, EIP712 {
         result = _results[id];
         if (result.disputed) revert TaskDisputed(id);
         result.mode = mode;
+        // What only a frozen key has shown stands in nobody's way.
+        if (result.proven && !_provenNow(result)) result.proven = false;
+    }
+
+    /// @dev Whether a proof has shown the output, under a key that is still believed.
+    function _provenNow(Result storage result) private view returns (bool) {
+        return result.proven && !registry.entryOf(result.keyDigest).frozen;
     }
 
     function _dispute(bytes32 id, Result storage result, FraudKind kind, address challenger) private {

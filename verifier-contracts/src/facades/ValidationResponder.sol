@@ -27,7 +27,9 @@ struct ValidationResponse {
 /// @title ValidationResponder
 /// @notice A quorum as one validator of ERC-8004: agents name this contract in validationRequest, and what answers is a
 ///         certificate.
-/// @dev ERC-8004 lets a validator overwrite its answer at will. This one answers a request once a tag, whoever asks.
+/// @dev ERC-8004 lets a validator overwrite its answer at will. This one answers a request once a tag, whoever asks. Its
+///      registry keeps one answer a request, the latest: an answer under another tag, voted for by itself, takes the place of
+///      the one before there. Both stay in the events.
 ///      NOT enforced here: that the request's validator is this contract. The validation registry refuses it if not.
 contract ValidationResponder is EIP712 {
     bytes32 private constant _RESPONSE_TYPEHASH = keccak256(

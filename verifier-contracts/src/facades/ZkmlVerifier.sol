@@ -13,6 +13,8 @@ import {IERC7992Storage, IERC7992Verifier} from "./IERC7992.sol";
 ///
 ///      As the draft wants it, verifying uses nothing up: the same proof verifies again until its task's deadline, for its
 ///      requester only. Who must count an inference once uses {verifyAndStoreInference}, MintGate or a receipt.
+///      NOT enforced: that a stored inference's key is still believed. The record stays when the key is frozen later, which
+///      is what `deprecated` in the registry's `getModel` says.
 contract ZkmlVerifier is IERC7992Verifier, IERC7992Storage, ERC165 {
     struct Inference {
         uint256 modelId;
@@ -75,8 +77,9 @@ contract ZkmlVerifier is IERC7992Verifier, IERC7992Storage, ERC165 {
     }
 
     /// @inheritdoc IERC7992Verifier
+    /// @dev Of the keys that {verifyInference} takes, frozen or not: a dataset's is no model.
     function proofSystemOf(uint256 modelId) external view returns (bytes4) {
-        if (_registry.entryOf(bytes32(modelId)).verifier == address(0)) revert ModelMismatch();
+        if (_registry.entryOf(bytes32(modelId)).statementType != Statements.TYPE_INFERENCE) revert ModelMismatch();
         return _PROOF_SYSTEM;
     }
 

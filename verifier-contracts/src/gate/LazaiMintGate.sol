@@ -175,6 +175,8 @@ contract LazaiMintGate is EIP712, ReentrancyGuardTransient {
 
     /// @notice Takes back `verified` of a token of LazAI's, on a certificate over the revocation. Of any of their tokens:
     ///         what was minted on the word of one node can be taken back by a quorum.
+    /// @dev Of what was minted here, also when another minter has taken `verified` back already: it could otherwise stop a
+    ///      revocation that it sees coming, and set `verified` again afterwards.
     function revoke(Revocation calldata revocation, Certificate calldata certificate) external nonReentrant {
         if (revocation.token != address(token)) revert AssetTokenWrong(address(token), revocation.token);
         bytes32 digest = revocationDigest(revocation);
@@ -182,9 +184,10 @@ contract LazaiMintGate is EIP712, ReentrancyGuardTransient {
         quorum.check(revocation.taskId, digest, revocation.evidenceDigest, _ACCEPT, certificate);
 
         uint256 datId = revocation.datId;
-        if (!token.verified(datId)) revert NotVerified(datId);
         LazaiRecord storage record = _records[datId];
-        if (record.mintedAt != 0) record.revoked = true;
+        bool standing = record.mintedAt != 0 && !record.revoked;
+        if (!standing && !token.verified(datId)) revert NotVerified(datId);
+        if (standing) record.revoked = true;
         token.setTokenVerified(datId, false);
         emit LazaiRevoked(digest, datId, revocation.evidenceDigest, revocation.reason);
     }

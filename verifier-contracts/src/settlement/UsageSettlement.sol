@@ -85,13 +85,18 @@ struct SettlementParameters {
 ///      moves a deposit or what is owed, and no receipt is paid other than by the version that it names.
 ///
 ///      NOT enforced here:
-///      - that the work was done. Both signatures say so, and `evidenceDigest` names what backs it.
+///      - that the work was done, or with this asset. Both signatures say so, and `evidenceDigest` names what backs it.
+///      - that a nonce is signed once. It tells receipts apart that are else the same: two that differ in anything are two
+///        receipts, and one that was signed is not taken back by signing another.
 ///      - that a deposit is there for one node. Nodes share it, and whoever claims first is paid first. A user can also sign
 ///        receipts with a second account of its own for an asset of its own, and so take out a deposit without waiting, for
 ///        the price of the pool's share: a node that gives credit counts on {securedDeposit} for no more than that.
 ///      - that the node is one that the creator wants, or the cost what the creator asks, but for assets with a limit of
 ///        uses ({setFloor}).
-///      - that a limit of uses leaves one for a receipt that is signed but not claimed.
+///      - that a limit of uses leaves one for a receipt that is signed but not claimed, or that it holds together with
+///        what other settlements of the same token have counted.
+///      - that nobody gains from a revocation: a revoked asset's creator share is the pool's. Who can have assets revoked, and
+///        is the pool or its beneficiary, can so take that share of receipts that are not claimed yet.
 ///      Users and nodes sign with plain keys; contract wallets (ERC-1271) are not taken.
 contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
@@ -186,7 +191,7 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     event Deposited(address indexed user, address indexed token, address indexed from, uint256 amount);
     event WithdrawalRequested(address indexed user, address indexed token, uint256 amount, uint256 availableAt);
     event WithdrawalCancelled(address indexed user, address indexed token);
-    event DepositWithdrawn(address indexed user, address indexed token, uint256 amount);
+    event DepositWithdrawn(address indexed user, address indexed token, address indexed to, uint256 amount);
     event Claimed(
         bytes32 indexed receiptDigest,
         uint256 indexed datId,
@@ -201,6 +206,12 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     /// @notice A receipt among others that were settled was passed over.
     /// @param refusal  the custom error with which {claim} would have reverted
     event ReceiptRefused(bytes32 indexed receiptDigest, address indexed user, address indexed node, bytes refusal);
+    /// @notice Receipts were settled through a batch.
+    /// @param settled  how many in this call
+    /// @param all  what has been claimed through it in all
+    event BatchClaimed(
+        bytes32 indexed batchDigest, address indexed user, address indexed node, uint256 settled, Drawn all
+    );
     event Withdrawn(address indexed account, address indexed token, address indexed to, uint256 amount);
     event FloorSet(uint256 indexed datId, address indexed token, uint256 floor);
     event ParametersProposed(Parameters parameters, uint256 activatableAt);
@@ -227,6 +238,7 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     error ParametersTooEarly(uint256 activatableAt, uint256 timestamp);
     error GracePeriodRunning(uint256 until, uint256 timestamp);
     error RecipientZero();
+    error RecipientSelf();
     error NothingOwed(address account);
     error TransferFailed(address to, uint256 amount);
     error DeadlinePassed(uint256 deadline, uint256 timestamp);
@@ -343,19 +355,15 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     }
 
     /// @notice Pays out a withdrawal that has waited long enough: what was asked for, or what claims have left of it.
-    function completeWithdrawal(address token) external nonReentrant {
-        Withdrawal memory withdrawal = withdrawals[msg.sender][token];
-        if (withdrawal.amount == 0) revert WithdrawalNotRequested(msg.sender);
-        if (block.timestamp < withdrawal.availableAt) {
-            revert WithdrawalTooEarly(withdrawal.availableAt, block.timestamp);
-        }
-        uint256 available = deposits[msg.sender][token];
-        uint256 amount = withdrawal.amount < available ? withdrawal.amount : available;
-        delete withdrawals[msg.sender][token];
-        deposits[msg.sender][token] = available - amount;
-        emit DepositWithdrawn(msg.sender, token, amount);
-        // Some tokens refuse to move nothing.
-        if (amount != 0) _send(token, msg.sender, amount);
+    function completeWithdrawal(address token) external returns (uint256 amount) {
+        amount = _completeWithdrawal(token, msg.sender);
+    }
+
+    /// @notice As {completeWithdrawal}, to another address: for users that a token does not pay any more, and contracts that
+    ///         cannot receive coins, which somebody made a deposit for.
+    function completeWithdrawalTo(address token, address to) external returns (uint256 amount) {
+        _checkRecipient(to);
+        amount = _completeWithdrawal(token, to);
     }
 
     /// @notice What of a user's deposit no pending withdrawal can take.
@@ -475,14 +483,21 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     }
 
     /// @notice Pays everything that the caller is owed in a currency to `to`: for creators and pools that are contracts and
-    ///         cannot receive coins themselves.
+    ///         cannot receive coins themselves, and for whoever a token does not pay any more.
     function withdrawTo(address token, address to) external returns (uint256 amount) {
-        if (to == address(0)) revert RecipientZero();
+        _checkRecipient(to);
         amount = _withdraw(token, to);
     }
 
-    function _checkParameters(Parameters memory parameters) private pure {
+    /// @dev What this contract would be paid or owed itself, nobody could ever take out.
+    function _checkRecipient(address to) private view {
+        if (to == address(0)) revert RecipientZero();
+        if (to == address(this)) revert RecipientSelf();
+    }
+
+    function _checkParameters(Parameters memory parameters) private view {
         if (parameters.pool == address(0)) revert GovernancePoolZero();
+        if (parameters.pool == address(this)) revert RecipientSelf();
         (uint256 creator, uint256 node, uint256 pool) = (parameters.creatorBps, parameters.nodeBps, parameters.poolBps);
         if (
             creator + node + pool != Split.BPS || creator < MIN_CREATOR_BPS || node < MIN_NODE_BPS
@@ -592,6 +607,7 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
         }
         if (settled == 0) _revertWith(first);
         drawn[digest] = state;
+        emit BatchClaimed(digest, batch.user, batch.node, settled, state);
     }
 
     function _batchRefusal(ReceiptBatch calldata batch, Drawn memory state, uint256 cost)
@@ -702,6 +718,21 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
 
     function _emitClaimed(Receipt calldata receipt, bytes32 digest, address creator, Payout memory payout) private {
         emit Claimed(digest, receipt.datId, receipt.user, receipt.node, creator, receipt.token, receipt.usage, payout);
+    }
+
+    function _completeWithdrawal(address token, address to) private nonReentrant returns (uint256 amount) {
+        Withdrawal memory withdrawal = withdrawals[msg.sender][token];
+        if (withdrawal.amount == 0) revert WithdrawalNotRequested(msg.sender);
+        if (block.timestamp < withdrawal.availableAt) {
+            revert WithdrawalTooEarly(withdrawal.availableAt, block.timestamp);
+        }
+        uint256 available = deposits[msg.sender][token];
+        amount = withdrawal.amount < available ? withdrawal.amount : available;
+        delete withdrawals[msg.sender][token];
+        deposits[msg.sender][token] = available - amount;
+        emit DepositWithdrawn(msg.sender, token, to, amount);
+        // Some tokens refuse to move nothing.
+        if (amount != 0) _send(token, to, amount);
     }
 
     function _withdraw(address token, address to) private nonReentrant returns (uint256 amount) {

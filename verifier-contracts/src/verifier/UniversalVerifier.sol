@@ -89,6 +89,7 @@ contract UniversalVerifier is IUniversalVerifier {
     // Of proofs, as generated verifiers have them.
     error SignalCountWrong(uint256 expected, uint256 given);
     error CalldataSizeWrong(uint256 expected, uint256 given);
+    error CalldataLayoutWrong();
     error DevelopmentKeyLocked(uint256 chainId);
     error PublicSignalNotInField(uint256 index);
     error PointAtInfinity();
@@ -136,6 +137,11 @@ contract UniversalVerifier is IUniversalVerifier {
         // Selector, digest, ceremony, eight words of proof, the place and the number of signals.
         uint256 calldataSize = 4 + 32 * (12 + count);
         if (msg.data.length != calldataSize) revert CalldataSizeWrong(calldataSize, msg.data.length);
+        bool inOrder; // or the number of signals could stand in the proof, say, and words behind it would mean nothing
+        assembly ("memory-safe") {
+            inOrder := eq(signals.offset, 0x184)
+        }
+        if (!inOrder) revert CalldataLayoutWrong();
 
         bool sound = true; // no signal out of the field, no precompile failed
         bool holds;

@@ -92,6 +92,8 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
     /// @dev keccak256 of the name; with a key's words behind it, the preimage of the key's digest.
     bytes32 private constant _KEY_TAG = keccak256("anchorproof/groth16-bn254-key/1");
 
+    bytes32 private constant _POINT_AT_INFINITY = keccak256(abi.encodePacked(bytes4(keccak256("PointAtInfinity()"))));
+
     /// @dev Of a route, see {_routeOf}.
     uint256 private constant _UNIVERSAL = 0xff << 200;
     uint256 private constant _DEVELOPMENT = 0xff << 208;
@@ -100,7 +102,8 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
     /// @notice What showed that a key is broken.
     enum Exposure {
         ZeroContext,
-        Contradiction
+        Contradiction,
+        ZeroContextInBatch
     }
 
     /// @notice Seconds between a proposal and its activation.
@@ -158,9 +161,11 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
     error VerifierDevelopmentMismatch(bool expected, bool reported);
     error VerifierCeremonyMismatch(bytes32 expected, bytes32 reported);
     error VerifierRefusesNothing(address verifier);
+    error VerifierUnlike(address verifier, bytes answer);
     error VerifierAnswered(address verifier);
     error SignalCountWrong(uint256 expected, uint256 given);
     error BatchEmpty();
+    error BatchIndexInvalid(uint256 index, uint256 count);
     error BatchVerifierUnknown(bytes32 keyDigest);
     error BatchVerifierAlreadyAdded(bytes32 keyDigest);
     error ContextNotZero(uint256 context);
@@ -311,6 +316,34 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
         _freeze(keyDigest);
     }
 
+    /// @notice {exposeZeroContext} for a batch verifier, by a batch that it takes with a context of zero in it. It is code
+    ///         of its own, and can be broken where the key, its circuit and the verifier of one proof are not.
+    /// @dev An active one stops the key, since it cannot be replaced. One that is only proposed loses its proposal.
+    /// @param index of a proof in the batch whose context is zero
+    function exposeZeroContextInBatch(
+        bytes32 keyDigest,
+        uint256[8][] calldata proofs,
+        uint256[] calldata signals,
+        uint256 index
+    ) external {
+        Record memory record = _knownRecord(keyDigest);
+        address verifier = record.batchVerifier;
+        bool active = verifier != address(0);
+        if (!active) verifier = _batchProposals[keyDigest].verifier;
+        _requireCount(record.signals * proofs.length, signals.length);
+        if (index >= proofs.length) revert BatchIndexInvalid(index, proofs.length);
+        uint256 context = signals[(index + 1) * record.signals - 1];
+        if (context != 0) revert ContextNotZero(context);
+        _askBatch(keyDigest, verifier, proofs, signals);
+        emit KeyExposed(keyDigest, msg.sender, Exposure.ZeroContextInBatch);
+        if (active) {
+            _freeze(keyDigest);
+        } else {
+            delete _batchProposals[keyDigest];
+            emit BatchProposalCancelled(keyDigest, msg.sender);
+        }
+    }
+
     /// @notice Stops a key for good, by two valid proofs that cannot both be true: two outputs of one model on one input
     ///         (and with one adapter), or two numbers of records of one chunk. Anyone may, also while the key is only proposed.
     /// @dev Contexts do not matter: they say whom a proof is for, not what it shows.
@@ -363,7 +396,7 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
             _requireTaken(verifier, taken);
         } else {
             bytes32 ceremony = route & _DEVELOPMENT == 0 ? _records[keyDigest].ceremony : bytes32(0);
-            IUniversalVerifier(verifier).verify(keyDigest, ceremony, proof, signals);
+            _askUniversal(keyDigest, verifier, ceremony, proof, signals);
         }
     }
 
@@ -373,9 +406,7 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
         _requireUsable(keyDigest, record.verifier, record.frozen);
         if (proofs.length == 0) revert BatchEmpty();
         _requireCount(record.signals * proofs.length, signals.length);
-        address verifier = record.batchVerifier;
-        if (verifier == address(0)) revert BatchVerifierUnknown(keyDigest);
-        IBatchVerifier(verifier).verifyBatch(proofs, signals);
+        _askBatch(keyDigest, record.batchVerifier, proofs, signals);
     }
 
     // ------------------------------------------------------------------------------------------------------------- views
@@ -542,10 +573,13 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
         if (code.length == 23 && bytes3(code) == 0xef0100) revert VerifierDelegated(verifier);
     }
 
-    /// @dev What takes the all-zero proof of all-zero signals takes anything: a contract with a silent fallback, say.
+    /// @dev Points of zeros are infinity, and every verifier of ours says so, in one word. What takes them takes anything: a
+    ///      contract with a silent fallback, say. What says something else is another contract, as that of batches is where one
+    ///      proof's was meant; once in, it could not be replaced. Nothing at all is said where gas ran out.
     function _requireRefusal(address verifier, bytes memory zeroProof) private view {
-        (bool taken,) = verifier.staticcall(zeroProof);
+        (bool taken, bytes memory answer) = verifier.staticcall(zeroProof);
         if (taken) revert VerifierRefusesNothing(verifier);
+        if (keccak256(answer) != _POINT_AT_INFINITY) revert VerifierUnlike(verifier, answer);
     }
 
     function _verify(bytes32 keyDigest, Record memory record, uint256[8] calldata proof, uint256[] calldata signals)
@@ -553,10 +587,30 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
         view
     {
         if (record.universal) {
-            IUniversalVerifier(record.verifier).verify(keyDigest, record.ceremony, proof, signals);
+            _askUniversal(keyDigest, record.verifier, record.ceremony, proof, signals);
         } else {
             _forward(record.verifier, record.selector, proof, signals);
         }
+    }
+
+    function _askUniversal(
+        bytes32 keyDigest,
+        address verifier,
+        bytes32 ceremony,
+        uint256[8] calldata proof,
+        uint256[] calldata signals
+    ) private view {
+        IUniversalVerifier(verifier).verify(keyDigest, ceremony, proof, signals);
+        _requireSilence(verifier);
+    }
+
+    function _askBatch(bytes32 keyDigest, address verifier, uint256[8][] calldata proofs, uint256[] calldata signals)
+        private
+        view
+    {
+        if (verifier == address(0)) revert BatchVerifierUnknown(keyDigest);
+        IBatchVerifier(verifier).verifyBatch(proofs, signals);
+        _requireSilence(verifier);
     }
 
     /// @dev Calls a generated verifier, of which no interface can be written down: its argument types say how many signals
@@ -602,9 +656,13 @@ contract VerifierRegistry is IVerifierRegistry, IERC7992Models, Ownable2Step, ER
         revert VerifierWithoutCode(verifier);
     }
 
-    /// @dev After a call. Verifiers return nothing: one that does may mean to say false.
     function _requireTaken(address verifier, bool taken) private pure {
         if (!taken) LowLevelCall.bubbleRevert();
+        _requireSilence(verifier);
+    }
+
+    /// @dev After a call. Verifiers return nothing: one that does may mean to say false.
+    function _requireSilence(address verifier) private pure {
         if (LowLevelCall.returnDataSize() != 0) revert VerifierAnswered(verifier);
     }
 

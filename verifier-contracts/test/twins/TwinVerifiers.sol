@@ -15,6 +15,7 @@ abstract contract TwinKey is IGroth16Verifier {
     bool public DEVELOPMENT;
     bytes32 public CEREMONY;
 
+    error PointAtInfinity();
     error ProofInvalid();
 
     constructor(bytes32 keyDigest, bytes32 circuitDigest, uint256 signals, bytes32 ceremony) {
@@ -23,6 +24,11 @@ abstract contract TwinKey is IGroth16Verifier {
         N_PUBLIC = signals;
         DEVELOPMENT = ceremony == 0;
         CEREMONY = ceremony;
+    }
+
+    function _check(uint256 first) internal pure {
+        if (first == 0) revert PointAtInfinity();
+        if (first != HOLDS) revert ProofInvalid();
     }
 
     function setDevelopment(bool development) external {
@@ -59,7 +65,7 @@ contract TwinVerifier is TwinKey {
             bytes4(keccak256("verifyProof(uint256[8],uint256[5])"))
         ][N_PUBLIC];
         if (msg.sig != selector || msg.data.length != 4 + 32 * (8 + N_PUBLIC)) revert CallWrong();
-        if (abi.decode(msg.data[4:36], (uint256)) != HOLDS) revert ProofInvalid();
+        _check(abi.decode(msg.data[4:36], (uint256)));
         if (signalsHash != 0 && keccak256(msg.data[260:]) != signalsHash) revert CallWrong();
     }
 }
@@ -71,7 +77,7 @@ contract TwinBatchVerifier is TwinKey {
 
     function verifyBatch(uint256[8][] calldata proofs, uint256[] calldata) external pure {
         for (uint256 i = 0; i < proofs.length; ++i) {
-            if (proofs[i][0] != HOLDS) revert ProofInvalid();
+            _check(proofs[i][0]);
         }
     }
 }
@@ -92,8 +98,39 @@ contract TwinSaysFalse is TwinKey {
     {}
 
     fallback(bytes calldata call) external returns (bytes memory) {
-        if (abi.decode(call[4:36], (uint256)) == 0) revert ProofInvalid();
+        if (abi.decode(call[4:36], (uint256)) == 0) revert PointAtInfinity();
         return abi.encode(false);
+    }
+}
+
+/// @notice Takes everything, after burning all gas that a transaction can have.
+contract TwinStarving is TwinKey {
+    bool private _starving;
+
+    constructor(bytes32 keyDigest, bytes32 circuitDigest, uint256 signals, bytes32 ceremony)
+        TwinKey(keyDigest, circuitDigest, signals, ceremony)
+    {}
+
+    function starve() external {
+        _starving = true;
+    }
+
+    fallback() external {
+        if (!_starving) revert PointAtInfinity();
+        uint256 burnt = 0;
+        while (gasleft() > 0 && burnt < type(uint256).max) ++burnt;
+    }
+}
+
+/// @notice {TwinSaysFalse} of batches.
+contract TwinBatchSaysFalse is TwinKey {
+    constructor(bytes32 keyDigest, bytes32 circuitDigest, uint256 signals, bytes32 ceremony)
+        TwinKey(keyDigest, circuitDigest, signals, ceremony)
+    {}
+
+    function verifyBatch(uint256[8][] calldata proofs, uint256[] calldata) external pure returns (bool) {
+        if (proofs[0][0] == 0) revert PointAtInfinity();
+        return false;
     }
 }
 
@@ -101,6 +138,7 @@ contract TwinSaysFalse is TwinKey {
 contract TwinUniversal is IUniversalVerifier {
     uint256[] private _words;
 
+    error PointAtInfinity();
     error ProofInvalid();
     error CeremonyWrong(bytes32 ceremony);
 
@@ -110,11 +148,32 @@ contract TwinUniversal is IUniversalVerifier {
     }
 
     function verify(bytes32, bytes32 ceremony, uint256[8] calldata proof, uint256[] calldata signals) external pure {
+        if (proof[0] == 0) revert PointAtInfinity();
         if (ceremony != bytes32(signals[0]) && proof[0] == HOLDS) revert CeremonyWrong(ceremony);
         if (proof[0] != HOLDS) revert ProofInvalid();
     }
 
     function keyOf(bytes32, bytes32) external view returns (uint256[] memory) {
         return _words;
+    }
+}
+
+/// @notice {TwinSaysFalse} with a key as data.
+contract TwinUniversalSaysFalse {
+    uint256[] private _words;
+
+    error PointAtInfinity();
+
+    constructor(uint256[] memory words) {
+        _words = words;
+    }
+
+    function keyOf(bytes32, bytes32) external view returns (uint256[] memory) {
+        return _words;
+    }
+
+    function verify(bytes32, bytes32, uint256[8] calldata proof, uint256[] calldata) external pure returns (bool) {
+        if (proof[0] == 0) revert PointAtInfinity();
+        return false;
     }
 }
