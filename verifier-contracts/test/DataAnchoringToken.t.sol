@@ -281,6 +281,19 @@ contract DataAnchoringTokenTest is Test {
         _royalties(_mint(_DATASET, 2, _list(b)), _entry(b, _BOB, 10));
     }
 
+    /// @dev What the token does not hold and validators have to: an asset put between, which asks for nothing, keeps what
+    ///      is owed above it from what is made through it. Named as a parent itself, the ancestor has its share.
+    function test_AnAssetThatAsksNothingPassesNothingOn() public {
+        uint256 dataset = _mint(_DATASET, 0, new uint256[](0), 3000, _ALICE);
+        uint256 between = _mint(_DATASET, 1, _list(dataset), 0, _BOB);
+        uint256 sold = _mint(_DATASET, 2, _list(between), 0, _BOB);
+        assertEq(_token.royaltiesOf(between).length, 1, "the one between owes it");
+        assertEq(_token.royaltiesOf(sold).length, 0, "what is sold does not");
+        uint256[] memory parents = new uint256[](2);
+        (parents[0], parents[1]) = (between, dataset);
+        _royalties(_mint(_DATASET, 3, parents), _entry(dataset, _ALICE, 3000));
+    }
+
     function test_ParentsAskHalfAtMostTogether() public {
         uint256[] memory parents = new uint256[](2);
         parents[0] = _mint(_DATASET, 0, new uint256[](0), 2500, _ALICE);

@@ -153,7 +153,9 @@ contract MintGate is EIP712 {
 
     /// @notice Mints a model's token to the requester. The proof is of one sample inference, and so shows that the key
     ///         registered for the model can be proven with.
-    /// @dev The sample's own digest is used up too: one proven inference is counted once. It cannot have been recorded before,
+    /// @dev NOT enforced: that the requester has a right to the model. Whoever has the key's proving half can prove a sample,
+    ///      so whose the model is, and what it was made from, is for the votes.
+    ///      The sample's own digest is used up too: one proven inference is counted once. It cannot have been recorded before,
     ///      because {verifyInference} knows no model that is not minted.
     function mintModel(ModelStatement calldata statement, uint256[8] calldata proof, Certificate calldata certificate)
         external

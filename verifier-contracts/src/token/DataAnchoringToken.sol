@@ -23,6 +23,9 @@ import {IMintableToken} from "./IMintableToken.sol";
 ///      content again. A commitment hides its data under a salt, and the same records under another salt have another
 ///      commitment, and so another id: only validators, who see the data, can refuse a duplicate.
 ///      NOT enforced here either: that an asset names everything that it was made from. The votes are over its parents.
+///      Nor that an ancestor earns through others' terms: what lies between two assets and asks for nothing, or little, passes
+///      nothing, or little, on. An ancestor that is to earn all the same is named as a parent itself, and validators who see
+///      a parent that was put between for that reason refuse the asset.
 contract DataAnchoringToken is ERC1155, IERC2981, IMintableToken {
     /// @dev The first slot is all that a settlement reads of an asset without expiry and limit of uses.
     struct Stored {
