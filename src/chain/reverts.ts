@@ -10,6 +10,7 @@ import {
   isCallException,
   isError,
   type Provider,
+  Transaction,
   type TransactionRequest,
 } from "ethers";
 import { AnchorError } from "../errors.js";
@@ -326,7 +327,7 @@ export async function explainFailure(
   if (isError(error, "INSUFFICIENT_FUNDS")) {
     return new AnchorError(
       "CHAIN_REVERTED",
-      `${what}: nothing was sent, ${await shortage(error.transaction, provider)}`,
+      `${what}: nothing was sent: ${await shortage(error.transaction, provider)}`,
       {
         details: { call: what, error: "INSUFFICIENT_FUNDS", args: [] },
         cause: error,
@@ -371,16 +372,17 @@ function isUnencodable(error: unknown): boolean {
   );
 }
 
-/** What a transaction would have needed, and what there is. */
-async function shortage(transaction: TransactionRequest | undefined, provider: Provider | null): Promise<string> {
-  const { from, value, gasLimit, gasPrice, maxFeePerGas } = transaction ?? {};
+/** What there is for a transaction, and what it would have needed. ethers gives a signed one as its bytes. */
+async function shortage(given: TransactionRequest | string | undefined, provider: Provider | null): Promise<string> {
+  const { from, value, gasLimit, gasPrice, maxFeePerGas } =
+    typeof given === "string" ? Transaction.from(given) : (given ?? {});
   const price = maxFeePerGas ?? gasPrice;
-  const gas = gasLimit && price ? BigInt(gasLimit) * BigInt(price) : undefined;
-  const sum = BigInt(value ?? 0) + (gas ?? 0n);
-  const needed = `it takes ${gas === undefined ? `the gas${sum > 0n ? ` and ${formatEther(sum)}` : ""}` : formatEther(sum)}`;
+  const coins = BigInt(value ?? 0);
   const balance = typeof from === "string" ? await provider?.getBalance(from).catch(() => undefined) : undefined;
-  const has = balance === undefined ? "the sending account has not enough" : `${from} has ${formatEther(balance)}`;
-  return `${has} coins and ${needed}${sum > 0n ? " coins" : ""}`;
+  const has = balance === undefined ? "the account has not enough" : `${from} has ${formatEther(balance)}`;
+  if (gasLimit && price)
+    return `${has} coins, and up to ${formatEther(coins + BigInt(gasLimit) * BigInt(price))} are needed`;
+  return `${has} coins, and ${coins > 0n ? `${formatEther(coins)} and ` : ""}those for the gas are needed`;
 }
 
 /** As {@link explainFailure}, from revert data alone. */

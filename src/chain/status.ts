@@ -88,7 +88,8 @@ async function valuesOf(
   new Interface(artefact.abi).forEachFunction(({ name, inputs, stateMutability, outputs }) => {
     const reads = stateMutability === "view" || stateMutability === "pure";
     // eip712Domain answers with what stands above already. A constant is the code's, and written in capitals.
-    if (reads && inputs.length === 0 && outputs.length === 1 && !/^[A-Z][A-Z0-9_]*$/.test(name)) names.push(name);
+    const known = name === "eip712Domain" || /^[A-Z][A-Z0-9_]*$/.test(name);
+    if (reads && inputs.length === 0 && outputs.length > 0 && !known) names.push(name);
   });
   const ask = async (name: string, ...args: unknown[]): Promise<unknown> =>
     contract.getFunction(name).staticCall(...args, { blockTag });
@@ -125,8 +126,9 @@ async function constructorArguments(
 function show(value: unknown): string {
   if (value instanceof Result) {
     const fields = Object.entries(value.toObject());
-    if (fields.every(([, field]) => /^(0|0x0*|false|)$/.test(show(field)))) return "none";
+    if (fields.every(([, field]) => /^(0|0x0+|none|false|)$/.test(show(field)))) return "none";
     return fields.map(([name, field]) => `${name} ${show(field)}`).join(", ");
   }
+  if (value === "0x") return "none";
   return typeof value === "string" && value.startsWith("0x") ? value.toLowerCase() : String(value);
 }

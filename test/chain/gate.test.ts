@@ -1,14 +1,15 @@
-import { Interface } from "ethers";
+import { Interface, Wallet } from "ethers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { encodeCertificate } from "../../src/chain/client/certificate.js";
-import type { AnchorClient } from "../../src/chain/client/index.js";
+import { AnchorClient } from "../../src/chain/client/index.js";
 import { artefact, compileContracts, compileProtocolContracts } from "../../src/chain/compile.js";
 import { deployProtocol } from "../../src/chain/deploy.js";
 import type { Hex } from "../../src/field/bytes.js";
 import { R } from "../../src/field/scalar.js";
+import { accountOf } from "../../src/protocol/signature.js";
 import { type DatasetStatement, publicSignals, statementDigest } from "../../src/protocol/statements.js";
 import { evidenceDigest, proofWords } from "../../src/verifier/groth16.js";
-import { advance, deploy, digestOf, errorData, expectRevert, now, undone, useChain } from "./fixture.js";
+import { advance, deploy, digestOf, errorData, expectRevert, now, secretOf, undone, useChain } from "./fixture.js";
 import { rerandomise, simulateProof } from "./simulated.js";
 import {
   certify,
@@ -485,5 +486,46 @@ describe("the gate's deployment", () => {
     const stop = new AbortController();
     const stopped = deployProtocol(chain.accounts[0]!, { signal: stop.signal, onProgress: () => stop.abort() });
     await expect(stopped).rejects.toMatchObject({ code: "ABORTED" });
+  });
+});
+
+describe("calls that cannot be made", () => {
+  it("for want of a value, a list, a struct or an address are the caller's mistake, not the node's", async () => {
+    const statement = await makeDataset(chain, world);
+    const { asset, task } = statement;
+    const { proof, certificate } = prepareDataset(world, statement);
+    for (const [wrong, reason] of [
+      [undefined, "invalid tuple value"],
+      [7, "invalid tuple value"],
+      [{ ...statement, asset: undefined }, "invalid tuple value"],
+      [{ ...statement, asset: { ...asset, parents: undefined } }, "invalid array value"],
+      [{ ...statement, asset: { ...asset, parents: 5 } }, "invalid array value"],
+      [{ ...statement, task: { ...task, nonce: undefined } }, "is missing"],
+      [{ ...statement, task: { ...task, nonce: "five" } }, "five"],
+      [{ ...statement, asset: { ...asset, token: "0x12" } }, "an address among the arguments"],
+      [{ ...statement, asset: { ...asset, token: "somebody" } }, "an address among the arguments"],
+    ] as const) {
+      await expect(client.gate.mintDataset(wrong as never, proof, certificate, world.epoch)).rejects.toMatchObject({
+        code: "INPUT_INVALID",
+        message: expect.stringMatching(new RegExp(`^mintDataset: .*cannot be encoded: .*${reason}`)),
+      });
+    }
+  });
+
+  it("for want of money are not sent, and say what there is", async () => {
+    const poor = new Wallet(secretOf("poor"), chain.provider);
+    const { settlement } = await AnchorClient.connect(world.deployment, poor);
+    const failure = await expectRevert(settlement.deposit(10n ** 18n), "INSUFFICIENT_FUNDS");
+    const address = accountOf(secretOf("poor"));
+    expect(failure.message).toBe(
+      `deposit: nothing was sent: ${address} has 0.0 coins, and 1.0 and those for the gas are needed`,
+    );
+    // Enough for the gas, and for the value, but not for both: the same, with what there is.
+    await chain.provider.send("anvil_setBalance", [address, `0x${(10n ** 18n).toString(16)}`]);
+    const short = await expectRevert(settlement.deposit(10n ** 18n), "INSUFFICIENT_FUNDS");
+    expect(short.message).toMatch(
+      /nothing was sent: 0x[0-9a-fA-F]{40} has 1\.0 coins, and up to 1\.000\d+ are needed$/,
+    );
+    expect(await chain.provider.getTransactionCount(address)).toBe(0);
   });
 });

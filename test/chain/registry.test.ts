@@ -103,6 +103,22 @@ describe("adding a verifier", () => {
     await expectRevert(client.registry.add({ ...entry, verifier: chain.addresses[5]! }), "VerifierWithoutCode");
     // A contract that is no verifier does not answer KEY_DIGEST.
     await expectRevert(client.registry.add({ ...entry, verifier: world.deployment.token }), "none");
+    const { universal } = world.deployment;
+    const confused = await expectRevert(client.registry.propose({ ...entry, verifier: universal }), "none");
+    expect(confused.message).toMatch(new RegExp(`propose: the contract at ${universal} .* with universal: true`));
+    const reversed = await expectRevert(client.registry.propose({ ...entry, universal: true }), "none");
+    expect(reversed.message).toContain("without universal: true");
+    const batch = await expectRevert(
+      client.registry.proposeBatchVerifier(world.datasetKey, world.deployment.token),
+      "none",
+    );
+    expect(batch.message).toContain("does not answer like a batch verifier");
+    for (const circuitType of ["nonsense", "toString", undefined]) {
+      await expect(client.registry.propose({ ...entry, circuitType: circuitType as never })).rejects.toMatchObject({
+        code: "INPUT_INVALID",
+        message: expect.stringMatching(/is no circuitType: it is one of datasetChunk, .*, adaptedInferenceBatch$/),
+      });
+    }
     await expectRevert(client.registry.add({ ...entry, modelDigest: MODEL_DIGEST }), "ModelDigestInvalid");
     const { modelDigest: _, ...bare } = await fresh(3);
     await expectRevert(client.registry.add({ ...bare, keyDigest: digestOf("bare") }), "ModelDigestInvalid");

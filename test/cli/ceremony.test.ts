@@ -182,9 +182,9 @@ describe("four parties, one dropping out, one cheating", () => {
     const given = ["--key", key, "--manifest", "manifest-so-far.json", "--out", "bob.zkey"];
     await writeFile(path("dice"), "3 1 4 1 5 9");
     await succeeds(ceremony("contribute", ...given, "--account", "bob.key", "--entropy-file", "dice", "--unchecked"));
-    expect(await succeeds(ceremony("accept", "bob.zkey", "--state", state))).toContain(
-      `contribution 2 by ${BOB.account}`,
-    );
+    const accepted = await succeeds(ceremony("accept", "bob.zkey", "--state", state));
+    expect(accepted).toContain(`contribution 2 by ${BOB.account}`);
+    expect(accepted).toContain("1 member may still contribute, or `setup ceremony finalize` ends it now");
   });
 
   it("end with the announced beacon; the final key lists who contributed", async () => {
@@ -352,6 +352,21 @@ it("a coordinator killed at any moment leaves a ceremony that goes on", async ()
   const state = await CeremonyState.open(directory);
   await state.finalize(base);
   expect(await readdir(join(directory, "incoming"))).toEqual([]);
+});
+
+it("a ceremony of two speaks of one contribution as one, and after the last turn says what is next", async () => {
+  const basis = ["--r1cs", circuit.r1csPath, "--ptau", ptau];
+  const members = ["--member", ALICE.account, "--member", BOB.account, "--minimum", "1"];
+  const started = await succeeds(ceremony("init", ...basis, ...members, "--state", "two", "--name", "two"));
+  expect(started).toContain("2 members, 1 contribution needed");
+  const contribute = (who: string) =>
+    succeeds(ceremony("contribute", "--state", "two", "--account", `${who}.key`, "--unchecked"));
+  expect(await contribute("alice")).toContain("1 member may still contribute, or");
+  expect(await succeeds(ceremony("status", "--state", "two"))).toContain("\n1 contribution, 1 needed\n");
+  expect(await contribute("bob")).toContain(
+    "no turn is left; next: anchorproof setup ceremony finalize --state two --r1cs FILE --ptau FILE\n",
+  );
+  expect(await succeeds(ceremony("report", "two/manifest.json"))).toContain("1 was needed");
 });
 
 describe("a member's account", () => {

@@ -11,7 +11,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startAnvil } from "../../src/chain/anvil.js";
 import { AnchorClient } from "../../src/chain/client/index.js";
 import { deployProtocol } from "../../src/chain/deploy.js";
-import { readDeployment, readDeploymentRecord } from "../../src/chain/deployment.js";
+import { readDeployment, readDeploymentRecord, writeDeploymentRecord } from "../../src/chain/deployment.js";
 import type { Command } from "../../src/cli/command.js";
 import { contractGenerateCommand } from "../../src/cli/contract.js";
 import { contractDeployCommand, contractStatusCommand } from "../../src/cli/deploy.js";
@@ -50,8 +50,11 @@ async function file(name: string, content: unknown): Promise<string> {
   return path;
 }
 
+/** What was printed, also up to a failure. */
+let printed = "";
+
 async function run(command: Command, ...args: string[]): Promise<string> {
-  let printed = "";
+  printed = "";
   const terminal = new Terminal(
     new Writable({ write: (chunk, _, done) => done(((printed += String(chunk)) as never) && null) }),
   );
@@ -109,6 +112,7 @@ describe("a dry run", () => {
     expect(await exists(out)).toBe(false);
     expect(plan).toMatchObject({ chainId: "31337", deployer: account, balance: "10000000000000000000" });
     expect(BigInt(plan.cost)).toBe(BigInt(plan.gas) * BigInt(plan.gasPrice));
+    expect(plan.enough).toBe(true);
 
     await deploy("--account", secret, "--out", out);
     const { contracts, parameters } = await readDeploymentRecord(out);
@@ -128,8 +132,10 @@ describe("a dry run", () => {
     const poor = accountOf(secretOf("poor"));
     const text = await deploy("--from", poor, "--dry-run");
     expect(text).toMatch(/the account has 0\.0: NOT ENOUGH/);
-    expect(text).toMatch(/nothing was sent\n$/);
+    expect(text).toMatch(/\nthe deployment would not begin: about 0\.\d+ coins are missing; nothing was sent\n$/);
     expect(text).toContain("UsageSettlement");
+    expect(JSON.parse(await deploy("--from", poor, "--dry-run", "--json")).enough).toBe(false);
+    expect(await deploy("--from", account, "--dry-run")).toMatch(/\nnothing was sent\n$/);
   });
 
   it("shows what a constructor refuses, before anything is sent", async () => {
@@ -139,6 +145,30 @@ describe("a dry run", () => {
     await expect(real).rejects.toMatchObject(refused);
     expect(await nonce()).toBe(0);
     expect(await exists(out)).toBe(false);
+  });
+
+  it("refuses shares that the settlement would refuse, by the options' names", async () => {
+    const dry = (...shares: string[]) => deploy("--from", account, "--dry-run", ...shares);
+    for (const [creator, node, pool] of [
+      [9000, 2000, -1000],
+      [7000, 999, 2001],
+      [4999, 3001, 2000],
+      [9001, 999, 0],
+    ] as const) {
+      const failure = await dry("--creator-bps", `${creator}`, "--node-bps", `${node}`).catch((e: Error) => e);
+      expect(failure).toMatchObject({ code: "INPUT_INVALID" });
+      expect((failure as Error).message).toContain(
+        `--creator-bps ${creator} and --node-bps ${node} leave ${pool} of 10000 basis points for the pool`,
+      );
+    }
+    // What is just inside, the constructor takes as well.
+    for (const [creator, node] of [
+      [5000, 3000],
+      [7000, 1000],
+      [9000, 1000],
+    ]) {
+      await dry("--creator-bps", `${creator}`, "--node-bps", `${node}`);
+    }
   });
 });
 
@@ -167,17 +197,52 @@ describe("a deployment", () => {
     expect(shown).toMatch(new RegExp(`owner +${owner}`));
     expect(shown).toMatch(new RegExp(`guardian +${guardian}`));
     expect(shown).toMatch(/epoch +0/);
+    expect(shown).toContain(`pool ${pool}, creatorBps 7000, nodeBps 2000, poolBps 1000`);
+    expect(shown).toMatch(/proposedParameters +none/);
+    expect(shown).toMatch(/baseUri +""/);
     expect(shown).not.toContain("FAIL");
+    expect(shown).not.toMatch(/^ +[A-Z_]+ /m);
+  });
+
+  it("has a status that shows the split of now, and the base URI that was given", async () => {
+    await deploy("--account", secret, "--out", out, "--base-uri", "ipfs://Base/");
+    const { settlement } = await AnchorClient.connect(
+      await readDeployment(out),
+      new Wallet(secretOf(`deployer/${number - 1}`), chain.provider),
+    );
+    const pool = accountOf(secretOf("second pool"));
+    await settlement.proposeParameters({ pool, shares: { creator: 6000n, node: 3000n, pool: 1000n } });
+    const split = `pool ${pool}, creatorBps 6000, nodeBps 3000, poolBps 1000`;
+    const before = await status("--deployment", out);
+    expect(before).toMatch(new RegExp(`proposedParameters +${split}`));
+    expect(before).toMatch(new RegExp(`parameters +pool ${account}, creatorBps 7000`));
+    expect(before).toContain('"ipfs://Base/"');
+    await settlement.activateParameters();
+    const after = await status("--deployment", out);
+    expect(after).toMatch(new RegExp(`  parameters +${split}`));
+    expect(after).toMatch(/parameterVersion +2/);
+    // Not what the file says, which is no evidence.
+    const json = JSON.parse(await readFile(out, "utf8"));
+    json.contracts.token.transaction = json.contracts.registry.transaction;
+    const altered = await file("altered.json", json);
+    expect(await status("--deployment", altered)).not.toContain("baseUri");
+    // A contract that is called something else in the file is still compared with what it should be.
+    json.contracts.quorum.contract = "Quorum2";
+    expect(await status("--deployment", await file("renamed.json", json))).not.toContain("Quorum2");
   });
 
   it("does not replace a file, nor begin where there is no money", async () => {
     await file("taken.json", "{}");
     const taken = deploy("--account", secret, "--out", join(directory, "taken.json"));
-    await expect(taken).rejects.toMatchObject({ code: "FILE_UNREADABLE" });
+    await expect(taken).rejects.toMatchObject({
+      code: "FILE_UNREADABLE",
+      message: expect.stringMatching(/taken\.json exists, .*--resume.*--out/),
+    });
     const poor = await file("poor", secretOf("poor"));
     await expect(deploy("--account", poor, "--out", out)).rejects.toMatchObject({
       code: "CHAIN_REVERTED",
       details: { error: "INSUFFICIENT_FUNDS" },
+      message: expect.stringMatching(/nothing was sent: 0x[0-9a-f]{40} has 0\.0 coins, .* takes about 0\.\d+$/),
     });
     expect(await exists(out)).toBe(false);
     expect(await nonce()).toBe(0);
@@ -213,6 +278,11 @@ describe("a deployment", () => {
     const { contracts } = await readDeploymentRecord(out);
     const [name] = Object.keys(contracts).filter((each) => each.startsWith("verifier 0x"));
     expect(contracts[name!]).toMatchObject({ contract: "Groth16Verifier", deployed: {} });
+    const { address } = contracts[name!]!;
+    const line = (await status("--deployment", out)).split("\n").find((each) => each.includes(address))!;
+    expect(line).toMatch(/^ok .*the code that was deployed; a key's verifier: contract verify-source FILE/);
+    expect(line).toContain(`--rpc URL --address ${address}`);
+    expect(line).not.toContain("release");
 
     const altered = await file("altered.sol", (await readFile(source, "utf8")).replace("0x08", "0x09"));
     const other = await file("other.json", verifyingKeyToJson(simulateKey(1, "other").vkey));
@@ -232,7 +302,10 @@ describe("after an interruption", () => {
     const before = await readDeploymentRecord(out);
     expect(Object.values(before.contracts).filter(({ deployed }) => deployed)).toHaveLength(2);
     await expect(readDeployment(out)).rejects.toMatchObject({ code: "INPUT_INVALID" });
-    await expect(status("--deployment", out)).rejects.toMatchObject({ code: "CONTRACT_MISMATCH" });
+    await expect(status("--deployment", out)).rejects.toMatchObject({
+      code: "CONTRACT_MISMATCH",
+      details: { missing: ["quorum", "token", "gate", "settlement", "zkmlVerifier", "lazaiVerifier"] },
+    });
 
     const plan = JSON.parse(await deploy("--account", secret, "--out", out, "--resume", "--dry-run", "--json"));
     const there = when === "before" ? 2 : 3;
@@ -250,6 +323,27 @@ describe("after an interruption", () => {
     expect((await deploy("--account", secret, "--out", out, "--resume")).match(/there already/g)).toHaveLength(
       plan.contracts.length,
     );
+  });
+
+  it("between two contracts, its status names those that no file mentions, and fails", async () => {
+    const signer = new Wallet(secretOf(`deployer/${number - 1}`), chain.provider);
+    const stop = new AbortController();
+    const stopped = deployProtocol(signer, {
+      signal: stop.signal,
+      save: async (record) => {
+        await writeDeploymentRecord(out, record);
+        if (record.contracts["quorum"]?.deployed) stop.abort();
+      },
+    });
+    await expect(stopped).rejects.toMatchObject({ code: "ABORTED" });
+    const { contracts } = await readDeploymentRecord(out);
+    expect(Object.values(contracts).map(({ deployed }) => deployed !== undefined)).toEqual([true, true, true]);
+    await expect(status("--deployment", out)).rejects.toMatchObject({
+      code: "CONTRACT_MISMATCH",
+      message: expect.stringContaining("token, gate, settlement, zkmlVerifier, lazaiVerifier missing"),
+    });
+    expect(printed.match(/^ok /gm)).toHaveLength(3);
+    expect(printed.match(/^FAIL \w+ +at no address yet +NOT DEPLOYED/gm)).toHaveLength(5);
   });
 
   it("a token whose gate can no longer have its address is abandoned, and all is consistent", async () => {
@@ -275,6 +369,10 @@ describe("after an interruption", () => {
     await expect(deploy("--account", other, ...resume)).rejects.toMatchObject({ code: "INPUT_INVALID" });
     const pool = ["--pool", accountOf(secretOf("somebody"))];
     await expect(deploy("--account", secret, ...resume, ...pool)).rejects.toMatchObject({ code: "INPUT_INVALID" });
+    await expect(deploy("--account", secret, ...resume, "--node-bps", "2500")).rejects.toMatchObject({
+      code: "INPUT_INVALID",
+      message: "the deployment was begun with --node-bps 2000, not 2500",
+    });
     const { registry } = (await readDeploymentRecord(out)).contracts;
     const code = await chain.provider.getCode(registry!.address);
     await chain.provider.send("anvil_setCode", [registry!.address, "0x00"]);
