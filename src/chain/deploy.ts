@@ -317,9 +317,9 @@ export interface DeploymentPlan {
  * What there is to deploy, and where it will be. Sends nothing.
  *
  * @throws INPUT_INVALID when the record is of another chain, account or other parameters, and for shares out of bounds;
- *         CONTRACT_MISMATCH when what is
- *         there is not what was recorded or not this release's; KEY_DEVELOPMENT for a development verifier on another chain
- *         than 31337; CHAIN_UNAVAILABLE, CONTRACT_COMPILE, ABORTED, and what {@link verifySource} throws
+ *         CONTRACT_MISMATCH when what is there is not what was recorded or not this release's; KEY_DEVELOPMENT for a
+ *         development verifier on another chain than 31337; CHAIN_UNAVAILABLE, CONTRACT_COMPILE, ABORTED, and what
+ *         {@link verifySource} throws
  */
 export async function planDeployment(signer: Signer, options: PlanOptions = {}): Promise<DeploymentPlan> {
   const provider = providerOf(signer);

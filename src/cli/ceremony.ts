@@ -285,7 +285,7 @@ Your part of the secret is drawn, used and wiped by this process, and never writ
       await state.accept(given, to, { signal, onProgress: (done) => terminal.progress("checking", done) });
       terminal.line(`accepted: contribution ${given.index + 1} by ${given.contribution.member}`);
       printHash(terminal, given.contribution.hash);
-      return printNext(terminal, (await state.read()).ceremony, state.directory);
+      return printNext(terminal, (await state.read()).ceremony, required(values, "state"));
     }
     const out = required(values, "out");
     const manifest = await readDocument(required(values, "manifest"));
@@ -334,7 +334,7 @@ A contribution that is signed and does not hold is noted: its member is rejected
       throw error;
     }
     terminal.line(`accepted: contribution ${given.index + 1} by ${member}`);
-    printNext(terminal, (await state.read()).ceremony, state.directory);
+    printNext(terminal, (await state.read()).ceremony, required(values, "state"));
   },
 };
 

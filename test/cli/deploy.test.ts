@@ -6,11 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { parseArgs } from "node:util";
-import { encryptKeystoreJson, Wallet } from "ethers";
+import { Contract, encryptKeystoreJson, Wallet } from "ethers";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startAnvil } from "../../src/chain/anvil.js";
 import { AnchorClient } from "../../src/chain/client/index.js";
-import { deployProtocol } from "../../src/chain/deploy.js";
+import { deployProtocol, SHARE_BOUNDS } from "../../src/chain/deploy.js";
 import { readDeployment, readDeploymentRecord, writeDeploymentRecord } from "../../src/chain/deployment.js";
 import type { Command } from "../../src/cli/command.js";
 import { contractGenerateCommand } from "../../src/cli/contract.js";
@@ -210,6 +210,12 @@ describe("a deployment", () => {
       await readDeployment(out),
       new Wallet(secretOf(`deployer/${number - 1}`), chain.provider),
     );
+    const bounds = ["MIN_CREATOR_BPS", "MIN_NODE_BPS", "MAX_POOL_BPS"].map((name) =>
+      new Contract(settlement.address, [`function ${name}() view returns (uint256)`], chain.provider).getFunction(
+        name,
+      )(),
+    );
+    expect(await Promise.all(bounds)).toEqual(Object.values(SHARE_BOUNDS));
     const pool = accountOf(secretOf("second pool"));
     await settlement.proposeParameters({ pool, shares: { creator: 6000n, node: 3000n, pool: 1000n } });
     const split = `pool ${pool}, creatorBps 6000, nodeBps 3000, poolBps 1000`;
