@@ -108,6 +108,11 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
         uint256 availableAt; // unix seconds
     }
 
+    struct Reservation {
+        uint256 amount;
+        Withdrawal release; // back into the deposit
+    }
+
     /// @notice What has been claimed through a batch.
     struct Drawn {
         uint128 cost;
@@ -170,14 +175,11 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     Parameters public proposedParameters;
     uint256 public activatableAt;
 
-    /// @notice What users have put in, and nodes have not claimed, and is not {reserved}.
+    /// @notice What users have put in, and nodes have not claimed, and is not in {reservations}.
     mapping(address user => mapping(address token => uint256)) public deposits;
 
-    /// @notice What a user has put aside for one node.
-    mapping(address user => mapping(address node => mapping(address token => uint256))) public reserved;
-
-    /// @notice What is being taken back of it.
-    mapping(address user => mapping(address node => mapping(address token => Withdrawal))) public releases;
+    /// @notice What users have put aside for one node each, and what they are taking back of it.
+    mapping(address user => mapping(address node => mapping(address token => Reservation))) public reservations;
 
     /// @notice What an account can {withdraw}.
     mapping(address account => mapping(address token => uint256)) public owed;
@@ -356,15 +358,15 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     /// @notice Starts taking `amount` out of the caller's deposit. A second request replaces the first and its clock.
     /// @dev The amount stays claimable until it is taken out.
     function requestWithdrawal(address token, uint256 amount) external {
-        uint256 available = deposits[msg.sender][token];
-        if (amount > available) revert DepositTooSmall(available, amount);
+        _covering(token, amount);
         uint256 availableAt = _request(withdrawals[msg.sender][token], amount);
         emit WithdrawalRequested(msg.sender, token, amount, availableAt);
     }
 
     function cancelWithdrawal(address token) external {
-        if (withdrawals[msg.sender][token].amount == 0) revert WithdrawalNotRequested(msg.sender);
-        delete withdrawals[msg.sender][token];
+        Withdrawal storage withdrawal = withdrawals[msg.sender][token];
+        if (withdrawal.amount == 0) revert WithdrawalNotRequested(msg.sender);
+        _clear(withdrawal);
         emit WithdrawalCancelled(msg.sender, token);
     }
 
@@ -395,10 +397,8 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
         if (amount == 0) revert AmountZero();
         // No receipt could ever be paid out of it.
         if (node == msg.sender) revert UserIsNode(node);
-        uint256 available = deposits[msg.sender][token];
-        if (amount > available) revert DepositTooSmall(available, amount);
-        deposits[msg.sender][token] = available - amount;
-        reserved[msg.sender][node][token] += amount;
+        deposits[msg.sender][token] = _covering(token, amount) - amount;
+        _reservation(msg.sender, node, token).amount += amount;
         emit Reserved(msg.sender, node, token, amount);
     }
 
@@ -407,28 +407,31 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     /// @dev The amount stays claimable, by that node, until it is taken back. A node that takes on new work should count only
     ///      {reservedFor}: for that much it has at least {withdrawalDelay} to claim.
     function requestRelease(address node, address token, uint256 amount) external {
-        uint256 available = reserved[msg.sender][node][token];
-        if (amount > available) revert ReservationTooSmall(available, amount);
-        uint256 availableAt = _request(releases[msg.sender][node][token], amount);
+        Reservation storage reservation = _reservation(msg.sender, node, token);
+        if (amount > reservation.amount) revert ReservationTooSmall(reservation.amount, amount);
+        uint256 availableAt = _request(reservation.release, amount);
         emit ReleaseRequested(msg.sender, node, token, amount, availableAt);
     }
 
     function cancelRelease(address node, address token) external {
-        if (releases[msg.sender][node][token].amount == 0) revert ReleaseNotRequested(msg.sender, node);
-        delete releases[msg.sender][node][token];
+        Withdrawal storage release = _reservation(msg.sender, node, token).release;
+        if (release.amount == 0) revert ReleaseNotRequested(msg.sender, node);
+        _clear(release);
         emit ReleaseCancelled(msg.sender, node, token);
     }
 
     /// @notice Takes back into the deposit a release that has waited long enough: what was asked for, or what claims have
     ///         left of it. To leave this contract it waits again, as other nodes may count on what is a deposit.
     function completeRelease(address node, address token) external returns (uint256 amount) {
-        Withdrawal memory release = releases[msg.sender][node][token];
-        if (release.amount == 0) revert ReleaseNotRequested(msg.sender, node);
+        Reservation storage reservation = _reservation(msg.sender, node, token);
+        Withdrawal storage release = reservation.release;
+        uint256 available = reservation.amount;
+        amount = release.amount;
+        if (amount == 0) revert ReleaseNotRequested(msg.sender, node);
         if (block.timestamp < release.availableAt) revert ReleaseTooEarly(release.availableAt, block.timestamp);
-        uint256 available = reserved[msg.sender][node][token];
-        amount = release.amount < available ? release.amount : available;
-        delete releases[msg.sender][node][token];
-        reserved[msg.sender][node][token] = available - amount;
+        if (amount > available) amount = available;
+        _clear(release);
+        reservation.amount = available - amount;
         deposits[msg.sender][token] += amount;
         emit Released(msg.sender, node, token, amount);
     }
@@ -436,7 +439,8 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     /// @notice What a user has put aside for a node and no pending release can take: what the node can count on, for
     ///         receipts of no more than that in all and for at least {withdrawalDelay}.
     function reservedFor(address user, address node, address token) external view returns (uint256) {
-        return _secured(reserved[user][node][token], releases[user][node][token]);
+        Reservation storage reservation = _reservation(user, node, token);
+        return _secured(reservation.amount, reservation.release);
     }
 
     // Claims
@@ -533,7 +537,7 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     ///      currency of no worth. So such an asset is sold only where its creator has set a floor. It may be lowered and
     ///      never raised, nor taken away: receipts that are signed stay claimable.
     function setFloor(uint256 datId, address token, uint256 floor) external {
-        (address creator,,,,) = dat.settlementOf(datId);
+        address creator = _assetOf(datId).creator;
         if (msg.sender != creator) revert NotCreator(msg.sender, creator);
         uint256 current = floorOf[datId][token];
         if (floor == 0 || (current != 0 && floor >= current)) revert FloorInvalid(datId, floor, current);
@@ -584,11 +588,26 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
         return version == current || (version == current - 1 && block.timestamp <= previousVersionUntil);
     }
 
+    /// @dev The caller's deposit, which covers `amount`.
+    function _covering(address token, uint256 amount) private view returns (uint256 available) {
+        available = deposits[msg.sender][token];
+        if (amount > available) revert DepositTooSmall(available, amount);
+    }
+
     function _request(Withdrawal storage pending, uint256 amount) private returns (uint256 availableAt) {
         if (amount == 0) revert AmountZero();
         availableAt = block.timestamp + withdrawalDelay;
         pending.amount = amount;
         pending.availableAt = availableAt;
+    }
+
+    function _reservation(address user, address node, address token) private view returns (Reservation storage) {
+        return reservations[user][node][token];
+    }
+
+    function _clear(Withdrawal storage pending) private {
+        delete pending.amount;
+        delete pending.availableAt;
     }
 
     function _secured(uint256 available, Withdrawal storage pending) private view returns (uint256) {
@@ -609,10 +628,14 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     /// @dev The books follow what arrived, never what was asked for; and what arrived must be what was asked for.
     function _pull(address token, uint256 amount) private {
         if (token.code.length == 0) revert CurrencyWithoutCode(token);
-        uint256 before = IERC20(token).balanceOf(address(this));
+        uint256 before = _held(token);
         IERC20(token).safeTransferFrom(msg.sender, address(this), amount);
-        uint256 received = IERC20(token).balanceOf(address(this)) - before;
+        uint256 received = _held(token) - before;
         if (received != amount) revert AmountReceivedWrong(token, amount, received);
+    }
+
+    function _held(address token) private view returns (uint256) {
+        return IERC20(token).balanceOf(address(this));
     }
 
     /// @dev Two signatures by one account show no agreement.
@@ -697,7 +720,7 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
         uint256 costLeft = cap - state.cost;
         uint256 countLeft = batch.count - state.count;
         if (cost <= costLeft && countLeft != 0) return "";
-        return abi.encodeWithSelector(BatchDrawn.selector, countLeft, costLeft);
+        return _refusal(BatchDrawn.selector, countLeft, costLeft);
     }
 
     /// @dev Pays a receipt that both have agreed to, or says why not, as the data of a custom error.
@@ -720,7 +743,7 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
         uint256 cost = receipt.cost;
         if (reservation != 0) {
             uint256 part = cost < reservation ? cost : reservation;
-            reserved[receipt.user][receipt.node][receipt.token] = reservation - part;
+            _reservation(receipt.user, receipt.node, receipt.token).amount = reservation - part;
             cost -= part;
             if (cost == 0) return;
         }
@@ -735,35 +758,43 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     {
         if (claimed[digest]) return (0, abi.encodeWithSelector(ReceiptClaimed.selector, digest));
         if (block.timestamp > receipt.deadline) {
-            return (0, abi.encodeWithSelector(DeadlinePassed.selector, receipt.deadline, block.timestamp));
+            return (0, _refusal(DeadlinePassed.selector, receipt.deadline, block.timestamp));
         }
         uint256 cost = receipt.cost;
-        if (cost > receipt.costCap) return (0, abi.encodeWithSelector(CostAboveCap.selector, cost, receipt.costCap));
+        if (cost > receipt.costCap) return (0, _refusal(CostAboveCap.selector, cost, receipt.costCap));
         if (!_versionLive(receipt.parameterVersion)) {
-            return
-                (0, abi.encodeWithSelector(ParameterVersionWrong.selector, receipt.parameterVersion, parameterVersion));
+            return (0, _refusal(ParameterVersionWrong.selector, receipt.parameterVersion, parameterVersion));
         }
-        reservation = reserved[receipt.user][receipt.node][receipt.token];
+        reservation = _reservation(receipt.user, receipt.node, receipt.token).amount;
         if (cost > reservation) {
             uint256 available = reservation + deposits[receipt.user][receipt.token];
-            if (cost > available) return (0, abi.encodeWithSelector(DepositTooSmall.selector, available, cost));
+            if (cost > available) return (0, _refusal(DepositTooSmall.selector, available, cost));
         }
         // Reached only with a token that pretends: a deposit is made of amounts that were each at most this.
         if (cost > Split.MAX_AMOUNT) {
-            refusal = abi.encodeWithSelector(AmountTooLarge.selector, cost, Split.MAX_AMOUNT);
+            refusal = _refusal(AmountTooLarge.selector, cost, Split.MAX_AMOUNT);
         }
+    }
+
+    /// @dev The data of a custom error of two words; built in one place, as there is not room for it in many.
+    function _refusal(bytes4 selector, uint256 first, uint256 second) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(selector, first, second);
+    }
+
+    function _assetOf(uint256 datId) private view returns (Asset memory asset) {
+        (asset.creator, asset.revoked, asset.expiresAt, asset.maxUses, asset.derived) = dat.settlementOf(datId);
     }
 
     function _assetRefusal(Receipt calldata receipt) private view returns (Asset memory asset, bytes memory refusal) {
         uint256 datId = receipt.datId;
         if (!dat.exists(datId)) return (asset, abi.encodeWithSelector(DatUnknown.selector, datId));
-        (asset.creator, asset.revoked, asset.expiresAt, asset.maxUses, asset.derived) = dat.settlementOf(datId);
+        asset = _assetOf(datId);
         if (asset.expiresAt != 0 && block.timestamp > asset.expiresAt + withdrawalDelay) {
-            return (asset, abi.encodeWithSelector(AssetExpired.selector, datId, asset.expiresAt));
+            return (asset, _refusal(AssetExpired.selector, datId, asset.expiresAt));
         }
         if (asset.maxUses != 0) {
             if (uses[datId] >= asset.maxUses) {
-                return (asset, abi.encodeWithSelector(UsesExhausted.selector, datId, asset.maxUses));
+                return (asset, _refusal(UsesExhausted.selector, datId, asset.maxUses));
             }
             uint256 floor = floorOf[datId][receipt.token];
             if (floor == 0 || receipt.cost < floor) {
@@ -824,14 +855,15 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     }
 
     function _completeWithdrawal(address token, address to) private nonReentrant returns (uint256 amount) {
-        Withdrawal memory withdrawal = withdrawals[msg.sender][token];
-        if (withdrawal.amount == 0) revert WithdrawalNotRequested(msg.sender);
+        Withdrawal storage withdrawal = withdrawals[msg.sender][token];
+        amount = withdrawal.amount;
+        if (amount == 0) revert WithdrawalNotRequested(msg.sender);
         if (block.timestamp < withdrawal.availableAt) {
             revert WithdrawalTooEarly(withdrawal.availableAt, block.timestamp);
         }
         uint256 available = deposits[msg.sender][token];
-        amount = withdrawal.amount < available ? withdrawal.amount : available;
-        delete withdrawals[msg.sender][token];
+        if (amount > available) amount = available;
+        _clear(withdrawal);
         deposits[msg.sender][token] = available - amount;
         emit DepositWithdrawn(msg.sender, token, to, amount);
         // Some tokens refuse to move nothing.
@@ -854,9 +886,9 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
             if (!ok) revert TransferFailed(to, amount);
             return;
         }
-        uint256 before = IERC20(token).balanceOf(address(this));
+        uint256 before = _held(token);
         IERC20(token).safeTransfer(to, amount);
-        uint256 left = IERC20(token).balanceOf(address(this));
+        uint256 left = _held(token);
         if (left + amount < before) revert AmountSentWrong(token, amount, before - left);
     }
 
