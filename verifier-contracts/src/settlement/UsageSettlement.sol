@@ -537,8 +537,9 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     ///      currency of no worth. So such an asset is sold only where its creator has set a floor. It may be lowered and
     ///      never raised, nor taken away: receipts that are signed stay claimable.
     function setFloor(uint256 datId, address token, uint256 floor) external {
-        address creator = _assetOf(datId).creator;
-        if (msg.sender != creator) revert NotCreator(msg.sender, creator);
+        Asset memory asset;
+        _readAsset(datId, asset);
+        if (msg.sender != asset.creator) revert NotCreator(msg.sender, asset.creator);
         uint256 current = floorOf[datId][token];
         if (floor == 0 || (current != 0 && floor >= current)) revert FloorInvalid(datId, floor, current);
         floorOf[datId][token] = floor;
@@ -714,65 +715,55 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     function _batchRefusal(ReceiptBatch calldata batch, Drawn memory state, uint256 cost)
         private
         pure
-        returns (bytes memory)
+        returns (bytes memory refusal)
     {
         uint256 cap = batch.costCap < Split.MAX_AMOUNT ? batch.costCap : Split.MAX_AMOUNT;
         uint256 costLeft = cap - state.cost;
         uint256 countLeft = batch.count - state.count;
-        if (cost <= costLeft && countLeft != 0) return "";
-        return _refusal(BatchDrawn.selector, countLeft, costLeft);
+        if (cost > costLeft || countLeft == 0) refusal = _refusal(BatchDrawn.selector, countLeft, costLeft);
     }
 
     /// @dev Pays a receipt that both have agreed to, or says why not, as the data of a custom error.
     function _settle(Receipt calldata receipt, bytes32 digest) private returns (bytes memory refusal) {
-        uint256 reservation;
-        (reservation, refusal) = _receiptRefusal(receipt, digest);
+        refusal = _receiptRefusal(receipt, digest);
         if (refusal.length != 0) return refusal;
         Asset memory asset;
-        (asset, refusal) = _assetRefusal(receipt);
+        refusal = _assetRefusal(receipt, asset);
+        if (refusal.length != 0) return refusal;
+        refusal = _debit(receipt);
         if (refusal.length != 0) return refusal;
 
         claimed[digest] = true;
-        _debit(receipt, reservation);
         if (asset.maxUses != 0) ++uses[receipt.datId];
         _pay(receipt, digest, asset);
     }
 
-    /// @dev The node's reservation first, and the deposit for the rest.
-    function _debit(Receipt calldata receipt, uint256 reservation) private {
+    /// @dev Takes the cost out of what is reserved for the node first, and the rest out of the deposit; or nothing, and says
+    ///      why not.
+    function _debit(Receipt calldata receipt) private returns (bytes memory refusal) {
         uint256 cost = receipt.cost;
-        if (reservation != 0) {
-            uint256 part = cost < reservation ? cost : reservation;
-            _reservation(receipt.user, receipt.node, receipt.token).amount = reservation - part;
-            cost -= part;
-            if (cost == 0) return;
-        }
-        deposits[receipt.user][receipt.token] -= cost;
+        Reservation storage reservation = _reservation(receipt.user, receipt.node, receipt.token);
+        uint256 part = reservation.amount;
+        if (part > cost) part = cost;
+        uint256 rest = cost - part;
+        mapping(address token => uint256) storage own = deposits[receipt.user];
+        uint256 free = rest == 0 ? 0 : own[receipt.token];
+        if (rest > free) return _refusal(DepositTooSmall.selector, part + free, cost);
+        // Reached only with a token that pretends: a deposit is made of amounts that were each at most this.
+        if (cost > Split.MAX_AMOUNT) return _refusal(AmountTooLarge.selector, cost, Split.MAX_AMOUNT);
+        if (part != 0) reservation.amount -= part;
+        if (rest != 0) own[receipt.token] = free - rest;
     }
 
-    /// @return reservation  what is reserved for the receipt's node
-    function _receiptRefusal(Receipt calldata receipt, bytes32 digest)
-        private
-        view
-        returns (uint256 reservation, bytes memory refusal)
-    {
-        if (claimed[digest]) return (0, abi.encodeWithSelector(ReceiptClaimed.selector, digest));
+    function _receiptRefusal(Receipt calldata receipt, bytes32 digest) private view returns (bytes memory refusal) {
+        if (claimed[digest]) return abi.encodeWithSelector(ReceiptClaimed.selector, digest);
         if (block.timestamp > receipt.deadline) {
-            return (0, _refusal(DeadlinePassed.selector, receipt.deadline, block.timestamp));
+            return _refusal(DeadlinePassed.selector, receipt.deadline, block.timestamp);
         }
         uint256 cost = receipt.cost;
-        if (cost > receipt.costCap) return (0, _refusal(CostAboveCap.selector, cost, receipt.costCap));
+        if (cost > receipt.costCap) return _refusal(CostAboveCap.selector, cost, receipt.costCap);
         if (!_versionLive(receipt.parameterVersion)) {
-            return (0, _refusal(ParameterVersionWrong.selector, receipt.parameterVersion, parameterVersion));
-        }
-        reservation = _reservation(receipt.user, receipt.node, receipt.token).amount;
-        if (cost > reservation) {
-            uint256 available = reservation + deposits[receipt.user][receipt.token];
-            if (cost > available) return (0, _refusal(DepositTooSmall.selector, available, cost));
-        }
-        // Reached only with a token that pretends: a deposit is made of amounts that were each at most this.
-        if (cost > Split.MAX_AMOUNT) {
-            refusal = _refusal(AmountTooLarge.selector, cost, Split.MAX_AMOUNT);
+            return _refusal(ParameterVersionWrong.selector, receipt.parameterVersion, parameterVersion);
         }
     }
 
@@ -781,24 +772,23 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
         return abi.encodeWithSelector(selector, first, second);
     }
 
-    function _assetOf(uint256 datId) private view returns (Asset memory asset) {
+    function _readAsset(uint256 datId, Asset memory asset) private view {
         (asset.creator, asset.revoked, asset.expiresAt, asset.maxUses, asset.derived) = dat.settlementOf(datId);
     }
 
-    function _assetRefusal(Receipt calldata receipt) private view returns (Asset memory asset, bytes memory refusal) {
+    /// @dev Fills in what is known of the asset.
+    function _assetRefusal(Receipt calldata receipt, Asset memory asset) private view returns (bytes memory refusal) {
         uint256 datId = receipt.datId;
-        if (!dat.exists(datId)) return (asset, abi.encodeWithSelector(DatUnknown.selector, datId));
-        asset = _assetOf(datId);
+        if (!dat.exists(datId)) return abi.encodeWithSelector(DatUnknown.selector, datId);
+        _readAsset(datId, asset);
         if (asset.expiresAt != 0 && block.timestamp > asset.expiresAt + withdrawalDelay) {
-            return (asset, _refusal(AssetExpired.selector, datId, asset.expiresAt));
+            return _refusal(AssetExpired.selector, datId, asset.expiresAt);
         }
         if (asset.maxUses != 0) {
-            if (uses[datId] >= asset.maxUses) {
-                return (asset, _refusal(UsesExhausted.selector, datId, asset.maxUses));
-            }
+            if (uses[datId] >= asset.maxUses) return _refusal(UsesExhausted.selector, datId, asset.maxUses);
             uint256 floor = floorOf[datId][receipt.token];
             if (floor == 0 || receipt.cost < floor) {
-                return (asset, abi.encodeWithSelector(CostBelowFloor.selector, datId, receipt.cost, floor));
+                return abi.encodeWithSelector(CostBelowFloor.selector, datId, receipt.cost, floor);
             }
         }
     }
