@@ -63,6 +63,7 @@ export const ERROR_CODES = {
   SIGNATURE_INVALID: "a signature is malformed or by someone else",
   CERTIFICATE_INVALID: "a certificate's votes are malformed, foreign, repeated or not over this statement",
   QUORUM_NOT_REACHED: "the accepting weight is not more than two thirds",
+  VOTE_CONFLICT: "another vote was signed for the same quorum, epoch, task and round",
   EPOCH_UNKNOWN: "a certificate names an epoch that is not trusted",
   RECEIPT_INVALID: "a usage receipt breaks a rule",
   VERDICT_REJECTED: "a validator refuses a submission",

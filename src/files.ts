@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import type { BigIntStats } from "node:fs";
+import { type BigIntStats, readFileSync } from "node:fs";
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { toAnchorError } from "./errors.js";
+import { PACKAGE_ROOT } from "./paths.js";
 
 /**
  * Makes a directory and those above it. Node's own recursive `mkdir` never returns on file systems that answer ENOENT
@@ -81,4 +82,9 @@ export async function syncFolder(path: string): Promise<void> {
 /** What is another when a file was written to or replaced: ctime, too, as the others can be put back after a change. */
 export function identityOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return [dev, ino, size, mtimeNs, ctimeNs].join(":");
+}
+
+/** The package's version, such as `1.2.3`. */
+export function packageVersion(): string {
+  return (JSON.parse(readFileSync(join(PACKAGE_ROOT, "package.json"), "utf8")) as { version: string }).version;
 }

@@ -11,7 +11,7 @@
 import { getCreateAddress, Interface, isError, type Provider, type Signer } from "ethers";
 import { AnchorError, throwIfAborted } from "../errors.js";
 import type { Hex } from "../field/bytes.js";
-import { packageVersion } from "../paths.js";
+import { packageVersion } from "../files.js";
 import { DEFAULT_SHARES } from "../protocol/settlement.js";
 import type { VerifyingKey } from "../verifier/groth16.js";
 import { codeHash, isCodeOf } from "./code.js";

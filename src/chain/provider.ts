@@ -5,6 +5,7 @@
  */
 import { JsonRpcProvider, type Provider } from "ethers";
 import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
+import type { Hex } from "../field/bytes.js";
 
 export interface ConnectOptions {
   signal?: AbortSignal | undefined;
@@ -68,4 +69,13 @@ export async function readChainId(url: string, signal: AbortSignal | undefined):
 /** Node URLs often carry a key in their path or query, and messages end up in logs. */
 function redact(url: string): string {
   return new URL(url).origin;
+}
+
+/** The code at an address; `0x` where there is none. @throws CHAIN_UNAVAILABLE */
+export async function readCode(provider: Provider, address: Hex): Promise<Hex> {
+  try {
+    return (await provider.getCode(address)) as Hex;
+  } catch (error) {
+    throw toAnchorError(error, "CHAIN_UNAVAILABLE", `the node does not tell the code at ${address}`);
+  }
 }

@@ -109,6 +109,8 @@ export const contractVerifySourceCommand: Command = {
   --r1cs FILE    the circuit itself
 And, for a contract for every chain, the ceremony that it names:
 ${CEREMONY_HELP}
+And, for a contract that is deployed, as a registry names it:
+  --rpc URL, --address 0x…   an Ethereum node, and where the contract is: its code must be what the file compiles to
 
 Generates the file again from the key and what its header says, and compares. Exits with 0 if every byte is the same, and
 says at which line it differs if not. A circuit and a ceremony that are not given here are as the file states them, which
@@ -118,12 +120,15 @@ nothing shows; the output says so.
     vkey: { type: "string" },
     "circuit-digest": { type: "string" },
     manifest: { type: "string" },
+    rpc: { type: "string" },
+    address: { type: "string" },
     ...CEREMONY_OPTIONS,
   },
   positionals: ["FILE"],
   async run({ values, positionals, terminal, signal }) {
     const [file] = positionals;
     if (file === undefined) throw new AnchorError("USAGE", "name the Solidity file");
+    const place = placeOf(values);
     const source = await readBytes(file, MAX_SOURCE);
     const vkey = await keyOf(values);
     const shown = await ceremonyOf(values, terminal, signal, true);
@@ -148,8 +153,48 @@ nothing shows; the output says so.
         throw new AnchorError("KEY_DEVELOPMENT", `the ceremony makes no production key: ${shown.doubts[0]}`);
       }
     }
+    if (place) {
+      terminal.busy("compiling");
+      await checkDeployed(place, { ...found, source: new TextDecoder().decode(source) }, signal);
+      terminal.line(`ok   the code at ${place.address} is what this file compiles to`);
+    }
   },
 };
+
+/** Where a contract is deployed, if that is asked. */
+function placeOf(values: Values): { rpc: string; address: Hex } | undefined {
+  const [rpc, address] = [optional(values, "rpc"), optional(values, "address")?.toLowerCase()];
+  if (rpc === undefined && address === undefined) return undefined;
+  if (rpc === undefined || address === undefined) throw new AnchorError("USAGE", "--rpc and --address go together");
+  try {
+    assertHex(address, "address", 20);
+  } catch {
+    throw new AnchorError("USAGE", "--address takes 20 bytes of 0x-hex");
+  }
+  return { rpc, address };
+}
+
+/** @throws CONTRACT_MISMATCH */
+async function checkDeployed(
+  { rpc, address }: { rpc: string; address: Hex },
+  { contractName, source }: { contractName: string; source: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const { connectProvider, readCode } = await import("../chain/provider.js");
+  const { artefact, compileContracts } = await import("../chain/compile.js");
+  const { isCodeOf } = await import("../chain/code.js");
+  const provider = await connectProvider(rpc, { signal });
+  try {
+    const compiled = artefact(await compileContracts({ [`${contractName}.sol`]: source }, { signal }), contractName);
+    const code = await readCode(provider, address);
+    if (code === "0x") throw new AnchorError("CONTRACT_MISMATCH", `there is no contract at ${address}`);
+    if (!isCodeOf(code, compiled)) {
+      throw new AnchorError("CONTRACT_MISMATCH", `the code at ${address} is not what this file compiles to`);
+    }
+  } finally {
+    provider.destroy();
+  }
+}
 
 async function keyOf(values: Values): Promise<VerifyingKey> {
   return parseVerifyingKey(await readJson(required(values, "vkey")));

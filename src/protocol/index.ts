@@ -9,3 +9,4 @@ export * from "./quorum.js";
 export * from "./settlement.js";
 export { accountOf, checkSigner, compactSignature, expandSignature, recoverSigner, signDigest } from "./signature.js";
 export * from "./statements.js";
+export { VoteRecord } from "./voteRecord.js";

@@ -73,7 +73,7 @@ describe("compiling", () => {
     await expect(compileContracts({}, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "ABORTED" });
   });
 
-  it("the protocol's contracts fit EIP-170", async () => {
+  it("the protocol's contracts fit EIP-170, keep one exact pragma and revert with custom errors alone", async () => {
     for (const [name, { deployedSize }] of Object.entries(await compileProtocolContracts())) {
       expect(deployedSize, name).toBeLessThan(24_576);
     }

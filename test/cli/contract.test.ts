@@ -3,6 +3,9 @@ import { execFile } from "node:child_process";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { startAnvil } from "../../src/chain/anvil.js";
+import { deployVerifier } from "../../src/chain/deploy.js";
+import { connectProvider } from "../../src/chain/provider.js";
 import { type CompiledCircuit, compileCircuit } from "../../src/circuit/compile.js";
 import { PACKAGE_ROOT } from "../../src/paths.js";
 import { keyDigest, verifyingKeyToJson } from "../../src/verifier/groth16.js";
@@ -73,6 +76,29 @@ describe("contract generate", () => {
       expect(bare).toContain(`--   circuit ${CIRCUIT_DIGEST}: as stated, not shown\n`);
       const given = await succeeds("verify-source", `both/${name}.sol`, ...named);
       expect(given).toContain(`ok   circuit ${CIRCUIT_DIGEST}\n`);
+    }
+  });
+
+  it("and verify-source finds the deployed contract to be what the file compiles to, or not", async () => {
+    await succeeds("generate", ...named, "--out", "deployed");
+    const file = "deployed/Groth16Verifier.sol";
+    const anvil = await startAnvil();
+    const provider = await connectProvider(anvil.url);
+    try {
+      const options = { vkey: key, circuitDigest: CIRCUIT_DIGEST, development: true } as const;
+      const verifier = await deployVerifier(await provider.getSigner(0), options);
+      const other = await deployVerifier(await provider.getSigner(0), { ...options, vkey: simulateKey(2).vkey });
+      const at = (address: string) => ["verify-source", file, ...named, "--rpc", anvil.url, "--address", address];
+      expect(await succeeds(...at(verifier))).toContain(`ok   the code at ${verifier} is what this file compiles to\n`);
+      for (const address of [other, `0x${"11".repeat(20)}`]) {
+        const { status, err } = await anchorproof("contract", ...at(address));
+        expect([status, err]).toEqual([1, expect.stringMatching(/^error CONTRACT_MISMATCH: /)]);
+      }
+      await fails("USAGE", "verify-source", file, ...named, "--rpc", anvil.url);
+      await fails("USAGE", ...at("0x1234"));
+    } finally {
+      provider.destroy();
+      await anvil.stop();
     }
   });
 
