@@ -263,6 +263,14 @@ const PENDING_MS = 500;
 
 export const CONTRACT_NAMES: readonly ContractName[] = STEPS.map(({ name }) => name);
 
+/** What the contract is called in Solidity; `undefined` for what is none of the protocol's, such as a key's verifier. */
+export function contractOf(name: string): string | undefined {
+  return STEPS.find((step) => step.name === name)?.contract;
+}
+
+/** The settlement's, in basis points; its constructor holds to them. */
+export const SHARE_BOUNDS = { minCreator: 5_000n, minNode: 1_000n, maxPool: 2_000n } as const;
+
 /** What `contract generate` wrote, and the key that it must be for. */
 export interface VerifierFile {
   source: Uint8Array;
@@ -308,7 +316,8 @@ export interface DeploymentPlan {
 /**
  * What there is to deploy, and where it will be. Sends nothing.
  *
- * @throws INPUT_INVALID when the record is of another chain, account or other parameters; CONTRACT_MISMATCH when what is
+ * @throws INPUT_INVALID when the record is of another chain, account or other parameters, and for shares out of bounds;
+ *         CONTRACT_MISMATCH when what is
  *         there is not what was recorded or not this release's; KEY_DEVELOPMENT for a development verifier on another chain
  *         than 31337; CHAIN_UNAVAILABLE, CONTRACT_COMPILE, ABORTED, and what {@link verifySource} throws
  */
@@ -399,20 +408,34 @@ function layOut(
   ];
 }
 
-/** @throws INPUT_INVALID for parameters that differ from the record's */
+/** @throws INPUT_INVALID for parameters that differ from the record's, and for shares out of bounds */
 function parametersOf(options: PlanOptions, place: { deployer: Hex; chainId: bigint }): DeployParameters {
   const made = {} as Record<string, unknown>;
-  for (const [name, { fallback }] of Object.entries(PARAMETERS)) {
+  for (const [name, { option, fallback }] of Object.entries(PARAMETERS)) {
     const given = options[name as keyof DeployParameters];
     const recorded = options.record?.parameters[name as keyof DeployParameters];
     if (given !== undefined && recorded !== undefined && given !== recorded) {
-      throw new AnchorError("INPUT_INVALID", `the deployment was begun with ${name} ${recorded}, not ${given}`, {
+      throw new AnchorError("INPUT_INVALID", `the deployment was begun with --${option} ${recorded}, not ${given}`, {
         details: { parameter: name, recorded: String(recorded), given: String(given) },
       });
     }
     made[name] = recorded ?? given ?? fallback(made as unknown as DeployParameters, place);
   }
-  return made as unknown as DeployParameters;
+  const parameters = made as unknown as DeployParameters;
+  checkShares(parameters);
+  return parameters;
+}
+
+/** What the constructor would say, in words and before a negative share fails to be encoded. @throws INPUT_INVALID */
+function checkShares({ creatorBps, nodeBps }: DeployParameters): void {
+  const { minCreator, minNode, maxPool } = SHARE_BOUNDS;
+  const poolBps = 10_000n - creatorBps - nodeBps;
+  if (creatorBps >= minCreator && nodeBps >= minNode && poolBps >= 0n && poolBps <= maxPool) return;
+  const given = `--${PARAMETERS.creatorBps.option} ${creatorBps} and --${PARAMETERS.nodeBps.option} ${nodeBps}`;
+  const bounds = `the creator gets at least ${minCreator}, the node at least ${minNode}, and the pool from 0 to ${maxPool}`;
+  throw new AnchorError("INPUT_INVALID", `${given} leave ${poolBps} of 10000 basis points for the pool: ${bounds}`, {
+    details: { creatorBps: `${creatorBps}`, nodeBps: `${nodeBps}`, poolBps: `${poolBps}` },
+  });
 }
 
 /** @throws INPUT_INVALID */

@@ -3,7 +3,15 @@
  *
  * @module
  */
-import { type ErrorDescription, Interface, isCallException, isError, type Provider } from "ethers";
+import {
+  type ErrorDescription,
+  formatEther,
+  Interface,
+  isCallException,
+  isError,
+  type Provider,
+  type TransactionRequest,
+} from "ethers";
 import { AnchorError } from "../errors.js";
 import type { ContractArtefacts } from "./compile.js";
 import { lazaiErrors } from "./lazai/abi.js";
@@ -319,19 +327,33 @@ export async function explainFailure(
   }
   const reason = error instanceof Error ? error.message.split("\n", 1)[0]!.slice(0, 200) : String(error);
   if (isError(error, "INSUFFICIENT_FUNDS")) {
-    return new AnchorError("CHAIN_REVERTED", `${what}: the sending account cannot pay for the transaction`, {
-      details: { call: what, error: "INSUFFICIENT_FUNDS", args: [] },
-      cause: error,
-    });
+    return new AnchorError(
+      "CHAIN_REVERTED",
+      `${what}: nothing was sent, ${await shortage(error.transaction, provider)}`,
+      {
+        details: { call: what, error: "INSUFFICIENT_FUNDS", args: [] },
+        cause: error,
+      },
+    );
   }
-  // ethers meets missing fields with plain TypeErrors.
+  // Asked for a name's address, since the text is none itself.
+  if (isError(error, "UNSUPPORTED_OPERATION") && error.operation === "getEnsAddress") {
+    const words = "an address among the arguments is not 20 bytes of 0x-hex";
+    return new AnchorError("INPUT_INVALID", `${what}: an argument cannot be encoded: ${words}`, { cause: error });
+  }
   if (
-    error instanceof TypeError ||
     isError(error, "INVALID_ARGUMENT") ||
     isError(error, "NUMERIC_FAULT") ||
-    isError(error, "MISSING_ARGUMENT")
+    isError(error, "MISSING_ARGUMENT") ||
+    isError(error, "UNEXPECTED_ARGUMENT")
   ) {
     return new AnchorError("INPUT_INVALID", `${what}: an argument cannot be encoded: ${reason}`, { cause: error });
+  }
+  if (isUnencodable(error)) {
+    const words = "a value, list or struct among them is missing or has another shape";
+    return new AnchorError("INPUT_INVALID", `${what}: the arguments cannot be encoded: ${words} (${reason})`, {
+      cause: error,
+    });
   }
   if (isError(error, "UNSUPPORTED_OPERATION")) {
     return new AnchorError("INPUT_INVALID", `${what} sends a transaction: connect the client with a signer`, {
@@ -341,6 +363,27 @@ export async function explainFailure(
   return new AnchorError("CHAIN_UNAVAILABLE", `${what}: the node did not carry out the call: ${reason}`, {
     cause: error,
   });
+}
+
+/** ethers meets missing fields with plain TypeErrors, and lists and structs that are none with plain Errors. */
+function isUnencodable(error: unknown): boolean {
+  if (error instanceof TypeError) return true;
+  if (!(error instanceof Error) || "code" in error) return false;
+  return /^(invalid (array|tuple) value|array is wrong length|cannot use object value|missing value for component)/.test(
+    error.message,
+  );
+}
+
+/** What a transaction would have needed, and what there is. */
+async function shortage(transaction: TransactionRequest | undefined, provider: Provider | null): Promise<string> {
+  const { from, value, gasLimit, gasPrice, maxFeePerGas } = transaction ?? {};
+  const price = maxFeePerGas ?? gasPrice;
+  const gas = gasLimit && price ? BigInt(gasLimit) * BigInt(price) : undefined;
+  const sum = BigInt(value ?? 0) + (gas ?? 0n);
+  const needed = `it takes ${gas === undefined ? `the gas${sum > 0n ? ` and ${formatEther(sum)}` : ""}` : formatEther(sum)}`;
+  const balance = typeof from === "string" ? await provider?.getBalance(from).catch(() => undefined) : undefined;
+  const has = balance === undefined ? "the sending account has not enough" : `${from} has ${formatEther(balance)}`;
+  return `${has} coins and ${needed}${sum > 0n ? " coins" : ""}`;
 }
 
 /** As {@link explainFailure}, from revert data alone. */

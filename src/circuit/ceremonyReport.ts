@@ -39,7 +39,7 @@ export function ceremonyReport(ceremony: Ceremony, verified?: VerifiedCeremony):
         `| ${i + 1} | \`${member}\` | ${plain(name) || "–"} | ${checked ? "yes" : "**no**"} | ${date(time)} | \`${hash.slice(0, 34)}\` |`,
     ),
     "",
-    `${contributions.length} of ${head.members.length} members contributed; ${head.minimum} were needed. Each line is signed by its account: over this ceremony,`,
+    `${contributions.length} of ${head.members.length} members contributed; ${head.minimum} ${head.minimum === 1 ? "was" : "were"} needed. Each line is signed by its account: over this ceremony,`,
     "its place in it, the contribution before it, and the key file that it made.",
     "",
     ...closing(ceremony),

@@ -25,6 +25,7 @@ import { AnchorError } from "../errors.js";
 import { assertHex, type Hex } from "../field/bytes.js";
 import { nativeCore } from "../field/native.js";
 import { accountOf } from "../protocol/signature.js";
+import { counted } from "../text.js";
 import { parseVerifyingKey } from "../verifier/groth16.js";
 import { readAccount } from "./account.js";
 import {
@@ -102,7 +103,7 @@ Prints the ceremony's id: tell the members, who give it with --ceremony. Everyth
     else if (head.powersOfTau.publicCeremony)
       terminal.line(`  of the public ceremony: ${head.powersOfTau.publicCeremony}`);
     else terminal.line("  of no public ceremony known here: a verifier must accept this digest by name");
-    terminal.line(`${members.length} members, ${head.minimum} contributions needed`);
+    terminal.line(`${counted(members.length, "member")}, ${counted(head.minimum, "contribution")} needed`);
     terminal.line(`state in ${directory}; next: anchorproof setup ceremony serve --state ${directory}`);
   },
 };
@@ -283,7 +284,8 @@ Your part of the secret is drawn, used and wiped by this process, and never writ
       const given = await contributeToFile({ ...common, entropy, manifest, from, to, onProgress: progress });
       await state.accept(given, to, { signal, onProgress: (done) => terminal.progress("checking", done) });
       terminal.line(`accepted: contribution ${given.index + 1} by ${given.contribution.member}`);
-      return printHash(terminal, given.contribution.hash);
+      printHash(terminal, given.contribution.hash);
+      return printNext(terminal, (await state.read()).ceremony, state.directory);
     }
     const out = required(values, "out");
     const manifest = await readDocument(required(values, "manifest"));
@@ -332,6 +334,7 @@ A contribution that is signed and does not hold is noted: its member is rejected
       throw error;
     }
     terminal.line(`accepted: contribution ${given.index + 1} by ${member}`);
+    printNext(terminal, (await state.read()).ceremony, state.directory);
   },
 };
 
@@ -547,8 +550,21 @@ function printCeremony(terminal: Terminal, { head, contributions, events, final 
   const missing = head.members.filter((member) => !contributions.some((other) => other.member === member));
   for (const member of missing) terminal.line(`  ${final ? "did not contribute" : "missing"}: ${member}`);
   terminal.line(
-    `${contributions.length} contributions, ${head.minimum} needed${final ? `; key ${final.keyDigest}` : ""}`,
+    `${counted(contributions.length, "contribution")}, ${head.minimum} needed${final ? `; key ${final.keyDigest}` : ""}`,
   );
+}
+
+/** Whose turns are left after a contribution, and what ends the ceremony when it has enough of them. */
+function printNext(terminal: Terminal, { head, contributions, events }: Ceremony, directory: string): void {
+  const away = new Set(contributions.map(({ member }) => member));
+  for (const { kind, member } of events) if (kind === "rejected") away.add(member);
+  const left = head.members.filter((member) => !away.has(member)).length;
+  const turns = left === 0 ? "no turn is left" : `${counted(left, "member")} may still contribute`;
+  const lacking = head.minimum - contributions.length;
+  if (lacking > 0) terminal.line(`${turns}; ${counted(lacking, "more contribution")} needed`);
+  else if (left > 0) terminal.line(`${turns}, or \`setup ceremony finalize\` ends it now`);
+  else
+    terminal.line(`${turns}; next: anchorproof setup ceremony finalize --state ${directory} --r1cs FILE --ptau FILE`);
 }
 
 function showPhase(terminal: Terminal, phase: Phase, done: number): void {

@@ -108,7 +108,7 @@ compiler's. The file is no evidence for others: \`contract status\` compares it 
       if (cost.balance < cost.total) {
         throw new AnchorError(
           "CHAIN_REVERTED",
-          `${plan.deployer} has ${formatEther(cost.balance)} coins, and the deployment takes about ${formatEther(cost.total)}`,
+          `nothing was sent: ${plan.deployer} has ${formatEther(cost.balance)} coins, and the deployment takes about ${formatEther(cost.total)}`,
           { details: { call: "deploying", error: "INSUFFICIENT_FUNDS", args: [] } },
         );
       }
@@ -204,6 +204,7 @@ function planToJson(plan: DeploymentPlan, estimates: readonly GasEstimate[], cos
     gasPrice: cost.price,
     cost: cost.total,
     balance: cost.balance,
+    enough: cost.balance >= cost.total,
   };
 }
 
@@ -224,7 +225,11 @@ function printPlan(terminal: Terminal, plan: DeploymentPlan, estimates: readonly
   const { gas, price, total, balance } = cost;
   terminal.line(`${formatCount(Number(gas))} gas at ${formatUnits(price, "gwei")} gwei: ${formatEther(total)} coins`);
   terminal.line(`the account has ${formatEther(balance)}${balance >= total ? "" : ": NOT ENOUGH"}`);
-  terminal.line("nothing was sent");
+  if (balance >= total) terminal.line("nothing was sent");
+  else
+    terminal.line(
+      `the deployment would not begin: about ${formatEther(total - balance)} coins are missing; nothing was sent`,
+    );
 }
 
 /** @throws USAGE for an address or a number that is none */
@@ -276,7 +281,10 @@ async function recordOf(values: Values, out: string | undefined, dry: boolean): 
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw toAnchorError(error, "FILE_UNREADABLE", `cannot write ${out}`);
   }
-  throw new AnchorError("FILE_UNREADABLE", `${out} exists: --resume goes on with it, or name another file`);
+  throw new AnchorError(
+    "FILE_UNREADABLE",
+    `${out} exists, and is not replaced: --resume goes on with the deployment in it; for a new one name another file with --out`,
+  );
 }
 
 async function verifiersOf(values: Values): Promise<VerifierFile[]> {
@@ -299,7 +307,8 @@ export const contractStatusCommand: Command = {
   --json             print it as JSON
 
 Compares the code at each address with what was deployed, and with what this release compiles. Shows what each contract
-tells of itself: owners, delays, shares, the validators' epoch. Exits with 0 if all of the code is what it was.
+tells of itself: owners, delays, the current split, the validators' epoch. Exits with 0 if no contract is missing and all of
+the code is what it was.
 `,
   options: { rpc: { type: "string" }, deployment: { type: "string" }, json: { type: "boolean" } },
   positionals: [],
@@ -312,6 +321,13 @@ tells of itself: owners, delays, shares, the validators' epoch. Exits with 0 if 
       if (values["json"]) terminal.line(pretty(status).trimEnd());
       else printStatus(terminal, record, status);
       const wrong = status.contracts.filter(({ code }) => code !== "same");
+      if (wrong.length > 0 && wrong.every(({ code }) => code === "unfinished")) {
+        throw new AnchorError(
+          "CONTRACT_MISMATCH",
+          `the deployment was not finished: ${wrong.map(({ name }) => name).join(", ")} missing; contract deploy --resume goes on`,
+          { details: { missing: wrong.map(({ name }) => name) } },
+        );
+      }
       if (wrong.length > 0) {
         throw new AnchorError(
           "CONTRACT_MISMATCH",
@@ -332,12 +348,20 @@ function printStatus(
   terminal.line(
     `chain ${record.chainId}, block ${block}; deployed by ${record.deployer} with anchorproof ${record.version}`,
   );
-  for (const { contract, address, code, thisRelease, values } of contracts) {
+  for (const { name, contract, address = "at no address yet".padEnd(42), code, thisRelease, values } of contracts) {
     const mark = code === "same" ? "ok  " : "FAIL";
-    const release = thisRelease || code !== "same" ? "" : ", not what this release compiles";
+    const release = thisRelease || code !== "same" ? "" : releaseWords(name, address);
     terminal.line(`${mark} ${contract.padEnd(22)} ${address}  ${CODE_WORDS[code]}${release}`);
     for (const [name, value] of Object.entries(values)) terminal.line(`       ${name.padEnd(26)} ${value}`);
   }
+}
+
+/** Of code that this release does not compile by itself. */
+function releaseWords(name: string, address: string): string {
+  const kind = /^(verifier|batchVerifier) 0x/.exec(name)?.[1];
+  if (kind === undefined) return ", not what this release compiles";
+  const what = kind === "verifier" ? "a key's verifier" : "a key's batch verifier";
+  return `; ${what}: contract verify-source FILE --vkey VKEY.json --rpc URL --address ${address} checks it`;
 }
 
 const CODE_WORDS = {

@@ -79,6 +79,12 @@ export class RegistryClient extends ContractClient {
     if (entry.development !== (BigInt(ceremony) === 0n)) {
       throw new AnchorError("INPUT_INVALID", "a key has a ceremony's id exactly when it is no development key");
     }
+    if (!Object.hasOwn(CIRCUIT_TYPES, entry.circuitType)) {
+      const known = Object.keys(CIRCUIT_TYPES).join(", ");
+      throw new AnchorError("INPUT_INVALID", `"${entry.circuitType}" is no circuitType: it is one of ${known}`, {
+        details: { circuitType: String(entry.circuitType) },
+      });
+    }
     const registration = {
       keyDigest: entry.keyDigest,
       verifier: entry.verifier,
@@ -90,7 +96,12 @@ export class RegistryClient extends ContractClient {
     };
     const { uri = "", verificationKeyUri = "", schemaUri = "", circuitVersion = 0n } = metadata;
     const schemaHash = metadata.schemaHash ?? ZERO_DIGEST;
-    return this.send("propose", registration, { uri, verificationKeyUri, schemaUri, schemaHash, circuitVersion });
+    const texts = { uri, verificationKeyUri, schemaUri, schemaHash, circuitVersion };
+    try {
+      return await this.send("propose", registration, texts);
+    } catch (error) {
+      throw entry.universal ? unlike(error, entry.verifier, UNIVERSAL) : unlike(error, entry.verifier, GENERATED);
+    }
   }
 
   /** Takes a proposed key in, for good, once its delay is over. Anyone may. */
@@ -111,7 +122,11 @@ export class RegistryClient extends ContractClient {
 
   /** Proposes the batch verifier of a proposed or active key. Owner. */
   async proposeBatchVerifier(keyDigest: Hex, verifier: Hex): Promise<Sent> {
-    return this.send("proposeBatchVerifier", keyDigest, verifier);
+    try {
+      return await this.send("proposeBatchVerifier", keyDigest, verifier);
+    } catch (error) {
+      throw unlike(error, verifier, "a batch verifier that was generated for a key");
+    }
   }
 
   /** Gives an active key its batch verifier, for good, once the delay is over. Anyone may. */
@@ -199,6 +214,21 @@ export class RegistryClient extends ContractClient {
 interface RawEntry extends Omit<VerifierEntry, "signals" | "batchVerifier"> {
   signals: bigint;
   batchVerifier: string;
+}
+
+const GENERATED = "a verifier that was generated for a key; the universal one is proposed with universal: true";
+const UNIVERSAL = "a universal verifier; one that was generated for a key is proposed without universal: true";
+
+/**
+ * The registry asks a verifier about itself. A contract that has no such function makes that call end without data, and the
+ * registry's with it.
+ */
+function unlike(error: unknown, verifier: Hex, expected: string): unknown {
+  if (!(error instanceof AnchorError) || error.code !== "CHAIN_REVERTED" || error.details["error"] !== "none") {
+    return error;
+  }
+  const message = `${error.details["call"]}: the contract at ${verifier} does not answer like ${expected}`;
+  return new AnchorError("CHAIN_REVERTED", message, { details: error.details, cause: error });
 }
 
 function batchArguments(items: readonly Groth16Item[]): [bigint[][], bigint[]] {
