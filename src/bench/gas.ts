@@ -11,7 +11,15 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { Contract, ContractFactory, type InterfaceAbi, type JsonRpcProvider, type JsonRpcSigner } from "ethers";
+import {
+  Contract,
+  ContractFactory,
+  type InterfaceAbi,
+  type JsonRpcProvider,
+  type JsonRpcSigner,
+  type TransactionReceipt,
+  type TransactionResponse,
+} from "ethers";
 import { findAnvil, startAnvil } from "../chain/anvil.js";
 import { AnchorClient, encodeCertificate } from "../chain/client/index.js";
 import {
@@ -23,7 +31,7 @@ import {
 } from "../chain/compile.js";
 import { type Deployment, planDeployment, runDeployment } from "../chain/deploy.js";
 import { renderVerifier } from "../chain/generate.js";
-import { connectProvider } from "../chain/provider.js";
+import { connectProvider, untilMined } from "../chain/provider.js";
 import { AnchorError, throwIfAborted } from "../errors.js";
 import { type Hex, keccak, toHex, utf8, word } from "../field/bytes.js";
 import { batchDigest, makeBatch } from "../protocol/batch.js";
@@ -298,17 +306,22 @@ class Bench {
   /** Deploys from the first account. */
   async #deploy(compiled: ContractArtefact, ...args: unknown[]): Promise<{ contract: Contract; gas: bigint }> {
     const deployed = await new ContractFactory(compiled.abi, compiled.bytecode, this.#accounts[0]).deploy(...args);
-    const receipt = (await deployed.deploymentTransaction()!.wait())!;
-    return { contract: deployed as Contract, gas: receipt.gasUsed };
+    const { gasUsed } = await this.#mined(deployed.deploymentTransaction()!);
+    return { contract: deployed as Contract, gas: gasUsed };
   }
 
   /** A real transaction, of a function that only looks as well. */
   async #send(contract: Contract, method: string, args: unknown[], value = 0n): Promise<bigint> {
     // Given, not estimated: a verifier that answers false when it runs out of gas would be given too little.
     const response = await contract.getFunction(method).send(...args, { value, gasLimit: GAS_LIMIT });
-    const receipt = await response.wait();
-    if (receipt?.status !== 1) throw new AnchorError("INTERNAL", `the benchmark's ${method} failed`);
-    return receipt.gasUsed;
+    const { status, gasUsed } = await this.#mined(response);
+    if (status !== 1) throw new AnchorError("INTERNAL", `the benchmark's ${method} failed`);
+    return gasUsed;
+  }
+
+  async #mined({ hash }: TransactionResponse): Promise<TransactionReceipt> {
+    await untilMined(this.#provider, hash, this.#options.signal);
+    return (await this.#provider.getTransactionReceipt(hash))!;
   }
 
   async verifiers(): Promise<void> {

@@ -92,6 +92,7 @@ export {
   type StoreItem,
   type StoreWork,
 } from "./store.js";
+export { buildProgram } from "./synthesis/program.js";
 export {
   type Beacon,
   beaconKey,

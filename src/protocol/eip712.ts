@@ -45,9 +45,14 @@ const DOMAIN_TYPES: TypeTable = {
   ],
 };
 
-/** `keccak256(0x1901 ‖ domain separator ‖ hashStruct(value))`; name "anchorproof", version "1". */
+/** Of the domain of every contract here, for wallets that sign typed data themselves. */
+export const DOMAIN_NAME = "anchorproof";
+export const DOMAIN_VERSION = "1";
+
+/** `keccak256(0x1901 ‖ domain separator ‖ hashStruct(value))`, under {@link DOMAIN_NAME} and {@link DOMAIN_VERSION}. */
 export function typedDigest(domain: Domain, types: TypeTable, primary: string, value: unknown): Hex {
-  const separator = hashStruct(DOMAIN_TYPES, "EIP712Domain", { name: "anchorproof", version: "1", ...domain });
+  const names = { name: DOMAIN_NAME, version: DOMAIN_VERSION };
+  const separator = hashStruct(DOMAIN_TYPES, "EIP712Domain", { ...names, ...domain });
   return digestUnder(separator, types, primary, value);
 }
 

@@ -1,11 +1,13 @@
 export { assertHex, type Hex } from "../field/bytes.js";
 export * from "./batch.js";
-export { type Domain, encodeType, type TypeTable, typedDigest } from "./eip712.js";
+export { documentDigest } from "./document.js";
+export { DOMAIN_NAME, DOMAIN_VERSION, type Domain, encodeType, type TypeTable, typedDigest } from "./eip712.js";
 export * from "./facades.js";
 export * from "./lazai.js";
 export * from "./lazaiStatements.js";
 export * from "./pov.js";
 export * from "./quorum.js";
+export * from "./royalties.js";
 export * from "./settlement.js";
 export { accountOf, checkSigner, compactSignature, expandSignature, recoverSigner, signDigest } from "./signature.js";
 export * from "./statements.js";

@@ -94,23 +94,23 @@ export function splitCost(cost: bigint, shares: Shares = DEFAULT_SHARES): Shares
 /** One ancestor's part of a derived asset's creator share. */
 export interface RoyaltyShare {
   bps: bigint;
-  /** Its `verified` was taken back: its part goes to the pool. */
+  /** Its `verified` was taken back: its part stays the user's. */
   revoked?: boolean;
 }
 
 export interface RoyaltySplit {
   /** To each ancestor's creator, in their order; 0 for a revoked one. */
   royalties: bigint[];
-  /** What revoked ancestors do not get. */
-  pool: bigint;
+  /** What revoked ancestors do not get: it goes back to the user's deposit. */
+  refunded: bigint;
   /** What stays with the asset's own creator. */
   rest: bigint;
 }
 
 /**
  * Exact split of a creator's share along the lineage: each royalty is rounded down and taken out of what is left, so that
- * royalties, pool and rest always add up to the share. For a revoked asset there is no such split: its whole creator share
- * goes to the pool.
+ * royalties, refund and rest always add up to the share. For a revoked asset there is no such split: its whole creator share
+ * goes back to the user's deposit.
  *
  * @throws INPUT_INVALID for basis points that add up to more than 10,000
  */
@@ -119,11 +119,11 @@ export function splitRoyalties(creatorShare: bigint, lineage: readonly RoyaltySh
   if (lineage.some(({ bps }) => bps < 0n) || sum > 10_000n) {
     throw new AnchorError("INPUT_INVALID", "royalties are basis points that add up to at most 10,000");
   }
-  const split: RoyaltySplit = { royalties: [], pool: 0n, rest: creatorShare };
+  const split: RoyaltySplit = { royalties: [], refunded: 0n, rest: creatorShare };
   for (const { bps, revoked = false } of lineage) {
     const amount = (creatorShare * bps) / 10_000n;
     split.rest -= amount;
-    if (revoked) split.pool += amount;
+    if (revoked) split.refunded += amount;
     split.royalties.push(revoked ? 0n : amount);
   }
   return split;

@@ -465,6 +465,46 @@ describe("deposits", () => {
   );
 });
 
+describe("reservations", () => {
+  it(
+    "are one node's alone, and come back only after the delay",
+    withDeposit(1000n, async (user) => {
+      const account = accountOf(USER_KEYS[3]!);
+      await expectRevert(user.settlement.reserve(account, 1n), "UserIsNode");
+      await expectRevert(user.settlement.reserve(node, 1001n), "DepositTooSmall");
+      await expectRevert(user.settlement.requestRelease(node, 1n), "ReservationTooSmall");
+      await expectRevert(user.settlement.completeRelease(node), "ReleaseNotRequested");
+      await user.settlement.reserve(node, 700n);
+      await user.settlement.requestRelease(node, 600n);
+      expect(await user.settlement.reservationOf(account, node)).toMatchObject({
+        amount: 700n,
+        secured: 100n,
+        pendingRelease: 600n,
+      });
+      await expectRevert(user.settlement.completeRelease(node), "ReleaseTooEarly");
+      // Beyond the reservation the deposit pays.
+      await claim(world.client, await makeReceipt(3, 800n), 3);
+      expect(await user.settlement.balancesOf(account)).toMatchObject({ deposit: 200n });
+      expect(await user.settlement.reservationOf(account, node)).toMatchObject({ amount: 0n, secured: 0n });
+      await user.settlement.reserve(node, 150n);
+      await advance(chain.provider, DELAY);
+      await user.settlement.completeRelease(node);
+      expect(await user.settlement.balancesOf(account)).toMatchObject({ deposit: 200n, secured: 200n });
+      expect(await user.settlement.reservationOf(account, node)).toEqual({
+        amount: 0n,
+        secured: 0n,
+        pendingRelease: 0n,
+        releasableAt: 0n,
+      });
+      await user.settlement.reserve(node, 150n);
+      await user.settlement.requestRelease(node, 150n);
+      await user.settlement.cancelRelease(node);
+      expect(await user.settlement.reservationOf(account, node)).toMatchObject({ amount: 150n, secured: 150n });
+      expect((await user.settlement.reservationOf(account, node, currency)).amount).toBe(0n);
+    }),
+  );
+});
+
 describe("withdrawing to another address", () => {
   it(
     "pays the caller's own balance there, once",
@@ -566,7 +606,8 @@ describe("lineage", () => {
         creatorShare: lineage.rest,
         royalties: lineage.royalties.reduce((sum, each) => sum + each, 0n),
         nodeShare: split.node,
-        poolShare: split.pool + lineage.pool,
+        poolShare: split.pool,
+        refunded: lineage.refunded,
       });
       for (const [i, { creator }] of ancestors.entries()) {
         expect((await client.balancesOf(creator)).owed).toBe(lineage.royalties[i]);
@@ -576,7 +617,8 @@ describe("lineage", () => {
         creatorShare: 0n,
         royalties: 0n,
         nodeShare: split.node,
-        poolShare: split.creator + split.pool,
+        poolShare: split.pool,
+        refunded: split.creator,
       });
 
       // A limit of uses is sold by its creator only, and ends.

@@ -99,15 +99,15 @@ describe("settlement", () => {
     const ancestor = fc.record({ bps: fc.bigInt({ min: 0n, max: 625n }), revoked: fc.boolean() });
     fc.assert(
       fc.property(fc.bigInt({ min: 0n, max: MAX_AMOUNT }), fc.array(ancestor, { maxLength: 16 }), (share, lineage) => {
-        const { royalties, pool, rest } = splitRoyalties(share, lineage);
-        expect(royalties.reduce((sum, each) => sum + each, pool + rest)).toBe(share);
+        const { royalties, refunded, rest } = splitRoyalties(share, lineage);
+        expect(royalties.reduce((sum, each) => sum + each, refunded + rest)).toBe(share);
         for (const [i, { bps, revoked }] of lineage.entries()) {
           expect(royalties[i]).toBe(revoked ? 0n : (share * bps) / 10_000n);
         }
-        expect(pool === 0n || lineage.some(({ revoked }) => revoked)).toBe(true);
+        expect(refunded === 0n || lineage.some(({ revoked }) => revoked)).toBe(true);
       }),
     );
-    expect(splitRoyalties(99n, [{ bps: 10_000n }])).toEqual({ royalties: [99n], pool: 0n, rest: 0n });
+    expect(splitRoyalties(99n, [{ bps: 10_000n }])).toEqual({ royalties: [99n], refunded: 0n, rest: 0n });
     expect(outcomeOf(() => splitRoyalties(1n, [{ bps: 5000n }, { bps: 5001n }]))).toBe("INPUT_INVALID");
     expect(outcomeOf(() => splitRoyalties(1n, [{ bps: -1n }]))).toBe("INPUT_INVALID");
   });

@@ -24,9 +24,14 @@ contract SettlementHandler is SettlementTest {
     mapping(address token => uint256) public takenOut;
     mapping(address token => uint256) public cost;
     mapping(address token => uint256) public paid;
+    mapping(address token => uint256) public refunded;
+
+    mapping(address user => mapping(address node => mapping(address token => uint256))) public reserved;
 
     uint256 public settled;
     uint256 public refused;
+    uint256 public drawn; // out of reservations
+    uint256 public released;
     uint256 public changes;
     bool public reentered;
     bool public paidTwice;
@@ -87,21 +92,20 @@ contract SettlementHandler is SettlementTest {
     }
 
     function request(uint256 who, uint256 currency, uint256 amount) external {
-        address account = accounts[who % _USERS];
-        address token = currencies[currency % 3];
+        (address account, address token) = _userWith(who, currency, false);
         uint256 available = settlement.deposits(account, token);
         vm.prank(account);
         settlement.requestWithdrawal(token, bound(amount, 1, available));
     }
 
     function cancel(uint256 who, uint256 currency) external {
-        vm.prank(accounts[who % _USERS]);
-        settlement.cancelWithdrawal(currencies[currency % 3]);
+        (address account, address token) = _userWith(who, currency, true);
+        vm.prank(account);
+        settlement.cancelWithdrawal(token);
     }
 
     function complete(uint256 who, uint256 currency) external {
-        address account = accounts[who % _USERS];
-        address token = currencies[currency % 3];
+        (address account, address token) = _userWith(who, currency, true);
         uint256 before = settlement.deposits(account, token);
         (, uint256 availableAt) = settlement.withdrawals(account, token);
         if (block.timestamp < availableAt) vm.warp(availableAt);
@@ -109,6 +113,38 @@ contract SettlementHandler is SettlementTest {
         settlement.completeWithdrawal(token);
         takenOut[token] += before - settlement.deposits(account, token);
         _watch();
+    }
+
+    function reserve(uint256 who, uint256 currency, uint256 amount) external {
+        (address account, address token) = _userWith(who, currency, false);
+        address node_ = accounts[_USERS + who % _NODES];
+        amount = bound(amount, 1, settlement.deposits(account, token));
+        vm.prank(account);
+        settlement.reserve(node_, token, amount);
+        reserved[account][node_][token] += amount;
+    }
+
+    function requestRelease(uint256 who, uint256 currency, uint256 amount) external {
+        (address account, address node_, address token) = _pairWith(who, currency, false);
+        amount = bound(amount, 1, reserved[account][node_][token]);
+        vm.prank(account);
+        settlement.requestRelease(node_, token, amount);
+    }
+
+    function cancelRelease(uint256 who, uint256 currency) external {
+        (address account, address node_, address token) = _pairWith(who, currency, true);
+        vm.prank(account);
+        settlement.cancelRelease(node_, token);
+    }
+
+    function completeRelease(uint256 who, uint256 currency) external {
+        (address account, address node_, address token) = _pairWith(who, currency, true);
+        (, UsageSettlement.Withdrawal memory release) = settlement.reservations(account, node_, token);
+        if (block.timestamp < release.availableAt) vm.warp(release.availableAt);
+        vm.prank(account);
+        uint256 amount = settlement.completeRelease(node_, token);
+        reserved[account][node_][token] -= amount;
+        released += amount;
     }
 
     /// @dev Costs around what is there, so that some receipts are overdrawn.
@@ -207,13 +243,15 @@ contract SettlementHandler is SettlementTest {
     {
         address payer = accounts[who % _USERS];
         address token = currencies[currency % 3];
+        address payee = accounts[_USERS + who % _NODES];
         // The next that the user has, if any.
-        for (uint256 i = 1; i < 3 && settlement.deposits(payer, token) == 0; ++i) {
+        for (uint256 i = 1; i < 3 && settlement.deposits(payer, token) + reserved[payer][payee][token] == 0; ++i) {
             token = currencies[(currency % 3 + i) % 3];
         }
-        receipt = receiptOf(token, bound(amount, 0, settlement.deposits(payer, token) * 2 / 3 + 10));
+        uint256 available = settlement.deposits(payer, token) + reserved[payer][payee][token];
+        receipt = receiptOf(token, bound(amount, 0, available * 2 / 3 + 10));
         receipt.user = payer;
-        receipt.node = accounts[_USERS + who % _NODES];
+        receipt.node = payee;
         receipt.datId = 1 + asset % 5;
         // Some name the version before.
         if (amount % 3 == 0 && receipt.parameterVersion > 1) --receipt.parameterVersion;
@@ -247,7 +285,50 @@ contract SettlementHandler is SettlementTest {
     function _note(Receipt memory receipt) private {
         ++settled;
         cost[receipt.token] += receipt.cost;
+        refunded[receipt.token] += _refundOf(receipt);
+        uint256 part = reserved[receipt.user][receipt.node][receipt.token];
+        if (part > receipt.cost) part = receipt.cost;
+        reserved[receipt.user][receipt.node][receipt.token] -= part;
+        drawn += part;
         if (++times[settlement.receiptDigest(receipt)] > 1) paidTwice = true;
+    }
+
+    /// @dev What revoked creators do not get: all of the creator's share, or ancestors' parts of it.
+    function _refundOf(Receipt memory receipt) private view returns (uint256 refund) {
+        (, uint16 creatorBps,,) = settlement.parametersOf(receipt.parameterVersion);
+        uint256 share = receipt.cost * creatorBps / 10_000;
+        if (!dat.verified(receipt.datId)) return share;
+        Royalty[] memory lineage = dat.royaltiesOf(receipt.datId);
+        for (uint256 i = 0; i < lineage.length; ++i) {
+            if (!dat.verified(lineage[i].datId)) refund += share * lineage[i].bps / 10_000;
+        }
+    }
+
+    /// @dev From these on the first user and currency with a deposit, or a withdrawal that is pending; or the last tried.
+    function _userWith(uint256 who, uint256 currency, bool pending)
+        private
+        view
+        returns (address account, address token)
+    {
+        for (uint256 i = who % 9; i < who % 9 + 9; ++i) {
+            (account, token) = (accounts[i % _USERS], currencies[(currency % 3 + i / _USERS) % 3]);
+            (uint256 amount,) = settlement.withdrawals(account, token);
+            if ((pending ? amount : settlement.deposits(account, token)) != 0) return (account, token);
+        }
+    }
+
+    /// @dev The same of users and nodes with a reservation, or a release that is pending.
+    function _pairWith(uint256 who, uint256 currency, bool pending)
+        private
+        view
+        returns (address account, address node_, address token)
+    {
+        for (uint256 i = who % 18; i < who % 18 + 18; ++i) {
+            (account, node_) = (accounts[i % _USERS], accounts[_USERS + i / _USERS % _NODES]);
+            token = currencies[(currency % 3 + i / (_USERS * _NODES)) % 3];
+            (uint256 amount, UsageSettlement.Withdrawal memory release) = settlement.reservations(account, node_, token);
+            if ((pending ? release.amount : amount) != 0) return (account, node_, token);
+        }
     }
 
     function _watch() private {
@@ -293,13 +374,16 @@ contract UsageSettlementInvariants is Test {
         for (uint256 i = 0; i < 3; ++i) {
             address token = _handler.currencies(i);
             (uint256 deposits, uint256 owed) = _books(token);
+            uint256 reserved = _reservations(token);
             uint256 held =
                 token == address(0) ? address(_settlement).balance : Coin(token).balanceOf(address(_settlement));
-            assertEq(deposits + owed, held, "deposits and what is owed are not what is there");
-            uint256 cost = _handler.cost(token);
-            assertEq(owed + _handler.paid(token), cost, "owed and paid are not what was claimed");
             assertEq(
-                deposits + cost + _handler.takenOut(token),
+                deposits + reserved + owed, held, "deposits, what is reserved and what is owed are not what is there"
+            );
+            uint256 cost = _handler.cost(token) - _handler.refunded(token);
+            assertEq(owed + _handler.paid(token), cost, "owed and paid are not what was claimed and kept");
+            assertEq(
+                deposits + reserved + cost + _handler.takenOut(token),
                 _handler.deposited(token),
                 "deposits are not what came in and did not go out"
             );
@@ -330,6 +414,15 @@ contract UsageSettlementInvariants is Test {
         _handler.wait(2 hours);
         _handler.complete(0, 2);
         assertEq(_handler.takenOut(_handler.currencies(2)), 101, "taken out");
+        _handler.reserve(1, 0, 5000);
+        _handler.requestRelease(1, 0, 5000);
+        _handler.claimOne(1, 0, 0, 1200);
+        _handler.revoke(24); // the fourth
+        _handler.claimOne(1, 0, 3, 1300);
+        assertEq(_handler.refunded(address(0)), 910, "refunded");
+        assertEq(_handler.drawn(), 2500, "drawn on reservations");
+        _handler.completeRelease(1, 0);
+        assertEq(_handler.released(), 2501, "released");
         for (uint256 i = 0; i < 2; ++i) {
             _handler.change(6000, 1000);
             _handler.wait(3 days - 1);
@@ -355,6 +448,19 @@ contract UsageSettlementInvariants is Test {
             address account = _handler.accounts(i);
             deposits += _settlement.deposits(account, token);
             owed += _settlement.owed(account, token);
+        }
+    }
+
+    /// @dev That they are the handler's own books of them says that only their nodes' claims and their users' releases have
+    ///      touched them. The accounts are three users, then two nodes.
+    function _reservations(address token) private view returns (uint256 sum) {
+        for (uint256 i = 0; i < 6; ++i) {
+            (address user, address node) = (_handler.accounts(i % 3), _handler.accounts(3 + i / 3));
+            (uint256 amount, UsageSettlement.Withdrawal memory release) = _settlement.reservations(user, node, token);
+            assertEq(amount, _handler.reserved(user, node, token), "somebody else touched a reservation");
+            uint256 secured = amount > release.amount ? amount - release.amount : 0;
+            assertEq(_settlement.reservedFor(user, node, token), secured, "what a node can count on");
+            sum += amount;
         }
     }
 }

@@ -12,7 +12,7 @@ import {
   type InterfaceAbi,
 } from "ethers";
 import { AnchorError } from "../../errors.js";
-import type { Hex } from "../../field/bytes.js";
+import { assertHex, type Hex } from "../../field/bytes.js";
 import { artefact, type ContractArtefacts } from "../compile.js";
 import { untilMined } from "../provider.js";
 import { errorInterface, explainFailure } from "../reverts.js";
@@ -43,6 +43,7 @@ export class ContractClient {
 
   /** @param name  the contract's, among the artefacts */
   protected constructor(name: string, { address, runner, artefacts }: Connection) {
+    assertHex(address, `the address of ${name}`, 20);
     this.address = address;
     this.#errors = errorInterface(artefacts);
     this.#contract = new Contract(address, artefact(artefacts, name).abi as InterfaceAbi, runner);

@@ -18,7 +18,7 @@ import { TokenClient } from "./token.js";
 import { UniversalClient } from "./universal.js";
 import { ZkmlVerifierClient } from "./zkmlVerifier.js";
 
-export type { Connection, Sent } from "./caller.js";
+export { type Connection, ContractClient, type Sent } from "./caller.js";
 export { type EncodedCertificate, encodeCertificate } from "./certificate.js";
 export * from "./gate.js";
 export * from "./lazaiGate.js";

@@ -8,7 +8,7 @@ import type { MultiProof, ReceiptBatch } from "../../protocol/batch.js";
 import { NATIVE_CURRENCY, type Receipt, type Shares } from "../../protocol/settlement.js";
 import { type Connection, ContractClient, lower, type Sent, summary } from "./caller.js";
 
-/** Where a receipt's cost went: the four amounts add up to it. */
+/** Where a receipt's cost went: the five amounts add up to it. */
 export interface Payout {
   receiptDigest: Hex;
   creatorShare: bigint;
@@ -16,6 +16,8 @@ export interface Payout {
   royalties: bigint;
   nodeShare: bigint;
   poolShare: bigint;
+  /** Back to the user's deposit: what revoked creators do not get. */
+  refunded: bigint;
 }
 
 export interface Claimed extends Sent, Payout {}
@@ -30,12 +32,25 @@ export interface ManyClaimed extends Sent {
 /** In the currency's smallest unit, but for `withdrawableAt`. */
 export interface Balances {
   deposit: bigint;
-  /** The part of the deposit that no pending withdrawal can take: what a node may count on. */
+  /**
+   * The part of the deposit that no pending withdrawal can take. The user's receipts with any node can, at once: a node
+   * counts on its {@link Reservation}.
+   */
   secured: bigint;
   pendingWithdrawal: bigint;
   /** Unix seconds; 0 when nothing is pending. */
   withdrawableAt: bigint;
   owed: bigint;
+}
+
+/** What a user has put aside for one node; in the currency's smallest unit, but for `releasableAt`. */
+export interface Reservation {
+  amount: bigint;
+  /** The part that no pending release can take: what the node may count on. */
+  secured: bigint;
+  pendingRelease: bigint;
+  /** Unix seconds; 0 when nothing is pending. */
+  releasableAt: bigint;
 }
 
 /** How a version's receipts are split. */
@@ -96,6 +111,25 @@ export class SettlementClient extends ContractClient {
   /** {@link completeWithdrawal}, to another address. */
   async completeWithdrawalTo(to: Hex, token: Hex = NATIVE_CURRENCY): Promise<Sent> {
     return this.send("completeWithdrawalTo", token, to);
+  }
+
+  /** Puts part of the deposit aside for one node: its receipts are paid out of it first, and no other's ever are. */
+  async reserve(node: Hex, amount: bigint, token: Hex = NATIVE_CURRENCY): Promise<Sent> {
+    return this.send("reserve", node, token, amount);
+  }
+
+  /** Asks for part of a reservation back. Until the delay is over the node can still claim it. */
+  async requestRelease(node: Hex, amount: bigint, token: Hex = NATIVE_CURRENCY): Promise<Sent> {
+    return this.send("requestRelease", node, token, amount);
+  }
+
+  async cancelRelease(node: Hex, token: Hex = NATIVE_CURRENCY): Promise<Sent> {
+    return this.send("cancelRelease", node, token);
+  }
+
+  /** Takes what was asked for, or what claims have left of it, back into the deposit. */
+  async completeRelease(node: Hex, token: Hex = NATIVE_CURRENCY): Promise<Sent> {
+    return this.send("completeRelease", node, token);
   }
 
   /** Settles a receipt. Anyone may send it. Signatures are EIP-712 under the settlement's domain. */
@@ -176,6 +210,14 @@ export class SettlementClient extends ContractClient {
     return { deposit, secured, pendingWithdrawal, withdrawableAt, owed };
   }
 
+  async reservationOf(user: Hex, node: Hex, token: Hex = NATIVE_CURRENCY): Promise<Reservation> {
+    const [[amount, [pendingRelease, releasableAt]], secured] = await Promise.all([
+      this.read<[bigint, [bigint, bigint]]>("reservations", user, node, token),
+      this.read<bigint>("reservedFor", user, node, token),
+    ]);
+    return { amount, secured, pendingRelease, releasableAt };
+  }
+
   async receiptDigest(receipt: Receipt): Promise<Hex> {
     return this.read<Hex>("receiptDigest", receipt);
   }
@@ -232,6 +274,6 @@ function parameters([pool, creatorBps, nodeBps, poolBps]: RawParameters): Parame
 
 /** From the arguments of a `Claimed` event. */
 function payout({ receiptDigest, payout }: Record<string, unknown>): Payout {
-  const [creatorShare, royalties, nodeShare, poolShare] = payout as [bigint, bigint, bigint, bigint];
-  return { receiptDigest: receiptDigest as Hex, creatorShare, royalties, nodeShare, poolShare };
+  const [creatorShare, royalties, nodeShare, poolShare, refunded] = payout as [bigint, bigint, bigint, bigint, bigint];
+  return { receiptDigest: receiptDigest as Hex, creatorShare, royalties, nodeShare, poolShare, refunded };
 }

@@ -49,12 +49,13 @@ struct Parameters {
     uint16 poolBps;
 }
 
-/// @notice Where a receipt's cost went. The four amounts add up to it.
+/// @notice Where a receipt's cost went. The five amounts add up to it.
 struct Payout {
     uint256 creatorShare; // what the lineage left of it
     uint256 royalties; // to creators of ancestors
     uint256 nodeShare;
-    uint256 poolShare; // with what revoked creators did not get
+    uint256 poolShare;
+    uint256 refunded; // to the user's deposit: what revoked creators did not get
 }
 
 /// @notice What a new settlement is made of.
@@ -69,9 +70,9 @@ struct SettlementParameters {
 /// @title UsageSettlement
 /// @notice Users deposit, nodes claim receipts that both have signed, and each claim is split between the asset's creator,
 ///         the creators of what it derives from, the node and the governance pool. Everyone pulls what is theirs.
-/// @dev Value is conserved in every currency by itself: Σ deposits + Σ owed is what this contract holds of it. (It may hold
-///      more, if somebody sends it tokens or forces coins in with selfdestruct; those are nobody's.) Money leaves in {_send}
-///      only, after the books are changed and behind a re-entrancy guard.
+/// @dev Value is conserved in every currency by itself: Σ deposits + Σ reserved + Σ owed is what this contract holds of it.
+///      (It may hold more, if somebody sends it tokens or forces coins in with selfdestruct; those are nobody's.) Money
+///      leaves in {_send} only, after the books are changed and behind a re-entrancy guard.
 ///
 ///      There is no list of currencies: any ERC-20 can be deposited, and a bad one harms only those who chose it. A deposit
 ///      counts only if this contract's balance grows by exactly the amount, so a token that takes a fee is refused, and a
@@ -88,15 +89,16 @@ struct SettlementParameters {
 ///      - that the work was done, or with this asset. Both signatures say so, and `evidenceDigest` names what backs it.
 ///      - that a nonce is signed once. It tells receipts apart that are else the same: two that differ in anything are two
 ///        receipts, and one that was signed is not taken back by signing another.
-///      - that a deposit is there for one node. Nodes share it, and whoever claims first is paid first. A user can also sign
-///        receipts with a second account of its own for an asset of its own, and so take out a deposit without waiting, for
-///        the price of the pool's share: a node that gives credit counts on {securedDeposit} for no more than that.
+///      - that a deposit which is not reserved is there for one node. Nodes share it, and whoever claims first is paid first.
+///        A user can also sign receipts with a second account of its own for an asset of its own, and so take out a deposit
+///        without waiting, for the price of the pool's share. A node that gives credit counts on {reservedFor}.
 ///      - that the node is one that the creator wants, or the cost what the creator asks, but for assets with a limit of
 ///        uses ({setFloor}).
 ///      - that a limit of uses leaves one for a receipt that is signed but not claimed, or that it holds together with
 ///        what other settlements of the same token have counted.
-///      - that nobody gains from a revocation: a revoked asset's creator share is the pool's. Who can have assets revoked, and
-///        is the pool or its beneficiary, can so take that share of receipts that are not claimed yet.
+///      - that nobody gains from a revocation. No party of the protocol is paid by one: what a revoked creator does not get
+///        stays the user's. But a user who can have assets revoked saves that part of what it has signed for and nodes have
+///        not claimed yet.
 ///      Users and nodes sign with plain keys; contract wallets (ERC-1271) are not taken.
 contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
@@ -104,6 +106,11 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     struct Withdrawal {
         uint256 amount;
         uint256 availableAt; // unix seconds
+    }
+
+    struct Reservation {
+        uint256 amount;
+        Withdrawal release; // back into the deposit
     }
 
     /// @notice What has been claimed through a batch.
@@ -168,8 +175,11 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     Parameters public proposedParameters;
     uint256 public activatableAt;
 
-    /// @notice What users have put in and nodes have not claimed.
+    /// @notice What users have put in, and nodes have not claimed, and is not in {reservations}.
     mapping(address user => mapping(address token => uint256)) public deposits;
+
+    /// @notice What users have put aside for one node each, and what they are taking back of it.
+    mapping(address user => mapping(address node => mapping(address token => Reservation))) public reservations;
 
     /// @notice What an account can {withdraw}.
     mapping(address account => mapping(address token => uint256)) public owed;
@@ -192,6 +202,12 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     event WithdrawalRequested(address indexed user, address indexed token, uint256 amount, uint256 availableAt);
     event WithdrawalCancelled(address indexed user, address indexed token);
     event DepositWithdrawn(address indexed user, address indexed token, address indexed to, uint256 amount);
+    event Reserved(address indexed user, address indexed node, address indexed token, uint256 amount);
+    event ReleaseRequested(
+        address indexed user, address indexed node, address indexed token, uint256 amount, uint256 availableAt
+    );
+    event ReleaseCancelled(address indexed user, address indexed node, address indexed token);
+    event Released(address indexed user, address indexed node, address indexed token, uint256 amount);
     event Claimed(
         bytes32 indexed receiptDigest,
         uint256 indexed datId,
@@ -229,6 +245,9 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     error WithdrawalNotRequested(address user);
     error WithdrawalTooEarly(uint256 availableAt, uint256 timestamp);
     error WithdrawalDelayInvalid(uint256 delay);
+    error ReservationTooSmall(uint256 reservation, uint256 needed);
+    error ReleaseNotRequested(address user, address node);
+    error ReleaseTooEarly(uint256 availableAt, uint256 timestamp);
     error ParameterDelayInvalid(uint256 delay);
     error GovernancePoolZero();
     error SharesInvalid(uint256 creatorBps, uint256 nodeBps, uint256 poolBps);
@@ -337,20 +356,17 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     }
 
     /// @notice Starts taking `amount` out of the caller's deposit. A second request replaces the first and its clock.
-    /// @dev The amount stays claimable until it is taken out. A node that takes on new work should count only
-    ///      {securedDeposit}: for that much it has at least {withdrawalDelay} to claim.
+    /// @dev The amount stays claimable until it is taken out.
     function requestWithdrawal(address token, uint256 amount) external {
-        if (amount == 0) revert AmountZero();
-        uint256 available = deposits[msg.sender][token];
-        if (amount > available) revert DepositTooSmall(available, amount);
-        uint256 availableAt = block.timestamp + withdrawalDelay;
-        withdrawals[msg.sender][token] = Withdrawal({amount: amount, availableAt: availableAt});
+        _covering(token, amount);
+        uint256 availableAt = _request(withdrawals[msg.sender][token], amount);
         emit WithdrawalRequested(msg.sender, token, amount, availableAt);
     }
 
     function cancelWithdrawal(address token) external {
-        if (withdrawals[msg.sender][token].amount == 0) revert WithdrawalNotRequested(msg.sender);
-        delete withdrawals[msg.sender][token];
+        Withdrawal storage withdrawal = withdrawals[msg.sender][token];
+        if (withdrawal.amount == 0) revert WithdrawalNotRequested(msg.sender);
+        _clear(withdrawal);
         emit WithdrawalCancelled(msg.sender, token);
     }
 
@@ -367,10 +383,64 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     }
 
     /// @notice What of a user's deposit no pending withdrawal can take.
+    /// @dev Not safe from the user's receipts with other nodes, of which one may be a second account of its own: these, and
+    ///      {reserve}, take it without any delay. Only what is {reservedFor} a node waits for that node.
     function securedDeposit(address user, address token) external view returns (uint256) {
-        uint256 pending = withdrawals[user][token].amount;
-        uint256 available = deposits[user][token];
-        return available > pending ? available - pending : 0;
+        return _secured(deposits[user][token], withdrawals[user][token]);
+    }
+
+    // Reservations
+
+    /// @notice Puts `amount` of the caller's deposit aside for one node. Its receipts are paid out of it first and out of the
+    ///         deposit then, and nobody else's ever are.
+    function reserve(address node, address token, uint256 amount) external {
+        if (amount == 0) revert AmountZero();
+        // No receipt could ever be paid out of it.
+        if (node == msg.sender) revert UserIsNode(node);
+        deposits[msg.sender][token] = _covering(token, amount) - amount;
+        _reservation(msg.sender, node, token).amount += amount;
+        emit Reserved(msg.sender, node, token, amount);
+    }
+
+    /// @notice Starts taking `amount` of what is reserved for a node back into the caller's deposit. A second request
+    ///         replaces the first and its clock.
+    /// @dev The amount stays claimable, by that node, until it is taken back. A node that takes on new work should count only
+    ///      {reservedFor}: for that much it has at least {withdrawalDelay} to claim.
+    function requestRelease(address node, address token, uint256 amount) external {
+        Reservation storage reservation = _reservation(msg.sender, node, token);
+        if (amount > reservation.amount) revert ReservationTooSmall(reservation.amount, amount);
+        uint256 availableAt = _request(reservation.release, amount);
+        emit ReleaseRequested(msg.sender, node, token, amount, availableAt);
+    }
+
+    function cancelRelease(address node, address token) external {
+        Withdrawal storage release = _reservation(msg.sender, node, token).release;
+        if (release.amount == 0) revert ReleaseNotRequested(msg.sender, node);
+        _clear(release);
+        emit ReleaseCancelled(msg.sender, node, token);
+    }
+
+    /// @notice Takes back into the deposit a release that has waited long enough: what was asked for, or what claims have
+    ///         left of it. To leave this contract it waits again, as other nodes may count on what is a deposit.
+    function completeRelease(address node, address token) external returns (uint256 amount) {
+        Reservation storage reservation = _reservation(msg.sender, node, token);
+        Withdrawal storage release = reservation.release;
+        uint256 available = reservation.amount;
+        amount = release.amount;
+        if (amount == 0) revert ReleaseNotRequested(msg.sender, node);
+        if (block.timestamp < release.availableAt) revert ReleaseTooEarly(release.availableAt, block.timestamp);
+        if (amount > available) amount = available;
+        _clear(release);
+        reservation.amount = available - amount;
+        deposits[msg.sender][token] += amount;
+        emit Released(msg.sender, node, token, amount);
+    }
+
+    /// @notice What a user has put aside for a node and no pending release can take: what the node can count on, for
+    ///         receipts of no more than that in all and for at least {withdrawalDelay}.
+    function reservedFor(address user, address node, address token) external view returns (uint256) {
+        Reservation storage reservation = _reservation(user, node, token);
+        return _secured(reservation.amount, reservation.release);
     }
 
     // Claims
@@ -467,8 +537,9 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     ///      currency of no worth. So such an asset is sold only where its creator has set a floor. It may be lowered and
     ///      never raised, nor taken away: receipts that are signed stay claimable.
     function setFloor(uint256 datId, address token, uint256 floor) external {
-        (address creator,,,,) = dat.settlementOf(datId);
-        if (msg.sender != creator) revert NotCreator(msg.sender, creator);
+        Asset memory asset;
+        _readAsset(datId, asset);
+        if (msg.sender != asset.creator) revert NotCreator(msg.sender, asset.creator);
         uint256 current = floorOf[datId][token];
         if (floor == 0 || (current != 0 && floor >= current)) revert FloorInvalid(datId, floor, current);
         floorOf[datId][token] = floor;
@@ -518,6 +589,33 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
         return version == current || (version == current - 1 && block.timestamp <= previousVersionUntil);
     }
 
+    /// @dev The caller's deposit, which covers `amount`.
+    function _covering(address token, uint256 amount) private view returns (uint256 available) {
+        available = deposits[msg.sender][token];
+        if (amount > available) revert DepositTooSmall(available, amount);
+    }
+
+    function _request(Withdrawal storage pending, uint256 amount) private returns (uint256 availableAt) {
+        if (amount == 0) revert AmountZero();
+        availableAt = block.timestamp + withdrawalDelay;
+        pending.amount = amount;
+        pending.availableAt = availableAt;
+    }
+
+    function _reservation(address user, address node, address token) private view returns (Reservation storage) {
+        return reservations[user][node][token];
+    }
+
+    function _clear(Withdrawal storage pending) private {
+        delete pending.amount;
+        delete pending.availableAt;
+    }
+
+    function _secured(uint256 available, Withdrawal storage pending) private view returns (uint256) {
+        uint256 amount = pending.amount;
+        return available > amount ? available - amount : 0;
+    }
+
     function _deposit(address user, address token, uint256 amount) private nonReentrant {
         if (amount == 0) revert AmountZero();
         if (amount > Split.MAX_AMOUNT) revert AmountTooLarge(amount, Split.MAX_AMOUNT);
@@ -531,10 +629,14 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     /// @dev The books follow what arrived, never what was asked for; and what arrived must be what was asked for.
     function _pull(address token, uint256 amount) private {
         if (token.code.length == 0) revert CurrencyWithoutCode(token);
-        uint256 before = IERC20(token).balanceOf(address(this));
+        uint256 before = _held(token);
         IERC20(token).safeTransferFrom(msg.sender, address(this), amount);
-        uint256 received = IERC20(token).balanceOf(address(this)) - before;
+        uint256 received = _held(token) - before;
         if (received != amount) revert AmountReceivedWrong(token, amount, received);
+    }
+
+    function _held(address token) private view returns (uint256) {
+        return IERC20(token).balanceOf(address(this));
     }
 
     /// @dev Two signatures by one account show no agreement.
@@ -613,13 +715,12 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     function _batchRefusal(ReceiptBatch calldata batch, Drawn memory state, uint256 cost)
         private
         pure
-        returns (bytes memory)
+        returns (bytes memory refusal)
     {
         uint256 cap = batch.costCap < Split.MAX_AMOUNT ? batch.costCap : Split.MAX_AMOUNT;
         uint256 costLeft = cap - state.cost;
         uint256 countLeft = batch.count - state.count;
-        if (cost <= costLeft && countLeft != 0) return "";
-        return abi.encodeWithSelector(BatchDrawn.selector, countLeft, costLeft);
+        if (cost > costLeft || countLeft == 0) refusal = _refusal(BatchDrawn.selector, countLeft, costLeft);
     }
 
     /// @dev Pays a receipt that both have agreed to, or says why not, as the data of a custom error.
@@ -627,64 +728,87 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
         refusal = _receiptRefusal(receipt, digest);
         if (refusal.length != 0) return refusal;
         Asset memory asset;
-        (asset, refusal) = _assetRefusal(receipt);
+        refusal = _assetRefusal(receipt, asset);
+        if (refusal.length != 0) return refusal;
+        refusal = _debit(receipt);
         if (refusal.length != 0) return refusal;
 
         claimed[digest] = true;
-        deposits[receipt.user][receipt.token] -= receipt.cost;
         if (asset.maxUses != 0) ++uses[receipt.datId];
         _pay(receipt, digest, asset);
     }
 
-    function _receiptRefusal(Receipt calldata receipt, bytes32 digest) private view returns (bytes memory) {
+    /// @dev Takes the cost out of what is reserved for the node first, and the rest out of the deposit; or nothing, and says
+    ///      why not.
+    function _debit(Receipt calldata receipt) private returns (bytes memory refusal) {
+        uint256 cost = receipt.cost;
+        Reservation storage reservation = _reservation(receipt.user, receipt.node, receipt.token);
+        uint256 part = reservation.amount;
+        if (part > cost) part = cost;
+        uint256 rest = cost - part;
+        mapping(address token => uint256) storage own = deposits[receipt.user];
+        uint256 free = rest == 0 ? 0 : own[receipt.token];
+        if (rest > free) return _refusal(DepositTooSmall.selector, part + free, cost);
+        // Reached only with a token that pretends: a deposit is made of amounts that were each at most this.
+        if (cost > Split.MAX_AMOUNT) return _refusal(AmountTooLarge.selector, cost, Split.MAX_AMOUNT);
+        if (part != 0) reservation.amount -= part;
+        if (rest != 0) own[receipt.token] = free - rest;
+    }
+
+    function _receiptRefusal(Receipt calldata receipt, bytes32 digest) private view returns (bytes memory refusal) {
         if (claimed[digest]) return abi.encodeWithSelector(ReceiptClaimed.selector, digest);
         if (block.timestamp > receipt.deadline) {
-            return abi.encodeWithSelector(DeadlinePassed.selector, receipt.deadline, block.timestamp);
+            return _refusal(DeadlinePassed.selector, receipt.deadline, block.timestamp);
         }
         uint256 cost = receipt.cost;
-        if (cost > receipt.costCap) return abi.encodeWithSelector(CostAboveCap.selector, cost, receipt.costCap);
+        if (cost > receipt.costCap) return _refusal(CostAboveCap.selector, cost, receipt.costCap);
         if (!_versionLive(receipt.parameterVersion)) {
-            return abi.encodeWithSelector(ParameterVersionWrong.selector, receipt.parameterVersion, parameterVersion);
+            return _refusal(ParameterVersionWrong.selector, receipt.parameterVersion, parameterVersion);
         }
-        uint256 available = deposits[receipt.user][receipt.token];
-        if (cost > available) return abi.encodeWithSelector(DepositTooSmall.selector, available, cost);
-        // Reached only with a token that pretends: a deposit is made of amounts that were each at most this.
-        if (cost > Split.MAX_AMOUNT) return abi.encodeWithSelector(AmountTooLarge.selector, cost, Split.MAX_AMOUNT);
-        return "";
     }
 
-    function _assetRefusal(Receipt calldata receipt) private view returns (Asset memory asset, bytes memory refusal) {
-        uint256 datId = receipt.datId;
-        if (!dat.exists(datId)) return (asset, abi.encodeWithSelector(DatUnknown.selector, datId));
+    /// @dev The data of a custom error of two words; built in one place, as there is not room for it in many.
+    function _refusal(bytes4 selector, uint256 first, uint256 second) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(selector, first, second);
+    }
+
+    function _readAsset(uint256 datId, Asset memory asset) private view {
         (asset.creator, asset.revoked, asset.expiresAt, asset.maxUses, asset.derived) = dat.settlementOf(datId);
+    }
+
+    /// @dev Fills in what is known of the asset.
+    function _assetRefusal(Receipt calldata receipt, Asset memory asset) private view returns (bytes memory refusal) {
+        uint256 datId = receipt.datId;
+        if (!dat.exists(datId)) return abi.encodeWithSelector(DatUnknown.selector, datId);
+        _readAsset(datId, asset);
         if (asset.expiresAt != 0 && block.timestamp > asset.expiresAt + withdrawalDelay) {
-            return (asset, abi.encodeWithSelector(AssetExpired.selector, datId, asset.expiresAt));
+            return _refusal(AssetExpired.selector, datId, asset.expiresAt);
         }
         if (asset.maxUses != 0) {
-            if (uses[datId] >= asset.maxUses) {
-                return (asset, abi.encodeWithSelector(UsesExhausted.selector, datId, asset.maxUses));
-            }
+            if (uses[datId] >= asset.maxUses) return _refusal(UsesExhausted.selector, datId, asset.maxUses);
             uint256 floor = floorOf[datId][receipt.token];
             if (floor == 0 || receipt.cost < floor) {
-                return (asset, abi.encodeWithSelector(CostBelowFloor.selector, datId, receipt.cost, floor));
+                return abi.encodeWithSelector(CostBelowFloor.selector, datId, receipt.cost, floor);
             }
         }
     }
 
-    /// @dev A revoked asset's creator share goes to the pool whole. Its lineage gets nothing of it either: what it derives
-    ///      from was part of the statement that is no longer believed, and would otherwise be a way to be paid for fraud
-    ///      through an honest-looking ancestor of one's own. The node has done its work and is paid.
+    /// @dev A revoked asset's creator share goes back to the user's deposit whole: nobody who can bring a revocation about,
+    ///      as governance might, is paid by it. Its lineage gets nothing of it either: what it derives from was part of the
+    ///      statement that is no longer believed, and would otherwise be a way to be paid for fraud through an
+    ///      honest-looking ancestor of one's own. The node has done its work and is paid.
     function _pay(Receipt calldata receipt, bytes32 digest, Asset memory asset) private {
         Parameters memory parameters = parametersOf[receipt.parameterVersion];
         Payout memory payout;
         (payout.creatorShare, payout.nodeShare, payout.poolShare) =
             Split.ofCost(receipt.cost, parameters.creatorBps, parameters.nodeBps);
         if (asset.revoked) {
-            payout.poolShare += payout.creatorShare;
+            payout.refunded = payout.creatorShare;
             payout.creatorShare = 0;
         } else if (asset.derived) {
             _payLineage(receipt, digest, payout);
         }
+        if (payout.refunded != 0) deposits[receipt.user][receipt.token] += payout.refunded;
         _credit(asset.creator, receipt.token, payout.creatorShare);
         _credit(receipt.node, receipt.token, payout.nodeShare);
         _credit(parameters.pool, receipt.token, payout.poolShare);
@@ -692,7 +816,7 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     }
 
     /// @dev Moves royalties out of `payout.creatorShare`. The token bounds the list; it was fixed at the mint. A revoked
-    ///      ancestor's part goes to the pool.
+    ///      ancestor's part goes back to the user.
     function _payLineage(Receipt calldata receipt, bytes32 digest, Payout memory payout) private {
         Royalty[] memory lineage = dat.royaltiesOf(receipt.datId);
         uint256 whole = payout.creatorShare;
@@ -707,7 +831,7 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
                 _credit(royalty.creator, receipt.token, amount);
                 emit RoyaltyPaid(digest, royalty.datId, royalty.creator, amount);
             } else {
-                payout.poolShare += amount;
+                payout.refunded += amount;
             }
         }
     }
@@ -721,14 +845,15 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
     }
 
     function _completeWithdrawal(address token, address to) private nonReentrant returns (uint256 amount) {
-        Withdrawal memory withdrawal = withdrawals[msg.sender][token];
-        if (withdrawal.amount == 0) revert WithdrawalNotRequested(msg.sender);
+        Withdrawal storage withdrawal = withdrawals[msg.sender][token];
+        amount = withdrawal.amount;
+        if (amount == 0) revert WithdrawalNotRequested(msg.sender);
         if (block.timestamp < withdrawal.availableAt) {
             revert WithdrawalTooEarly(withdrawal.availableAt, block.timestamp);
         }
         uint256 available = deposits[msg.sender][token];
-        amount = withdrawal.amount < available ? withdrawal.amount : available;
-        delete withdrawals[msg.sender][token];
+        if (amount > available) amount = available;
+        _clear(withdrawal);
         deposits[msg.sender][token] = available - amount;
         emit DepositWithdrawn(msg.sender, token, to, amount);
         // Some tokens refuse to move nothing.
@@ -751,9 +876,9 @@ contract UsageSettlement is Ownable2Step, EIP712, ReentrancyGuardTransient {
             if (!ok) revert TransferFailed(to, amount);
             return;
         }
-        uint256 before = IERC20(token).balanceOf(address(this));
+        uint256 before = _held(token);
         IERC20(token).safeTransfer(to, amount);
-        uint256 left = IERC20(token).balanceOf(address(this));
+        uint256 left = _held(token);
         if (left + amount < before) revert AmountSentWrong(token, amount, before - left);
     }
 

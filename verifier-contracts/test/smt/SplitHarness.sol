@@ -25,7 +25,8 @@ contract PartHarness {
     }
 }
 
-/// @notice The step of an induction over any number of royalties: what was paid is what is no longer in the rest. Before the
+/// @notice The step of an induction over any number of royalties: what was paid, or went back to
+///         the user, is what is no longer in the rest. Before the
 ///         first, nothing was paid and the rest is the creator's share.
 contract LineageHarness {
     function check(uint256 whole, uint256 rest, uint256 paid, uint16 bps) external pure {
