@@ -270,7 +270,8 @@ contract LazaiDefectsTest is LazaiWorld {
         Receipt memory receipt = _receipt(datId, 1000);
         _settlement.claim(receipt, _sign(USER_SECRET, receipt), _sign(NODE_SECRET, receipt));
         assertEq(_settlement.owed(ALICE, address(0)), 0, "the creator's");
-        assertEq(_settlement.owed(POOL, address(0)), 800, "the pool's");
+        assertEq(_settlement.owed(POOL, address(0)), 100, "the pool's");
+        assertEq(_settlement.deposits(USER, address(0)), 700, "what stays the user's");
 
         // A token that somebody else minted on LazAI's contract is unknown here.
         vm.prank(ADMIN);
