@@ -180,11 +180,14 @@ const CALLER = `// SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
 import {IVerifierRegistry} from "./verifier/IVerifierRegistry.sol";
-import {IDatasetVerifier} from "./verifier/IGroth16Verifier.sol";
+
+interface IVerifier4 {
+    function verifyProof(uint256[8] calldata proof, uint256[4] calldata publicSignals) external view;
+}
 
 contract Caller {
     function direct(address to, bytes32, uint256[8] calldata proof, uint256[] calldata signals) external view {
-        IDatasetVerifier(to).verifyProof(proof, abi.decode(abi.encodePacked(signals), (uint256[4])));
+        IVerifier4(to).verifyProof(proof, abi.decode(abi.encodePacked(signals), (uint256[4])));
     }
 
     function routed(address to, bytes32 key, uint256[8] calldata proof, uint256[] calldata signals) external view {

@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { ValidationResponderClient } from "../../src/chain/client/index.js";
 import { artefact, compileContracts, compileProtocolContracts, protocolSources } from "../../src/chain/compile.js";
 import { deployValidationResponder } from "../../src/chain/deploy.js";
-import { type Hex, toHex } from "../../src/field/bytes.js";
+import type { Hex } from "../../src/field/bytes.js";
 import type { Domain, TypeTable } from "../../src/protocol/eip712.js";
 import {
   type AttestedKey,
@@ -26,6 +26,7 @@ import { VERDICTS } from "../../src/protocol/quorum.js";
 import { accountOf, signDigest } from "../../src/protocol/signature.js";
 import { publicSignals } from "../../src/protocol/statements.js";
 import type { Proof } from "../../src/verifier/groth16.js";
+import { bytes, uint } from "./arbitraries.js";
 import { deploy, digestOf, expectRevert, now, secretOf, useChain } from "./fixture.js";
 import { rerandomise, simulateProof } from "./simulated.js";
 import { certify, createWorld, INFERENCE_KEY, MODEL_DIGEST, makeInference, type World } from "./world.js";
@@ -71,9 +72,6 @@ async function attestedKey(): Promise<AttestedKey> {
 }
 
 describe("typed data", () => {
-  const bytes = (length: number) =>
-    fc.uint8Array({ minLength: length, maxLength: length }).map((value): Hex => toHex(value));
-  const uint = (bits: number) => fc.bigInt({ min: 0n, max: 2n ** BigInt(bits) - 1n });
   const byEthers = ({ chainId, verifyingContract }: Domain, types: TypeTable, primary: string, value: object) =>
     TypedDataEncoder.hash(
       { name: "anchorproof", version: "1", chainId, verifyingContract },

@@ -16,7 +16,7 @@ import {
   MINTER_ROLE,
 } from "../../src/chain/lazai/index.js";
 import { errorInterface, explainFailure } from "../../src/chain/reverts.js";
-import { type Hex, toHex } from "../../src/field/bytes.js";
+import type { Hex } from "../../src/field/bytes.js";
 import { PACKAGE_ROOT } from "../../src/paths.js";
 import { type Domain, encodeType } from "../../src/protocol/eip712.js";
 import { signDigitalCheck, signProofData } from "../../src/protocol/lazai.js";
@@ -35,6 +35,7 @@ import { VERDICTS } from "../../src/protocol/quorum.js";
 import { accountOf } from "../../src/protocol/signature.js";
 import { publicSignals, type Revocation, revocationDigest } from "../../src/protocol/statements.js";
 import { evidenceDigest, type Proof } from "../../src/verifier/groth16.js";
+import { asset, bytes, task, uint } from "./arbitraries.js";
 import { deploy, digestOf, expectRevert, now, secretOf, undone, useChain } from "./fixture.js";
 import { rerandomise, simulateProof } from "./simulated.js";
 import {
@@ -409,27 +410,6 @@ describe("the gate in front of them", () => {
 });
 
 describe("typed data of the gate", () => {
-  const uint = (bits: number) => fc.bigInt({ min: 0n, max: 2n ** BigInt(bits) - 1n });
-  const bytes = (length: number) =>
-    fc.uint8Array({ minLength: length, maxLength: length }).map((value): Hex => toHex(value));
-  const task = fc.record({
-    keyDigest: bytes(32),
-    taskId: bytes(32),
-    requester: bytes(20),
-    payee: bytes(20),
-    nonce: uint(256),
-    deadline: uint(256),
-  });
-  const asset = fc.record({
-    token: bytes(20),
-    fileId: uint(256),
-    class: uint(8),
-    commitment: bytes(32),
-    metadataDigest: bytes(32),
-    supply: uint(256),
-    parents: fc.array(uint(256), { maxLength: 3 }),
-    terms: fc.record({ expiresAt: uint(64), maxUses: uint(64), shareBps: uint(16), transferable: fc.boolean() }),
-  });
   const text = fc.string({ unit: "grapheme", maxLength: 40 });
   const file = fc.record({ fileId: uint(256), url: text, sha256: text });
   const mints = fc.record({

@@ -3,7 +3,6 @@ import { AbiCoder, Contract, keccak256, TypedDataEncoder, toUtf8Bytes } from "et
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { artefact, compileProtocolContracts } from "../../src/chain/compile.js";
-import { type Hex, toHex } from "../../src/field/bytes.js";
 import { BATCH_TYPES, batchDigest } from "../../src/protocol/batch.js";
 import { type Domain, encodeType, type TypeTable } from "../../src/protocol/eip712.js";
 import { VOTE_TYPES, voteDigest } from "../../src/protocol/quorum.js";
@@ -17,8 +16,8 @@ import {
   revocationDigest,
   STATEMENT_TYPES,
   statementDigest,
-  type Task,
 } from "../../src/protocol/statements.js";
+import { asset, bytes, task, uint } from "./arbitraries.js";
 import { useChain } from "./fixture.js";
 import { createWorld, type World } from "./world.js";
 
@@ -29,27 +28,6 @@ beforeAll(async () => {
   world = await createWorld(chain);
 });
 
-const uint = (bits: number) => fc.bigInt({ min: 0n, max: 2n ** BigInt(bits) - 1n });
-const bytes = (length: number) =>
-  fc.uint8Array({ minLength: length, maxLength: length }).map((value): Hex => toHex(value));
-const task: fc.Arbitrary<Task> = fc.record({
-  keyDigest: bytes(32),
-  taskId: bytes(32),
-  requester: bytes(20),
-  payee: bytes(20),
-  nonce: uint(256),
-  deadline: uint(256),
-});
-const asset = fc.record({
-  token: bytes(20),
-  fileId: uint(256),
-  class: uint(8),
-  commitment: bytes(32),
-  metadataDigest: bytes(32),
-  supply: uint(256),
-  parents: fc.array(uint(256), { maxLength: 4 }),
-  terms: fc.record({ expiresAt: uint(64), maxUses: uint(64), shareBps: uint(16), transferable: fc.boolean() }),
-});
 const inference: fc.Arbitrary<InferenceStatement> = fc.record({
   task,
   modelDigest: bytes(32),

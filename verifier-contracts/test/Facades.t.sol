@@ -8,8 +8,8 @@ import {ZkmlVerifier} from "../src/facades/ZkmlVerifier.sol";
 import {Statements, Task} from "../src/gate/Statements.sol";
 import {Certificate} from "../src/quorum/IQuorum.sol";
 import {Test} from "./base/Test.sol";
-import {AgreedQuorum} from "./twins/AgreedQuorum.sol";
-import {AgreedRegistry} from "./twins/AgreedRegistry.sol";
+import {QuorumTwin} from "./twins/QuorumTwin.sol";
+import {RegistryTwin} from "./twins/RegistryTwin.sol";
 import {ValidationRegistry} from "./twins/ValidationRegistry.sol";
 
 bytes32 constant KEY = keccak256("key");
@@ -27,15 +27,15 @@ contract LazaiVerifierTest is Test {
     uint256 private constant _ENCLAVE = 0xe9c1;
     uint256 private constant _WINDOW = 1 hours;
 
-    AgreedRegistry private _registry;
-    AgreedQuorum private _quorum;
+    RegistryTwin private _registry;
+    QuorumTwin private _quorum;
     LazaiVerifier private _verifier;
 
     function setUp() public {
         vm.warp(1_700_000_000);
-        _registry = new AgreedRegistry();
-        _quorum = new AgreedQuorum();
-        _registry.add(KEY, Statements.TYPE_INFERENCE, MODEL);
+        _registry = new RegistryTwin();
+        _quorum = new QuorumTwin();
+        _registry.put(KEY, Statements.TYPE_INFERENCE, 0, MODEL);
         _verifier = new LazaiVerifier(_registry, _quorum, _WINDOW);
     }
 
@@ -53,10 +53,10 @@ contract LazaiVerifierTest is Test {
         vm.assume(output != claimed);
         TaskRequest memory request = _request(_verifier.MODE_ZK());
         uint256[] memory signals = _signals(request, output);
-        _registry.agree(KEY, someProof(output), signals);
+        uint256[8] memory proof = _registry.prove(KEY, signals);
         bytes memory id = _id(request);
-        vm.expectRevert(AgreedRegistry.ProofInvalid.selector);
-        _verifier.submitZKProof(id, abi.encode(request, claimed, someProof(output)), abi.encodePacked(signals));
+        vm.expectRevert(RegistryTwin.ProofInvalid.selector);
+        _verifier.submitZKProof(id, abi.encode(request, claimed, proof), abi.encodePacked(signals));
     }
 
     /// @dev LazAI's interface takes the prover's public signals; what counts is rebuilt.
@@ -64,13 +64,13 @@ contract LazaiVerifierTest is Test {
         vm.assume(change != 0);
         TaskRequest memory request = _request(_verifier.MODE_ZK());
         uint256[] memory signals = _signals(request, output);
-        _registry.agree(KEY, someProof(output), signals);
+        uint256[8] memory proof = _registry.prove(KEY, signals);
         unchecked {
             signals[which % 3] += change;
         }
         bytes memory id = _id(request);
         vm.expectRevert(LazaiVerifier.SignalsMismatch.selector);
-        _verifier.submitZKProof(id, abi.encode(request, output, someProof(output)), abi.encodePacked(signals));
+        _verifier.submitZKProof(id, abi.encode(request, output, proof), abi.encodePacked(signals));
     }
 
     function test_NobodyAnswersAnotherQuestionUnderAnId(uint8 field) public {
@@ -86,10 +86,10 @@ contract LazaiVerifierTest is Test {
         if (field == 6) request.nonce++;
         if (field == 7) request.deadline++;
         uint256[] memory signals = _signals(request, 7);
-        _registry.agree(KEY, someProof(7), signals);
+        uint256[8] memory proof = _registry.prove(KEY, signals);
         bytes32 expected = _verifier.taskIdOf(request);
         vm.expectRevert(abi.encodeWithSelector(LazaiVerifier.TaskIdInvalid.selector, expected, id));
-        _verifier.submitZKProof(id, abi.encode(request, 7, someProof(7)), abi.encodePacked(signals));
+        _verifier.submitZKProof(id, abi.encode(request, 7, proof), abi.encodePacked(signals));
     }
 
     function test_AnIdIsOfOneContractAndOneChain() public {
@@ -107,23 +107,23 @@ contract LazaiVerifierTest is Test {
         _prove(request, 1);
         request.nonce++;
         uint256[] memory signals = _signals(request, 1);
-        _registry.agree(KEY, someProof(1), signals);
+        uint256[8] memory proof = _registry.prove(KEY, signals);
         bytes memory id = _id(request);
         vm.warp(request.deadline + 1);
         vm.expectRevert(
             abi.encodeWithSelector(LazaiVerifier.DeadlinePassed.selector, request.deadline, request.deadline + 1)
         );
-        _verifier.submitZKProof(id, abi.encode(request, 1, someProof(1)), abi.encodePacked(signals));
+        _verifier.submitZKProof(id, abi.encode(request, 1, proof), abi.encodePacked(signals));
     }
 
     function test_AKeyOfAnotherModelIsRefused() public {
         TaskRequest memory request = _request(_verifier.MODE_ZK());
         request.modelDigest = keccak256("other");
         uint256[] memory signals = _signals(request, 1);
-        _registry.agree(KEY, someProof(1), signals);
+        uint256[8] memory proof = _registry.prove(KEY, signals);
         bytes memory id = _id(request);
         vm.expectRevert(abi.encodeWithSelector(LazaiVerifier.ModelDigestMismatch.selector, MODEL, request.modelDigest));
-        _verifier.submitZKProof(id, abi.encode(request, 1, someProof(1)), abi.encodePacked(signals));
+        _verifier.submitZKProof(id, abi.encode(request, 1, proof), abi.encodePacked(signals));
     }
 
     function test_AnIdOfAnotherLengthIsRefused() public {
@@ -156,7 +156,7 @@ contract LazaiVerifierTest is Test {
         bytes memory id = _id(request);
         bytes memory signature = _sign(request, 5, _ENCLAVE);
         bytes memory report = _report(request, _key(_ENCLAVE));
-        vm.expectRevert(abi.encodeWithSelector(AgreedQuorum.QuorumNotReached.selector, 0, 1));
+        vm.expectPartialRevert(QuorumTwin.NotVoted.selector);
         _verifier.submitTEEProof(id, abi.encode(5), signature, report);
     }
 
@@ -183,7 +183,7 @@ contract LazaiVerifierTest is Test {
         AttestedKey memory key = _key(_ENCLAVE);
         key.modelDigest = keccak256("other");
         bytes32 keyId = _verifier.attestedKeyDigest(key);
-        _quorum.agree(keyId, keyId, EVIDENCE, 1);
+        _quorum.accept(keyId, keyId, EVIDENCE);
         bytes memory id = _id(request);
         bytes memory signature = _sign(request, 5, _ENCLAVE);
         bytes memory report = _report(request, key);
@@ -212,9 +212,9 @@ contract LazaiVerifierTest is Test {
         AttestedKey memory key = _key(_ENCLAVE);
         bytes32 keyId = _verifier.attestedKeyDigest(key);
         Certificate memory none;
-        vm.expectRevert(abi.encodeWithSelector(AgreedQuorum.QuorumNotReached.selector, 0, 1));
+        vm.expectPartialRevert(QuorumTwin.NotVoted.selector);
         _verifier.revokeKey(key, EVIDENCE, none); // the votes that certified it do not reject it
-        _quorum.agree(keyId, keyId, EVIDENCE, 2);
+        _quorum.reject(keyId, keyId, EVIDENCE);
         _verifier.revokeKey(key, EVIDENCE, none);
         assertFalse(_valid(request), "still valid");
 
@@ -316,30 +316,28 @@ contract LazaiVerifierTest is Test {
         _claim(request, 5, _PAYEE);
         vm.warp(request.deadline + 365 days);
         assertTrue(_valid(request), "not valid before");
-        _registry.agree(KEY, someProof(6), _signals(request, 6));
-        _verifier.submitFraudProof(
-            _id(request), abi.encode(uint8(1), abi.encode(request, 6, someProof(6))), address(0xc4a11)
-        );
+        uint256[8] memory proof = _registry.prove(KEY, _signals(request, 6));
+        _verifier.submitFraudProof(_id(request), abi.encode(uint8(1), abi.encode(request, 6, proof)), address(0xc4a11));
         assertFalse(_valid(request), "valid after");
     }
 
     function test_TheSameOutputIsNoFraud() public {
         TaskRequest memory request = _request(_verifier.MODE_OP());
         _claim(request, 5, _PAYEE);
-        _registry.agree(KEY, someProof(5), _signals(request, 5));
+        uint256[8] memory proof = _registry.prove(KEY, _signals(request, 5));
         bytes memory id = _id(request);
         vm.expectRevert(abi.encodeWithSelector(LazaiVerifier.ResultConfirmed.selector, 5));
-        _verifier.submitFraudProof(id, abi.encode(uint8(1), abi.encode(request, 5, someProof(5))), address(1));
+        _verifier.submitFraudProof(id, abi.encode(uint8(1), abi.encode(request, 5, proof)), address(1));
     }
 
     function test_AFalseProofIsNoFraud() public {
         TaskRequest memory request = _request(_verifier.MODE_OP());
         _claim(request, 5, _PAYEE);
         bytes memory id = _id(request);
-        vm.expectRevert(AgreedRegistry.ProofInvalid.selector);
+        vm.expectRevert(RegistryTwin.ProofInvalid.selector);
         _verifier.submitFraudProof(id, abi.encode(uint8(1), abi.encode(request, 6, someProof(6))), address(1));
         _registry.freeze(KEY);
-        vm.expectRevert(abi.encodeWithSelector(AgreedRegistry.KeyFrozen.selector, KEY));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTwin.KeyFrozen.selector, KEY));
         _verifier.submitFraudProof(id, abi.encode(uint8(1), abi.encode(request, 6, someProof(6))), address(1));
         vm.expectRevert(abi.encodeWithSelector(LazaiVerifier.FraudKindInvalid.selector, 0));
         _verifier.submitFraudProof(id, abi.encode(uint8(0), abi.encode(request, 6, someProof(6))), address(1));
@@ -352,9 +350,9 @@ contract LazaiVerifierTest is Test {
         Certificate memory none;
         bytes memory evidence = abi.encode(uint8(2), abi.encode(EVIDENCE, none));
         bytes memory given = _id(request);
-        vm.expectRevert(abi.encodeWithSelector(AgreedQuorum.QuorumNotReached.selector, 0, 1));
+        vm.expectPartialRevert(QuorumTwin.NotVoted.selector);
         _verifier.submitFraudProof(given, evidence, address(1));
-        _quorum.agree(id, _verifier.disputeDigest(id, bytes32(uint256(5))), EVIDENCE, 1);
+        _quorum.accept(id, _verifier.disputeDigest(id, bytes32(uint256(5))), EVIDENCE);
         uint256 until = block.timestamp + _WINDOW;
         vm.warp(until + 1);
         vm.expectRevert(abi.encodeWithSelector(LazaiVerifier.DisputeWindowPassed.selector, until, until + 1));
@@ -369,7 +367,7 @@ contract LazaiVerifierTest is Test {
         _claim(request, 5, _ENCLAVE);
         _prove(request, 5);
         bytes32 id = _verifier.taskIdOf(request);
-        _quorum.agree(id, _verifier.disputeDigest(id, bytes32(uint256(5))), EVIDENCE, 1);
+        _quorum.accept(id, _verifier.disputeDigest(id, bytes32(uint256(5))), EVIDENCE);
         Certificate memory none;
         bytes memory given = _id(request);
         vm.expectRevert(abi.encodeWithSelector(LazaiVerifier.NothingToDispute.selector, id));
@@ -409,7 +407,7 @@ contract LazaiVerifierTest is Test {
         assertTrue(_valid(request), "an enclave's word needs no proof");
         // But neither does the proof shield it from the quorum any more.
         bytes32 id = _verifier.taskIdOf(request);
-        _quorum.agree(id, _verifier.disputeDigest(id, bytes32(uint256(5))), EVIDENCE, 1);
+        _quorum.accept(id, _verifier.disputeDigest(id, bytes32(uint256(5))), EVIDENCE);
         Certificate memory none;
         _verifier.submitFraudProof(_id(request), abi.encode(uint8(2), abi.encode(EVIDENCE, none)), address(1));
         assertFalse(_valid(request), "valid though the quorum refuses it");
@@ -472,8 +470,8 @@ contract LazaiVerifierTest is Test {
 
     function _prove(TaskRequest memory request, uint256 output) private {
         uint256[] memory signals = _signals(request, output);
-        _registry.agree(KEY, someProof(output), signals);
-        _verifier.submitZKProof(_id(request), abi.encode(request, output, someProof(output)), abi.encodePacked(signals));
+        uint256[8] memory proof = _registry.prove(KEY, signals);
+        _verifier.submitZKProof(_id(request), abi.encode(request, output, proof), abi.encodePacked(signals));
     }
 
     function _key(uint256 secret) private pure returns (AttestedKey memory) {
@@ -488,7 +486,7 @@ contract LazaiVerifierTest is Test {
     function _certify(uint256 secret) private returns (AttestedKey memory key) {
         key = _key(secret);
         bytes32 keyId = _verifier.attestedKeyDigest(key);
-        _quorum.agree(keyId, keyId, EVIDENCE, 1);
+        _quorum.accept(keyId, keyId, EVIDENCE);
     }
 
     function _report(TaskRequest memory request, AttestedKey memory key) private pure returns (bytes memory) {
@@ -509,18 +507,18 @@ contract LazaiVerifierTest is Test {
 }
 
 contract ZkmlVerifierTest is Test {
-    AgreedRegistry private _registry;
+    RegistryTwin private _registry;
     ZkmlVerifier private _verifier;
 
     function setUp() public {
         vm.warp(1_700_000_000);
-        _registry = new AgreedRegistry();
-        _registry.add(KEY, Statements.TYPE_INFERENCE, MODEL);
+        _registry = new RegistryTwin();
+        _registry.put(KEY, Statements.TYPE_INFERENCE, 0, MODEL);
         _verifier = new ZkmlVerifier(_registry);
     }
 
     function test_AProofVerifiesForItsRequester(uint256 output, bytes32 commitment) public {
-        bytes memory proof = _agree(output, commitment, address(this));
+        bytes memory proof = _proofOf(output, commitment, address(this));
         vm.expectEmit(true, true, true, true, address(_verifier));
         emit IERC7992Verifier.InferenceVerified(uint256(KEY), commitment, abi.encode(output), address(this));
         _verifier.verifyInference(uint256(KEY), commitment, abi.encode(output), proof);
@@ -530,10 +528,10 @@ contract ZkmlVerifierTest is Test {
     }
 
     function test_AnythingElseIsRefused() public {
-        bytes memory proof = _agree(5, bytes32(uint256(9)), address(this));
-        vm.expectRevert(AgreedRegistry.ProofInvalid.selector);
+        bytes memory proof = _proofOf(5, bytes32(uint256(9)), address(this));
+        vm.expectRevert(RegistryTwin.ProofInvalid.selector);
         _verifier.verifyInference(uint256(KEY), bytes32(uint256(9)), abi.encode(6), proof);
-        vm.expectRevert(AgreedRegistry.ProofInvalid.selector);
+        vm.expectRevert(RegistryTwin.ProofInvalid.selector);
         _verifier.verifyInference(uint256(KEY), bytes32(uint256(8)), abi.encode(5), proof);
         vm.expectRevert(ZkmlVerifier.ModelMismatch.selector);
         _verifier.verifyInference(uint256(KEY) + 1, bytes32(uint256(9)), abi.encode(5), proof);
@@ -544,13 +542,13 @@ contract ZkmlVerifierTest is Test {
         _verifier.verifyInference(uint256(KEY), bytes32(uint256(9)), abi.encode(5), proof);
         vm.warp(block.timestamp - 1);
         _registry.freeze(KEY);
-        vm.expectRevert(abi.encodeWithSelector(AgreedRegistry.KeyFrozen.selector, KEY));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTwin.KeyFrozen.selector, KEY));
         _verifier.verifyInference(uint256(KEY), bytes32(uint256(9)), abi.encode(5), proof);
     }
 
     function test_AnInferenceIsStoredOnce() public {
         bytes32 commitment = bytes32(uint256(9));
-        bytes memory proof = _agree(5, commitment, address(this));
+        bytes memory proof = _proofOf(5, commitment, address(this));
         bytes32 id = _verifier.verifyAndStoreInference(uint256(KEY), commitment, abi.encode(5), proof);
         assertEq(id, keccak256(abi.encodePacked(uint256(KEY), commitment, abi.encode(5))), "id");
         (uint256 model, bytes32 input, bytes memory output) = _verifier.getInference(id);
@@ -572,12 +570,12 @@ contract ZkmlVerifierTest is Test {
         vm.expectRevert(ZkmlVerifier.ModelMismatch.selector);
         _verifier.proofSystemOf(1);
         bytes32 dataset = keccak256("a dataset's key");
-        _registry.add(dataset, Statements.TYPE_DATASET_CHUNK, 0);
+        _registry.put(dataset, Statements.TYPE_DATASET_CHUNK, 0, 0);
         vm.expectRevert(ZkmlVerifier.ModelMismatch.selector);
         _verifier.proofSystemOf(uint256(dataset));
     }
 
-    function _agree(uint256 output, bytes32 commitment, address requester) private returns (bytes memory) {
+    function _proofOf(uint256 output, bytes32 commitment, address requester) private view returns (bytes memory) {
         Task memory task = Task({
             keyDigest: KEY,
             taskId: keccak256("task"),
@@ -590,19 +588,19 @@ contract ZkmlVerifierTest is Test {
         signals[0] = output;
         signals[1] = uint256(commitment);
         signals[2] = Statements.context(Statements.TYPE_INFERENCE, address(_verifier), task);
-        _registry.agree(KEY, someProof(output), signals);
-        return abi.encode(task, someProof(output));
+        uint256[8] memory proof = _registry.prove(KEY, signals);
+        return abi.encode(task, proof);
     }
 }
 
 contract ValidationResponderTest is Test {
-    AgreedQuorum private _quorum;
+    QuorumTwin private _quorum;
     ValidationRegistry private _validations;
     ValidationResponder private _responder;
     Certificate private _certificate;
 
     function setUp() public {
-        _quorum = new AgreedQuorum();
+        _quorum = new QuorumTwin();
         _validations = new ValidationRegistry();
         _responder = new ValidationResponder(_validations, _quorum);
         _validations.validationRequest(address(_responder), 7, "ipfs://request", keccak256("request"));
@@ -610,7 +608,7 @@ contract ValidationResponderTest is Test {
 
     function test_ACertificateAnswers() public {
         ValidationResponse memory answer = _answer();
-        vm.expectRevert(abi.encodeWithSelector(AgreedQuorum.QuorumNotReached.selector, 0, 1));
+        vm.expectPartialRevert(QuorumTwin.NotVoted.selector);
         _responder.respond(answer, _certificate);
         _vote(answer);
         _responder.respond(answer, _certificate);
@@ -632,7 +630,7 @@ contract ValidationResponderTest is Test {
         if (field == 2) answer.responseURI = "ipfs://other";
         if (field == 3) answer.responseHash = keccak256("other");
         if (field == 4) answer.tag = "other";
-        vm.expectRevert(abi.encodeWithSelector(AgreedQuorum.QuorumNotReached.selector, 0, 1));
+        vm.expectPartialRevert(QuorumTwin.NotVoted.selector);
         _responder.respond(answer, _certificate);
     }
 
@@ -680,6 +678,6 @@ contract ValidationResponderTest is Test {
     }
 
     function _vote(ValidationResponse memory answer) private {
-        _quorum.agree(answer.requestHash, _responder.responseDigest(answer), answer.responseHash, 1);
+        _quorum.accept(answer.requestHash, _responder.responseDigest(answer), answer.responseHash);
     }
 }

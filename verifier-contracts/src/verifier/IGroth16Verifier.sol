@@ -15,16 +15,6 @@ interface IGroth16Verifier {
     function CEREMONY() external view returns (bytes32);
 }
 
-/// @notice A verifier of the dataset-chunk circuit. Returns nothing: a proof that does not verify reverts.
-interface IDatasetVerifier is IGroth16Verifier {
-    function verifyProof(uint256[8] calldata proof, uint256[4] calldata publicSignals) external view;
-}
-
-/// @notice A verifier of an inference circuit. Returns nothing: a proof that does not verify reverts.
-interface IInferenceVerifier is IGroth16Verifier {
-    function verifyProof(uint256[8] calldata proof, uint256[3] calldata publicSignals) external view;
-}
-
 /// @notice A generated verifier of several proofs under one key. Returns nothing: one that does not verify reverts all.
 interface IBatchVerifier is IGroth16Verifier {
     /// @param publicSignals of all proofs, one proof's after the other's
