@@ -32,7 +32,9 @@ enum class Code {
   KeyForgeable,
   CircuitMalformed,
   PtauInvalid,
-  ContributionInvalid
+  ContributionInvalid,
+  CudaUnavailable,
+  CudaFailed
 };
 
 // The only exception that leaves an Engine.
@@ -51,12 +53,21 @@ struct Phase {
   double ms = 0;
 };
 
+// A phase on a card, by its own clock: bytes through its memory, multiplications in the fields.
+struct CardTime {
+  std::string name;
+  double ms = 0;
+  uint64_t bytes = 0, operations = 0;
+};
+
 struct Control {
   unsigned threads = 1;
   // Polled between steps of some milliseconds; non-zero makes the call fail with Code::Aborted.
   const std::atomic<int32_t>* abort = nullptr;
   // Where long calls that say so tell how far they are, from 0 to 1000.
   std::atomic<int32_t>* progress = nullptr;
+  // Of proofs on a card: tell the times of its phases, too.
+  bool timed = false;
   // Called on the calling thread when a phase begins.
   std::function<void(const char* phase)> onPhase;
 };
@@ -65,6 +76,7 @@ struct Proof {
   uint8_t bytes[256];
   std::vector<uint8_t> publics;  // 32 bytes a signal, as in the witness
   std::vector<Phase> phases;
+  std::vector<CardTime> cardTimes;  // of a key on a card, when Control::timed asks for them
 };
 
 // For tests only: the prover's blinding, 32 bytes each. A proof with known blinding gives the witness away.
@@ -80,6 +92,16 @@ struct KeyInfo {
   uint64_t memoryBytes = 0;  // held for the key's lifetime
   bool prepared = false;     // loaded from a prepared key
   double loadMs = 0;
+};
+
+// GPUs, by a library that is opened at run time (card.h); cards.h opens it.
+class Cards;
+
+// How a key is kept on a card; zeros leave the choice to the library.
+struct CardSettings {
+  int device = 0;
+  uint64_t memoryLimit = 0;
+  unsigned multiples = 0, window = 0;
 };
 
 // A proving key in memory. Immutable and safe to share between threads.
@@ -139,6 +161,9 @@ struct Engine {
   // Reads a snarkjs .zkey (Groth16, BN254). prepared: a directory for prepared keys, or empty for none.
   virtual std::unique_ptr<ProvingKey> openProvingKey(const std::string& path, const std::string& prepared,
                                                      const Control& control) const = 0;
+  // The same key on a GPU: nothing of it stays in the host's memory. Throws CudaUnavailable, CudaFailed, OutOfMemory besides.
+  virtual std::unique_ptr<ProvingKey> openCardKey(std::shared_ptr<const Cards> cards, const CardSettings& settings,
+                                                  const std::string& path, const Control& control) const = 0;
   virtual std::unique_ptr<VerifyingKey> openVerifyingKey(Bytes key) const = 0;
 
   // Poseidon with circomlib's parameters, t = arity + 1, arity 1–16. inputs: n·arity·32 bytes; capacities: one for
@@ -191,6 +216,13 @@ struct Engine {
   // In place, natural order in and out; size a power of two up to 2^28. shift: evaluates on the coset g·H where g is
   // the generator of the domain of twice the size (snarkjs' coset).
   virtual void ntt(uint8_t* data, size_t n, bool inverse, bool coset, const Control& control) const = 0;
+  // The same on a card, by the same encodings. repeat, phases: see card.h; phases may be null.
+  virtual void cardMsm(const Cards& cards, const CardSettings& settings, int group, Bytes points, Bytes scalars, size_t n,
+                       unsigned repeat, const Control& control, uint8_t* out, std::vector<CardTime>* phases) const = 0;
+  virtual void cardNtt(const Cards& cards, const CardSettings& settings, uint8_t* data, size_t n, bool inverse, bool coset,
+                       unsigned repeat, const Control& control, std::vector<CardTime>* phases) const = 0;
+  // The prover's quotient: from the values of a and b on the domain to those of (a·b − c) on the coset; out replaces a.
+  virtual void quotient(uint8_t* a, const uint8_t* b, size_t n, const Control& control) const = 0;
 };
 
 // The best engine for this CPU, or the one that the environment variable ANCHORPROOF_NATIVE names.

@@ -1,0 +1,47 @@
+// The kernels' language: CUDA C++, or the same sources compiled for the host, where emulator.h stands in for the card.
+//
+// Kernels are written once. With nvcc the names below are CUDA's; without it every launch runs on the emulator, block by block
+// and thread by thread with real barriers, so that what is tested on a machine without a card is the code that runs on one.
+// What an emulator cannot show is speed, and memory orderings that no barrier, atomic or event asks for.
+//
+//   AP_KERNEL(threads, blocks)     begins the definition of a kernel for blocks of at most `threads`, `blocks` of them a multiprocessor
+//   AP_SHARED(T, name)             the block's dynamic shared memory as T*
+//   AP_LAUNCH(kernel, blocks, threads, sharedBytes, stream, …)
+//   AP_HD, AP_DEVICE, AP_CALL      inline for both sides; inline for the card; a call on the card, for what is large
+//
+// Kernels use dynamic shared memory only, __syncthreads, __shfl_*_sync, __ballot_sync and atomicAdd/Max/Or/Min on words, and no
+// other thread-to-thread communication.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__CUDACC__)
+
+#include <cuda_runtime.h>
+
+#define AP_HD __host__ __device__ __forceinline__
+#define AP_DEVICE __device__ __forceinline__
+#define AP_CALL __host__ __device__ __noinline__
+#define AP_KERNEL(threads, blocks) static __global__ void __launch_bounds__(threads, blocks)
+#define AP_SHARED(T, name)                  \
+  extern __shared__ uint4 apSharedMemory[]; \
+  T* const name = reinterpret_cast<T*>(apSharedMemory)
+#define AP_LAUNCH(kernel, blocks, threads, shared, stream, ...) \
+  kernel<<<static_cast<unsigned>(blocks), static_cast<unsigned>(threads), (shared), (stream)>>>(__VA_ARGS__)
+
+#else
+
+#include "emulator.h"
+
+#define AP_HD inline __attribute__((always_inline))
+#define AP_DEVICE inline __attribute__((always_inline))
+#define AP_CALL inline __attribute__((noinline))
+#define AP_KERNEL(threads, blocks) static void
+#define AP_SHARED(T, name) T* const name = static_cast<T*>(::anchorproof::emulator::sharedMemory())
+#define AP_LAUNCH(kernel, blocks, threads, shared, stream, ...)                                                            \
+  ::anchorproof::emulator::launch(static_cast<unsigned>(blocks), static_cast<unsigned>(threads), (shared), (stream), \
+                                  [=]() mutable { kernel(__VA_ARGS__); })
+
+#endif

@@ -1,0 +1,36 @@
+// Opens the GPU library. Independent of the instruction set; baseline code.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api.h"
+#include "card.h"
+
+namespace anchorproof {
+
+// A loaded library. It stays loaded for the process's life: threads of CUDA's may be in it.
+class Cards {
+ public:
+  // Throws CudaUnavailable with one line that says why: no such file, not a library of this release, no driver, no card.
+  static std::shared_ptr<const Cards> open(const std::string& library);
+
+  const CardApi& api() const { return *api_; }
+  bool emulated() const { return api_->emulated != 0; }
+  int devices() const { return devices_; }
+  // Throws InputInvalid for an index that is out of range, CudaFailed.
+  CardDescription describe(int device) const;
+  CardLimits limits(int device) const;
+
+  explicit Cards(const CardApi* api, int devices) : api_(api), devices_(devices) {}
+
+ private:
+  const CardApi* api_;
+  int devices_;
+};
+
+// Throws the Failure of a status that is not CARD_OK.
+void throwCardStatus(const CardStatus& status);
+
+}  // namespace anchorproof
