@@ -101,7 +101,7 @@ class Cards;
 struct CardSettings {
   int device = 0;
   uint64_t memoryLimit = 0;
-  unsigned multiples = 0, window = 0;
+  unsigned multiples = 0, window = 0, coordinates = 0;
 };
 
 // A proving key in memory. Immutable and safe to share between threads.

@@ -70,6 +70,7 @@ struct CardOptions {
   uint64_t memoryLimit;  // bytes of the card that a key and its multiples may take; 0: what is free, less what proofs need
   uint32_t multiples;    // 0: as memory allows; 1: none; else at most so many of each point
   uint32_t window;       // bits of a window; 0: the cheapest
+  uint32_t coordinates;  // buckets are summed in 1: extended, 2: affine coordinates with shared inversions; 0: what proved faster
 };
 
 struct CardKeyFacts {
