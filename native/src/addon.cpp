@@ -63,6 +63,8 @@ const char* codeName(Code code) {
     case Code::CircuitMalformed: return "CIRCUIT_MALFORMED";
     case Code::PtauInvalid: return "PTAU_INVALID";
     case Code::ContributionInvalid: return "CONTRIBUTION_INVALID";
+    case Code::CudaUnavailable: return "CUDA_UNAVAILABLE";
+    case Code::CudaFailed: return "CUDA_FAILED";
   }
   return "INTERNAL";
 }
