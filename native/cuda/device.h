@@ -267,7 +267,13 @@ class Upload {
   static constexpr size_t PIECE = size_t{2} << 20, PIECES = 3;
 
   explicit Upload(size_t largest = PIECE * PIECES) : piece_(std::min(PIECE, std::max<size_t>(largest, 1))), memory_(piece_ * PIECES) {}
-  ~Upload() { wipe(); }
+  Upload(const Upload&) = delete;
+  ~Upload() {
+    for (size_t slot = 0; slot < PIECES; slot++) {
+      if (busy_[slot]) ignore(cudaEventSynchronize(free_[slot]));
+      wipe(memory_.get() + slot * piece_, filled_[slot]);
+    }
+  }
 
   // Returns when `from` has been read, not when all has arrived. onPiece(offset, size) may enqueue work on what has come.
   template <class OnPiece>
@@ -278,8 +284,8 @@ class Upload {
       uint8_t* buffer = memory_.get() + slot * piece_;
       throwIfAborted(abort);
       if (busy_[slot]) waitFor(free_[slot], abort);
-      memcpy(buffer, static_cast<const uint8_t*>(from) + at, take);
       filled_[slot] = std::max(filled_[slot], take);
+      memcpy(buffer, static_cast<const uint8_t*>(from) + at, take);
       check(cudaMemcpyAsync(static_cast<uint8_t*>(to) + at, buffer, take, cudaMemcpyHostToDevice, stream), "copying to the card");
       free_[slot].record(stream);
       busy_[slot] = true;
@@ -290,12 +296,14 @@ class Upload {
     copy(stream, to, from, size, abort, [](size_t, size_t) {});
   }
 
-  // Waits until the card has read the pieces, and wipes them.
-  void wipe() {
+  // Has the card write zeros over what the pieces held, in the stream's order; `zeros` are on the card. Who waits for the stream
+  // knows them wiped, and who does not may go on all the same.
+  void wipeBehind(cudaStream_t stream, const void* zeros) {
     for (size_t slot = 0; slot < PIECES; slot++) {
-      if (busy_[slot]) ignore(cudaEventSynchronize(free_[slot]));
-      cuda::wipe(memory_.get() + slot * piece_, filled_[slot]);
-      busy_[slot] = false;
+      if (filled_[slot] == 0) continue;
+      check(cudaMemcpyAsync(memory_.get() + slot * piece_, zeros, filled_[slot], cudaMemcpyDeviceToHost, stream), "wiping");
+      free_[slot].record(stream);
+      busy_[slot] = true;
       filled_[slot] = 0;
     }
   }
