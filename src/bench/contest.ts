@@ -26,7 +26,8 @@ export interface Settings {
   runs: number;
   /** For the pool. */
   proofs: number;
-  concurrency: number;
+  /** One a thread, or two on a GPU, unless told. */
+  concurrency: number | undefined;
   externals: readonly ExternalProver[];
   /** Models that inference was asked for; it runs all otherwise. */
   models: readonly string[] | undefined;

@@ -183,7 +183,10 @@ async function proveCold(
   const samples = await contest(`prove ${of.kind} 2^${of.size} cold`, contestants, settings);
   return withRatios(
     commands.map(({ name }, i) =>
-      row({ ...headOf(of, "cold", name, threads), ...onCard(name, undefined, settings), ...peak(peaks[i]) }, samples[i]!),
+      row(
+        { ...headOf(of, "cold", name, threads), ...onCard(name, undefined, settings), ...peak(peaks[i]) },
+        samples[i]!,
+      ),
     ),
   );
 }

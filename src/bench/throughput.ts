@@ -4,7 +4,7 @@
  * @module
  */
 import type { BackendName } from "../prover/backend.js";
-import { ProverPool } from "../prover/pool.js";
+import { type PoolOptions, ProverPool } from "../prover/pool.js";
 import { type BenchCase, PROVER_KINDS, prepareCase } from "./circuits.js";
 import type { Results, Settings } from "./contest.js";
 import { onCard } from "./proving.js";
@@ -39,11 +39,15 @@ async function load(
   settings: Settings,
   results: Results,
 ): Promise<void> {
-  const { threads, concurrency, signal, onStep, cuda } = settings;
+  const { threads, signal, onStep, cuda } = settings;
   const startBytes = process.memoryUsage.rss();
-  const card = backend === "cuda" && cuda ? { devices: [cuda.device] } : {};
+  const given: PoolOptions = {
+    ...(settings.concurrency !== undefined && { concurrency: settings.concurrency }),
+    ...(backend === "cuda" && cuda && { devices: [cuda.device] }),
+  };
   const onNotice = (notice: string) => results.note(`pool ${of.kind} 2^${of.size}: ${notice}`);
-  const pool = new ProverPool({ backend, threads, concurrency, ...card, onNotice });
+  const pool = new ProverPool({ backend, threads, ...given, onNotice });
+  const { concurrency } = pool;
   try {
     // By the CPU in a card's place.
     let elsewhere = 0;

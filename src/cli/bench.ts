@@ -63,7 +63,7 @@ export const benchCommand: Command = {
   --threads N        cores for every implementation [all]
   --runs N           rounds; their order rotates [5]
   --proofs N         proofs through the pool, for each circuit [32]
-  --concurrency N    proofs at a time in the pool [one a thread]
+  --concurrency N    proofs at a time in the pool [one a thread; on a GPU two]
   --models LIST      models for inference: ${BENCH_MODELS.map(({ name }) => name).join(", ")} [all]
   --backend NAME     cuda: a GPU takes part in prove, msm, ntt and pool, beside the others [native]
   --device N         the GPU, as \`anchorproof native status\` counts them [0]
@@ -158,7 +158,7 @@ Keys are development keys; they and the circuits are kept, and the first run mak
       threads,
       runs: report.runs,
       proofs: integer(values, "proofs", 1, 1_000_000, 32),
-      concurrency: integer(values, "concurrency", 1, 256, threads),
+      concurrency: values["concurrency"] === undefined ? undefined : integer(values, "concurrency", 1, 256, 1),
       models: modelsOf(values),
       externals: externals(process.env[EXTERNAL]),
       snarkjsSize: integer(values, "snarkjs", 0, MAX_SIZE, SNARKJS_SIZE),

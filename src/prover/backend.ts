@@ -103,7 +103,8 @@ class SnarkjsBackend implements ProverBackend {
 /** @throws NATIVE_UNAVAILABLE */
 function requireCore(): NativeCore {
   const core = nativeCore();
-  if (!core) throw new AnchorError("NATIVE_UNAVAILABLE", "the native core is not built: run `anchorproof native build`");
+  if (!core)
+    throw new AnchorError("NATIVE_UNAVAILABLE", "the native core is not built: run `anchorproof native build`");
   return core;
 }
 
@@ -265,7 +266,12 @@ class CudaBackend implements ProverBackend {
    * A key may take its share of the card with multiples of its points, so that `maxKeys` of them have room side by side. One
    * that is larger has what it finds free once those of this thread are gone.
    */
-  #load(key: KeyFile, device: number, keys: LoadedKeys, { threads, control, onPhase }: BackendOptions): ProvingKeyHandle {
+  #load(
+    key: KeyFile,
+    device: number,
+    keys: LoadedKeys,
+    { threads, control, onPhase }: BackendOptions,
+  ): ProvingKeyHandle {
     onPhase("key");
     const { maxKeys, cuda } = this.#settings;
     const { library, cards } = cuda!;

@@ -577,10 +577,12 @@ export class ProverPool {
   #again(job: Job): void {
     job.cores = 0;
     job.device = undefined;
-    // One that was stopped before it asked is woken up to see that.
-    if (job.settled) return grant(job, 1);
-    job.preparing = true;
-    this.#witnessed.push(job);
+    if (job.settled) {
+      grant(job, 1); // it was stopped before it asked, and is woken up to see that
+    } else {
+      job.preparing = true;
+      this.#witnessed.push(job);
+    }
     this.#pump();
   }
 
@@ -888,7 +890,10 @@ function findCards(
   if (backend === "auto" && status.emulated && !process.env["ANCHORPROOF_CUDA"]) return {};
   const unknown = devices?.find((index) => index >= status.cards.length);
   if (unknown !== undefined) {
-    throw new AnchorError("INPUT_INVALID", `there is no card ${unknown}: there are ${status.cards.length} (native status)`);
+    throw new AnchorError(
+      "INPUT_INVALID",
+      `there is no card ${unknown}: there are ${status.cards.length} (native status)`,
+    );
   }
   const own = status.cards
     .map(({ name, memoryBytes }, index) => ({ index, name, memoryBytes }))
