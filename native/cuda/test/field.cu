@@ -366,14 +366,34 @@ struct Sums {
   Point<F> both, mixed, mixedNegative, twice, negated, lifted;
   Affine<F> affine;
 };
+constexpr unsigned SUMS = 7;
 template <class F>
-AP_HD Sums<F> sumsOf(const Point<F>& a, const Point<F>& b, const Affine<F>& c) {
-  return {a + b, a.plus(c), a.plus(c, true), a.dbl(), a.negated(), Point<F>::fromAffine(c), a.toAffine()};
+AP_HD void sumOf(unsigned which, const Point<F>& a, const Point<F>& b, const Affine<F>& c, Sums<F>& out) {
+  switch (which) {
+    case 0:
+      out.both = a + b;
+      break;
+    case 1:
+    case 2:
+      (which == 1 ? out.mixed : out.mixedNegative) = a.plus(c, which == 2);
+      break;
+    case 3:
+      out.twice = a.dbl();
+      break;
+    case 4:
+      out.negated = a.negated();
+      break;
+    case 5:
+      out.lifted = Point<F>::fromAffine(c);
+      break;
+    default:
+      out.affine = a.toAffine();
+  }
 }
 template <class F>
 AP_KERNEL(64, 1) sumsKernel(const Point<F>* a, const Point<F>* b, const Affine<F>* c, Sums<F>* out, uint64_t n) {
-  const uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x;
-  if (i < n) out[i] = sumsOf(readOnly(a + i), readOnly(b + i), readOnly(c + i));
+  const uint64_t i = ((uint64_t)blockIdx.x * blockDim.x + threadIdx.x) / SUMS;
+  if (i < n) sumOf((blockIdx.x * blockDim.x + threadIdx.x) % SUMS, readOnly(a + i), readOnly(b + i), readOnly(c + i), out[i]);
 }
 
 template <class F>
@@ -457,14 +477,14 @@ void curve() {
   }
   const uint64_t n = a.size();
   std::vector<Sums<F>> host(n);
-  for (uint64_t i = 0; i < n; i++) host[i] = sumsOf(a[i], b[i], c[i]);
+  for (uint64_t i = 0; i < n * SUMS; i++) sumOf(i % SUMS, a[i / SUMS], b[i / SUMS], c[i / SUMS], host[i / SUMS]);
   DeviceArray<Point<F>> da = uploaded(a), db = uploaded(b);
   DeviceArray<Affine<F>> dc = uploaded(c);
   DeviceArray<Sums<F>> out(n);
   const Point<F>*pa = da.get(), *pb = db.get();
   const Affine<F>* pc = dc.get();
   Sums<F>* po = out.get();
-  AP_LAUNCH(sumsKernel<F>, blocksFor(n, 64), 64, 0, nullptr, pa, pb, pc, po, n);
+  AP_LAUNCH(sumsKernel<F>, blocksFor(n * SUMS, 64), 64, 0, nullptr, pa, pb, pc, po, n);
   checkLaunch("sumsKernel");
   compare(downloaded(out), host);
   for (uint64_t i = 0; i < n; i++) {
