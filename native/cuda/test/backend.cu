@@ -7,6 +7,7 @@
 // Every section runs in a process of its own, with the emulated card that it asks for.
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -174,25 +175,9 @@ Point<F> together(const Sum& sum) {
   return out;
 }
 
-Fr power(Fr base, uint64_t exponent) {
-  Fr out = Fr::one();
-  for (; exponent > 0; exponent >>= 1, base = base.sqr()) {
-    if (exponent & 1) out = out * base;
-  }
-  return out;
-}
-
 // Of the subgroup of order 2^log: 5^((r − 1)/2^log), as 5 generates the whole group.
 Fr rootOfUnity(unsigned log) {
   Fr out = Fr::one(), five = small(5).toMontgomery();
-  for (int bit = 253; bit >= 0; bit--) {
-    out = out.sqr();
-    uint32_t word = ScalarModulus::P[bit / 32];
-    if (bit < 32) word -= 1;
-    if (word >> (bit % 32) & 1 && bit >= 28) out = out * five;
-  }
-  // That was 5^((r − 1) with the lowest 28 bits cleared), which are zeros anyway: back by as many squarings as log asks for.
-  out = Fr::one();
   for (int bit = 253; bit >= 28; bit--) {
     out = out.sqr();
     if (ScalarModulus::P[bit / 32] >> (bit % 32) & 1) out = out * five;
@@ -775,13 +760,21 @@ void together() {
   });
 }
 
+// What processes of their own find out.
+template <class T>
+T& shared() {
+  void* memory = mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  CHECK(memory != MAP_FAILED);
+  return *new (memory) T();
+}
+
 // Cards that are too small for what is asked of them.
 void memory() {
   if (!isEmulated()) return;
   const TestKey key(45, 64, 9);
-  uint64_t keyBytes = 0, proofBytes = 0, most = 0;
+  const CardOptions plain = {0, 1, 0, 0};
+  auto& facts = shared<CardKeyFacts>();
   apart({}, [&] {
-    const CardOptions plain = {0, 1, 0, 0};
     Opened without(key, plain), with(key);
     CHECK(with.facts.keyBytes > without.facts.keyBytes, "memory is free, and no multiples were made");
     // A limit between the two is kept, and used.
@@ -793,12 +786,256 @@ void memory() {
     Opened none(key, tiny);
     CHECK_STATUS(none.status, CARD_OUT_OF_MEMORY);
     CHECK(strstr(none.status.message, "MiB"), "%s", none.status.message);
-    FILE* facts = tmpfile();
-    (void)facts;
+    facts = without.facts;
   });
-  (void)keyBytes;
-  (void)proofBytes;
-  (void)most;
+  const std::vector<Fr> witness = key.witness(1);
+  const TestKey::Sums wanted = key.sums(witness);
+  auto onCardOf = [&](uint64_t bytes, const std::function<void()>& body) { apart({{"AP_EMULATOR_MEMORY", std::to_string(bytes).c_str()}}, body); };
+  auto& least = shared<uint64_t>();
+  // From too little to enough: never anything but a refusal or a key that proves, and one that fits once fits in more.
+  for (uint64_t bytes = facts.keyBytes / 2; least == 0; bytes += facts.proofBytes / 4) {
+    CHECK(bytes < 4 * (facts.keyBytes + facts.proofBytes), "the key does not fit where it should");
+    onCardOf(bytes, [&] {
+      Opened opened(key);
+      if (opened.status.code != CARD_OK) {
+        CHECK_STATUS(opened.status, CARD_OUT_OF_MEMORY);
+        CHECK(!opened.status.lost && strstr(opened.status.message, "MiB"), "%s", opened.status.message);
+        CHECK(freeBytes() == bytes, "what was tried was not given back");
+        return;
+      }
+      least = bytes;
+      // One working space fits: two proofs at once take it in turns.
+      std::vector<std::thread> threads;
+      for (int t = 0; t < 2; t++) {
+        threads.emplace_back([&] {
+          auto proof = std::make_unique<CardProof>();
+          const CardStatus status = proveInto(*proof, opened.key, witness);
+          CHECK_STATUS(status, CARD_OK);
+          checkSums(*proof, wanted, "in turns");
+        });
+      }
+      for (std::thread& thread : threads) thread.join();
+    });
+  }
+  // Room for two keys and one working space. Each takes the other's when it lies idle, and waits for it when it does not.
+  onCardOf(least + facts.keyBytes + facts.proofBytes / 2, [&] {
+    Opened first(key, plain), second(key, plain);
+    CHECK_STATUS(first.status, CARD_OK);
+    CHECK_STATUS(second.status, CARD_OK);
+    std::vector<std::thread> threads;
+    for (CardKey* opened : {first.key, second.key}) {
+      threads.emplace_back([&, opened] {
+        auto proof = std::make_unique<CardProof>();
+        for (int i = 0; i < 3; i++) {
+          const CardStatus status = proveInto(*proof, opened, witness);
+          CHECK_STATUS(status, CARD_OK);
+          checkSums(*proof, wanted, "of two keys");
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  });
+}
+
+// Every allocation and every call fails once, and then for good. What comes back is a status, nothing stays behind, and the
+// library goes on, but where the card is lost.
+void failures() {
+  if (!isEmulated()) return;
+  const TestKey key(20, 16, 10);
+  const std::vector<Fr> witness = key.witness(1);
+  const TestKey::Sums wanted = key.sums(witness);
+  // Whether it went through.
+  auto attempt = [&](CardStatus& status) {
+    Opened opened(key);
+    status = opened.status;
+    if (!opened.key) return false;
+    auto proof = std::make_unique<CardProof>();
+    status = proveInto(*proof, opened.key, witness);
+    if (status.code == CARD_OK) checkSums(*proof, wanted, "beside failures");
+    return status.code == CARD_OK;
+  };
+  auto holds = [&](const char* kind, int32_t code) {
+    apart({}, [&] {
+      CardStatus status;
+      CHECK(attempt(status), "%s", status.message);
+      const uint64_t before = freeBytes();
+      bool through = false;
+      for (int n = 1; !through; n++) {
+        CHECK(n < 5000, "%s: there is no end", kind);
+        fault(kind + std::to_string(n));
+        through = attempt(status);
+        if (!through) {
+          CHECK_STATUS(status, code);
+          CHECK(!status.lost && status.message[0], "%s%d: %s", kind, n, status.message);
+        }
+        fault("");
+        CHECK(freeBytes() == before, "%s%d left something on the card", kind, n);
+        if (n % 8 == 1) CHECK(attempt(status), "after %s%d: %s", kind, n, status.message);
+      }
+    });
+  };
+  holds("alloc:", CARD_OUT_OF_MEMORY);
+  holds("pinned:", CARD_OUT_OF_MEMORY);
+  // Single calls. Here the attempt may also succeed, where the call was one whose failure does not matter.
+  apart({}, [&] {
+    CardStatus status;
+    CHECK(attempt(status), "%s", status.message);
+    int failed = 0, inRow = 0;
+    for (int n = 1; inRow < 40; n += 1 + n / 100) {
+      fault("call:" + std::to_string(n));
+      if (attempt(status)) {
+        inRow++;
+      } else {
+        CHECK(status.code != CARD_OK && status.code != CARD_ABORTED && status.code != CARD_WITNESS_INVALID && status.message[0], "call:%d", n);
+        CHECK(!status.lost, "call:%d: %s", n, status.message);
+        failed++;
+        inRow = 0;
+      }
+      fault("");
+      if (n % 16 == 1) CHECK(attempt(status), "after call:%d: %s", n, status.message);
+    }
+    CHECK(failed > 50, "only %d calls failed", failed);
+  });
+  // A kernel or a copy breaks the context: everything afterwards says that the card is lost, and nothing waits for it.
+  for (const char* kind : {"launch:", "copy:"}) {
+    for (int n = 1, through = 0; !through; n = n * 3 / 2 + 1) {
+      auto& done = shared<int>();
+      apart({}, [&] {
+        fault(kind + std::to_string(n));
+        CardStatus status;
+        if (attempt(status)) {
+          done = 1;
+          return;
+        }
+        CHECK_STATUS(status, CARD_FAILED);
+        CHECK(status.lost == 1 && status.message[0], "%s%d: %s", kind, n, status.message);
+        CHECK(!attempt(status), "%s%d: a lost card proved", kind, n);
+        CHECK(status.code == CARD_FAILED && status.lost == 1, "%s%d: %s", kind, n, status.message);
+        CardDescription card;
+        api->describe(0, &card, &status);
+        CHECK(status.code == CARD_FAILED && status.lost == 1, "%s", status.message);
+      });
+      through = done;
+    }
+  }
+  // No card, no driver.
+  for (const char* absent : {"driver", "none"}) {
+    apart({}, [&] {
+      fault(absent);
+      CardStatus status;
+      CHECK(api->devices(&status) == 0, "%s", absent);
+      CHECK_STATUS(status, CARD_UNAVAILABLE);
+      CHECK(!status.lost && status.message[0]);
+      CHECK(!attempt(status));
+      CHECK(status.code == CARD_UNAVAILABLE, "%s: code %d, %s", absent, status.code, status.message);
+    });
+  }
+}
+
+// How many pages of the emulated card's memory and of pinned memory hold one of the patterns. The emulator keeps the card's memory
+// from being touched while no work runs (/proc/self/mem reads it all the same), and has pages on both sides of every piece, pinned
+// ones too, that nobody may touch. Stacks of the emulated threads, which are the card's registers, look alike but for their size.
+size_t pagesWith(const std::vector<Fr>& patterns) {
+  constexpr unsigned long LARGEST = 8 << 20, STACK = 256 << 10;
+  const int memory = ::open("/proc/self/mem", O_RDONLY);
+  FILE* maps = fopen("/proc/self/maps", "r");
+  CHECK(memory >= 0 && maps);
+  struct Range {
+    unsigned long from, to;
+    bool closed;
+  };
+  std::vector<Range> ranges;
+  char line[512], rights[8];
+  while (fgets(line, sizeof line, maps)) {
+    Range range;
+    unsigned long inode = 0;
+    if (sscanf(line, "%lx-%lx %7s %*s %*s %lu", &range.from, &range.to, rights, &inode) != 4) continue;
+    range.closed = strncmp(rights, "---p", 4) == 0 && inode == 0;
+    if (range.closed || inode == 0) ranges.push_back(range);
+  }
+  fclose(maps);
+  size_t found = 0;
+  std::vector<uint8_t> content;
+  for (size_t r = 1; r + 1 < ranges.size(); r++) {
+    const Range &before = ranges[r - 1], &range = ranges[r], &after = ranges[r + 1];
+    const unsigned long size = range.to - range.from;
+    const bool fenced = before.closed && after.closed && before.to == range.from && range.to == after.from;
+    if (size > LARGEST || !(range.closed || (fenced && size != STACK))) continue;
+    content.resize(size);
+    if (pread(memory, content.data(), size, static_cast<off_t>(range.from)) != static_cast<ssize_t>(size)) continue;
+    for (size_t page = 0; page < size; page += 4096) {
+      bool hit = false;
+      // Elements lie on multiples of 16 bytes. Half of one is enough to know it by.
+      for (size_t i = page; i < page + 4096; i += 16) {
+        for (const Fr& pattern : patterns) hit |= memcmp(&content[i], pattern.l, 16) == 0;
+      }
+      found += hit;
+    }
+  }
+  close(memory);
+  return found;
+}
+
+// Nothing of a witness is left on the card or in pinned memory after a proof, by whichever way it ended.
+void wiped() {
+  if (!isEmulated()) return;
+  const TestKey key(45, 64, 11);
+  apart({}, [&] {
+    Opened opened(key);
+    CHECK_STATUS(opened.status, CARD_OK);
+    // That there is something to find where it is looked for: the key stays.
+    std::vector<Fr> ofKey(1);
+    memcpy(ofKey[0].l, &key.b1[5].y, 32);
+    if (key.b1[5].isInfinity()) memcpy(ofKey[0].l, &key.b1[6].y, 32);
+    CHECK(pagesWith(ofKey) > 0, "the card's memory was not found");
+
+    auto proof = std::make_unique<CardProof>();
+    std::vector<Fr> patterns;
+    auto one = [&](uint64_t seed, bool invalid, const int32_t* abort) {
+      Random random(seed);
+      std::vector<Fr> witness(key.variables, small(1));
+      patterns.clear();
+      for (uint32_t i = 1; i < key.variables; i++) {
+        witness[i] = randomElement<Fr>(random);
+        // As it came, as an element, and as the absolute value of its negative.
+        for (const Fr& form : {witness[i], witness[i].toMontgomery(), minus(witness[i])}) patterns.push_back(form);
+      }
+      if (invalid) memset(witness[40].l, 0xff, 32);
+      const CardStatus status = proveInto(*proof, opened.key, witness, abort);
+      if (status.code == CARD_OK) {
+        // And the sums, which say something about it before they are blinded.
+        for (const void* sum : {static_cast<const void*>(proof->a.sums[0]), static_cast<const void*>(proof->ch.sums[0])}) {
+          patterns.emplace_back();
+          memcpy(patterns.back().l, sum, 32);
+        }
+      }
+      return status;
+    };
+    CardStatus status = one(1, false, nullptr);
+    CHECK_STATUS(status, CARD_OK);
+    CHECK(pagesWith(patterns) == 0, "after a proof");
+    status = one(2, true, nullptr);
+    CHECK_STATUS(status, CARD_WITNESS_INVALID);
+    CHECK(pagesWith(patterns) == 0, "after a witness that was none");
+    // Stopped on its way: gone by the time that another proof has its turn in the same working space.
+    int stops = 0;
+    for (int step = 1; step < 12; step++) {
+      int32_t flag = 0;
+      std::thread other([&] {
+        std::this_thread::sleep_for(std::chrono::microseconds(300) * step * step);
+        __atomic_store_n(&flag, 1, __ATOMIC_RELAXED);
+      });
+      status = one(100 + step, false, &flag);
+      other.join();
+      stops += status.code == CARD_ABORTED;
+      const std::vector<Fr> first = patterns;
+      status = one(200 + step, false, nullptr);
+      CHECK_STATUS(status, CARD_OK);
+      CHECK(pagesWith(first) == 0, "after a proof that was stopped, and another");
+      CHECK(pagesWith(patterns) == 0, "after the other");
+    }
+    CHECK(stops > 0, "no proof was stopped");
+  });
 }
 
 }  // namespace
@@ -815,5 +1052,7 @@ int main(int argc, char** argv) {
                                  {"wrong inputs", wrongInputs},
                                  {"stopped", stopped},
                                  {"together", together},
-                                 {"memory", memory}});
+                                 {"memory", memory},
+                                 {"failures", failures},
+                                 {"wiped", wiped}});
 }
