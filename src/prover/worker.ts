@@ -4,6 +4,9 @@
  * served. What a killed thread leaves, what snarkjs copies for itself, and the inputs as JavaScript values are freed as
  * they are.
  *
+ * A proof of a card that does not verify is made again on the CPU, from the same witness. Only if that one does not verify
+ * either is it the key's or the witness's fault, and the job's end.
+ *
  * The thread blocks while it waits for cores and while the native core proves: what it is told then, it is told
  * through the job's {@link Control} words.
  *
@@ -76,38 +79,53 @@ async function prove({ source, key, payload, control }: WorkerJob): Promise<Work
       ? await calculateWtns(source.module, inputs as CircuitInputs)
       : program!(inputs as never);
   try {
-    const witnessed = performance.now();
-    send({ type: "witnessed" });
-    Atomics.wait(control, Control.Cores, 0);
-    throwIfStopped();
-    const granted = performance.now();
-    const threads = Atomics.load(control, Control.Cores);
-    const made = await backend.prove(key, wtns, { threads, control, onPhase });
-    throwIfStopped();
-    onPhase("verify");
-    const proven = performance.now();
-    // A wrong key file, a fault of the prover or of the machine: nothing unverified leaves.
-    if (!verifies(verifyingKey, made.publicSignals, made.proof)) {
-      throw new AnchorError(
-        "PROVE_FAILED",
-        "the new proof does not verify: the proving key is not this verifying key's",
-      );
-    }
-    throwIfStopped();
-    return {
-      proof: made.proof,
-      publicSignals: made.publicSignals,
-      threads,
-      timings: {
-        programMs: started - begun,
-        witnessMs: witnessed - started,
-        coresMs: granted - witnessed,
-        keyMs: made.keyMs,
-        proveMs: made.proveMs,
-        verifyMs: performance.now() - proven,
-        phases: made.phases,
-      },
+    const timings = {
+      programMs: started - begun,
+      witnessMs: performance.now() - started,
+      coresMs: 0,
+      keyMs: 0,
+      proveMs: 0,
+      verifyMs: 0,
     };
+    let redone = false;
+    send({ type: "witnessed" });
+    for (;;) {
+      const asked = performance.now();
+      Atomics.wait(control, Control.Cores, 0);
+      throwIfStopped();
+      timings.coresMs += performance.now() - asked;
+      const threads = Atomics.load(control, Control.Cores);
+      const card = Atomics.load(control, Control.Card);
+      const device = card === 0 ? undefined : card - 1;
+      const made = await backend.prove(key, wtns, { threads, control, onPhase, device });
+      timings.keyMs += made.keyMs;
+      throwIfStopped();
+      if ("refused" in made) {
+        Atomics.store(control, Control.Cores, 0);
+        send({ type: "refused", device: device!, error: made.refused.toJSON() });
+        continue;
+      }
+      timings.proveMs += made.proveMs;
+      onPhase("verify");
+      const proven = performance.now();
+      const { proof, publicSignals, phases } = made;
+      // A wrong key file, a fault of the prover or of the machine: nothing unverified leaves.
+      const valid = verifies(verifyingKey, publicSignals, proof);
+      timings.verifyMs += performance.now() - proven;
+      throwIfStopped();
+      if (valid) {
+        return { backend: made.backend, redone, proof, publicSignals, threads, timings: { ...timings, phases } };
+      }
+      if (device === undefined) {
+        throw new AnchorError(
+          "PROVE_FAILED",
+          "the new proof does not verify: the proving key is not this verifying key's",
+        );
+      }
+      redone = true;
+      Atomics.store(control, Control.Cores, 0);
+      send({ type: "unverified", device });
+    }
   } finally {
     wtns.fill(0);
   }
