@@ -1,6 +1,7 @@
 #include "cards.h"
 
 #include <dlfcn.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <climits>
@@ -49,6 +50,10 @@ std::shared_ptr<const Cards> Cards::open(const std::string& library) {
   if (!real) {
     if (errno == ENOENT) throw NoCards(NoCards::Missing, "the GPU library is not built (npm run build:cuda): there is no " + library);
     throw NoCards(NoCards::Broken, "the GPU library does not load: " + library + ": " + std::strerror(errno));
+  }
+  struct stat file;
+  if (::stat(real.get(), &file) != 0 || !S_ISREG(file.st_mode)) {
+    throw NoCards(NoCards::Broken, "the GPU library does not load: " + library + " is not a file");
   }
   const std::lock_guard<std::mutex> lock(*mutex);
   // What failed is not kept: the next call may find a library that was built meanwhile.
