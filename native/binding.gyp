@@ -43,10 +43,13 @@
       # The portable one first: of equal inline functions the linker keeps the first, which every processor must run.
       'sources': [
         'src/engine.cpp',
+        'src/cards.cpp',
         'src/engine_portable.cpp',
         'src/engine_adx.cpp',
         'src/engine_ifma.cpp',
       ],
+      # dlopen, where it is not in the C library
+      'conditions': [['OS=="linux"', {'link_settings': {'libraries': ['-ldl']}}]],
     },
     {
       'target_name': 'anchorproof',

@@ -19,6 +19,8 @@ export const ERROR_CODES = {
   USAGE: "a command was called with wrong words",
   OUT_OF_MEMORY: "the machine has too little memory for this work",
   NATIVE_UNAVAILABLE: "the native core is not built, or does not load on this machine",
+  CUDA_UNAVAILABLE: "there is no GPU library, no driver that serves it, or no NVIDIA GPU",
+  CUDA_FAILED: "a GPU reported an error, or was lost",
   // dataset
   DATASET_EMPTY: "a dataset has no records",
   DATASET_CHUNK_UNKNOWN: "a chunk index lies outside the dataset",

@@ -82,7 +82,6 @@ inline ErrorKind kindOf(cudaError_t error) {
     case 806:  // MpsRpcFailure
     case 810:  // MpsClientTerminated
     case 911:  // ExternalDevice
-    case 999:  // Unknown
       return {CARD_FAILED, true, false};
     default:
       return {CARD_FAILED, false, false};
@@ -92,7 +91,13 @@ inline ErrorKind kindOf(cudaError_t error) {
 [[noreturn]] inline void fail(cudaError_t error, const char* what) {
   // Errors that are not sticky are kept for the next caller of cudaGetLastError, who would take them for his own.
   cudaGetLastError();
-  const ErrorKind kind = kindOf(error);
+  ErrorKind kind = kindOf(error);
+  // Unknown, 999, may be either. A context that is broken answers every question with its error.
+  size_t available = 0, total = 0;
+  if (static_cast<int>(error) == 999 && cudaMemGetInfo(&available, &total) != cudaSuccess) {
+    cudaGetLastError();
+    kind.lost = true;
+  }
   if (kind.lost) lostDevices[currentDevice].store(true, std::memory_order_relaxed);
   std::string message = std::string(what) + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")";
   cudaDeviceProp properties;
@@ -178,6 +183,22 @@ class DeviceArray {
   size_t n_ = 0;
 };
 
+// One that is overwritten before it is given back, when the stream has done what it was told to do with it.
+template <class T>
+class SecretArray : public DeviceArray<T> {
+ public:
+  SecretArray(cudaStream_t stream, size_t n) : DeviceArray<T>(n), stream_(stream) {}
+  SecretArray(SecretArray&&) = delete;
+  ~SecretArray() {
+    if (this->size() == 0) return;
+    ignore(cudaMemsetAsync(this->get(), 0, this->bytes(), stream_));
+    ignore(cudaStreamSynchronize(stream_));
+  }
+
+ private:
+  cudaStream_t stream_;
+};
+
 // Host memory that the card reads and writes by itself.
 template <class T>
 class PinnedArray {
@@ -209,8 +230,11 @@ class Stream {
  public:
   Stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream"); }
   Stream(const Stream&) = delete;
-  ~Stream() { ignore(cudaStreamDestroy(stream_)); }
-  // Destructors wait with it before they free what the stream works on.
+  ~Stream() {
+    drain();
+    ignore(cudaStreamDestroy(stream_));
+  }
+  // For destructors that free what the stream works on, too.
   void drain() const { ignore(cudaStreamSynchronize(stream_)); }
   operator cudaStream_t() const { return stream_; }
 
@@ -267,7 +291,13 @@ class Upload {
   static constexpr size_t PIECE = size_t{2} << 20, PIECES = 3;
 
   explicit Upload(size_t largest = PIECE * PIECES) : piece_(std::min(PIECE, std::max<size_t>(largest, 1))), memory_(piece_ * PIECES) {}
-  ~Upload() { wipe(); }
+  Upload(const Upload&) = delete;
+  ~Upload() {
+    for (size_t slot = 0; slot < PIECES; slot++) {
+      if (busy_[slot]) ignore(cudaEventSynchronize(free_[slot]));
+      wipe(memory_.get() + slot * piece_, filled_[slot]);
+    }
+  }
 
   // Returns when `from` has been read, not when all has arrived. onPiece(offset, size) may enqueue work on what has come.
   template <class OnPiece>
@@ -278,8 +308,8 @@ class Upload {
       uint8_t* buffer = memory_.get() + slot * piece_;
       throwIfAborted(abort);
       if (busy_[slot]) waitFor(free_[slot], abort);
-      memcpy(buffer, static_cast<const uint8_t*>(from) + at, take);
       filled_[slot] = std::max(filled_[slot], take);
+      memcpy(buffer, static_cast<const uint8_t*>(from) + at, take);
       check(cudaMemcpyAsync(static_cast<uint8_t*>(to) + at, buffer, take, cudaMemcpyHostToDevice, stream), "copying to the card");
       free_[slot].record(stream);
       busy_[slot] = true;
@@ -290,12 +320,14 @@ class Upload {
     copy(stream, to, from, size, abort, [](size_t, size_t) {});
   }
 
-  // Waits until the card has read the pieces, and wipes them.
-  void wipe() {
+  // Has the card write zeros over what the pieces held, in the stream's order; `zeros` are on the card. Who waits for the stream
+  // knows them wiped, and who does not may go on all the same.
+  void wipeBehind(cudaStream_t stream, const void* zeros) {
     for (size_t slot = 0; slot < PIECES; slot++) {
-      if (busy_[slot]) ignore(cudaEventSynchronize(free_[slot]));
-      cuda::wipe(memory_.get() + slot * piece_, filled_[slot]);
-      busy_[slot] = false;
+      if (filled_[slot] == 0) continue;
+      check(cudaMemcpyAsync(memory_.get() + slot * piece_, zeros, filled_[slot], cudaMemcpyDeviceToHost, stream), "wiping");
+      free_[slot].record(stream);
+      busy_[slot] = true;
       filled_[slot] = 0;
     }
   }
@@ -311,16 +343,17 @@ class Upload {
 // The other way, when all is done: for what is not timed.
 inline void download(cudaStream_t stream, void* to, const void* from, size_t size, const int32_t* abort) {
   if (size == 0) return;
-  const size_t piece = std::min(size, size_t{4} << 20);
-  PinnedArray<uint8_t> buffer(piece);
-  for (size_t at = 0; at < size; at += piece) {
-    const size_t take = std::min(piece, size - at);
+  struct Buffer : PinnedArray<uint8_t> {
+    using PinnedArray::PinnedArray;
+    ~Buffer() { wipe(get(), size()); }
+  } buffer(std::min(size, size_t{4} << 20));
+  for (size_t at = 0; at < size; at += buffer.size()) {
+    const size_t take = std::min(buffer.size(), size - at);
     check(cudaMemcpyAsync(buffer.get(), static_cast<const uint8_t*>(from) + at, take, cudaMemcpyDeviceToHost, stream), "copying from the card");
     check(cudaStreamSynchronize(stream), "copying from the card");
     memcpy(static_cast<uint8_t*>(to) + at, buffer.get(), take);
     throwIfAborted(abort);
   }
-  wipe(buffer.get(), piece);
 }
 
 // Working space: pieces of one allocation, on boundaries of 256 bytes. Without memory it only counts.

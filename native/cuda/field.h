@@ -66,7 +66,8 @@ constexpr uint32_t negativeInverse(uint32_t p) {
 // A word times every second word of a number is a row of 64-bit products side by side, and one carry runs through all of them:
 // mad.lo.cc and madc.hi.cc of the same factors, which ptxas makes one IMAD.WIDE.U32 with carry in and out. Words 0, 2, 4, 6 of a
 // factor go to one accumulator ("even") and words 1, 3, 5, 7 to another ("odd") that stands for 2^32 times as much. The carry
-// flag does not outlive an asm statement, so every chain is one statement, together with all that reads its carry.
+// flag does not outlive an asm statement, so every chain is one statement, together with all that reads its carry. Its results
+// are written before its operands have been read, which "&" tells the compiler.
 namespace row {
 
 // acc = x·(v[0], v[2], v[4], v[6])
@@ -90,18 +91,18 @@ template <int N>
 AP_HD void add(uint32_t* acc, const uint32_t* v, uint32_t x) {
   if constexpr (N == 4) {
     asm(AP_WIDE("mad", 0, 1, 8, 12) AP_WIDE("madc", 2, 3, 9, 12) AP_WIDE("madc", 4, 5, 10, 12) AP_WIDE("madc", 6, 7, 11, 12)
-        : "+r"(acc[0]), "+r"(acc[1]), "+r"(acc[2]), "+r"(acc[3]), "+r"(acc[4]), "+r"(acc[5]), "+r"(acc[6]), "+r"(acc[7])
+        : "+&r"(acc[0]), "+&r"(acc[1]), "+&r"(acc[2]), "+&r"(acc[3]), "+&r"(acc[4]), "+&r"(acc[5]), "+&r"(acc[6]), "+&r"(acc[7])
         : "r"(v[0]), "r"(v[2]), "r"(v[4]), "r"(v[6]), "r"(x));
   } else if constexpr (N == 3) {
     asm(AP_WIDE("mad", 0, 1, 6, 9) AP_WIDE("madc", 2, 3, 7, 9) AP_WIDE("madc", 4, 5, 8, 9)
-        : "+r"(acc[0]), "+r"(acc[1]), "+r"(acc[2]), "+r"(acc[3]), "+r"(acc[4]), "+r"(acc[5])
+        : "+&r"(acc[0]), "+&r"(acc[1]), "+&r"(acc[2]), "+&r"(acc[3]), "+&r"(acc[4]), "+&r"(acc[5])
         : "r"(v[0]), "r"(v[2]), "r"(v[4]), "r"(x));
   } else if constexpr (N == 2) {
     asm(AP_WIDE("mad", 0, 1, 4, 6) AP_WIDE("madc", 2, 3, 5, 6)
-        : "+r"(acc[0]), "+r"(acc[1]), "+r"(acc[2]), "+r"(acc[3])
+        : "+&r"(acc[0]), "+&r"(acc[1]), "+&r"(acc[2]), "+&r"(acc[3])
         : "r"(v[0]), "r"(v[2]), "r"(x));
   } else if constexpr (N == 1) {
-    asm(AP_WIDE("mad", 0, 1, 2, 3) : "+r"(acc[0]), "+r"(acc[1]) : "r"(v[0]), "r"(x));
+    asm(AP_WIDE("mad", 0, 1, 2, 3) : "+&r"(acc[0]), "+&r"(acc[1]) : "r"(v[0]), "r"(x));
   }
 }
 
@@ -111,18 +112,18 @@ AP_HD void add(uint32_t* acc, const uint32_t* v, uint32_t x, uint32_t& top) {
   if constexpr (N == 4) {
     asm(AP_WIDE("mad", 0, 1, 9, 13) AP_WIDE("madc", 2, 3, 10, 13) AP_WIDE("madc", 4, 5, 11, 13) AP_WIDE("madc", 6, 7, 12, 13)
         "addc.u32 %8, %8, 0;"
-        : "+r"(acc[0]), "+r"(acc[1]), "+r"(acc[2]), "+r"(acc[3]), "+r"(acc[4]), "+r"(acc[5]), "+r"(acc[6]), "+r"(acc[7]), "+r"(top)
+        : "+&r"(acc[0]), "+&r"(acc[1]), "+&r"(acc[2]), "+&r"(acc[3]), "+&r"(acc[4]), "+&r"(acc[5]), "+&r"(acc[6]), "+&r"(acc[7]), "+&r"(top)
         : "r"(v[0]), "r"(v[2]), "r"(v[4]), "r"(v[6]), "r"(x));
   } else if constexpr (N == 3) {
     asm(AP_WIDE("mad", 0, 1, 7, 10) AP_WIDE("madc", 2, 3, 8, 10) AP_WIDE("madc", 4, 5, 9, 10) "addc.u32 %6, %6, 0;"
-        : "+r"(acc[0]), "+r"(acc[1]), "+r"(acc[2]), "+r"(acc[3]), "+r"(acc[4]), "+r"(acc[5]), "+r"(top)
+        : "+&r"(acc[0]), "+&r"(acc[1]), "+&r"(acc[2]), "+&r"(acc[3]), "+&r"(acc[4]), "+&r"(acc[5]), "+&r"(top)
         : "r"(v[0]), "r"(v[2]), "r"(v[4]), "r"(x));
   } else if constexpr (N == 2) {
     asm(AP_WIDE("mad", 0, 1, 5, 7) AP_WIDE("madc", 2, 3, 6, 7) "addc.u32 %4, %4, 0;"
-        : "+r"(acc[0]), "+r"(acc[1]), "+r"(acc[2]), "+r"(acc[3]), "+r"(top)
+        : "+&r"(acc[0]), "+&r"(acc[1]), "+&r"(acc[2]), "+&r"(acc[3]), "+&r"(top)
         : "r"(v[0]), "r"(v[2]), "r"(x));
   } else if constexpr (N == 1) {
-    asm(AP_WIDE("mad", 0, 1, 3, 4) "addc.u32 %2, %2, 0;" : "+r"(acc[0]), "+r"(acc[1]), "+r"(top) : "r"(v[0]), "r"(x));
+    asm(AP_WIDE("mad", 0, 1, 3, 4) "addc.u32 %2, %2, 0;" : "+&r"(acc[0]), "+&r"(acc[1]), "+&r"(top) : "r"(v[0]), "r"(x));
   }
 }
 
@@ -137,7 +138,7 @@ AP_HD void shift(uint32_t& low, uint32_t* acc, const uint32_t* v, uint32_t x) {
       AP_WIDE(2, 3, 10, 13, "%4", "%5")             //
       AP_WIDE(4, 5, 11, 13, "%6", "%7")             //
       AP_WIDE(6, 7, 12, 13, "0", "0")
-      : "+r"(acc[0]), "+r"(acc[1]), "+r"(acc[2]), "+r"(acc[3]), "+r"(acc[4]), "+r"(acc[5]), "+r"(acc[6]), "+r"(acc[7]), "+r"(low)
+      : "+&r"(acc[0]), "+&r"(acc[1]), "+&r"(acc[2]), "+&r"(acc[3]), "+&r"(acc[4]), "+&r"(acc[5]), "+&r"(acc[6]), "+&r"(acc[7]), "+&r"(low)
       : "r"(v[0]), "r"(v[2]), "r"(v[4]), "r"(v[6]), "r"(x));
 }
 
@@ -149,8 +150,8 @@ AP_HD uint32_t fold(uint32_t& low, uint32_t* acc, const uint32_t* v, uint32_t fa
       AP_WIDE(2, 3, 11, 9, "%4", "%5")                         //
       AP_WIDE(4, 5, 12, 9, "%6", "%7")                         //
       AP_WIDE(6, 7, 13, 9, "0", "0")
-      : "+r"(acc[0]), "+r"(acc[1]), "+r"(acc[2]), "+r"(acc[3]), "+r"(acc[4]), "+r"(acc[5]), "+r"(acc[6]), "+r"(acc[7]), "+r"(low),
-        "=r"(x)
+      : "+&r"(acc[0]), "+&r"(acc[1]), "+&r"(acc[2]), "+&r"(acc[3]), "+&r"(acc[4]), "+&r"(acc[5]), "+&r"(acc[6]), "+&r"(acc[7]), "+&r"(low),
+        "=&r"(x)
       : "r"(v[0]), "r"(v[2]), "r"(v[4]), "r"(v[6]), "r"(factor));
   return x;
 }
@@ -160,7 +161,7 @@ AP_HD uint32_t fold(uint32_t& low, uint32_t* acc, const uint32_t* v, uint32_t fa
 AP_HD void sum(uint32_t* out, const uint32_t* a, const uint32_t* b) {
   asm("add.cc.u32 %0, %8, %16;\n\taddc.cc.u32 %1, %9, %17;\n\taddc.cc.u32 %2, %10, %18;\n\taddc.cc.u32 %3, %11, %19;\n\t"
       "addc.cc.u32 %4, %12, %20;\n\taddc.cc.u32 %5, %13, %21;\n\taddc.cc.u32 %6, %14, %22;\n\taddc.u32 %7, %15, %23;"
-      : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3]), "=r"(out[4]), "=r"(out[5]), "=r"(out[6]), "=r"(out[7])
+      : "=&r"(out[0]), "=&r"(out[1]), "=&r"(out[2]), "=&r"(out[3]), "=&r"(out[4]), "=&r"(out[5]), "=&r"(out[6]), "=&r"(out[7])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(a[4]), "r"(a[5]), "r"(a[6]), "r"(a[7]),  //
         "r"(b[0]), "r"(b[1]), "r"(b[2]), "r"(b[3]), "r"(b[4]), "r"(b[5]), "r"(b[6]), "r"(b[7]));
 }
@@ -171,7 +172,7 @@ AP_HD uint32_t difference(uint32_t* out, const uint32_t* a, const uint32_t* b) {
   asm("sub.cc.u32 %0, %9, %17;\n\tsubc.cc.u32 %1, %10, %18;\n\tsubc.cc.u32 %2, %11, %19;\n\tsubc.cc.u32 %3, %12, %20;\n\t"
       "subc.cc.u32 %4, %13, %21;\n\tsubc.cc.u32 %5, %14, %22;\n\tsubc.cc.u32 %6, %15, %23;\n\tsubc.cc.u32 %7, %16, %24;\n\t"
       "subc.u32 %8, 0, 0;"
-      : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3]), "=r"(out[4]), "=r"(out[5]), "=r"(out[6]), "=r"(out[7]), "=r"(borrow)
+      : "=&r"(out[0]), "=&r"(out[1]), "=&r"(out[2]), "=&r"(out[3]), "=&r"(out[4]), "=&r"(out[5]), "=&r"(out[6]), "=&r"(out[7]), "=&r"(borrow)
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(a[4]), "r"(a[5]), "r"(a[6]), "r"(a[7]),  //
         "r"(b[0]), "r"(b[1]), "r"(b[2]), "r"(b[3]), "r"(b[4]), "r"(b[5]), "r"(b[6]), "r"(b[7]));
   return borrow;
@@ -300,12 +301,13 @@ struct alignas(16) Fp {
   // that word is dropped: even and odd change places, and the old even one, less two words, becomes the new odd one; its word 1
   // is added to the new even one's word 0, its carry starting the next row.
   //
-  // No word above the sixteen is ever needed, for p is below 2^254: before a row V is below 3p, or below the number that the rows
-  // add (2p at most, see below) plus p, and a row adds less than 2^32·(2p + p) < 0.75·2^288. So V stays below 2^288, odd at most
-  // V / 2^32 below 2^256: its chains have no carry, and there is room for the carry of even, which belongs to odd's word 7.
+  // No word above the sixteen is ever needed, for 5p is below 2^256 by a twentieth. Let the factors whose words are not scanned be
+  // A in sum, at most 4p (four of them at most p, or two that are sums up to 2p). Then V is at most A + p after a row, and within
+  // a row below 2^32·(A + p) + A + p < 2^288. Hence odd, at most V / 2^32, stays below 2^256: its chains have no carry, and there
+  // is room for the carry of even, which belongs to odd's word 7.
   //
-  // The result is (T + m·p) / 2^256 with m < 2^256, so below 2p for any T < 2^256·p = 5.29·p²: a product of two sums (2p · 2p) is
-  // reduced by one subtraction, and so are two products together.
+  // The result is (T + m·p) / 2^256 with m < 2^256, so below 2p for any T < 2^256·p = 5.29·p²: one subtraction reduces a product of
+  // two sums (2p · 2p), or four products together.
   AP_HD friend Fp operator*(const Fp& a, const Fp& b) {
     uint32_t w[2][8];
     AP_UNROLL
@@ -317,18 +319,34 @@ struct alignas(16) Fp {
     return merged(w[0], w[1]);
   }
 
-  // a·b + c·d with one reduction
+  // a·b + c·d with one reduction, a·b + c·d ≤ 4·p²
   static AP_HD Fp sumOfProducts(const Fp& a, const Fp& b, const Fp& c, const Fp& d) {
     uint32_t w[2][8];
     AP_UNROLL
     for (int i = 0; i < 8; i++) {
       uint32_t *even = w[i % 2], *odd = w[1 - i % 2];
       multiplyRow(even, odd, a.l, b.l[i], i == 0);
-      row::add<4>(odd, c.l + 1, d.l[i]);
-      row::add<4>(even, c.l, d.l[i], odd[7]);
+      addRow(even, odd, c.l, d.l[i]);
       reduceRow(even, odd);
     }
     return merged(w[0], w[1]);
+  }
+
+  static AP_HD Fp sumOfProducts(const Fp& a, const Fp& b, const Fp& c, const Fp& d, const Fp& e, const Fp& f, const Fp& g, const Fp& h) {
+    uint32_t w[2][8];
+    AP_UNROLL
+    for (int i = 0; i < 8; i++) {
+      uint32_t *even = w[i % 2], *odd = w[1 - i % 2];
+      multiplyRow(even, odd, a.l, b.l[i], i == 0);
+      addRow(even, odd, c.l, d.l[i]);
+      addRow(even, odd, e.l, f.l[i]);
+      addRow(even, odd, g.l, h.l[i]);
+      reduceRow(even, odd);
+    }
+    return merged(w[0], w[1]);
+  }
+  static AP_HD Fp differenceOfProducts(const Fp& a, const Fp& b, const Fp& c, const Fp& d) {
+    return sumOfProducts(a, b, c.negatedUnreduced(), d);
   }
 
   // Row i has a[i]² and twice the products with higher words: those of 2a, but for the bit that a[i] gives to word i + 1. Products
@@ -430,11 +448,13 @@ struct alignas(16) Fp {
       row::add<4>(even, a, b, odd[7]);
     }
   }
+  static AP_HD void addRow(uint32_t* even, uint32_t* odd, const uint32_t* a, uint32_t b) {
+    row::add<4>(odd, a + 1, b);
+    row::add<4>(even, a, b, odd[7]);
+  }
   static AP_HD void reduceRow(uint32_t* even, uint32_t* odd) {
     constexpr Limbs p = PRIME;
-    const uint32_t m = even[0] * INV;
-    row::add<4>(odd, p.l + 1, m);
-    row::add<4>(even, p.l, m, odd[7]);
+    addRow(even, odd, p.l, even[0] * INV);
   }
   static AP_HD void foldRow(uint32_t* even, uint32_t* odd) {
     constexpr Limbs p = PRIME;
@@ -480,20 +500,28 @@ struct Fq2 {
     return {Fq::selected(first, a.c0, b.c0), Fq::selected(first, a.c1, b.c1)};
   }
   AP_HD Fq2 sqr() const;
+  static AP_HD Fq2 differenceOfProducts(const Fq2& a, const Fq2& b, const Fq2& c, const Fq2& d);  // a·b − c·d
   AP_CALL Fq2 inverse() const {
     Fq norm = Fq::sumOfProducts(c0, c0, c1, c1).inverse();
     return {c0 * norm, -(c1 * norm)};
   }
 };
 
-// Calls: a point's operations have ten and more of them.
+// Calls: a point's operations have ten of them.
 AP_CALL Fq2 squareOf(Fq2 a) {
   return {a.c0.plusUnreduced(a.c1) * a.c0.minusUnreduced(a.c1), a.c0.plusUnreduced(a.c0) * a.c1};
 }
 AP_CALL Fq2 productOf(Fq2 a, Fq2 b) {
   return {Fq::sumOfProducts(a.c0, b.c0, a.c1.negatedUnreduced(), b.c1), Fq::sumOfProducts(a.c0, b.c1, a.c1, b.c0)};
 }
+// a·b − c·d
+AP_CALL Fq2 differenceOfProductsOf(Fq2 a, Fq2 b, Fq2 c, Fq2 d) {
+  const Fq a1 = a.c1.negatedUnreduced(), e0 = c.c0.negatedUnreduced(), e1 = c.c1.negatedUnreduced();
+  return {Fq::sumOfProducts(a.c0, b.c0, a1, b.c1, e0, d.c0, c.c1, d.c1),
+          Fq::sumOfProducts(a.c0, b.c1, a.c1, b.c0, e0, d.c1, e1, d.c0)};
+}
 
+AP_HD Fq2 Fq2::differenceOfProducts(const Fq2& a, const Fq2& b, const Fq2& c, const Fq2& d) { return differenceOfProductsOf(a, b, c, d); }
 AP_HD Fq2 Fq2::sqr() const { return squareOf(*this); }
 AP_HD bool operator==(const Fq2& a, const Fq2& b) { return a.c0 == b.c0 && a.c1 == b.c1; }
 AP_HD bool operator!=(const Fq2& a, const Fq2& b) { return !(a == b); }

@@ -177,6 +177,8 @@ template <class F>
 class Msm {
  public:
   Msm(const ResidentPoints<F>& points, Arena& arena);
+  // What the constructor takes on a card with so many multiprocessors, before there are points.
+  static uint64_t workBytes(const MsmPlan& plan, uint32_t multiprocessors);
 
   // Scalar of point i: i < wireCount ? wireScalars[wires ? wires[i] : i] : quotients[i − wireCount], all on the card.
   // sums: plan.sums points on the card.
@@ -189,6 +191,7 @@ class Msm {
   Point<F>* buckets_;
   ExtendedSums<F> sums_;
 
+  Msm(const ResidentPoints<F>* points, const MsmPlan& plan, const uint32_t* wires, uint64_t wireCount, uint32_t multiprocessors, Arena& arena);
   static size_t takeRanks(DigitSort& sort, Arena& arena);
 };
 

@@ -295,13 +295,25 @@ size_t Msm<F>::takeRanks(DigitSort& sort, Arena& arena) {
 }
 
 template <class F>
-Msm<F>::Msm(const ResidentPoints<F>& points, Arena& arena)
-    : points_(&points),
-      sort_(points.plan(), points.wires(), points.wireCount(), arena),
+Msm<F>::Msm(const ResidentPoints<F>* points, const MsmPlan& plan, const uint32_t* wires, uint64_t wireCount, uint32_t multiprocessors,
+            Arena& arena)
+    : points_(points),
+      sort_(plan, wires, wireCount, arena),
       ranksEnd_(takeRanks(sort_, arena)),
-      buckets_(arena.take<Point<F>>(points.plan().buckets())),
-      sums_(points.plan(), points.multiprocessors(), arena) {
+      buckets_(arena.take<Point<F>>(plan.buckets())),
+      sums_(plan, multiprocessors, arena) {
   if (arena.used() < ranksEnd_) arena.take<uint8_t>(ranksEnd_ - arena.used());
+}
+
+template <class F>
+Msm<F>::Msm(const ResidentPoints<F>& points, Arena& arena)
+    : Msm(&points, points.plan(), points.wires(), points.wireCount(), points.multiprocessors(), arena) {}
+
+template <class F>
+uint64_t Msm<F>::workBytes(const MsmPlan& plan, uint32_t multiprocessors) {
+  Arena arena;
+  Msm counted(nullptr, plan, nullptr, 0, multiprocessors, arena);
+  return arena.peak();
 }
 
 template <class F>

@@ -84,7 +84,8 @@ function withoutLagrange(file) {
 const flags = ["-std=c++17", "-O1", "-g1", "-w", "-fno-strict-aliasing", "-pthread"];
 flags.push("-fsanitize=address,undefined", "-fno-sanitize-recover=all");
 const compiler = process.env.CXX ?? "g++";
-const sources = ["src/engine_portable.cpp", "src/engine_adx.cpp", "src/engine_ifma.cpp", "src/engine.cpp", "fuzz/fuzz.cpp"];
+const engines = ["src/engine_portable.cpp", "src/engine_adx.cpp", "src/engine_ifma.cpp", "src/engine.cpp"];
+const sources = [...engines, "src/cards.cpp", "fuzz/fuzz.cpp"];
 const objects = sources.map((_, i) => join(out, `${i}.o`));
 // Two at a time: each takes up to a gigabyte.
 const next = sources.keys();
@@ -92,7 +93,7 @@ const compileAll = async () => {
   for (const i of next) await run(compiler, [...flags, "-c", join(native, sources[i]), "-o", objects[i]]);
 };
 await Promise.all([compileAll(), compileAll()]);
-await run(compiler, [...flags, ...objects, "-o", join(out, "fuzz")]);
+await run(compiler, [...flags, ...objects, "-ldl", "-o", join(out, "fuzz")]);
 await run(join(out, "fuzz"), [out, seconds, seed]);
 
 /** Ends this process when the command fails. */

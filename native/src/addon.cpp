@@ -32,12 +32,13 @@
 #endif
 
 #include "api.h"
+#include "cards.h"
 
 namespace anchorproof {
 namespace {
 
 // What src/field/native.ts expects; raised when a signature here changes.
-constexpr double kVersion = 3;
+constexpr double kVersion = 4;
 
 constexpr unsigned kMaxThreads = 256;
 constexpr size_t kMaxPath = PATH_MAX;
@@ -45,6 +46,8 @@ constexpr size_t kMaxDomain = size_t{1} << 28;
 constexpr size_t kScalar = 32, kProof = 256;
 constexpr size_t kInputs = 16 * kScalar, kBlock = 15 * kScalar;  // of a permutation; of a step of a chain
 constexpr size_t kMaxTraces = size_t{1} << 16;                   // over a gigabyte
+constexpr size_t kMaxMemory = size_t{1} << 50;                   // of a card: more than any has
+constexpr size_t kMaxWindow = 24, kMaxRepeat = 1000;
 
 static_assert(std::atomic<int32_t>::is_always_lock_free && sizeof(std::atomic<int32_t>) == sizeof(int32_t),
               "the abort flag is a plain element of an Int32Array");
@@ -63,8 +66,19 @@ const char* codeName(Code code) {
     case Code::CircuitMalformed: return "CIRCUIT_MALFORMED";
     case Code::PtauInvalid: return "PTAU_INVALID";
     case Code::ContributionInvalid: return "CONTRIBUTION_INVALID";
+    case Code::CudaUnavailable: return "CUDA_UNAVAILABLE";
+    case Code::CudaFailed: return "CUDA_FAILED";
   }
   return "INTERNAL";
+}
+
+const char* kindName(NoCards::Kind kind) {
+  switch (kind) {
+    case NoCards::Missing: return "missing";
+    case NoCards::Broken: return "broken";
+    case NoCards::None: return "none";
+  }
+  return "none";
 }
 
 [[noreturn]] void invalid(const std::string& message) { throw Failure(Code::InputInvalid, message); }
@@ -74,11 +88,16 @@ void wipe(void* data, size_t size) {
   while (size--) *bytes++ = 0;
 }
 
-void throwJs(Napi::Env env, const char* code, const char* message) {
-  napi_value codeValue, messageValue, error;
+// kind: what the error's property of that name says, where it has one.
+void throwJs(Napi::Env env, const char* code, const char* message, const char* kind = nullptr) {
+  napi_value codeValue, messageValue, kindValue, error;
   if (napi_create_string_utf8(env, code, NAPI_AUTO_LENGTH, &codeValue) != napi_ok) return;
   if (napi_create_string_utf8(env, message, NAPI_AUTO_LENGTH, &messageValue) != napi_ok) return;
   if (napi_create_error(env, codeValue, messageValue, &error) != napi_ok) return;
+  if (kind) {
+    if (napi_create_string_utf8(env, kind, NAPI_AUTO_LENGTH, &kindValue) != napi_ok) return;
+    if (napi_set_named_property(env, error, "kind", kindValue) != napi_ok) return;
+  }
   // Fails when the environment is being terminated: then there is nobody to tell.
   napi_throw(env, error);
 }
@@ -91,6 +110,8 @@ Napi::Value guarded(const Napi::CallbackInfo& info) {
     return Body(info);
   } catch (const Napi::Error&) {
     throw;  // already JavaScript's; node-addon-api hands it over
+  } catch (const NoCards& failure) {
+    throwJs(env, codeName(failure.code), failure.what(), kindName(failure.kind));
   } catch (const Failure& failure) {
     throwJs(env, codeName(failure.code), failure.what());
   } catch (const std::bad_alloc&) {
@@ -150,6 +171,29 @@ const Engine& engineOf(Napi::Value value) {
   const Engine* found = engineByName(name);
   if (!found) invalid("this processor or build has no engine \"" + name + "\"");
   return *found;
+}
+
+// Which library, which card, and how a key is kept on it.
+struct CardChoice {
+  std::string library;
+  CardSettings settings;
+};
+
+CardChoice cardChoice(Napi::Value value) {
+  if (!value.IsObject() || value.IsFunction() || value.IsTypedArray()) invalid("cuda must be an object with library and device");
+  CardChoice choice;
+  choice.library = text(option(value, "library"), "library", kMaxPath);
+  if (choice.library.empty()) invalid("library must not be empty");
+  choice.settings.device = static_cast<int>(whole(option(value, "device"), "device", 0, INT_MAX));
+  const auto number = [&](const char* name, size_t max) {
+    const Napi::Value given = option(value, name);
+    return given.IsUndefined() ? 0 : whole(given, name, 0, max);
+  };
+  choice.settings.memoryLimit = number("memoryLimit", kMaxMemory);
+  choice.settings.multiples = static_cast<unsigned>(number("multiples", 254));
+  choice.settings.window = static_cast<unsigned>(number("window", kMaxWindow));
+  choice.settings.coordinates = static_cast<unsigned>(number("coordinates", 2));
+  return choice;
 }
 
 const char* arrayName(napi_typedarray_type type) {
@@ -356,13 +400,16 @@ const char* const Handle<VerifyingKey>::kName = "verifying key";
 // was replaced is loaded anew.
 class KeyRegistry {
  public:
+  // card: where the key is to be kept; then it is not prepared.
   std::shared_ptr<const ProvingKey> open(const Engine& engine, const std::string& path, const std::string& prepared,
-                                         const Control& control) {
+                                         const std::optional<CardChoice>& card, const Control& control) {
+    const std::shared_ptr<const Cards> cards = card ? Cards::open(card->library) : nullptr;
     // Before the lock is taken: the callback may open a key itself.
     if (control.onPhase) control.onPhase("load");
     Control quiet = control;
     quiet.onPhase = nullptr;
-    const Identity identity = identify(engine, path, prepared);
+    const Place place = placeOf(cards.get(), card);
+    const Identity identity = identify(engine, path, card ? "" : prepared, place);
     const std::shared_ptr<Slot> slot = slotOf(identity);
     // Waits for another thread's load of the same key, and is stopped like the load itself.
     std::unique_lock<std::timed_mutex> lock(slot->loading, std::defer_lock);
@@ -370,8 +417,12 @@ class KeyRegistry {
       if (control.abort && control.abort->load() != 0) throw Failure(Code::Aborted, "stopped on request");
     }
     if (std::shared_ptr<const ProvingKey> key = slot->key.lock()) return key;
-    std::shared_ptr<const ProvingKey> key = engine.openProvingKey(std::get<1>(identity), prepared, quiet);
-    if (identify(engine, path, prepared) != identity) throw Failure(Code::Io, "the proving key's file changed while it was read");
+    const std::string& file = std::get<1>(identity);
+    std::shared_ptr<const ProvingKey> key = card ? engine.openCardKey(cards, card->settings, file, quiet)
+                                                 : engine.openProvingKey(file, prepared, quiet);
+    if (identify(engine, path, card ? "" : prepared, place) != identity) {
+      throw Failure(Code::Io, "the proving key's file changed while it was read");
+    }
     slot->key = key;
     return key;
   }
@@ -383,13 +434,22 @@ class KeyRegistry {
   }
 
  private:
-  using Identity = std::tuple<std::string, std::string, std::string, dev_t, ino_t, off_t, int64_t, int64_t, int64_t, int64_t>;
+  // On a card: whose library, which one, and how. Otherwise nothing.
+  using Place = std::tuple<const Cards*, int, uint64_t, unsigned, unsigned, unsigned>;
+  using Identity =
+      std::tuple<std::string, std::string, std::string, Place, dev_t, ino_t, off_t, int64_t, int64_t, int64_t, int64_t>;
   struct Slot {
     std::timed_mutex loading;
     std::weak_ptr<const ProvingKey> key;  // guarded by `loading`
   };
 
-  static Identity identify(const Engine& engine, const std::string& path, const std::string& prepared) {
+  static Place placeOf(const Cards* cards, const std::optional<CardChoice>& card) {
+    if (!card) return {};
+    const CardSettings& how = card->settings;
+    return {cards, how.device, how.memoryLimit, how.multiples, how.window, how.coordinates};
+  }
+
+  static Identity identify(const Engine& engine, const std::string& path, const std::string& prepared, const Place& place) {
     const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
     struct stat file;
     if (!real || ::stat(real.get(), &file) != 0) {
@@ -401,8 +461,8 @@ class KeyRegistry {
 #else
     const struct timespec modified = file.st_mtim, changed = file.st_ctim;
 #endif
-    return {engine.name(),   real.get(),       prepared,         file.st_dev,     file.st_ino,
-            file.st_size,    modified.tv_sec,  modified.tv_nsec, changed.tv_sec,  changed.tv_nsec};
+    return {engine.name(), real.get(),      prepared,         place,          file.st_dev,    file.st_ino,
+            file.st_size,  modified.tv_sec, modified.tv_nsec, changed.tv_sec, changed.tv_nsec};
   }
 
   std::shared_ptr<Slot> slotOf(const Identity& identity) {
@@ -461,9 +521,12 @@ Napi::Value openProvingKey(const Napi::CallbackInfo& info) {
   const Napi::Value prepared = option(options, "prepared");
   const std::string folder = prepared.IsUndefined() ? "" : text(prepared, "prepared", kMaxPath);
   const Engine& engine = engineOf(option(options, "engine"));
+  const Napi::Value cuda = option(options, "cuda");
+  std::optional<CardChoice> card;
+  if (!cuda.IsUndefined()) card = cardChoice(cuda);
   Caller caller(info.Env(), options);
-  return Handle<ProvingKey>::make(
-      info.Env(), caller.run([&] { return KeyRegistry::ofProcess().open(engine, path, folder, caller.control); }));
+  const auto open = [&] { return KeyRegistry::ofProcess().open(engine, path, folder, card, caller.control); };
+  return Handle<ProvingKey>::make(info.Env(), caller.run(open));
 }
 
 Napi::Value provingKeyInfo(const Napi::CallbackInfo& info) {
@@ -486,6 +549,19 @@ Napi::Value closeProvingKey(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Array toTimes(Napi::Env env, const std::vector<CardTime>& times) {
+  Napi::Array result = Napi::Array::New(env, times.size());
+  for (size_t i = 0; i < times.size(); i++) {
+    Napi::Object time = Napi::Object::New(env);
+    time["name"] = Napi::String::New(env, times[i].name);
+    time["ms"] = Napi::Number::New(env, times[i].ms);
+    time["bytes"] = Napi::Number::New(env, static_cast<double>(times[i].bytes));
+    time["operations"] = Napi::Number::New(env, static_cast<double>(times[i].operations));
+    result[static_cast<uint32_t>(i)] = time;
+  }
+  return result;
+}
+
 struct SecretBlinding : Blinding {
   ~SecretBlinding() { wipe(static_cast<Blinding*>(this), sizeof(Blinding)); }
 };
@@ -495,7 +571,9 @@ Napi::Value prove(const Napi::CallbackInfo& info) {
   const Napi::Value options = info[2];
   const std::shared_ptr<const ProvingKey> key = Handle<ProvingKey>::get(info[0]);
   const Napi::Value blindingBytes = option(options, "blinding");
+  const bool timed = flag(option(options, "timed"), "timed");
   Caller caller(env, options);
+  caller.control.timed = timed;
   SecretBlinding blinding;
   if (!blindingBytes.IsUndefined()) {
     const Input bytes(blindingBytes, "blinding");
@@ -517,6 +595,7 @@ Napi::Value prove(const Napi::CallbackInfo& info) {
   result["proof"] = toUint8Array(env, proof.bytes, sizeof(proof.bytes));
   result["publics"] = toUint8Array(env, proof.publics.data(), proof.publics.size());
   result["phases"] = phases;
+  if (!proof.cardTimes.empty()) result["cardTimes"] = toTimes(env, proof.cardTimes);
   return result;
 }
 
@@ -809,6 +888,12 @@ Napi::Value msm(const Napi::CallbackInfo& info) {
   return out;
 }
 
+size_t transformSize(const Input& data) {
+  const size_t n = items(data, kScalar, "data");
+  if (n == 0 || (n & (n - 1)) != 0 || n > kMaxDomain) invalid("data must be a power of two of values, up to 2^28");
+  return n;
+}
+
 Napi::Value ntt(const Napi::CallbackInfo& info) {
   const Napi::Value options = info[2];
   const Engine& engine = engineOf(info[0]);
@@ -816,12 +901,92 @@ Napi::Value ntt(const Napi::CallbackInfo& info) {
   const bool coset = flag(option(options, "coset"), "coset");
   Caller caller(info.Env(), options);
   const Input data(info[1], "data");
-  const size_t n = items(data, kScalar, "data");
-  if (n == 0 || (n & (n - 1)) != 0 || n > kMaxDomain) invalid("data must be a power of two of values, up to 2^28");
+  const size_t n = transformSize(data);
   Napi::Uint8Array out = Napi::Uint8Array::New(info.Env(), data.size());
   std::memcpy(out.Data(), data.bytes().data, data.size());
   caller.run([&] { engine.ntt(out.Data(), n, inverse, coset, caller.control); });
   return out;
+}
+
+Napi::Value cards(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::shared_ptr<const Cards> cards = Cards::open(path(info[0], "library"));
+  Napi::Array list = Napi::Array::New(env);
+  for (int device = 0; device < cards->devices(); device++) {
+    const CardDescription about = cards->describe(device);
+    const auto version = [&](int32_t cuda) {
+      return Napi::String::New(env, std::to_string(cuda / 1000) + "." + std::to_string(cuda % 1000 / 10));
+    };
+    Napi::Object card = Napi::Object::New(env);
+    card["name"] = Napi::String::New(env, about.name);
+    card["memoryBytes"] = Napi::Number::New(env, static_cast<double>(about.memoryBytes));
+    card["freeBytes"] = Napi::Number::New(env, static_cast<double>(about.freeBytes));
+    card["computeCapability"] = Napi::String::New(env, std::to_string(about.major) + "." + std::to_string(about.minor));
+    card["multiprocessors"] = Napi::Number::New(env, about.multiprocessors);
+    card["clockKhz"] = Napi::Number::New(env, about.clockKhz);
+    card["memoryClockKhz"] = Napi::Number::New(env, about.memoryClockKhz);
+    card["memoryBusBits"] = Napi::Number::New(env, about.memoryBusBits);
+    card["cacheBytes"] = Napi::Number::New(env, static_cast<double>(about.cacheBytes));
+    card["driver"] = version(about.driver);
+    card["runtime"] = version(about.runtime);
+    list[static_cast<uint32_t>(device)] = card;
+  }
+  Napi::Object result = Napi::Object::New(env);
+  result["emulated"] = Napi::Boolean::New(env, cards->emulated());
+  result["build"] = Napi::String::New(env, cards->api().build);
+  result["cards"] = list;
+  return result;
+}
+
+unsigned repeatOf(Napi::Value value) {
+  return value.IsUndefined() ? 1 : static_cast<unsigned>(whole(value, "repeat", 1, kMaxRepeat));
+}
+
+Napi::Value cardMsm(const Napi::CallbackInfo& info) {
+  const Napi::Value options = info[5];
+  const Engine& engine = engineOf(info[0]);
+  const CardChoice choice = cardChoice(info[1]);
+  const int group = static_cast<int>(whole(info[2], "group", 1, 2));
+  const unsigned repeat = repeatOf(option(options, "repeat"));
+  Caller caller(info.Env(), options);
+  caller.control.timed = true;
+  const Input points(info[3], "points", caller.callbacks()), scalars(info[4], "scalars", caller.callbacks());
+  const size_t n = items(scalars, kScalar, "scalars"), size = group == 1 ? 64 : 128;
+  if (items(points, size, "points") != n) invalid("points and scalars must be as many");
+  Napi::Uint8Array out = Napi::Uint8Array::New(info.Env(), size);
+  std::vector<CardTime> times;
+  caller.run([&] {
+    const std::shared_ptr<const Cards> cards = Cards::open(choice.library);
+    engine.cardMsm(*cards, choice.settings, group, points.bytes(), scalars.bytes(), n, repeat, caller.control, out.Data(), &times);
+  });
+  Napi::Object result = Napi::Object::New(info.Env());
+  result["sum"] = out;
+  result["times"] = toTimes(info.Env(), times);
+  return result;
+}
+
+Napi::Value cardNtt(const Napi::CallbackInfo& info) {
+  const Napi::Value options = info[3];
+  const Engine& engine = engineOf(info[0]);
+  const CardChoice choice = cardChoice(info[1]);
+  const bool inverse = flag(option(options, "inverse"), "inverse");
+  const bool coset = flag(option(options, "coset"), "coset");
+  const unsigned repeat = repeatOf(option(options, "repeat"));
+  Caller caller(info.Env(), options);
+  caller.control.timed = true;
+  const Input data(info[2], "data");
+  const size_t n = transformSize(data);
+  Napi::Uint8Array out = Napi::Uint8Array::New(info.Env(), data.size());
+  std::memcpy(out.Data(), data.bytes().data, data.size());
+  std::vector<CardTime> times;
+  caller.run([&] {
+    const std::shared_ptr<const Cards> cards = Cards::open(choice.library);
+    engine.cardNtt(*cards, choice.settings, out.Data(), n, inverse, coset, repeat, caller.control, &times);
+  });
+  Napi::Object result = Napi::Object::New(info.Env());
+  result["values"] = out;
+  result["times"] = toTimes(info.Env(), times);
+  return result;
 }
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
@@ -861,6 +1026,9 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add("fieldTimings", guarded<fieldTimings>);
   add("msm", guarded<msm>);
   add("ntt", guarded<ntt>);
+  add("cards", guarded<cards>);
+  add("cardMsm", guarded<cardMsm>);
+  add("cardNtt", guarded<cardNtt>);
   return exports;
 }
 

@@ -49,7 +49,8 @@ struct Bytes {
 };
 
 struct Phase {
-  std::string name;  // "witness", "quotient", "msm", "assemble"; onPhase also tells "load" of a key
+  // "witness", "quotient", "msm", "assemble"; on a card "witness", "card", "assemble". onPhase also tells "load" of a key
+  std::string name;
   double ms = 0;
 };
 

@@ -10,16 +10,30 @@
 
 namespace anchorproof {
 
+// Why there are no cards: CudaUnavailable.
+struct NoCards : Failure {
+  enum Kind {
+    Missing,  // the library is not built
+    Broken,   // it does not load, or is none of this release
+    None,     // no driver, one that is too old, or no card
+  };
+  NoCards(Kind kind_, const std::string& message) : Failure(Code::CudaUnavailable, message), kind(kind_) {}
+  Kind kind;
+};
+
 // A loaded library. It stays loaded for the process's life: threads of CUDA's may be in it.
 class Cards {
  public:
-  // Throws CudaUnavailable with one line that says why: no such file, not a library of this release, no driver, no card.
+  // Throws NoCards with one line that says why: no such file, not a library of this release, no driver, no card.
+  // One object a file and process.
   static std::shared_ptr<const Cards> open(const std::string& library);
 
   const CardApi& api() const { return *api_; }
   bool emulated() const { return api_->emulated != 0; }
   int devices() const { return devices_; }
-  // Throws InputInvalid for an index that is out of range, CudaFailed.
+  // Throws InputInvalid for an index that is out of range.
+  void check(int device) const;
+  // Throw as check() does; CudaFailed.
   CardDescription describe(int device) const;
   CardLimits limits(int device) const;
 

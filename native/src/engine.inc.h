@@ -1,6 +1,7 @@
 // The Engine of one instruction set. Included once by each engine_*.cpp, which defines ENGINE_NS, FIELD_ADX and
 // LANES_IFMA and sets the compiler's target before.
 
+#include "card_key.h"
 #include "chains.h"
 #include "groth16.h"
 #include "poseidon.h"
@@ -19,6 +20,11 @@ class EngineOfTarget : public Engine {
   std::unique_ptr<ProvingKey> openProvingKey(const std::string& path, const std::string& prepared,
                                              const Control& control) const override {
     return std::make_unique<Groth16Key>(path, prepared, control);
+  }
+
+  std::unique_ptr<ProvingKey> openCardKey(std::shared_ptr<const Cards> cards, const CardSettings& settings,
+                                          const std::string& path, const Control& control) const override {
+    return std::make_unique<Groth16CardKey>(std::move(cards), settings, path, control);
   }
 
   std::unique_ptr<VerifyingKey> openVerifyingKey(Bytes key) const override {
@@ -126,8 +132,61 @@ class EngineOfTarget : public Engine {
     transform(data, n, inverse, coset, control);
   }
 
+  void cardMsm(const Cards& cards, const CardSettings& settings, int group, Bytes points, Bytes scalars, size_t n,
+               unsigned repeat, const Control& control, uint8_t* out, std::vector<CardTime>* phases) const override {
+    cards.check(settings.device);
+    if (group == 1) {
+      cardMsmOf<Fq, CardSum1>(cards.api().msm1, settings, points, scalars, n, repeat, control, out, phases);
+    } else if (group == 2) {
+      cardMsmOf<Fq2, CardSum2>(cards.api().msm2, settings, points, scalars, n, repeat, control, out, phases);
+    } else {
+      throw Failure(Code::InputInvalid, "the group is 1 or 2");
+    }
+  }
+
+  void cardNtt(const Cards& cards, const CardSettings& settings, uint8_t* data, size_t n, bool inverse, bool coset,
+               unsigned repeat, const Control& control, std::vector<CardTime>* phases) const override {
+    cards.check(settings.device);
+    if (n == 0 || (n & (n - 1)) != 0 || n > ((size_t)1 << Domain::MAX_LOG)) {
+      throw Failure(Code::InputInvalid, "the size of a transform is a power of two up to 2^28");
+    }
+    checkValues(data, n, control);
+    const CardControl how = cardControl(control);
+    SecretVector<CardPhases> times(1);
+    CardStatus status = {};
+    cards.api().ntt(settings.device, data, n, inverse, coset, repeat, &how, times.data(), &status);
+    throwCardStatus(status);
+    if (phases) *phases = cardTimes(times[0]);
+  }
+
+  void quotient(uint8_t* a, const uint8_t* b, size_t n, const Control& control) const override {
+    checkValues(a, n, control);
+    checkValues(b, n, control);
+    const Domain domain(n, control);
+    const Scratch<Fr> left(n), right(n);
+    auto enter = [&](const uint8_t* from, Fr* to) {
+      memcpy(static_cast<void*>(to), from, n * sizeof(Fr));
+      for (size_t i = 0; i < n; i++) to[i] = to[i].toMontgomery();
+    };
+    enter(a, left.get());
+    enter(b, right.get());
+    ENGINE_NS::quotient(domain, left.get(), right.get(), control);
+    memcpy(a, static_cast<const void*>(left.get()), n * sizeof(Fr));
+  }
+
  private:
   const char* name_;
+
+  static void checkValues(const uint8_t* values, size_t n, const Control& control) {
+    constexpr size_t PIECE = 1 << 16;
+    parallel(control, (n + PIECE - 1) / PIECE, [&](size_t piece, size_t) {
+      for (size_t i = piece * PIECE, to = std::min(n, i + PIECE); i < to; i++) {
+        Fr value;
+        memcpy(value.l, values + i * sizeof value, sizeof value);
+        if (!value.isReduced()) throw Failure(Code::InputInvalid, "a value is not below the field's order");
+      }
+    });
+  }
 
   // Every operation also runs on the lanes, and both must agree: this is what the field's tests call.
   template <class Modulus>
@@ -175,29 +234,56 @@ class EngineOfTarget : public Engine {
     }
   }
 
-  template <class F>
-  static void msmOf(Bytes points, Bytes scalars, size_t n, const Control& control, uint8_t* out) {
+  // The points of a multiplication, each checked to be on the curve, kept as store(x, y) makes them.
+  template <class F, class Store>
+  static std::vector<Affine<F>> pointsOf(Bytes points, Bytes scalars, size_t n, const Control& control, Store store) {
     constexpr size_t size = 2 * sizeof(F);
-    if (n >= (1u << 30) || points.size != n * size || scalars.size != n * 32) {
+    if (n >= (1u << 30) || points.size != n * size || scalars.size != n * sizeof(Fr)) {
       throw Failure(Code::InputInvalid, "the lengths of points and scalars do not match");
     }
     std::vector<Affine<F>> affine(n);
-    SecretVector<SignedScalar> signedScalars(n);
     constexpr size_t PIECE = 4096;
     parallel(control, (n + PIECE - 1) / PIECE, [&](size_t piece, size_t) {
       for (size_t i = piece * PIECE, to = std::min(n, i + PIECE); i < to; i++) {
-        using V = typename LanesOf<F>::type;
         Point<F> point = readPoint<F>(points.data + i * size, Code::InputInvalid, "a point");
-        affine[i] = point.isInfinity() ? Affine<F>::infinity() : Affine<F>{V::toStored(point.x), V::toStored(point.y)};
-        Fr scalar;
-        memcpy(scalar.l, scalars.data + i * 32, 32);
-        if (!scalar.isReduced()) throw Failure(Code::InputInvalid, "a scalar is outside the field");
-        signedScalars[i] = toSigned(scalar.l);
+        affine[i] = point.isInfinity() ? Affine<F>::infinity() : store(point.x, point.y);
       }
     });
+    return affine;
+  }
+
+  template <class F>
+  static void msmOf(Bytes points, Bytes scalars, size_t n, const Control& control, uint8_t* out) {
+    using V = typename LanesOf<F>::type;
+    auto store = [](const F& x, const F& y) { return Affine<F>{V::toStored(x), V::toStored(y)}; };
+    const std::vector<Affine<F>> affine = pointsOf<F>(points, scalars, n, control, store);
+    checkValues(scalars.data, n, control);
+    SecretVector<SignedScalar> signedScalars(n);
+    for (size_t i = 0; i < n; i++) {
+      u64 scalar[4];
+      memcpy(scalar, scalars.data + i * sizeof scalar, sizeof scalar);
+      signedScalars[i] = toSigned(scalar);
+    }
     Msm<F> msm(affine.data(), {{signedScalars.data(), nullptr, n}}, control.threads);
     runAll(control, msm);
     writePoint(msm.result(), out);
+  }
+
+  template <class F, class Sum, class Call>
+  static void cardMsmOf(Call call, const CardSettings& settings, Bytes points, Bytes scalars, size_t n, unsigned repeat,
+                        const Control& control, uint8_t* out, std::vector<CardTime>* phases) {
+    auto store = [](const F& x, const F& y) { return Affine<F>{x, y}; };
+    const std::vector<Affine<F>> affine = pointsOf<F>(points, scalars, n, control, store);
+    checkValues(scalars.data, n, control);
+    const CardOptions options = cardOptions(settings);
+    const CardControl how = cardControl(control);
+    SecretVector<Sum> sum(1);
+    SecretVector<CardPhases> times(1);
+    CardStatus status = {};
+    call(settings.device, affine.data(), scalars.data, n, &options, repeat, &how, sum.data(), times.data(), &status);
+    throwCardStatus(status);
+    if (phases) *phases = cardTimes(times[0]);
+    writePoint(sumOfSets<F>(sum[0]), out);
   }
 };
 

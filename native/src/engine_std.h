@@ -33,4 +33,5 @@
 #endif
 
 #include "api.h"
+#include "cards.h"
 #include "zkey.h"

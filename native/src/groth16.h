@@ -6,6 +6,7 @@
 #pragma once
 
 #include "prepared.h"
+#include "proving.h"
 
 namespace anchorproof {
 namespace ENGINE_NS {
@@ -42,15 +43,7 @@ class Groth16Key : public ProvingKey {
 
   Proof prove(Bytes wtns, const Control& control, const Blinding* blinding) const override {
     Proof proof;
-    auto start = std::chrono::steady_clock::now();
-    const char* running = nullptr;
-    auto phase = [&](const char* name) {
-      throwIfAborted(control);
-      if (running) proof.phases.push_back({running, since(start)});
-      start = std::chrono::steady_clock::now();
-      running = name;
-      if (name && control.onPhase) control.onPhase(name);
-    };
+    PhaseClock phase(control, proof);
 
     phase("witness");
     Secret<Fr> witness(info_.variables);
@@ -103,17 +96,7 @@ class Groth16Key : public ProvingKey {
     }
 
     phase("assemble");
-    SecretVector<std::array<u64, 4>> blind(3);
-    auto& [r, s, rs] = *reinterpret_cast<u64(*)[3][4]>(blind.data());
-    drawBlinding(blinding, r, s, rs);
-    G1 proofA = a->result() + key_.alpha1 + key_.delta1.times(r);
-    G2 proofB = b2->result() + key_.beta2 + key_.delta2.times(s);
-    G1 b1Sum = b1->result() + key_.beta1 + key_.delta1.times(s);
-    G1 proofC = ch->result() + proofA.times(s) + b1Sum.times(r) + key_.delta1.times(rs).negated();
-    writePoint(proofA, proof.bytes);
-    writePoint(proofB, proof.bytes + 64);
-    writePoint(proofC, proof.bytes + 192);
-    wipe(&b1Sum, sizeof b1Sum);
+    assemble(key_, {a->result(), b1->result(), ch->result(), b2->result()}, blinding, proof);
     phase(nullptr);
     return proof;
   }
@@ -150,31 +133,18 @@ class Groth16Key : public ProvingKey {
 
   void readWitness(Bytes wtns, Fr* witness, SignedScalar* scalars, const Control& control,
                    std::vector<uint8_t>& publics) const {
-    auto wrong = [](const char* reason) { throw Failure(Code::WitnessInvalid, std::string("the witness: ") + reason); };
-    auto read = [&](uint64_t at, void* out, size_t size) { memcpy(out, wtns.data + at, size); };
-    auto sections = readSections(wtns.size, "wtns", 2, Code::WitnessInvalid, read);
-    Section header = sectionOf(sections, 1, Code::WitnessInvalid), values = sectionOf(sections, 2, Code::WitnessInvalid);
-    uint32_t size, count;
-    if (header.size != 40) wrong("its header has the wrong length");
-    const uint8_t* at = wtns.data + header.offset;
-    memcpy(&size, at, 4);
-    memcpy(&count, at + 36, 4);
-    if (size != 32 || memcmp(at + 4, Fr::P, 32) != 0) wrong("it is not over BN254's scalar field");
-    if (count != info_.variables) wrong("its number of wires is not the key's");
-    if (values.size != (uint64_t)count * 32) wrong("its values have the wrong length");
-    const uint8_t* data = wtns.data + values.offset;
+    const uint8_t* data = witnessValues(wtns, info_, publics);
+    const size_t count = info_.variables;
     parallel(control, (count + PIECE - 1) / PIECE, [&](size_t piece, size_t) {
       size_t to = std::min<size_t>(count, (piece + 1) * PIECE);
       for (size_t i = piece * PIECE; i < to; i++) {
         Fr value;
         memcpy(value.l, data + i * 32, 32);
-        if (!value.isReduced()) wrong("a value is outside the field");
+        if (!value.isReduced()) wrongWitness("a value is outside the field");
         scalars[i] = toSigned(value.l);
         witness[i] = value.toMontgomery();
       }
     });
-    if (witness[0] != Fr::one()) wrong("its first value is not one");
-    publics.assign(data + 32, data + 32 + (size_t)info_.publics * 32);
   }
 
   void multiply(const SparseRows& rows, const Fr* witness, Fr* out, const Control& control) const {
@@ -195,26 +165,6 @@ class Groth16Key : public ProvingKey {
         out[row] = sum;
       }
     });
-  }
-
-  static void drawBlinding(const Blinding* given, u64 (&r)[4], u64 (&s)[4], u64 (&rs)[4]) {
-    Fr fr, fs;
-    if (given) {
-      if (!Fr::read(given->r, fr) || !Fr::read(given->s, fs)) {
-        throw Failure(Code::InputInvalid, "the blinding is outside the field");
-      }
-    } else {
-      u64 wide[2][8];
-      osRandom(reinterpret_cast<uint8_t*>(wide), sizeof wide);
-      fr = scalarFromWide(wide[0]);
-      fs = scalarFromWide(wide[1]);
-      wipe(wide, sizeof wide);
-    }
-    fr.write(reinterpret_cast<uint8_t*>(r));
-    fs.write(reinterpret_cast<uint8_t*>(s));
-    (fr * fs).write(reinterpret_cast<uint8_t*>(rs));
-    wipe(&fr, sizeof fr);
-    wipe(&fs, sizeof fs);
   }
 };
 

@@ -1,6 +1,8 @@
 // anchorproof-prover: makes one proof and ends. The command line, the files and their format are those of rapidsnark's
 // `prover`, which it can replace.
 //
+// With --cuda a GPU proves; what it cannot do, the processor does, and a line on stderr says so.
+//
 // Four differences: a key that lets anyone forge is refused, the proof is verified before anything is written, both files
 // appear whole or not at all, and the witness may come from a pipe, so that it need not touch the disk.
 #include <fcntl.h>
@@ -27,14 +29,16 @@
 #endif
 
 #include "api.h"
+#include "cards.h"
 #include "zkey.h"
 
 namespace anchorproof {
 namespace {
 
 constexpr char kUsage[] =
-    "usage: anchorproof-prover KEY.zkey WITNESS.wtns PROOF.json PUBLIC.json [--threads N] [--prepared DIR]";
-constexpr unsigned kMaxThreads = 256;
+    "usage: anchorproof-prover KEY.zkey WITNESS.wtns PROOF.json PUBLIC.json [--threads N] [--prepared DIR] "
+    "[--cuda[=LIBRARY]] [--device N]";
+constexpr unsigned kMaxThreads = 256, kMaxDevice = 255;
 constexpr int kPollMs = 50;
 constexpr size_t kScalar = 32, kG1 = 64, kG2 = 128;
 
@@ -71,8 +75,10 @@ void throwIfStopped() {
 // ---- arguments ----
 
 struct Arguments {
-  std::string key, witness, proof, publics, prepared;
+  std::string key, witness, proof, publics, prepared, library;
   unsigned threads = 0;
+  bool cuda = false;
+  int device = 0;
 };
 
 // The cores that this process may use, which `taskset` and containers cut down.
@@ -84,11 +90,20 @@ unsigned allowedCores() {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
-unsigned threadsOf(const std::string& text) {
+unsigned numberOf(const std::string& option, const std::string& text, unsigned min, unsigned max) {
   const bool digits = !text.empty() && text.size() <= 3 && text.find_first_not_of("0123456789") == std::string::npos;
   const unsigned long value = digits ? std::stoul(text) : 0;
-  if (value < 1 || value > kMaxThreads) throw UsageError("--threads takes 1 to " + std::to_string(kMaxThreads));
+  if (!digits || value < min || value > max) {
+    throw UsageError(option + " takes " + std::to_string(min) + " to " + std::to_string(max));
+  }
   return static_cast<unsigned>(value);
+}
+
+// Where the build puts the GPU library, seen from this program.
+std::string builtLibrary() {
+  std::error_code error;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
+  return (self.parent_path().parent_path() / "cuda" / "anchorproof-cuda.so").string();
 }
 
 Arguments parse(const std::vector<std::string>& words) {
@@ -104,11 +119,21 @@ Arguments parse(const std::vector<std::string>& words) {
     } else {
       const size_t equals = word.find('=');
       const std::string name = word.substr(0, equals);
-      if (name != "--threads" && name != "--prepared") throw UsageError("there is no option " + name);
+      if (name == "--cuda") {
+        result.cuda = true;
+        if (equals == std::string::npos) continue;
+        result.library = word.substr(equals + 1);
+        if (result.library.empty()) throw UsageError("--cuda= takes a library");
+        continue;
+      }
+      if (name != "--threads" && name != "--prepared" && name != "--device") throw UsageError("there is no option " + name);
       if (equals == std::string::npos && i + 1 == words.size()) throw UsageError(name + " takes a value");
       const std::string value = equals == std::string::npos ? words[++i] : word.substr(equals + 1);
       if (name == "--threads") {
-        result.threads = threadsOf(value);
+        result.threads = numberOf(name, value, 1, kMaxThreads);
+      } else if (name == "--device") {
+        result.device = static_cast<int>(numberOf(name, value, 0, kMaxDevice));
+        result.cuda = true;
       } else {
         if (value.empty()) throw UsageError("--prepared takes a folder");
         result.prepared = value;
@@ -372,6 +397,55 @@ bool isValid(const VerifyingKey& key, const Proof& proof) {
   }
 }
 
+// One line on stderr.
+void say(const std::string& message) {
+  std::string line = "anchorproof-prover: " + message;
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < ' ') c = '?';  // of a file's name
+  }
+  std::fprintf(stderr, "%s\n", line.c_str());
+}
+
+// What a card cannot do, the processor does instead.
+bool servesElsewhere(const Failure& failure) {
+  return failure.code == Code::CudaUnavailable || failure.code == Code::CudaFailed || failure.code == Code::OutOfMemory;
+}
+
+// The key on the card that is asked for; nothing, and a line that says why, when it cannot be there.
+std::unique_ptr<ProvingKey> openCardKey(const Arguments& arguments, const Control& control) {
+  const char* wanted = std::getenv("ANCHORPROOF_CUDA");
+  std::string library = arguments.library;
+  if (library.empty()) library = wanted && *wanted ? wanted : builtLibrary();
+  try {
+    if (arguments.library.empty() && library == "off") throw NoCards(NoCards::None, "ANCHORPROOF_CUDA is off");
+    CardSettings settings;
+    settings.device = arguments.device;
+    return engine().openCardKey(Cards::open(library), settings, arguments.key, control);
+  } catch (const Failure& failure) {
+    if (!servesElsewhere(failure)) throw;
+    say(std::string(failure.what()) + "; the processor proves");
+    return nullptr;
+  }
+}
+
+// On the card where there is a key on it, and on the processor what a card did not do, or did wrong. The proof may be invalid.
+Proof prove(const Arguments& arguments, std::unique_ptr<ProvingKey> cardKey, std::unique_ptr<ProvingKey> key,
+            const VerifyingKey& verifyingKey, Bytes witness, const Control& control) {
+  if (cardKey) {
+    try {
+      const Proof proof = cardKey->prove(witness, control, nullptr);
+      if (isValid(verifyingKey, proof)) return proof;
+      say("the card's proof does not verify; the processor proves");
+    } catch (const Failure& failure) {
+      if (!servesElsewhere(failure)) throw;
+      say(std::string(failure.what()) + "; the processor proves");
+    }
+    cardKey.reset();
+    key = engine().openProvingKey(arguments.key, arguments.prepared, control);
+  }
+  return key->prove(witness, control, nullptr);
+}
+
 void run(const Arguments& arguments) {
   Output proofFile(arguments.proof), publicsFile(arguments.publics);
   if (proofFile.isSameFile(publicsFile)) throw UsageError("PROOF.json and PUBLIC.json are one file");
@@ -382,11 +456,15 @@ void run(const Arguments& arguments) {
   control.threads = arguments.threads;
   control.abort = &stopped;
   const File witnessFile(arguments.witness, O_RDONLY | O_NONBLOCK, arguments.witness);
-  const std::unique_ptr<ProvingKey> key = engine().openProvingKey(arguments.key, arguments.prepared, control);
-  const std::vector<uint8_t> bytes = readVerifyingKey(arguments.key, key->info().publics);
+  std::unique_ptr<ProvingKey> cardKey, key;
+  if (arguments.cuda) cardKey = openCardKey(arguments, control);
+  if (!cardKey) key = engine().openProvingKey(arguments.key, arguments.prepared, control);
+  const KeyInfo info = (cardKey ? cardKey : key)->info();
+  const std::vector<uint8_t> bytes = readVerifyingKey(arguments.key, info.publics);
   const std::unique_ptr<VerifyingKey> verifyingKey = engine().openVerifyingKey({bytes.data(), bytes.size()});
   lint(bytes);
-  const Proof proof = key->prove(Witness(witnessFile, key->info().variables).bytes(), control, nullptr);
+  const Witness witness(witnessFile, info.variables);
+  const Proof proof = prove(arguments, std::move(cardKey), std::move(key), *verifyingKey, witness.bytes(), control);
   if (!isValid(*verifyingKey, proof)) {
     throw Failure(Code::ProveFailed, "the proof does not verify: the witness breaks the circuit, or the key is damaged");
   }
@@ -403,11 +481,7 @@ void run(const Arguments& arguments) {
 }
 
 int fail(int status, const std::string& message) {
-  std::string line = "anchorproof-prover: " + message;
-  for (char& c : line) {
-    if (static_cast<unsigned char>(c) < ' ') c = '?';  // of a file's name
-  }
-  std::fprintf(stderr, "%s\n", line.c_str());
+  say(message);
   return status;
 }
 

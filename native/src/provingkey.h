@@ -174,6 +174,9 @@ class ZkeyFile {
   }
 };
 
+// How coordinates of points are kept in memory: in the lanes' stored form (lanes.h), or in field.h's, as the file has them.
+enum class PointForm { Stored, Plain };
+
 class KeyReader : public ZkeyFile {
  public:
   explicit KeyReader(const std::string& path) : ZkeyFile(path) {
@@ -192,7 +195,8 @@ class KeyReader : public ZkeyFile {
   bool isUnchanged() const { return file_.isUnchanged(); }
 
   // The whole key; once.
-  KeyMaterial load(const Control& control) {
+  KeyMaterial load(const Control& control, PointForm form = PointForm::Stored) {
+    form_ = form;
     parallel(control, 2, [&](size_t task, size_t) {
       Control single;
       single.abort = control.abort;
@@ -210,6 +214,7 @@ class KeyReader : public ZkeyFile {
   static constexpr size_t PIECE = 8192;
 
   KeyMaterial key_;
+  PointForm form_ = PointForm::Stored;
 
   // Reads a section of points in pieces; infinity is all zeros. extra: how many points of section 9 (H), which keeps
   // its points at infinity, to put behind them.
@@ -274,10 +279,10 @@ class KeyReader : public ZkeyFile {
     return point;
   }
 
-  // To stored form, in place.
+  // To the form that is wanted, in place.
   template <class F>
-  static void convert(Affine<F>* points, size_t n) {
-    if (LANES == 1) return;
+  void convert(Affine<F>* points, size_t n) const {
+    if (LANES == 1 || form_ == PointForm::Plain) return;
     // A point is an array of coordinates. Infinity's mark is put back, as its product would be something else.
     constexpr size_t parts = sizeof(Affine<F>) / sizeof(Fq);
     std::vector<size_t> infinite;

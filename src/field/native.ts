@@ -16,7 +16,7 @@ import { AnchorError, ERROR_CODES, type ErrorCode } from "../errors.js";
 import { PACKAGE_ROOT } from "../paths.js";
 
 /** The addon's interface that this file was written for; `kVersion` in native/src/addon.cpp. */
-export const NATIVE_VERSION = 3;
+export const NATIVE_VERSION = 4;
 
 export const NATIVE_ENGINES = ["portable", "adx", "ifma"] as const;
 export type NativeEngine = (typeof NATIVE_ENGINES)[number];
@@ -47,6 +47,57 @@ export interface NativeControl {
   onPhase?: (phase: string) => void;
 }
 
+/** Where a key is kept on a GPU, or a call runs on one. Zeros and what is missing leave the choice to the library. */
+export interface CardChoice {
+  /** Path of the GPU library; see {@link cudaLibrary}. */
+  library: string;
+  /** The card's number, from 0. */
+  device: number;
+  /** Bytes of the card that a key may take with its multiples. */
+  memoryLimit?: number;
+  /** At most so many multiples of each point; 1 for none. */
+  multiples?: number;
+  /** Bits of a window. */
+  window?: number;
+  /** In which coordinates buckets are summed: 1 extended, 2 affine. */
+  coordinates?: 0 | 1 | 2;
+}
+
+/** A phase on a GPU, by its own clock. */
+export interface CardTime {
+  name: string;
+  ms: number;
+  /** What must move through the card's memory. */
+  bytes: number;
+  /** Multiplications in the fields. */
+  operations: number;
+}
+
+export interface Card {
+  name: string;
+  memoryBytes: number;
+  freeBytes: number;
+  /** `9.0` */
+  computeCapability: string;
+  multiprocessors: number;
+  clockKhz: number;
+  memoryClockKhz: number;
+  memoryBusBits: number;
+  cacheBytes: number;
+  /** The newest CUDA version that the driver serves, such as `13.0`. */
+  driver: string;
+  /** The one that the library was built with. */
+  runtime: string;
+}
+
+export interface Cards {
+  /** The host plays the card: for tests. */
+  emulated: boolean;
+  /** Digest of the sources that the library was built from, and the architectures. */
+  build: string;
+  cards: Card[];
+}
+
 export interface NativeKeyInfo {
   /** Wires, the constant one included. */
   variables: number;
@@ -55,7 +106,7 @@ export interface NativeKeyInfo {
   /** Size of the evaluation domain, a power of two. */
   domain: number;
   coefficients: number;
-  /** Held until the last handle is closed. */
+  /** Held until the last handle is closed: the host's, or of a key on a card the card's. */
   memoryBytes: number;
   /** Loaded from a prepared key. */
   prepared: boolean;
@@ -79,11 +130,12 @@ export interface NativeCore {
    * for the first one's load. The key is freed when its last handle is closed, collected, or lost with its thread.
    *
    * @param options.prepared a folder for prepared keys
-   * @throws KEY_MALFORMED, FILE_UNREADABLE, ABORTED
+   * @param options.cuda     keep the key on a card, which makes its proofs; `prepared` has no part in it then
+   * @throws KEY_MALFORMED, FILE_UNREADABLE, ABORTED; with `cuda` CUDA_UNAVAILABLE and CUDA_FAILED, too
    */
   openProvingKey(
     path: string,
-    options?: NativeControl & { prepared?: string; engine?: NativeEngine },
+    options?: NativeControl & { prepared?: string; engine?: NativeEngine; cuda?: CardChoice },
   ): ProvingKeyHandle;
   provingKeyInfo(key: ProvingKeyHandle): NativeKeyInfo;
   /** Gives the handle's share back; using it again is INPUT_INVALID, closing it again nothing. */
@@ -91,15 +143,16 @@ export interface NativeCore {
   /**
    * @param wtns             bytes of a whole `.wtns`; the core wipes its own copies, not the caller's
    * @param options.blinding for tests only: r‖s, 64 bytes. A proof with known blinding gives the witness away.
+   * @param options.timed    of a key on a card: measure the phases there
    * @returns the proof, its public signals of 32 bytes each, and how long each phase took. It is not verified
    *   here: a damaged key or a witness that breaks a row gives a proof that does not hold
-   * @throws WITNESS_INVALID, ABORTED
+   * @throws WITNESS_INVALID, ABORTED; of a key on a card CUDA_FAILED, too
    */
   prove(
     key: ProvingKeyHandle,
     wtns: Uint8Array,
-    options?: NativeControl & { blinding?: Uint8Array },
-  ): { proof: Uint8Array; publics: Uint8Array; phases: { name: string; ms: number }[] };
+    options?: NativeControl & { blinding?: Uint8Array; timed?: boolean },
+  ): { proof: Uint8Array; publics: Uint8Array; phases: { name: string; ms: number }[]; cardTimes?: CardTime[] };
 
   /** Checks every point. The handle is freed by the garbage collector. @throws KEY_MALFORMED */
   openVerifyingKey(key: Uint8Array, options?: { engine?: NativeEngine }): VerifyingKeyHandle;
@@ -293,6 +346,35 @@ export interface NativeCore {
     data: Uint8Array,
     options?: NativeControl & { inverse?: boolean; coset?: boolean },
   ): Uint8Array;
+
+  /**
+   * Opens the GPU library and tells the machine's cards. The process keeps a library that serves; of one that does not,
+   * the error's `details.kind` says what {@link CudaStatus} says.
+   *
+   * @throws CUDA_UNAVAILABLE, CUDA_FAILED
+   */
+  cards(library: string): Cards;
+  /**
+   * As {@link msm}, on a card.
+   *
+   * @param options.repeat so often on the same points [1]; the times are the medians
+   * @throws CUDA_UNAVAILABLE, CUDA_FAILED, ABORTED
+   */
+  cardMsm(
+    engine: NativeEngine | undefined,
+    cuda: CardChoice,
+    group: 1 | 2,
+    points: Uint8Array,
+    scalars: Uint8Array,
+    options?: NativeControl & { repeat?: number },
+  ): { sum: Uint8Array; times: CardTime[] };
+  /** As {@link ntt}, on a card. @throws CUDA_UNAVAILABLE, CUDA_FAILED, ABORTED */
+  cardNtt(
+    engine: NativeEngine | undefined,
+    cuda: CardChoice,
+    data: Uint8Array,
+    options?: NativeControl & { inverse?: boolean; coset?: boolean; repeat?: number },
+  ): { values: Uint8Array; times: CardTime[] };
 }
 
 export type NativeStatus =
@@ -313,16 +395,39 @@ export type NativeStatus =
       reason: string;
     };
 
+export type CudaStatus =
+  | ({
+      available: true;
+      /** Path of the library. */
+      library: string;
+    } & Cards)
+  | {
+      available: false;
+      /**
+       * `off`: switched off by `ANCHORPROOF_CUDA`, or with the native core; `missing`: not built; `broken`: built, but of
+       * no use here; `none`: no driver, one that is too old, or no card.
+       */
+      kind: "off" | "missing" | "broken" | "none";
+      /** One line that says what to do. */
+      reason: string;
+    };
+
 /** Where the build puts the addon. */
 export const NATIVE_ADDON = join(PACKAGE_ROOT, "native", "build", "Release", "anchorproof.node");
 
 /** The prover as a program, which is built with the addon. */
 export const NATIVE_PROVER = join(PACKAGE_ROOT, "native", "build", "Release", "anchorproof-prover");
 
+/** Where `npm run build:cuda` puts the GPU library. */
+export const CUDA_LIBRARY = join(PACKAGE_ROOT, "native", "build", "cuda", "anchorproof-cuda.so");
+
 type Addon = NativeCore & { version: unknown; build: string };
-type Loaded = { core?: NativeCore; status: NativeStatus };
+type Loaded =
+  | { core: NativeCore; status: NativeStatus & { available: true } }
+  | { core?: undefined; status: NativeStatus & { available: false } };
 
 let loaded: Loaded | undefined;
+let cuda: CudaStatus | undefined;
 
 /**
  * The native core, loaded on the first call of each thread; `undefined` when it is not built, does not load, or
@@ -338,6 +443,40 @@ export function nativeCore(): NativeCore | undefined {
 /** Whether the core serves, and with what; or why it does not. @throws INPUT_INVALID as {@link nativeCore} */
 export function nativeStatus(): NativeStatus {
   return (loaded ??= load()).status;
+}
+
+/**
+ * The GPU library that serves this process, which need not be there: the one that `ANCHORPROOF_CUDA` names, or what
+ * `npm run build:cuda` makes; `undefined` when the variable is `off`.
+ */
+export function cudaLibrary(): string | undefined {
+  const wanted = process.env["ANCHORPROOF_CUDA"] || CUDA_LIBRARY;
+  return wanted === "off" ? undefined : wanted;
+}
+
+/**
+ * Whether GPUs serve, and which; or why they do not. The library is opened on the first call of each thread, and what
+ * was found then stays.
+ *
+ * @throws INPUT_INVALID as {@link nativeCore}
+ */
+export function cudaStatus(): CudaStatus {
+  return (cuda ??= findCards());
+}
+
+function findCards(): CudaStatus {
+  const library = cudaLibrary();
+  if (library === undefined) return { available: false, kind: "off", reason: "ANCHORPROOF_CUDA is off" };
+  const { core, status } = (loaded ??= load());
+  if (core === undefined) return status;
+  try {
+    return { available: true, library, ...core.cards(library) };
+  } catch (error) {
+    if (!(error instanceof AnchorError)) throw error;
+    const { kind } = error.details;
+    const known = kind === "missing" || kind === "none" ? kind : "broken";
+    return { available: false, kind: known, reason: error.message };
+  }
 }
 
 /** What `ANCHORPROOF_NATIVE` asks for. @throws INPUT_INVALID when it names no engine */
@@ -406,9 +545,9 @@ function withAnchorErrors(addon: Addon): NativeCore {
 /** An error of the addon as an {@link AnchorError}; anything else, such as a callback's own, as it is. */
 function fromNative(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof AnchorError) return error;
-  const { code } = error as NodeJS.ErrnoException;
+  const { code, kind } = error as NodeJS.ErrnoException & { kind?: string };
   if (code === "IO_FAILED") return new AnchorError("FILE_UNREADABLE", error.message, { cause: error });
   return code !== undefined && Object.hasOwn(ERROR_CODES, code)
-    ? new AnchorError(code as ErrorCode, error.message, { cause: error })
+    ? new AnchorError(code as ErrorCode, error.message, { cause: error, ...(kind && { details: { kind } }) })
     : error;
 }

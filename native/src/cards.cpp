@@ -1,0 +1,104 @@
+#include "cards.h"
+
+#include <dlfcn.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+namespace anchorproof {
+namespace {
+
+std::string firstLine(const char* text) {
+  const std::string line = text ? text : "unknown reason";
+  return line.substr(0, line.find('\n'));
+}
+
+// The library is not closed again once CUDA may have started threads in it: the process keeps it.
+std::shared_ptr<const Cards> load(const std::string& path) {
+  void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library) throw NoCards(NoCards::Broken, "the GPU library does not load: " + firstLine(::dlerror()));
+  const auto table = reinterpret_cast<decltype(&anchorproof_cards)>(::dlsym(library, "anchorproof_cards"));
+  const CardApi* api = table ? table() : nullptr;
+  if (!api || api->version != CARD_VERSION) {
+    // Closed, so that the build that replaces it is found under the same name.
+    ::dlclose(library);
+    throw NoCards(NoCards::Broken, table ? path + " was built from another release (npm run build:cuda)"
+                                         : path + " is not anchorproof's GPU library (npm run build:cuda)");
+  }
+  CardStatus status = {};
+  const int devices = api->devices(&status);
+  if (status.code != CARD_OK && status.code != CARD_UNAVAILABLE) throwCardStatus(status);
+  if (devices < 1 || status.code != CARD_OK) {
+    status.message[sizeof status.message - 1] = '\0';
+    throw NoCards(NoCards::None, *status.message ? firstLine(status.message) : "no CUDA card");
+  }
+  return std::make_shared<const Cards>(api, devices);
+}
+
+}  // namespace
+
+std::shared_ptr<const Cards> Cards::open(const std::string& library) {
+  // Never destroyed: threads may outlive the process's static objects.
+  static std::mutex* const mutex = new std::mutex;
+  static auto* const opened = new std::map<std::string, std::shared_ptr<const Cards>>;
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(library.c_str(), nullptr), &std::free);
+  if (!real) {
+    if (errno == ENOENT) throw NoCards(NoCards::Missing, "the GPU library is not built (npm run build:cuda): there is no " + library);
+    throw NoCards(NoCards::Broken, "the GPU library does not load: " + library + ": " + std::strerror(errno));
+  }
+  struct stat file;
+  if (::stat(real.get(), &file) != 0 || !S_ISREG(file.st_mode)) {
+    throw NoCards(NoCards::Broken, "the GPU library does not load: " + library + " is not a file");
+  }
+  const std::lock_guard<std::mutex> lock(*mutex);
+  // What failed is not kept: the next call may find a library that was built meanwhile.
+  const auto found = opened->find(real.get());
+  return found != opened->end() ? found->second : opened->emplace(real.get(), load(real.get())).first->second;
+}
+
+void Cards::check(int device) const {
+  if (device >= 0 && device < devices_) return;
+  const std::string there = devices_ == 1 ? "is card 0 only" : "are cards 0 to " + std::to_string(devices_ - 1);
+  throw Failure(Code::InputInvalid, "there is no card " + std::to_string(device) + ": there " + there);
+}
+
+CardDescription Cards::describe(int device) const {
+  check(device);
+  CardDescription description = {};
+  CardStatus status = {};
+  api_->describe(device, &description, &status);
+  throwCardStatus(status);
+  description.name[sizeof description.name - 1] = '\0';
+  return description;
+}
+
+CardLimits Cards::limits(int device) const {
+  check(device);
+  CardLimits limits = {};
+  CardStatus status = {};
+  api_->limits(device, &limits, &status);
+  throwCardStatus(status);
+  return limits;
+}
+
+void throwCardStatus(const CardStatus& status) {
+  if (status.code == CARD_OK) return;
+  std::string message(status.message, ::strnlen(status.message, sizeof status.message));
+  message = message.empty() ? "the card gave no reason" : firstLine(message.c_str());
+  if (status.lost != 0) message += "; the card serves this process no more";
+  switch (status.code) {
+    case CARD_UNAVAILABLE: throw NoCards(NoCards::None, message);
+    case CARD_OUT_OF_MEMORY: throw Failure(Code::OutOfMemory, message);
+    case CARD_ABORTED: throw Failure(Code::Aborted, "stopped");
+    case CARD_INPUT_INVALID: throw Failure(Code::InputInvalid, message);
+    case CARD_WITNESS_INVALID: throw Failure(Code::WitnessInvalid, message);
+    default: throw Failure(Code::CudaFailed, message);
+  }
+}
+
+}  // namespace anchorproof
