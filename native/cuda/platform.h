@@ -42,7 +42,7 @@ inline unsigned launchSize(uint64_t n) { return n <= 0x7fffffff ? static_cast<un
 
 #include "emulator.h"
 
-#define AP_HD inline __attribute__((always_inline))
+#define AP_HD inline
 #define AP_DEVICE inline __attribute__((always_inline))
 #define AP_CALL inline __attribute__((noinline))
 #define AP_KERNEL(threads, blocks) static void
