@@ -13,8 +13,7 @@
 #include <algorithm>
 #include <new>
 
-#include "device.h"
-#include "field.h"
+#include "prover.h"
 
 #ifndef AP_CUDA_BUILD
 #define AP_CUDA_BUILD "by hand"
@@ -59,6 +58,9 @@ void guarded(CardStatus* status, Work&& work) {
 void require(bool condition, const char* message) {
   if (!condition) throw CardError(CARD_INPUT_INVALID, message);
 }
+
+// multiples: of options that are not given.
+CardOptions optionsOr(const CardOptions* options, uint32_t multiples) { return options ? *options : CardOptions{0, multiples, 0, 0}; }
 
 // --- Elements between the caller's form and the kernels' ------------------------------------------------------------
 
@@ -269,8 +271,225 @@ void limits(int32_t device, CardLimits* out, CardStatus* status) {
   });
 }
 
+// --- Proofs ---------------------------------------------------------------------------------------------------------
+
+::CardKey* openKey(int32_t device, const CardKeyView* view, const CardOptions* options, const int32_t* abort, CardKeyFacts* facts,
+                   CardStatus* status) {
+  ::CardKey* key = nullptr;
+  guarded(status, [&] {
+    require(view != nullptr, "there is no key");
+    const CardOptions chosen = optionsOr(options, 0);
+    OnDevice on(device);
+    auto made = std::make_unique<::CardKey>(device, *view, chosen, abort);
+    if (facts) *facts = made->facts();
+    key = made.release();
+  });
+  return key;
+}
+
+void closeKey(::CardKey* key) {
+  if (!key) return;
+  // On a card that is lost every call fails, but the host's side goes.
+  CardStatus unread;
+  bool closed = false;
+  guarded(&unread, [&] {
+    OnDevice on(key->device());
+    closed = true;
+    delete key;
+  });
+  if (!closed) guarded(&unread, [&] { delete key; });
+}
+
+void prove(::CardKey* key, const uint8_t* witness, const CardControl* control, CardProof* out, CardStatus* status) {
+  guarded(status, [&] {
+    require(key && witness && out, "an argument is missing");
+    OnDevice on(key->device());
+    key->prove(witness, control ? *control : CardControl{}, *out);
+  });
+}
+
+// --- Single steps, for tests and tables -----------------------------------------------------------------------------
+
+// Runs `once` with a meter as often as asked; the phases' times are the medians of the runs.
+template <class Once>
+void repeated(cudaStream_t stream, uint32_t repeat, const CardControl& control, CardPhases* phases, Once&& once) {
+  require(repeat <= 1000, "too many runs");
+  EventMeter meter;
+  std::vector<CardPhases> runs(std::max(repeat, 1u));
+  for (CardPhases& run : runs) {
+    meter.reset();
+    once(phases ? &meter : nullptr);
+    finish(stream, control.abort);
+    meter.read(run);
+  }
+  if (!phases) return;
+  *phases = runs[0];
+  for (uint32_t i = 0; i < phases->count; i++) {
+    std::vector<float> times;
+    for (const CardPhases& run : runs) times.push_back(run.at[i].ms);
+    std::nth_element(times.begin(), times.begin() + static_cast<ptrdiff_t>(times.size() / 2), times.end());
+    phases->at[i].ms = times[times.size() / 2];
+  }
+}
+
+template <class F, class Sum>
+void runMsm(const void* points, const uint8_t* scalars, uint64_t n, const CardOptions& options, uint32_t repeat, const CardControl& control,
+            Sum* out, CardPhases* phases) {
+  if (phases) phases->count = 0;
+  out->sets = out->shift = 0;
+  if (n == 0) return;
+  const CardPoints view = {points, nullptr, n, n};
+  Stream stream;
+  // The most multiples that leave room for the rest.
+  Choices choices = Choices::of<F>(view, options);
+  size_t available = 0, total = 0;
+  check(cudaMemGetInfo(&available, &total), "asking for the card's memory");
+  const uint64_t limit = options.memoryLimit ? options.memoryLimit : std::numeric_limits<uint64_t>::max();
+  choices.chosen = choices.all.size() - 1;
+  while (choices.chosen > 0 && (choices.bytes() > limit || choices.bytes() + std::max(workBytes<F>(choices.plan()), ResidentPoints<F>::constructionBytes(choices.plan())) + n * sizeof(SignedScalar) >
+                                                               available - available / 16)) {
+    choices.chosen--;
+  }
+  const ResidentPoints<F> resident(view, choices.plan(), stream, control.abort);
+  const MsmPlan& plan = resident.plan();
+  SecretArray<SignedScalar> converted(stream, n);
+  SecretArray<uint8_t> space(stream, workBytes<F>(plan));
+  SecretArray<Point<F>> sums(stream, CARD_MAX_SETS);
+  Arena arena(space.get(), space.size());
+  const Msm<F> msm(resident, arena);
+  Flag flag(stream);
+  Upload upload(n * 32);
+  uploadScalars(stream, upload, scalars, n, converted.get(), nullptr, flag.get(), control.abort);
+  flag.throwIfSet(stream, "a scalar is outside the field");
+  repeated(stream, repeat, control, phases, [&](Meter* meter) { msm.enqueue(stream, converted.get(), nullptr, sums.get(), meter); });
+  static_assert(sizeof(Point<F>) == sizeof out->sums[0], "points as card.h has them");
+  download(stream, out->sums, sums.get(), plan.sums * sizeof(Point<F>), control.abort);
+  out->sets = plan.sums;
+  out->shift = plan.shift;
+}
+
+template <class F, class Sum>
+void msm(int32_t device, const void* points, const uint8_t* scalars, uint64_t n, const CardOptions* options, uint32_t repeat,
+         const CardControl* control, Sum* out, CardPhases* phases, CardStatus* status) {
+  guarded(status, [&] {
+    require(out && (n == 0 || (points && scalars)), "an argument is missing");
+    require(n <= uint64_t{1} << 28, "too many points");
+    // By itself a multiplication is not worth multiples.
+    const CardOptions chosen = optionsOr(options, 1);
+    OnDevice on(device);
+    runMsm<F>(points, scalars, n, chosen, repeat, control ? *control : CardControl{}, out, phases);
+  });
+}
+
+AP_KERNEL(THREADS, 1)
+enterKernel(Fr* values, uint64_t n, uint32_t* flag) {
+  const uint64_t i = globalThread();
+  if (i >= n) return;
+  const Fr value = values[i];
+  if (!value.isReduced()) atomicOr(flag, 1u);
+  values[i] = value.toMontgomery();
+}
+
+AP_KERNEL(THREADS, 1)
+leaveKernel(Fr* values, uint64_t n) {
+  const uint64_t i = globalThread();
+  if (i < n) values[i] = values[i].fromMontgomery();
+}
+
+AP_KERNEL(THREADS, 1)
+unsignedKernel(const SignedScalar* scalars, Fr* out, uint64_t n) {
+  const uint64_t i = globalThread();
+  if (i >= n) return;
+  const SignedScalar s = scalars[i];
+  const Fr value = {{s.w[0], s.w[1], s.w[2], s.w[3], s.w[4], s.w[5], s.w[6], s.w[7] & ~SIGN_BIT}};
+  out[i] = s.w[7] & SIGN_BIT ? -value : value;
+}
+
+unsigned checkedLog(uint64_t n) {
+  require(n > 0 && n <= uint64_t{1} << 28 && (n & (n - 1)) == 0, "the number of values is not a power of two up to 2^28");
+  unsigned log = 0;
+  while (uint64_t{1} << log < n) log++;
+  return log;
+}
+
+void enter(cudaStream_t stream, Upload& upload, Fr* to, const uint8_t* from, uint64_t n, const Flag& flag, const int32_t* abort) {
+  upload.copy(stream, to, from, n * sizeof(Fr), abort);
+  uint32_t* const word = flag.get();
+  AP_LAUNCH(enterKernel, blocksFor(n, THREADS), THREADS, 0, stream, to, n, word);
+  checkLaunch("entering Montgomery form");
+}
+
+void copyOnCard(cudaStream_t stream, Fr* to, const Fr* from, uint64_t n) {
+  check(cudaMemcpyAsync(to, from, n * sizeof(Fr), cudaMemcpyDeviceToDevice, stream), "copying on the card");
+}
+
+void ntt(int32_t device, uint8_t* data, uint64_t n, int32_t inverse, int32_t coset, uint32_t repeat, const CardControl* given,
+         CardPhases* phases, CardStatus* status) {
+  guarded(status, [&] {
+    require(data != nullptr, "there are no values");
+    const unsigned log = checkedLog(n);
+    const CardControl control = given ? *given : CardControl{};
+    OnDevice on(device);
+    Stream stream;
+    const CardDomain domain(log, stream);
+    SecretArray<Fr> values(stream, n), scratch(stream, n), original(stream, repeat > 1 ? n : 0);
+    Flag flag(stream);
+    Upload upload(n * sizeof(Fr));
+    enter(stream, upload, values.get(), data, n, flag, control.abort);
+    flag.throwIfSet(stream, "a value is outside the field");
+    if (repeat > 1) copyOnCard(stream, original.get(), values.get(), n);
+    bool first = true;
+    repeated(stream, repeat, control, phases, [&](Meter* meter) {
+      if (!first) copyOnCard(stream, values.get(), original.get(), n);
+      first = false;
+      domain.transform(stream, values.get(), scratch.get(), inverse != 0, coset != 0, meter);
+    });
+    Fr* const out = values.get();
+    AP_LAUNCH(leaveKernel, blocksFor(n, THREADS), THREADS, 0, stream, out, n);
+    checkLaunch("leaving Montgomery form");
+    download(stream, data, out, n * sizeof(Fr), nullptr);
+  });
+}
+
+void quotient(int32_t device, uint8_t* a, const uint8_t* b, uint64_t n, uint32_t repeat, const CardControl* given, CardPhases* phases,
+              CardStatus* status) {
+  guarded(status, [&] {
+    require(a && b, "there are no values");
+    const unsigned log = checkedLog(n);
+    const CardControl control = given ? *given : CardControl{};
+    OnDevice on(device);
+    Stream stream;
+    const CardDomain domain(log, stream);
+    SecretArray<Fr> as(stream, n), bs(stream, n), cs(stream, n), originals(stream, repeat > 1 ? 2 * n : 0);
+    SecretArray<SignedScalar> out(stream, n);
+    Flag flag(stream);
+    Upload upload(n * sizeof(Fr));
+    enter(stream, upload, as.get(), a, n, flag, control.abort);
+    enter(stream, upload, bs.get(), b, n, flag, control.abort);
+    flag.throwIfSet(stream, "a value is outside the field");
+    if (repeat > 1) {
+      copyOnCard(stream, originals.get(), as.get(), n);
+      copyOnCard(stream, originals.get() + n, bs.get(), n);
+    }
+    bool first = true;
+    repeated(stream, repeat, control, phases, [&](Meter* meter) {
+      if (!first) {
+        copyOnCard(stream, as.get(), originals.get(), n);
+        copyOnCard(stream, bs.get(), originals.get() + n, n);
+      }
+      first = false;
+      domain.quotient(stream, as.get(), bs.get(), cs.get(), out.get(), meter);
+    });
+    const SignedScalar* const from = out.get();
+    Fr* const to = as.get();
+    AP_LAUNCH(unsignedKernel, blocksFor(n, THREADS), THREADS, 0, stream, from, to, n);
+    checkLaunch("leaving signed form");
+    download(stream, a, to, n * sizeof(Fr), nullptr);
+  });
+}
+
 const CardApi API = {
-    CARD_VERSION, AP_CUDA_BUILD, EMULATED, devices, describe, limits, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, field,
+    CARD_VERSION, AP_CUDA_BUILD, EMULATED, devices, describe, limits, openKey, closeKey, prove, msm<Fq, CardSum1>, msm<Fq2, CardSum2>, ntt, quotient, field,
 };
 
 }  // namespace

@@ -82,7 +82,6 @@ inline ErrorKind kindOf(cudaError_t error) {
     case 806:  // MpsRpcFailure
     case 810:  // MpsClientTerminated
     case 911:  // ExternalDevice
-    case 999:  // Unknown
       return {CARD_FAILED, true, false};
     default:
       return {CARD_FAILED, false, false};
@@ -92,7 +91,13 @@ inline ErrorKind kindOf(cudaError_t error) {
 [[noreturn]] inline void fail(cudaError_t error, const char* what) {
   // Errors that are not sticky are kept for the next caller of cudaGetLastError, who would take them for his own.
   cudaGetLastError();
-  const ErrorKind kind = kindOf(error);
+  ErrorKind kind = kindOf(error);
+  // Unknown, 999, may be either. A context that is broken answers every question with its error.
+  size_t available = 0, total = 0;
+  if (static_cast<int>(error) == 999 && cudaMemGetInfo(&available, &total) != cudaSuccess) {
+    cudaGetLastError();
+    kind.lost = true;
+  }
   if (kind.lost) lostDevices[currentDevice].store(true, std::memory_order_relaxed);
   std::string message = std::string(what) + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")";
   cudaDeviceProp properties;
@@ -178,6 +183,22 @@ class DeviceArray {
   size_t n_ = 0;
 };
 
+// One that is overwritten before it is given back, when the stream has done what it was told to do with it.
+template <class T>
+class SecretArray : public DeviceArray<T> {
+ public:
+  SecretArray(cudaStream_t stream, size_t n) : DeviceArray<T>(n), stream_(stream) {}
+  SecretArray(SecretArray&&) = delete;
+  ~SecretArray() {
+    if (this->size() == 0) return;
+    ignore(cudaMemsetAsync(this->get(), 0, this->bytes(), stream_));
+    ignore(cudaStreamSynchronize(stream_));
+  }
+
+ private:
+  cudaStream_t stream_;
+};
+
 // Host memory that the card reads and writes by itself.
 template <class T>
 class PinnedArray {
@@ -209,8 +230,11 @@ class Stream {
  public:
   Stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream"); }
   Stream(const Stream&) = delete;
-  ~Stream() { ignore(cudaStreamDestroy(stream_)); }
-  // Destructors wait with it before they free what the stream works on.
+  ~Stream() {
+    drain();
+    ignore(cudaStreamDestroy(stream_));
+  }
+  // For destructors that free what the stream works on, too.
   void drain() const { ignore(cudaStreamSynchronize(stream_)); }
   operator cudaStream_t() const { return stream_; }
 
@@ -319,16 +343,17 @@ class Upload {
 // The other way, when all is done: for what is not timed.
 inline void download(cudaStream_t stream, void* to, const void* from, size_t size, const int32_t* abort) {
   if (size == 0) return;
-  const size_t piece = std::min(size, size_t{4} << 20);
-  PinnedArray<uint8_t> buffer(piece);
-  for (size_t at = 0; at < size; at += piece) {
-    const size_t take = std::min(piece, size - at);
+  struct Buffer : PinnedArray<uint8_t> {
+    using PinnedArray::PinnedArray;
+    ~Buffer() { wipe(get(), size()); }
+  } buffer(std::min(size, size_t{4} << 20));
+  for (size_t at = 0; at < size; at += buffer.size()) {
+    const size_t take = std::min(buffer.size(), size - at);
     check(cudaMemcpyAsync(buffer.get(), static_cast<const uint8_t*>(from) + at, take, cudaMemcpyDeviceToHost, stream), "copying from the card");
     check(cudaStreamSynchronize(stream), "copying from the card");
     memcpy(static_cast<uint8_t*>(to) + at, buffer.get(), take);
     throwIfAborted(abort);
   }
-  wipe(buffer.get(), piece);
 }
 
 // Working space: pieces of one allocation, on boundaries of 256 bytes. Without memory it only counts.
