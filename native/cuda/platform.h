@@ -42,8 +42,9 @@ inline unsigned launchSize(uint64_t n) { return n <= 0x7fffffff ? static_cast<un
 
 #include "emulator.h"
 
-#define AP_HD inline __attribute__((always_inline))
-#define AP_DEVICE inline __attribute__((always_inline))
+// Left to the compiler: forced, inlining makes of a curve's formulas what takes minutes to compile.
+#define AP_HD inline
+#define AP_DEVICE inline
 #define AP_CALL inline __attribute__((noinline))
 #define AP_KERNEL(threads, blocks) static void
 #define AP_SHARED(T, name) T* const name = static_cast<T*>(::anchorproof::emulator::sharedMemory())
