@@ -107,11 +107,11 @@ struct Stream {
 
 constexpr size_t SHARED_LIMIT = 48 << 10, SHARED_OPT_IN = 99 << 10;  // 99 KiB are the least of the cards that we build for (sm_89)
 
-// Memory of a card, or pinned: pages of its own with one before and behind that nobody may touch, and watched bytes between these
-// and the piece itself.
+// Memory of a card, or pinned: pages of its own, between a megabyte on each side that nobody may touch, and watched bytes between
+// these and the piece itself.
 struct Allocation {
   char* pages;
-  size_t span;  // bytes of pages between the two
+  size_t span;  // bytes of pages
   char* data;
   size_t size;
   int device;  // −1: pinned
@@ -201,10 +201,10 @@ class Machine {
 
   void* allocate(size_t size, int device) {
     const size_t page = pageSize(), span = (size + 2 * EDGE + 255) / page * page + page;
-    void* at = mmap(nullptr, span + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* at = mmap(nullptr, span + 2 * GUARD, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED) return nullptr;
-    char* pages = static_cast<char*>(at) + page;
-    if (mprotect(pages, span, PROT_READ | PROT_WRITE) != 0) return munmap(at, span + 2 * page), nullptr;
+    char* pages = static_cast<char*>(at) + GUARD;
+    if (mprotect(pages, span, PROT_READ | PROT_WRITE) != 0) return munmap(at, span + 2 * GUARD), nullptr;
     // As far to the end as alignment allows: what runs over by more than the watched bytes faults at once.
     char* data = pages + (span - EDGE - size) / 256 * 256;
     const Allocation a{pages, span, data, size, device};
@@ -242,7 +242,7 @@ class Machine {
   void release(const Allocation* found) {
     const Allocation a = *found;
     if (a.device >= 0) openMemory(a.device);
-    checkEdges(a);
+    checkEdges(a, nullptr);
     if (freeObserver) freeObserver(a.data, a.size, a.device >= 0);
     memory_.erase(reinterpret_cast<uintptr_t>(a.data));
     if (a.device >= 0) {
@@ -253,7 +253,7 @@ class Machine {
 #if defined(AP_ADDRESS_SANITIZER)
     __asan_unpoison_memory_region(a.pages, a.span);
 #endif
-    munmap(a.pages - pageSize(), a.span + 2 * pageSize());
+    munmap(a.pages - GUARD, a.span + 2 * GUARD);
   }
   static size_t charged(size_t size) { return (size + 511) / 512 * 512; }
   uint64_t pinnedBytes() const { return pinnedBytes_; }
@@ -262,7 +262,7 @@ class Machine {
   // Streams and work
 
   Stream* openStream(int device) {
-    streams_.push_back(std::make_unique<Stream>());
+    streams_.push_back(std::make_shared<Stream>());
     Stream* s = streams_.back().get();
     s->device = device;
     s->open = true;
@@ -291,24 +291,21 @@ class Machine {
   }
   // A few pieces of whatever can run.
   void step(Lock& lock, uint64_t pieces) { progress(lock, nullptr, [&] { return idle() || pieces-- == 0; }); }
-  void finish(Lock& lock, Stream* stream) {
-    progress(lock, stream, [&] { return stream->queue.empty(); });
+  // Streams are looked up, and held, because other threads may destroy theirs meanwhile.
+  void finish(Lock& lock, const Stream* stream) {
+    const auto held = hold(stream);
+    progress(lock, held.get(), [&] { return held->queue.empty(); });
   }
   void finish(Lock& lock, const std::shared_ptr<Mark>& mark) {
-    while (!mark->passed) {
-      Stream* const stream = mark->stream;
-      progress(lock, stream, [&] { return mark->passed; });
-    }
+    if (mark->passed) return;
+    const auto held = hold(mark->stream);
+    progress(lock, held.get(), [&] { return mark->passed; });
   }
   void finishDevice(Lock& lock, int device) {
-    for (bool again = true; again;) {
-      again = false;
-      for (size_t i = 0; i < streams_.size(); i++) {
-        if (streams_[i]->device != device || streams_[i]->queue.empty()) continue;
-        finish(lock, streams_[i].get());
-        again = true;
-        break;
-      }
+    for (;;) {
+      const auto busy = std::find_if(streams_.begin(), streams_.end(), [&](const auto& s) { return s->device == device && !s->queue.empty(); });
+      if (busy == streams_.end()) return;
+      finish(lock, busy->get());
     }
   }
   bool pending(const Allocation& pinned) const {
@@ -340,13 +337,11 @@ class Machine {
   }
   std::set<Event*> events;
 
-  // After a kernel, that it wrote nothing beside the pieces that it may write.
-  void checkEdges() const {
-#if !defined(AP_ADDRESS_SANITIZER)
+  // After a kernel, that nothing beside the pieces that it may write has changed.
+  void checkEdges(const char* kernel) const {
     for (const auto& entry : memory_) {
-      if (entry.second.device < 0 || entry.second.device == openDevice_) checkEdges(entry.second);
+      if (entry.second.device < 0 || entry.second.device == openDevice_) checkEdges(entry.second, kernel);
     }
-#endif
   }
   // The kernel that the host's thread is in, if any: for reports by others.
   static void describeThread() {
@@ -357,7 +352,7 @@ class Machine {
   }
 
  private:
-  static constexpr size_t EDGE = 256;
+  static constexpr size_t EDGE = 256, GUARD = 1 << 20;
   static constexpr unsigned char CANARY = 0x5c;
   struct Counter {
     uint64_t count = 0, at = 0;
@@ -382,18 +377,20 @@ class Machine {
     return value;
   }
 
-  void checkEdges(const Allocation& a) const {
-#if !defined(AP_ADDRESS_SANITIZER)
+#if defined(AP_ADDRESS_SANITIZER)
+  void checkEdges(const Allocation&, const char*) const {}  // whoever touches them is caught in the act
+#else
+  void checkEdges(const Allocation& a, const char* kernel) const {
     const auto* at = reinterpret_cast<const unsigned char*>(a.pages);
     const auto *data = reinterpret_cast<const unsigned char*>(a.data), *end = at + a.span;
-    unsigned char differs = 0;
+    unsigned differs = 0;
     for (; at < data; at++) differs |= *at ^ CANARY;
     for (at = data + a.size; at < end; at++) differs |= *at ^ CANARY;
-    if (differs != 0) misuse("written beside an allocation of %zu bytes of %s", a.size, a.device < 0 ? "pinned memory" : "the card's memory");
-#else
-    (void)a;
-#endif
+    if (differs == 0) return;
+    misuse("%s%s%swritten beside an allocation of %zu bytes of %s", kernel ? "kernel " : "", kernel ? kernel : "", kernel ? " has run: " : "", a.size,
+           a.device < 0 ? "pinned memory" : "the card's memory");
   }
+#endif
 
   // A card's memory is there while its work runs, and not otherwise.
   void openMemory(int device) {
@@ -413,6 +410,9 @@ class Machine {
     }
   }
 
+  std::shared_ptr<Stream> hold(const Stream* stream) const {
+    return *std::find_if(streams_.begin(), streams_.end(), [&](const auto& s) { return s.get() == stream; });
+  }
   bool idle() const {
     for (const auto& s : streams_) {
       if (!s->queue.empty()) return false;
@@ -521,7 +521,7 @@ class Machine {
   Random random_;
   std::vector<Device> devices_;
   std::map<uintptr_t, Allocation> memory_;
-  std::vector<std::unique_ptr<Stream>> streams_;
+  std::vector<std::shared_ptr<Stream>> streams_;
   uint64_t pinnedBytes_ = 0, eagerness_ = 0;
   int openDevice_ = -1;
   std::string faultText_;
@@ -552,8 +552,10 @@ template <class Body>
 cudaError_t callFor(Stream* stream, Body body) {
   return call([&](Machine& m, Machine::Lock& lock) {
     cudaError_t error = m.state(stream);
-    if (error == cudaSuccess) error = body(m, lock);
-    return error == cudaSuccess ? m.devices()[static_cast<size_t>(stream->device)].lost : error;
+    if (error != cudaSuccess) return error;
+    const auto& device = m.devices()[static_cast<size_t>(stream->device)];
+    error = body(m, lock);
+    return error == cudaSuccess ? device.lost : error;
   });
 }
 // One that gives something back, which is possible whatever happened.
@@ -590,7 +592,7 @@ class Launcher {
       work.run = [&m, fails, device, launch, kernel = kernel_, values = std::tuple<P...>(arguments...)] {
         if (fails) return m.lose(device, cudaErrorLaunchFailure);
         executor().run(launch, m.random(), [&] { std::apply(kernel, values); });
-        m.checkEdges();
+        m.checkEdges(launch.name);
       };
       m.enqueue(lock, stream_, std::move(work));
       return cudaSuccess;

@@ -483,7 +483,8 @@ Point<F> cardMsm(const Card& card, const Affine<F>* points, const Fr* scalars, s
   auto sum = std::make_unique<typename SumOf<F>::type>();
   memset(static_cast<void*>(sum.get()), 0xa5, sizeof *sum);
   CardStatus status = {};
-  (card.api.*SumOf<F>::call)(card.device, points, reinterpret_cast<const uint8_t*>(scalars), n, options, repeat, nullptr, sum.get(), phases,
+  const CardControl how = {nullptr, phases != nullptr};
+  (card.api.*SumOf<F>::call)(card.device, points, reinterpret_cast<const uint8_t*>(scalars), n, options, repeat, &how, sum.get(), phases,
                              &status);
   card.expect(status);
   if (sum->sets > CARD_MAX_SETS || sum->shift > 254) throw Mismatch("the sum has an impossible number of sets");
@@ -817,6 +818,8 @@ class Checks {
   }
 
   bool outOfTime() const { return secondsSince(start_) > arguments_.seconds; }
+  // The emulated card, and a card under a tool that slows it down, do less of everything.
+  bool isSlow() const { return card_.cards->emulated() || arguments_.quick; }
 
   // One line for a group of checks.
   template <class Body>
@@ -945,7 +948,7 @@ class Checks {
   void field(bool base, const char* name) {
     group(std::string("field ") + name, [&] {
       Buffer a, b;
-      pairs<Field>(seedFor(1, base), card_.cards->emulated() || arguments_.quick ? 500 : 100000, a, b);
+      pairs<Field>(seedFor(1, base), isSlow() ? 500 : 100000, a, b);
       for (int op = CARD_MUL; op <= CARD_INVERSE; op++) {
         check(std::string(name) + " " + kOps[op], [&] {
           Buffer wanted(a.size());
@@ -965,7 +968,7 @@ class Checks {
     group("field Fq2", [&] {
       // Parts from the list in all four places: (x, y) and (y, x) against the list shifted by one.
       Buffer flat, other, a, b;
-      pairs<Fq>(seedFor(2), card_.cards->emulated() || arguments_.quick ? 500 : 100000, flat, other);
+      pairs<Fq>(seedFor(2), isSlow() ? 500 : 100000, flat, other);
       const size_t n = flat.size() / 32;
       for (size_t i = 0; i < n; i++) {
         const size_t k = (i * 7919 + 1) % n;
@@ -1065,8 +1068,10 @@ class Checks {
           check("ntt by the core's call, with its phases", [&] {
             Buffer wanted = random, got = random;
             std::vector<CardTime> phases;
+            Control timed = card_.control;
+            timed.timed = true;
             engine().ntt(wanted.data(), n, true, true, card_.control);
-            engine().cardNtt(*card_.cards, settings(), got.data(), n, true, true, 3, card_.control, &phases);
+            engine().cardNtt(*card_.cards, settings(), got.data(), n, true, true, 3, timed, &phases);
             compareElements(got, wanted, 32);
             checkPhases(phases);
           });
@@ -1113,7 +1118,7 @@ class Checks {
     CardOptions out = {};
     unsigned log = 0;
     while (((size_t)2 << log) <= n) log++;
-    const unsigned widest = card_.cards->emulated() ? std::min(20u, log + 3) : 20u;
+    const unsigned widest = isSlow() ? std::min(20u, log + 3) : 20u;
     out.coordinates = 1 + (uint32_t)random.below(2);
     if (random.below(3) > 0) out.window = 4 + (uint32_t)random.below(std::max(widest, 5u) - 3);
     static constexpr uint32_t counts[] = {0, 1, 1, 2, 3, 5, 64};
@@ -1134,8 +1139,9 @@ class Checks {
     for (unsigned log = std::max(fromLog, 2u); log <= toLog; log++) {
       const size_t n = (size_t)1 << log;
       // Beyond 2^12 the neighbours at every other size only.
-      if (log <= 12 || log % 2 == 0 || log == toLog) sizes.insert(sizes.end(), {n - 1, n, n + 1});
-      else sizes.push_back(n);
+      const bool neighbours = log == toLog || (!isSlow() && (log <= 12 || log % 2 == 0));
+      if (neighbours) sizes.insert(sizes.end(), {n - 1, n + 1});
+      if (neighbours || !isSlow() || log % 2 == toLog % 2) sizes.push_back(n);
     }
     std::sort(sizes.begin(), sizes.end());
     sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
@@ -1151,7 +1157,7 @@ class Checks {
   void sumsOfSize(size_t n, const Points<F>& base) {
     using Of = SumOf<F>;
     Random random(seedFor(8, n, Of::group));
-    const bool isPower = (n & (n - 1)) == 0, large = n > (1 << 12), slow = card_.cards->emulated() || arguments_.quick;
+    const bool isPower = (n & (n - 1)) == 0, large = n > (1 << 12), slow = isSlow();
     std::vector<std::pair<PointKind, ScalarKind>> cases;
     auto add = [&](size_t points, size_t scalars) { cases.push_back({(PointKind)points, (ScalarKind)scalars}); };
     // Around powers of two, and where time is dear, only a few.
@@ -1217,7 +1223,9 @@ class Checks {
     check(text("msm %s of %zu by the core's call, with its phases", Of::name, n), [&] {
       const Fr log = dot(scalars.data(), base.logs.data(), n, card_.control);
       std::vector<CardTime> phases;
-      engine().cardMsm(*card_.cards, settings(), Of::group, view(list), scalarBytes, n, 2, card_.control, got.data(), &phases);
+      Control timed = card_.control;
+      timed.timed = true;
+      engine().cardMsm(*card_.cards, settings(), Of::group, view(list), scalarBytes, n, 2, timed, got.data(), &phases);
       if (got != encoded(generator<F>().times(log.l))) throw Mismatch("another sum");
       if (n > 0) checkPhases(phases);
     });
@@ -1264,7 +1272,7 @@ class Checks {
     std::vector<CardSettings> variants(3, settings());
     variants[1].coordinates = 1, variants[1].multiples = 1;
     variants[2].coordinates = 2;
-    if (log <= 10 && !arguments_.quick) {
+    if (log <= 10 && !isSlow()) {
       Random random(seedFor(14, log));
       for (int i = 0; i < 2; i++) {
         const CardOptions options = sampled(random, (size_t)1 << log);
@@ -1438,6 +1446,8 @@ class Checks {
 };
 
 // ---- bench ----
+
+constexpr CardControl kTimed = {nullptr, 1};
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -1702,7 +1712,7 @@ class Bench {
         const double coreMs = secondsSince(start) * 1e3;
         CardPhases phases = {};
         CardStatus status = {};
-        card_.api.ntt(card_.device, got.data(), n, 0, 0, arguments_.runs, nullptr, &phases, &status);
+        card_.api.ntt(card_.device, got.data(), n, 0, 0, arguments_.runs, &kTimed, &phases, &status);
         card_.expect(status);
         if (got != wanted) throw Mismatch("another transform");
         tell(text("ntt 2^%u", log), "forward", phases, coreMs);
@@ -1714,7 +1724,7 @@ class Bench {
         const double coreMs = secondsSince(start) * 1e3;
         CardPhases phases = {};
         CardStatus status = {};
-        card_.api.quotient(card_.device, got.data(), b.data(), n, arguments_.runs, nullptr, &phases, &status);
+        card_.api.quotient(card_.device, got.data(), b.data(), n, arguments_.runs, &kTimed, &phases, &status);
         card_.expect(status);
         if (got != wanted) throw Mismatch("another quotient");
         tell(text("quotient 2^%u", log), "", phases, coreMs);

@@ -75,13 +75,17 @@ export interface WorkerResult {
   };
 }
 
+/** A card did not prove: the job wants cores once more. */
+export type Again =
+  /** It cannot be used (CUDA_UNAVAILABLE), or has no room for the key: another one may. */
+  | { type: "refused"; device: number; error: ReturnType<AnchorError["toJSON"]> }
+  /** Its proof does not verify: no card makes the next one. */
+  | { type: "unverified"; device: number };
+
 export type WorkerMessage =
   | { type: "phase"; phase: string }
   /** The witness is there: the job wants cores, and a card if there is one. */
   | { type: "witnessed" }
-  /** The card cannot be used (CUDA_UNAVAILABLE), or has no room for the key: the job wants cores again, and another card. */
-  | { type: "refused"; device: number; error: ReturnType<AnchorError["toJSON"]> }
-  /** The card's proof does not verify: the job wants cores again, without a card. */
-  | { type: "unverified"; device: number }
+  | Again
   | { type: "done"; result: WorkerResult }
   | { type: "failed"; error: ReturnType<AnchorError["toJSON"]> };

@@ -569,7 +569,7 @@ export class ProverPool {
   #lose(device: number, refused: Refused): void {
     const cards = this.#cards!;
     if (!cards.lose(device, refused)) return;
-    const next = cards.count > 0 ? `${cards.count === 1 ? "the other card" : "the others"} go on` : "the CPU proves";
+    const next = ["the CPU proves", "the other card goes on"][cards.count] ?? "the other cards go on";
     this.#notice(`card ${device}`, `${cards.loss.message}; ${next}`);
   }
 
