@@ -207,7 +207,7 @@ class WorkingSpace {
 class Spaces {
  public:
   static Spaces& of(int device) {
-    static Spaces spaces[MAX_DEVICES];
+    static Spaces* const spaces = new Spaces[MAX_DEVICES];  // for good: threads may be in here when the process ends
     return spaces[device];
   }
 
@@ -434,6 +434,7 @@ inline void WorkingSpace::prove(const uint8_t* witness, const CardControl& contr
 
 inline std::unique_ptr<WorkingSpace> Spaces::take(ResidentKey& key, const int32_t* abort) {
   std::unique_lock<std::mutex> lock(mutex_);
+  key.free_.reserve(key.free_.size() + key.running_ + 1);  // so that giving back takes no memory
   key.running_++;
   bool making = false;
   try {
