@@ -38,6 +38,8 @@
     {
       'target_name': 'engines',
       'type': 'static_library',
+      # Whole, not a list of object files: the GPU library's unit programs and harness are linked with it later.
+      'standalone_static_library': 1,
       # The portable one first: of equal inline functions the linker keeps the first, which every processor must run.
       'sources': [
         'src/engine.cpp',

@@ -27,6 +27,8 @@ const RESULTS = [
   },
   { name: "anchorproof-prover", ask: (file) => [file, "--build"] },
 ];
+/** What both are linked from; native/cuda/build.mjs links more with it. */
+const ENGINES = "engines.a";
 /** Of the last build that failed. */
 const LOG = join(OUT, "build.log");
 /** Settings of the environment that change the result. */
@@ -132,7 +134,10 @@ function faultOf(folder, id) {
 }
 
 function isBuilt(id) {
-  return RESULTS.every(({ name }) => fs.existsSync(join(RELEASE, name))) && faultOf(RELEASE, id) === undefined;
+  return (
+    [...RESULTS.map(({ name }) => name), ENGINES].every((name) => fs.existsSync(join(RELEASE, name))) &&
+    faultOf(RELEASE, id) === undefined
+  );
 }
 
 function makeWorkshop() {
@@ -223,7 +228,8 @@ async function build(force) {
     const made = join(workshop, "build", "Release");
     const fault = faultOf(made, id);
     if (fault) throw new BuildError(`what was built cannot be loaded: ${fault}`);
-    for (const { name } of RESULTS) fs.renameSync(join(made, name), join(RELEASE, name));
+    for (const name of [...RESULTS.map(({ name }) => name), ENGINES])
+      fs.renameSync(join(made, name), join(RELEASE, name));
     fs.rmSync(LOG, { force: true });
     return { ok: true, message: `the native core is built (${((performance.now() - started) / 1000).toFixed(1)} s)` };
   } catch (error) {

@@ -49,31 +49,58 @@ struct alignas(16) Point {
     F u = y.dbl(), v = u.sqr(), w = u * v, s = x * v;
     F xx = x.sqr(), m = xx.dbl() + xx;
     F x3 = m.sqr() - s.dbl();
-    return {x3, m * (s - x3) - w * y, v * zz, w * zzz};
+    return {x3, F::differenceOfProducts(m, s - x3, y, w), v * zz, w * zzz};
   }
 
   AP_HD Point operator+(const Point& b) const {
     if (isInfinity()) return b;
     if (b.isInfinity()) return *this;
     F u1 = x * b.zz, p = b.x * zz - u1, s1 = y * b.zzz, r = b.y * zzz - s1;
-    if (p.isZero()) return r.isZero() ? dbl() : infinity();
+    if (p.isZero()) return r.isZero() ? doubleOf(*this) : infinity();
     F pp = p.sqr(), ppp = p * pp, q = u1 * pp;
     F x3 = r.sqr() - ppp - q.dbl();
-    return {x3, r * (q - x3) - s1 * ppp, zz * b.zz * pp, zzz * b.zzz * ppp};
+    return {x3, F::differenceOfProducts(r, q - x3, s1, ppp), zz * b.zz * pp, zzz * b.zzz * ppp};
   }
 
   // With an affine point, or its negative.
   AP_HD Point plus(const Affine<F>& b, bool negative = false) const {
     if (b.isInfinity()) return *this;
-    F by = negative ? -b.y : b.y;
+    F by = b.y.negatedIf(negative);
     if (isInfinity()) return {b.x, by, F::one(), F::one()};
     F p = b.x * zz - x, r = by * zzz - y;
-    if (p.isZero()) return r.isZero() ? dbl() : infinity();
+    if (p.isZero()) return r.isZero() ? doubleOf(b.x, by) : infinity();
     F pp = p.sqr(), ppp = p * pp, q = x * pp;
     F x3 = r.sqr() - ppp - q.dbl();
-    return {x3, r * (q - x3) - y * ppp, zz * pp, zzz * ppp};
+    return {x3, F::differenceOfProducts(r, q - x3, y, ppp), zz * pp, zzz * ppp};
+  }
+
+ private:
+  // Sums of equal points are rare: calls, so that they take neither registers nor code where points are added.
+  static AP_CALL Point doubleOf(Point a) { return a.dbl(); }
+  static AP_CALL Point doubleOf(F x, F y) {
+    F u = y.dbl(), v = u.sqr(), w = u * v, s = x * v;
+    F xx = x.sqr(), m = xx.dbl() + xx;
+    F x3 = m.sqr() - s.dbl();
+    return {x3, F::differenceOfProducts(m, s - x3, y, w), v, w};
   }
 };
+
+// From memory that nothing writes while the kernel runs, 16 bytes at a time whatever is used of it first.
+template <class T>
+AP_HD T readOnly(const T* at) {
+  static_assert(sizeof(T) % 16 == 0 && alignof(T) == 16, "16 bytes at a time");
+#if defined(__CUDA_ARCH__)
+  union {
+    T value;
+    uint4 parts[sizeof(T) / 16];
+  } out;
+  AP_UNROLL
+  for (size_t i = 0; i < sizeof(T) / 16; i++) out.parts[i] = __ldg(reinterpret_cast<const uint4*>(at) + i);
+  return out.value;
+#else
+  return *at;
+#endif
+}
 
 static_assert(sizeof(Affine<Fq>) == 64 && sizeof(Affine<Fq2>) == 128 && sizeof(Point<Fq>) == 128, "as on the host");
 

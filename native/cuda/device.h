@@ -2,9 +2,13 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdio>
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -14,7 +18,9 @@
 namespace anchorproof {
 namespace cuda {
 
-// The only exception within the library; backend.cu turns it into a CardStatus.
+constexpr int MAX_DEVICES = 64;
+
+// The only exception within the library, besides std::bad_alloc; backend.cu turns it into a CardStatus.
 struct CardError : std::runtime_error {
   CardError(int32_t code_, const std::string& message, bool lost_ = false)
       : std::runtime_error(message), code(code_), lost(lost_) {}
@@ -22,14 +28,93 @@ struct CardError : std::runtime_error {
   bool lost;
 };
 
+// The device that this thread's calls go to, and which devices this process has lost. After some errors ("sticky" in CUDA's
+// manual) a context serves nobody any more, and only a new process gets another.
+inline thread_local int currentDevice = 0;
+inline std::atomic<bool> lostDevices[MAX_DEVICES];
+
+struct ErrorKind {
+  int32_t code;
+  bool lost, notBuilt;
+};
+
+// By number: a runtime that is linked statically meets drivers that are newer, and older headers lack some of the names.
+inline ErrorKind kindOf(cudaError_t error) {
+  switch (static_cast<int>(error)) {
+    case 2:  // MemoryAllocation
+      return {CARD_OUT_OF_MEMORY, false, false};
+    case 3:    // InitializationError
+    case 34:   // StubLibrary
+    case 35:   // InsufficientDriver: also where there is no driver
+    case 36:   // CallRequiresNewerDriver
+    case 46:   // DevicesUnavailable: at the moment, as in exclusive mode
+    case 100:  // NoDevice
+    case 101:  // InvalidDevice
+    case 802:  // SystemNotReady
+    case 803:  // SystemDriverMismatch
+    case 804:  // CompatNotSupportedOnDevice
+    case 805:  // MpsConnectionFailed
+    case 807:  // MpsServerNotReady
+    case 808:  // MpsMaxClientsReached
+    case 809:  // MpsMaxConnectionsReached
+      return {CARD_UNAVAILABLE, false, false};
+    case 98:   // InvalidDeviceFunction
+    case 209:  // NoKernelImageForDevice
+    case 218:  // InvalidPtx
+    case 221:  // JitCompilerNotFound
+    case 222:  // UnsupportedPtxVersion
+    case 223:  // JitCompilationDisabled
+      return {CARD_UNAVAILABLE, false, true};
+    case 214:  // ECCUncorrectable
+    case 220:  // NvlinkUncorrectable
+    case 226:  // Contained
+    case 700:  // IllegalAddress
+    case 702:  // LaunchTimeout
+    case 709:  // ContextIsDestroyed
+    case 710:  // Assert
+    case 714:  // HardwareStackError
+    case 715:  // IllegalInstruction
+    case 716:  // MisalignedAddress
+    case 717:  // InvalidAddressSpace
+    case 718:  // InvalidPc
+    case 719:  // LaunchFailure
+    case 721:  // TensorMemoryLeak
+    case 806:  // MpsRpcFailure
+    case 810:  // MpsClientTerminated
+    case 911:  // ExternalDevice
+      return {CARD_FAILED, true, false};
+    default:
+      return {CARD_FAILED, false, false};
+  }
+}
+
+[[noreturn]] inline void fail(cudaError_t error, const char* what) {
+  // Errors that are not sticky are kept for the next caller of cudaGetLastError, who would take them for his own.
+  cudaGetLastError();
+  ErrorKind kind = kindOf(error);
+  // Unknown, 999, may be either. A context that is broken answers every question with its error.
+  size_t available = 0, total = 0;
+  if (static_cast<int>(error) == 999 && cudaMemGetInfo(&available, &total) != cudaSuccess) {
+    cudaGetLastError();
+    kind.lost = true;
+  }
+  if (kind.lost) lostDevices[currentDevice].store(true, std::memory_order_relaxed);
+  std::string message = std::string(what) + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")";
+  cudaDeviceProp properties;
+  if (kind.notBuilt && cudaGetDeviceProperties(&properties, currentDevice) == cudaSuccess) {
+    message = "the library was not built for this card (compute capability " + std::to_string(properties.major) + "." +
+              std::to_string(properties.minor) + "), or the driver is too old for it: " + cudaGetErrorName(error);
+  }
+  throw CardError(kind.code, message, kind.lost);
+}
+
 inline void check(cudaError_t error, const char* what) {
-  if (error == cudaSuccess) return;
-  // Clears what is kept for the next caller, unless the context is broken for good.
-  const bool lost = cudaGetLastError() != cudaSuccess && cudaGetLastError() != cudaSuccess;
-  const bool memory = error == cudaErrorMemoryAllocation;
-  const bool unavailable = error == cudaErrorNoDevice || error == cudaErrorInsufficientDriver || error == cudaErrorInvalidDevice;
-  const int32_t code = memory ? CARD_OUT_OF_MEMORY : unavailable ? CARD_UNAVAILABLE : CARD_FAILED;
-  throw CardError(code, std::string(what) + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")", lost);
+  if (error != cudaSuccess) fail(error, what);
+}
+
+// Where nothing can be done about an error: a lost device, a destructor.
+inline void ignore(cudaError_t error) {
+  if (error != cudaSuccess) cudaGetLastError();
 }
 
 // To be called after every launch.
@@ -38,6 +123,38 @@ inline void checkLaunch(const char* kernel) { check(cudaGetLastError(), kernel);
 inline void throwIfAborted(const int32_t* abort) {
   if (abort && __atomic_load_n(abort, __ATOMIC_RELAXED) != 0) throw CardError(CARD_ABORTED, "stopped on request");
 }
+
+// Makes a device the calling thread's for a call, and puts back the one before. That one is left alone where this library has
+// never worked on it: since CUDA 12 to set a device is to make its context, some hundred MiB of a card that nobody asked for.
+class OnDevice {
+ public:
+  explicit OnDevice(int device) : before_(currentDevice) {
+    if (device < 0 || device >= MAX_DEVICES) throw CardError(CARD_INPUT_INVALID, "there is no such card");
+    if (lostDevices[device].load(std::memory_order_relaxed)) {
+      throw CardError(CARD_FAILED, "this process has lost the card after an earlier error", true);
+    }
+    currentDevice = device;
+    ignore(cudaGetDevice(&previous_));
+    const cudaError_t error = cudaSetDevice(device);
+    if (error != cudaSuccess) {
+      currentDevice = before_;
+      fail(error, "choosing the card");
+    }
+    used(device).store(true, std::memory_order_relaxed);
+  }
+  OnDevice(const OnDevice&) = delete;
+  ~OnDevice() {
+    if (previous_ != currentDevice && previous_ < MAX_DEVICES && used(previous_)) ignore(cudaSetDevice(previous_));
+    currentDevice = before_;
+  }
+
+ private:
+  int before_, previous_ = 0;
+  static std::atomic<bool>& used(int device) {
+    static std::atomic<bool> devices[MAX_DEVICES];
+    return devices[device];
+  }
+};
 
 // Memory of the card that is current, not initialised.
 template <class T>
@@ -55,7 +172,7 @@ class DeviceArray {
     return *this;
   }
   ~DeviceArray() {
-    if (data_) cudaFree(data_);
+    if (data_) ignore(cudaFree(data_));
   }
   T* get() const { return data_; }
   size_t size() const { return n_; }
@@ -66,12 +183,29 @@ class DeviceArray {
   size_t n_ = 0;
 };
 
+// One that is overwritten before it is given back, when the stream has done what it was told to do with it.
+template <class T>
+class SecretArray : public DeviceArray<T> {
+ public:
+  SecretArray(cudaStream_t stream, size_t n) : DeviceArray<T>(n), stream_(stream) {}
+  SecretArray(SecretArray&&) = delete;
+  ~SecretArray() {
+    if (this->size() == 0) return;
+    ignore(cudaMemsetAsync(this->get(), 0, this->bytes(), stream_));
+    ignore(cudaStreamSynchronize(stream_));
+  }
+
+ private:
+  cudaStream_t stream_;
+};
+
 // Host memory that the card reads and writes by itself.
 template <class T>
 class PinnedArray {
  public:
   PinnedArray() = default;
   explicit PinnedArray(size_t n) : n_(n) {
+    if (n > SIZE_MAX / sizeof(T)) throw CardError(CARD_OUT_OF_MEMORY, "an array is larger than any memory");
     if (n > 0) check(cudaMallocHost(&data_, n * sizeof(T)), "taking pinned memory");
   }
   PinnedArray(PinnedArray&& other) noexcept : data_(std::exchange(other.data_, nullptr)), n_(std::exchange(other.n_, 0)) {}
@@ -81,7 +215,7 @@ class PinnedArray {
     return *this;
   }
   ~PinnedArray() {
-    if (data_) cudaFreeHost(data_);
+    if (data_) ignore(cudaFreeHost(data_));
   }
   T* get() const { return data_; }
   size_t size() const { return n_; }
@@ -96,7 +230,12 @@ class Stream {
  public:
   Stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream"); }
   Stream(const Stream&) = delete;
-  ~Stream() { cudaStreamDestroy(stream_); }
+  ~Stream() {
+    drain();
+    ignore(cudaStreamDestroy(stream_));
+  }
+  // For destructors that free what the stream works on, too.
+  void drain() const { ignore(cudaStreamSynchronize(stream_)); }
   operator cudaStream_t() const { return stream_; }
 
  private:
@@ -109,7 +248,7 @@ class Event {
     check(cudaEventCreateWithFlags(&event_, timed ? 0 : cudaEventDisableTiming), "making an event");
   }
   Event(const Event&) = delete;
-  ~Event() { cudaEventDestroy(event_); }
+  ~Event() { ignore(cudaEventDestroy(event_)); }
   operator cudaEvent_t() const { return event_; }
   void record(cudaStream_t stream) const { check(cudaEventRecord(event_, stream), "recording an event"); }
   // What comes later on the stream waits for what was recorded.
@@ -118,6 +257,104 @@ class Event {
  private:
   cudaEvent_t event_ = nullptr;
 };
+
+// Waits for what was recorded, and returns early only by exception. Looks and sleeps: a thread that spins in the driver takes a
+// core from the witness of the next proof, and one that sleeps there hears no abort.
+inline void waitFor(const Event& event, const int32_t* abort) {
+  for (auto pause = std::chrono::microseconds(20);;) {
+    const cudaError_t state = cudaEventQuery(event);
+    if (state == cudaSuccess) return;
+    if (state != cudaErrorNotReady) fail(state, "waiting for the card");
+    cudaGetLastError();
+    throwIfAborted(abort);
+    std::this_thread::sleep_for(pause);
+    pause = std::min(pause * 5 / 4, std::chrono::microseconds(150));
+  }
+}
+
+// Everything on the stream up to here.
+inline void finish(cudaStream_t stream, const int32_t* abort = nullptr) {
+  Event event;
+  event.record(stream);
+  waitFor(event, abort);
+}
+
+// For secrets of the host: not left out by a compiler that sees no reader.
+inline void wipe(void* at, size_t size) {
+  memset(at, 0, size);
+  __asm__ __volatile__("" : : "r"(at) : "memory");
+}
+
+// From the host's ordinary memory to the card through pinned pieces in turn: while the card copies one, the host fills another.
+class Upload {
+ public:
+  static constexpr size_t PIECE = size_t{2} << 20, PIECES = 3;
+
+  explicit Upload(size_t largest = PIECE * PIECES) : piece_(std::min(PIECE, std::max<size_t>(largest, 1))), memory_(piece_ * PIECES) {}
+  Upload(const Upload&) = delete;
+  ~Upload() {
+    for (size_t slot = 0; slot < PIECES; slot++) {
+      if (busy_[slot]) ignore(cudaEventSynchronize(free_[slot]));
+      wipe(memory_.get() + slot * piece_, filled_[slot]);
+    }
+  }
+
+  // Returns when `from` has been read, not when all has arrived. onPiece(offset, size) may enqueue work on what has come.
+  template <class OnPiece>
+  void copy(cudaStream_t stream, void* to, const void* from, size_t size, const int32_t* abort, OnPiece&& onPiece) {
+    for (size_t at = 0; at < size; at += piece_) {
+      const size_t take = std::min(piece_, size - at);
+      const size_t slot = next_++ % PIECES;
+      uint8_t* buffer = memory_.get() + slot * piece_;
+      throwIfAborted(abort);
+      if (busy_[slot]) waitFor(free_[slot], abort);
+      filled_[slot] = std::max(filled_[slot], take);
+      memcpy(buffer, static_cast<const uint8_t*>(from) + at, take);
+      check(cudaMemcpyAsync(static_cast<uint8_t*>(to) + at, buffer, take, cudaMemcpyHostToDevice, stream), "copying to the card");
+      free_[slot].record(stream);
+      busy_[slot] = true;
+      onPiece(at, take);
+    }
+  }
+  void copy(cudaStream_t stream, void* to, const void* from, size_t size, const int32_t* abort) {
+    copy(stream, to, from, size, abort, [](size_t, size_t) {});
+  }
+
+  // Has the card write zeros over what the pieces held, in the stream's order; `zeros` are on the card. Who waits for the stream
+  // knows them wiped, and who does not may go on all the same.
+  void wipeBehind(cudaStream_t stream, const void* zeros) {
+    for (size_t slot = 0; slot < PIECES; slot++) {
+      if (filled_[slot] == 0) continue;
+      check(cudaMemcpyAsync(memory_.get() + slot * piece_, zeros, filled_[slot], cudaMemcpyDeviceToHost, stream), "wiping");
+      free_[slot].record(stream);
+      busy_[slot] = true;
+      filled_[slot] = 0;
+    }
+  }
+
+ private:
+  size_t piece_, next_ = 0;
+  PinnedArray<uint8_t> memory_;
+  Event free_[PIECES];
+  bool busy_[PIECES] = {};
+  size_t filled_[PIECES] = {};
+};
+
+// The other way, when all is done: for what is not timed.
+inline void download(cudaStream_t stream, void* to, const void* from, size_t size, const int32_t* abort) {
+  if (size == 0) return;
+  struct Buffer : PinnedArray<uint8_t> {
+    using PinnedArray::PinnedArray;
+    ~Buffer() { wipe(get(), size()); }
+  } buffer(std::min(size, size_t{4} << 20));
+  for (size_t at = 0; at < size; at += buffer.size()) {
+    const size_t take = std::min(buffer.size(), size - at);
+    check(cudaMemcpyAsync(buffer.get(), static_cast<const uint8_t*>(from) + at, take, cudaMemcpyDeviceToHost, stream), "copying from the card");
+    check(cudaStreamSynchronize(stream), "copying from the card");
+    memcpy(static_cast<uint8_t*>(to) + at, buffer.get(), take);
+    throwIfAborted(abort);
+  }
+}
 
 // Working space: pieces of one allocation, on boundaries of 256 bytes. Without memory it only counts.
 class Arena {
@@ -128,24 +365,92 @@ class Arena {
   T* take(size_t n) {
     const size_t at = used_;
     used_ += (n * sizeof(T) + 255) / 256 * 256;
+    peak_ = std::max(peak_, used_);
     if (base_ && used_ > size_) throw CardError(CARD_FAILED, "the working space was measured too small");
     return base_ ? reinterpret_cast<T*>(base_ + at) : nullptr;
   }
   size_t used() const { return used_; }
+  // The most that was taken at once: a space of this size is enough for the same calls again.
+  size_t peak() const { return peak_; }
+  // Gives back what was taken since used() was `at`: for parts that follow one another on one stream.
+  void rewind(size_t at) { used_ = at; }
   void reset() { used_ = 0; }
 
  private:
   uint8_t* base_ = nullptr;
-  size_t size_ = 0, used_ = 0;
+  size_t size_ = 0, used_ = 0, peak_ = 0;
 };
 
-// Phases by the card's clock. A phase is everything that its stream does between begin and end.
+// Phases by the card's clock. A phase is everything that its stream does between begin and end. Phases of two streams may
+// overlap, and then share the card: their times do not add up to the whole.
 class Meter {
  public:
   virtual ~Meter() = default;
   // bytes that must move through the card's memory, multiplications in Fq and Fr
   virtual void begin(cudaStream_t stream, const char* name, uint64_t bytes, uint64_t operations) = 0;
   virtual void end(cudaStream_t stream) = 0;
+};
+
+// A meter by timed events, which are kept for the next run.
+class EventMeter : public Meter {
+ public:
+  // What names begin with from here on.
+  void prefix(const char* prefix) { prefix_ = prefix; }
+  void begin(cudaStream_t stream, const char* name, uint64_t bytes, uint64_t operations) override {
+    phases_.push_back({prefix_ + name, stream, next(), nullptr, bytes, operations});
+    phases_.back().from->record(stream);
+  }
+  // Of the stream's latest phase.
+  void end(cudaStream_t stream) override {
+    for (size_t i = phases_.size(); i-- > 0;) {
+      Span& phase = phases_[i];
+      if (phase.stream != stream || phase.to) continue;
+      phase.to = next();
+      return phase.to->record(stream);
+    }
+  }
+  // After the streams are done. Phases of one name are added up; the last place takes what has none.
+  void read(CardPhases& out) const {
+    out.count = 0;
+    for (const Span& span : phases_) {
+      float ms = 0;
+      if (!span.to) continue;
+      check(cudaEventElapsedTime(&ms, *span.from, *span.to), "reading the clock");
+      uint32_t i = 0;
+      while (i < out.count && span.name.compare(0, sizeof out.at[i].name - 1, out.at[i].name) != 0) i++;
+      if (i == CARD_MAX_PHASES) i--;
+      CardPhase& phase = out.at[i];
+      if (i == out.count) {
+        phase = {};
+        snprintf(phase.name, sizeof phase.name, "%s", i + 1 == CARD_MAX_PHASES ? "the rest" : span.name.c_str());
+        out.count++;
+      }
+      phase.ms += ms;
+      phase.bytes += span.bytes;
+      phase.operations += span.operations;
+    }
+  }
+  void reset() {
+    phases_.clear();
+    used_ = 0;
+  }
+
+ private:
+  struct Span {
+    std::string name;
+    cudaStream_t stream;
+    const Event *from, *to;
+    uint64_t bytes, operations;
+  };
+  std::string prefix_;
+  std::vector<Span> phases_;
+  std::vector<std::unique_ptr<Event>> events_;
+  size_t used_ = 0;
+
+  const Event* next() {
+    if (used_ == events_.size()) events_.push_back(std::make_unique<Event>(true));
+    return events_[used_++].get();
+  }
 };
 
 inline unsigned blocksFor(uint64_t n, unsigned threads) { return static_cast<unsigned>((n + threads - 1) / threads); }

@@ -6,7 +6,7 @@
 //
 //   AP_KERNEL(threads, blocks)     begins the definition of a kernel for blocks of at most `threads`, `blocks` of them a multiprocessor
 //   AP_SHARED(T, name)             the block's dynamic shared memory as T*
-//   AP_LAUNCH(kernel, blocks, threads, sharedBytes, stream, …)
+//   AP_LAUNCH(kernel, blocks, threads, sharedBytes, stream, …)     a template's arguments in parentheses: AP_LAUNCH((k<F, 2>), …)
 //   AP_HD, AP_DEVICE, AP_CALL      inline for both sides; inline for the card; a call on the card, for what is large
 //
 // Kernels use dynamic shared memory only, __syncthreads, __shfl_*_sync, __ballot_sync and atomicAdd/Max/Or/Min on words, and no
@@ -29,7 +29,14 @@
   extern __shared__ uint4 apSharedMemory[]; \
   T* const name = reinterpret_cast<T*>(apSharedMemory)
 #define AP_LAUNCH(kernel, blocks, threads, shared, stream, ...) \
-  kernel<<<static_cast<unsigned>(blocks), static_cast<unsigned>(threads), (shared), (stream)>>>(__VA_ARGS__)
+  kernel<<<::anchorproof::cuda::launchSize(blocks), ::anchorproof::cuda::launchSize(threads), (shared), (stream)>>>(__VA_ARGS__)
+
+namespace anchorproof {
+namespace cuda {
+// A size that a launch cannot have becomes 0, which the launch refuses: never one that was cut off.
+inline unsigned launchSize(uint64_t n) { return n <= 0x7fffffff ? static_cast<unsigned>(n) : 0; }
+}  // namespace cuda
+}  // namespace anchorproof
 
 #else
 
@@ -41,7 +48,6 @@
 #define AP_KERNEL(threads, blocks) static void
 #define AP_SHARED(T, name) T* const name = static_cast<T*>(::anchorproof::emulator::sharedMemory())
 #define AP_LAUNCH(kernel, blocks, threads, shared, stream, ...)                                                            \
-  ::anchorproof::emulator::launch(static_cast<unsigned>(blocks), static_cast<unsigned>(threads), (shared), (stream), \
-                                  [=]() mutable { kernel(__VA_ARGS__); })
+  ::anchorproof::emulator::Launcher(#kernel, kernel, (blocks), (threads), (shared), (stream))(__VA_ARGS__)
 
 #endif

@@ -18,7 +18,7 @@ import { poseidonParameters } from "../field/poseidon.js";
 import { createWitnessProgram, describeCircuit, type InferenceRequest, writeR1cs } from "../model/circuit/index.js";
 import { checkGraph, inputSize, type ModelGraph, serialiseGraph } from "../model/graph.js";
 import { PACKAGE_ROOT } from "../paths.js";
-import type { ProverPool } from "../prover/pool.js";
+import type { ProveResult, ProverPool } from "../prover/pool.js";
 import type { SnarkjsVerifyingKey, VerifyingKey } from "../verifier/groth16.js";
 
 export const KINDS = ["poseidon", "sha256", "inference"] as const;
@@ -41,7 +41,7 @@ export interface BenchCircuit {
   compiled: CircuitRows;
   wtnsPath: string;
   /** What a pool makes the same witness from. */
-  prove: (pool: ProverPool, key: BenchCase, options: { signal?: AbortSignal | undefined }) => Promise<unknown>;
+  prove: (pool: ProverPool, key: BenchCase, options: { signal?: AbortSignal | undefined }) => Promise<ProveResult>;
   /** What every proof must show. */
   publicSignals: bigint[];
   /** Of circom near nothing when the store has it. */

@@ -7,6 +7,7 @@ import { throwIfAborted } from "../errors.js";
 import type { Kind } from "./circuits.js";
 import type { GasRow } from "./gas.js";
 import type { InferenceSummary, Preparation, Row } from "./report.js";
+import type { CardOf } from "./server.js";
 import { rotate } from "./statistics.js";
 
 export interface ExternalProver {
@@ -25,7 +26,8 @@ export interface Settings {
   runs: number;
   /** For the pool. */
   proofs: number;
-  concurrency: number;
+  /** One a thread, or two on a GPU, unless told. */
+  concurrency: number | undefined;
   externals: readonly ExternalProver[];
   /** Models that inference was asked for; it runs all otherwise. */
   models: readonly string[] | undefined;
@@ -36,6 +38,10 @@ export interface Settings {
   snarkjsSize: number;
   /** Whether the C++ core is there. */
   native: boolean;
+  /** A GPU that takes part in prove, msm, ntt and pool. */
+  cuda?: (CardOf & { name: string }) | undefined;
+  /** Whether rows of the GPU tell the times of its phases. */
+  phases?: boolean | undefined;
   /** Whether others are measured beside ours, in gas. */
   peers: boolean;
   /** For files of this run. */

@@ -64,11 +64,12 @@ async function prove(
   results: Results,
 ): Promise<void> {
   const { folder, signal, threads, concurrency, native, onStep } = settings;
+  const given = concurrency === undefined ? {} : { concurrency };
   const backends = [
     ...(native ? (["native"] as const) : []),
     ...(size <= SNARKJS_SIZE || !native ? (["snarkjs"] as const) : []),
   ];
-  const pools = backends.map((backend) => new ProverPool({ backend, threads, concurrency }));
+  const pools = backends.map((backend) => new ProverPool({ backend, threads, ...given }));
   const keys = new Map<string, Promise<CircuitKey>>();
   const keyOf = (spec: DatasetProgramSpec): Promise<CircuitKey> => {
     const id = JSON.stringify(spec);

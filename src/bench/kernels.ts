@@ -12,8 +12,9 @@ import { R } from "../field/scalar.js";
 import { type Contestant, contest, type Results, type Settings } from "./contest.js";
 import { decodeIntegers, encodeIntegers } from "./encoding.js";
 import { BenchServer } from "./processes.js";
+import { onCard } from "./proving.js";
 import { row, withRatios } from "./report.js";
-import type { Implementation, Operations } from "./server.js";
+import type { Implementation, Kernel } from "./server.js";
 
 const MSM_SIZES = [14, 16, 18];
 const NTT_SIZES = [14, 16, 18, 20];
@@ -54,8 +55,14 @@ export async function fieldLadder(settings: Settings, results: Results): Promise
   );
 }
 
+/** Those that multiply and transform. */
+function kernelNames({ native, cuda }: Settings): Implementation[] {
+  return [...(native ? (["native"] as const) : []), ...(cuda ? (["cuda"] as const) : []), "snarkjs"];
+}
+
 export async function msmLadder(settings: Settings, results: Results): Promise<void> {
-  const names: Implementation[] = settings.native ? ["native", "snarkjs"] : ["snarkjs"];
+  const names = kernelNames(settings);
+  if (settings.cuda) results.note("msm: cuda by the card's clock, points on the card; the others by the caller's");
   for (const group of [1, 2] as const) {
     for (const size of settings.sizes ?? MSM_SIZES) {
       const n = 2 ** size;
@@ -82,7 +89,8 @@ export async function msmLadder(settings: Settings, results: Results): Promise<v
 }
 
 export async function nttLadder(settings: Settings, results: Results): Promise<void> {
-  const names: Implementation[] = settings.native ? ["native", "snarkjs"] : ["snarkjs"];
+  const names = kernelNames(settings);
+  if (settings.cuda) results.note("ntt: cuda by the card's clock, elements on the card; the others by the caller's");
   for (const size of settings.sizes ?? NTT_SIZES) {
     const file = join(settings.folder, "elements.bin");
     await writeFile(file, randomElements(2 ** size));
@@ -130,7 +138,7 @@ export async function poseidonLadder(settings: Settings, results: Results): Prom
 
 interface Entrant {
   name: string;
-  ask: () => Promise<{ ms: number; value: Operations["msm"]["value"] }>;
+  ask: () => Promise<{ ms: number; value: string | Kernel }>;
   threads: number;
 }
 
@@ -145,13 +153,16 @@ async function compare(
   extraOf?: (medianMs: number) => Record<string, number>,
 ): Promise<void> {
   let agreed: string | undefined;
-  const contestants = entrants.map(({ name, ask }): Contestant => {
+  const times = entrants.map((): Kernel["times"] => undefined);
+  const contestants = entrants.map(({ name, ask }, i): Contestant => {
     return {
       name,
       run: async () => {
         const { ms, value } = await ask();
-        agreed ??= value;
-        if (value !== agreed) {
+        const kernel = typeof value === "string" ? { result: value } : value;
+        times[i] = kernel.times;
+        agreed ??= kernel.result;
+        if (kernel.result !== agreed) {
           throw new AnchorError("INTERNAL", `${bench} ${circuit} 2^${size}: ${name} has another result`);
         }
         return ms;
@@ -160,7 +171,10 @@ async function compare(
   });
   const samples = await contest(`${bench} ${circuit} 2^${size}`, contestants, settings, 1);
   const rows = entrants.map(({ name, threads }, i) => {
-    const of = row({ bench, implementation: name, circuit, size, threads }, samples[i]!);
+    const of = row(
+      { bench, implementation: name, circuit, size, threads, ...onCard(name, times[i], settings) },
+      samples[i]!,
+    );
     return extraOf ? { ...of, extra: extraOf(of.medianMs) } : of;
   });
   results.rows(withRatios(rows));
@@ -168,10 +182,10 @@ async function compare(
 
 async function withServers(
   names: readonly Implementation[],
-  { threads, signal }: Settings,
+  { threads, signal, cuda }: Settings,
   use: (servers: BenchServer[]) => Promise<void>,
 ): Promise<void> {
-  const servers = names.map((name) => new BenchServer(name, threads, signal));
+  const servers = names.map((name) => new BenchServer(name, threads, signal, name === "cuda" ? cuda : undefined));
   try {
     await use(servers);
   } finally {

@@ -12,7 +12,7 @@ import { delimiter, join } from "node:path";
 import { AnchorError, type ErrorCode, toAnchorError } from "../errors.js";
 import { NATIVE_PROVER } from "../field/native.js";
 import { workerFile } from "../workers.js";
-import type { Implementation, Operations, ServerReply } from "./server.js";
+import type { CardOf, Implementation, Operations, ServerReply } from "./server.js";
 
 /** How often a child's memory is looked at. The kernel keeps the peak, so only growth in the last moment is missed. */
 const MEMORY_INTERVAL_MS = 10;
@@ -53,20 +53,24 @@ function isProgram(path: string): boolean {
  *
  * @param files    key, witness, and where the proof and its public signals go
  * @param prepared a folder with a prepared key, for one more program
+ * @param card     a GPU, for one more, which is the executable alone
  */
 export function nativeProvers(
   files: readonly string[],
   threads: number,
   prepared: string | undefined,
+  card: CardOf | undefined = undefined,
 ): { name: string; command: string[] }[] {
   const own = [NATIVE_PROVER, ...files, "--threads", String(threads)];
   const node = [process.execPath, workerFile("bench/proveOnce"), ...files, String(threads)];
   const first = hasNativeProver() ? own : node;
   const folder = hasNativeProver() ? ["--prepared"] : [];
+  const onCard = card && [...own, `--cuda=${card.library}`, "--device", String(card.device)];
   return [
     { name: "native", command: first },
     ...(hasNativeProver() ? [{ name: "native-node", command: node }] : []),
     ...(prepared === undefined ? [] : [{ name: "native prepared", command: [...first, ...folder, prepared] }]),
+    ...(onCard && hasNativeProver() ? [{ name: "cuda", command: onCard }] : []),
   ];
 }
 
@@ -109,6 +113,8 @@ export interface Run {
   /** From before the process is started until it has ended. */
   ms: number;
   peakBytes: number | undefined;
+  /** The last that it said. */
+  output: string;
 }
 
 /** Runs a command to its end. @throws PROVE_FAILED with what it said, ABORTED */
@@ -142,7 +148,7 @@ export async function runCommand(command: readonly string[], signal: AbortSignal
       const reason = output.trim().split("\n").at(-1) || "no message";
       throw new AnchorError("PROVE_FAILED", `${program} ended with ${status}: ${reason}`, { details: { output } });
     }
-    return { ms, peakBytes };
+    return { ms, peakBytes, output };
   } finally {
     clearInterval(poll);
     stop();
@@ -171,8 +177,11 @@ export class BenchServer {
   #peakBytes: number | undefined;
   #pending: { resolve: (reply: ServerReply) => void; reject: (error: AnchorError) => void } | undefined;
 
-  constructor(implementation: Implementation, threads: number, signal: AbortSignal) {
-    const [program, ...args] = onCores(threads, [process.execPath, workerFile("bench/server"), implementation]);
+  /** @param card for `cuda` */
+  constructor(implementation: Implementation, threads: number, signal: AbortSignal, card?: CardOf) {
+    const own = card === undefined ? [] : [card.library, String(card.device)];
+    const server = [process.execPath, workerFile("bench/server"), implementation, ...own];
+    const [program, ...args] = onCores(threads, server);
     this.#signal = signal;
     this.#child = spawn(program!, args, {
       stdio: ["ignore", "ignore", "inherit", "ipc"],

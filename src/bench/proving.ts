@@ -10,6 +10,7 @@
 import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { AnchorError, isAnchorError, toAnchorError } from "../errors.js";
+import type { CardTime } from "../field/native.js";
 import { type BenchCase, PROVER_KINDS, prepareCase } from "./circuits.js";
 import { type Contestant, contest, type Results, type Settings } from "./contest.js";
 import { BenchServer, hasNativeProver, nativeProvers, onCores, runCommand, snarkjsCli } from "./processes.js";
@@ -86,8 +87,9 @@ export async function proveLadder(settings: Settings, results: Results): Promise
         const preparation = preparationOf(of);
         const hasPrepared = settings.native && (await measureLoads(of, prepared, preparation, settings));
         results.preparation(preparation);
-        results.rows(await proveCold(of, hasPrepared ? prepared : undefined, referee, settings));
-        const warm = await proveWarm(of, warmProvers(settings, hasPrepared), prepared, referee, settings);
+        const fitting = (await hasRoom(of, settings, results)) ? settings : { ...settings, cuda: undefined };
+        results.rows(await proveCold(of, hasPrepared ? prepared : undefined, referee, fitting));
+        const warm = await proveWarm(of, warmProvers(fitting, hasPrepared), prepared, referee, fitting);
         results.rows(warm.rows);
         await rm(of.wtnsPath);
         await rm(prepared, { recursive: true, force: true });
@@ -95,6 +97,22 @@ export async function proveLadder(settings: Settings, results: Results): Promise
     }
   } finally {
     referee.close();
+  }
+}
+
+/** Whether the card takes the key; a note says why not. Without a card there is nothing to say. */
+async function hasRoom(of: BenchCase, { threads, signal, cuda }: Settings, results: Results): Promise<boolean> {
+  if (!cuda) return false;
+  const server = new BenchServer("cuda", threads, signal, cuda);
+  try {
+    await server.ask("open", { zkey: of.zkeyPath, threads });
+    return true;
+  } catch (error) {
+    if (!isAnchorError(error, "OUT_OF_MEMORY")) throw error;
+    results.note(`prove ${of.kind} 2^${of.size}: the card takes no part: ${error.message}`);
+    return false;
+  } finally {
+    server.close();
   }
 }
 
@@ -131,12 +149,12 @@ async function proveCold(
   referee: Referee,
   settings: Settings,
 ): Promise<Row[]> {
-  const { threads, folder, signal } = settings;
+  const { threads, folder, signal, cuda } = settings;
   const proofFile = join(folder, "proof.json");
   const publicFile = join(folder, "public.json");
   const files = [of.zkeyPath, of.wtnsPath, proofFile, publicFile];
   const commands = [
-    ...(settings.native ? nativeProvers(files, threads, prepared) : []),
+    ...(settings.native ? nativeProvers(files, threads, prepared, cuda) : []),
     { name: "snarkjs", command: [process.execPath, snarkjsCli(), "groth16", "prove", ...files] },
     ...settings.externals.map(({ name, command }) => ({ name, command: [...command, ...files] })),
   ];
@@ -148,7 +166,9 @@ async function proveCold(
       run: async () => {
         // A prover that writes nothing must not live on the proof of the one before.
         await Promise.all([proofFile, publicFile].map((file) => rm(file, { force: true })));
-        const { ms, peakBytes } = await runCommand(line, signal);
+        const { ms, peakBytes, output } = await runCommand(line, signal);
+        // It would have proved all the same, and its time would be another's.
+        if (name === "cuda" && output !== "") throw new AnchorError("CUDA_UNAVAILABLE", output.trim());
         const proof = (await readJsonOf(name, proofFile)) as Proven["proof"];
         await referee.check(name, of, {
           // rapidsnark leaves the curve out.
@@ -162,15 +182,24 @@ async function proveCold(
   });
   const samples = await contest(`prove ${of.kind} 2^${of.size} cold`, contestants, settings);
   return withRatios(
-    commands.map(({ name }, i) => row({ ...headOf(of, "cold", name, threads), ...peak(peaks[i]) }, samples[i]!)),
+    commands.map(({ name }, i) =>
+      row(
+        { ...headOf(of, "cold", name, threads), ...onCard(name, undefined, settings), ...peak(peaks[i]) },
+        samples[i]!,
+      ),
+    ),
   );
 }
 
-type WarmProver = "native" | "native prepared" | "snarkjs";
+type WarmProver = "native" | "native prepared" | "cuda" | "snarkjs";
 
-function warmProvers({ native }: Settings, hasPrepared: boolean): WarmProver[] {
-  if (!native) return ["snarkjs"];
-  return hasPrepared ? ["native", "native prepared", "snarkjs"] : ["native", "snarkjs"];
+function warmProvers({ native, cuda }: Settings, hasPrepared: boolean): WarmProver[] {
+  return [
+    ...(native ? (["native"] as const) : []),
+    ...(native && hasPrepared ? (["native prepared"] as const) : []),
+    ...(cuda ? (["cuda"] as const) : []),
+    "snarkjs",
+  ];
 }
 
 /**
@@ -186,8 +215,12 @@ export async function proveWarm(
   referee: Referee,
   settings: Settings,
 ): Promise<{ rows: Row[]; proven: Proven }> {
-  const { threads, signal } = settings;
-  const servers = names.map((name) => new BenchServer(name === "snarkjs" ? "snarkjs" : "native", threads, signal));
+  const { threads, signal, cuda } = settings;
+  const servers = names.map((name) =>
+    name === "cuda"
+      ? new BenchServer("cuda", threads, signal, cuda)
+      : new BenchServer(name === "snarkjs" ? "snarkjs" : "native", threads, signal),
+  );
   try {
     const request = { zkey: of.zkeyPath, wtns: of.wtnsPath, threads };
     for (const [i, name] of names.entries()) {
@@ -208,9 +241,17 @@ export async function proveWarm(
       };
     });
     const samples = await contest(`prove ${of.kind} 2^${of.size} warm`, contestants, settings, 1);
-    const rows = names.map((name, i) =>
-      row({ ...headOf(of, "warm", name, threads), ...peak(servers[i]!.peakBytes) }, samples[i]!),
-    );
+    const times = names.map((): CardTime[] | undefined => undefined);
+    const card = names.indexOf("cuda");
+    if (card >= 0 && settings.phases) {
+      const { value } = await servers[card]!.ask("prove", { ...request, timed: true });
+      await referee.check("cuda", of, value);
+      times[card] = value.times;
+    }
+    const rows = names.map((name, i) => {
+      const head = { ...headOf(of, "warm", name, threads), ...onCard(name, times[i], settings) };
+      return row({ ...head, ...peak(servers[i]!.peakBytes) }, samples[i]!);
+    });
     return { rows: withRatios(rows), proven };
   } finally {
     for (const server of servers) server.close();
@@ -220,6 +261,16 @@ export async function proveWarm(
 function headOf(of: ProvingCase, mode: "cold" | "warm", implementation: string, threads: number) {
   const extra = { rows: of.rows };
   return { bench: "prove", mode, implementation, circuit: of.kind, size: of.size, threads, extra };
+}
+
+/** What a card's row has beside others. */
+export function onCard(
+  implementation: string,
+  phases: CardTime[] | undefined,
+  { cuda, phases: wanted }: Settings,
+): Pick<Row, "card" | "phases"> {
+  if (implementation !== "cuda" || !cuda) return {};
+  return { card: cuda.name, ...(wanted && phases && { phases }) };
 }
 
 function peak(bytes: number | undefined): { peakBytes?: number } {

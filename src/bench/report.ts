@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { CardTime } from "../field/native.js";
 import { at, type Bar, bars, type Column, colour, escapeHtml, facts, table as htmlTable, page, svg } from "../html.js";
 import { formatBytes, formatCount, formatMs } from "../text.js";
 import type { GasRow } from "./gas.js";
@@ -32,15 +33,19 @@ export interface Row {
   samples: number[];
   /** Figures of one ladder only, such as proofsPerSecond. */
   extra?: Record<string, number>;
+  /** The GPU that did it. */
+  card?: string;
+  /** What it did, by its own clock, in one more run than the samples tell of. */
+  phases?: CardTime[];
 }
 
 export type RowHead = Pick<
   Row,
-  "bench" | "implementation" | "circuit" | "size" | "threads" | "mode" | "peakBytes" | "extra"
+  "bench" | "implementation" | "circuit" | "size" | "threads" | "mode" | "peakBytes" | "extra" | "card" | "phases"
 >;
 
 export function row(head: RowHead, samples: number[]): Row {
-  const { bench, mode, implementation, circuit, size, threads, peakBytes, extra } = head;
+  const { bench, mode, implementation, circuit, size, threads, peakBytes, extra, card, phases } = head;
   return {
     bench,
     ...(mode && { mode }),
@@ -55,6 +60,8 @@ export function row(head: RowHead, samples: number[]): Row {
     minMs: Math.min(...samples),
     ...(peakBytes !== undefined && { peakBytes }),
     ...(extra && { extra }),
+    ...(card !== undefined && { card }),
+    ...(phases && { phases }),
     samples,
   };
 }
@@ -127,6 +134,8 @@ export interface Report {
   node: string;
   /** The engine that served, or why there was none. */
   native: string;
+  /** The GPU that took part, or why none did; where one was asked for. */
+  cuda?: string;
   threads: number;
   runs: number;
   notes: string[];
@@ -160,9 +169,28 @@ function cells(one: Row): string[] {
   ];
 }
 
+const PHASE_COLUMNS = ["on the card", "time", "moved", "GB/s", "multiplications", "Gmul/s", ""] as const;
+
+/** Phases on a GPU, beside what must move through its memory and be multiplied in them. They may overlap. */
+function phaseCells({ name, ms, bytes, operations }: CardTime): string[] {
+  const rate = (count: number) => (ms > 0 && count > 0 ? (count / ms / 1e6).toPrecision(3) : "");
+  return [
+    name,
+    formatMs(ms),
+    bytes > 0 ? formatBytes(bytes) : "",
+    rate(bytes),
+    operations > 0 ? formatCount(operations) : "",
+    rate(operations),
+    "",
+  ];
+}
+
 /** Lines of a table for rows that were measured together. */
 export function table(rows: readonly Row[]): string[] {
-  return [title(rows[0]!), ...columns([[...COLUMNS], ...rows.map(cells)])];
+  const phases = rows.flatMap((one) =>
+    one.phases ? columns([[...PHASE_COLUMNS], ...one.phases.map(phaseCells)]) : [],
+  );
+  return [title(rows[0]!), ...columns([[...COLUMNS], ...rows.map(cells)]), ...phases];
 }
 
 /** Cells below each other, words on both ends and numbers between. */
@@ -275,6 +303,7 @@ export function html(report: Report): string {
     ["machine", `${report.cpu}, ${report.cores} cores, ${Math.round(report.memoryBytes / MB / 1024)} GB`],
     ["node", report.node],
     ["native core", report.native],
+    ...(report.cuda === undefined ? [] : [["GPU", report.cuda] satisfies [string, string]]),
     ["threads", String(report.threads)],
     ["rounds", String(report.runs)],
   ]);
@@ -287,9 +316,15 @@ ${report.notes.map((note) => `<p>${escapeHtml(note)}</p>`).join("\n")}
 ${report.inference === undefined ? "" : inferenceSection(report.inference, heads(INFERENCE_COLUMNS))}
 ${report.gas === undefined ? "" : `<h2>gas</h2>${htmlTable(heads(GAS_COLUMNS), report.gas.map(gasCells))}`}
 <div class="charts">${[...charts].map(([name, rows]) => chart(name, rows, colours)).join("\n")}</div>
-${[...groups].map(([name, rows]) => `<h2>${escapeHtml(name)}</h2>${htmlTable(heads(COLUMNS), rows.map(cells))}`).join("\n")}
+${[...groups].map(([name, rows]) => `<h2>${escapeHtml(name)}</h2>${htmlTable(heads(COLUMNS), rows.map(cells))}${rows.map(phaseTable).join("")}`).join("\n")}
 ${report.preparations.length > 0 ? `<h2>preparation</h2><ul>${report.preparations.map((one) => `<li>${escapeHtml(preparationLine(one))}</li>`).join("")}</ul>` : ""}`,
   );
+}
+
+function phaseTable({ phases }: Row): string {
+  if (!phases) return "";
+  const heads = PHASE_COLUMNS.map((name, i) => ({ name, text: i === 0 || i === PHASE_COLUMNS.length - 1 }));
+  return htmlTable(heads, phases.map(phaseCells));
 }
 
 function inferenceSection(summaries: readonly InferenceSummary[], heads: Column[]): string {

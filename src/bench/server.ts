@@ -1,7 +1,8 @@
 /**
- * A process of the benchmark that keeps one implementation warm: `native` (the C++ core), `javascript` (the same
- * interface without the core) or `snarkjs` (with ffjavascript, its arithmetic). It times the work alone: what the
- * implementation needs in its own format is made before, and kept.
+ * A process of the benchmark that keeps one implementation warm: `native` (the C++ core), `cuda` (the core's GPU library, with
+ * its path and a card's number as arguments), `javascript` (the same interface without the core) or `snarkjs` (with
+ * ffjavascript, its arithmetic). It times the work alone: what the implementation needs in its own format is made before,
+ * and kept.
  *
  * @module
  */
@@ -10,6 +11,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { AnchorError, toAnchorError } from "../errors.js";
 import { contentDigests, PACKING_MODES } from "../field/chains.js";
 import {
+  type CardTime,
   type NativeCore,
   type NativeEngine,
   type NativeKeyInfo,
@@ -30,7 +32,13 @@ import { decodeIntegers, decodeProof, encodeIntegers, encodeProof, encodeVerifyi
 /** Of the data whose contents are hashed. */
 const RECORD_BYTES = 4096;
 
-export type Implementation = "native" | "javascript" | "snarkjs";
+export type Implementation = "native" | "cuda" | "javascript" | "snarkjs";
+
+/** A GPU, for the implementation that takes one. */
+export interface CardOf {
+  library: string;
+  device: number;
+}
 
 export interface Proven {
   proof: SnarkjsProof;
@@ -41,7 +49,11 @@ export interface Proven {
 export interface Operations {
   /** Loads a proving key; `prepared` is a folder for prepared keys. Replaces the one before. */
   open: { request: { zkey: string; threads: number; prepared?: string }; value: NativeKeyInfo };
-  prove: { request: { zkey: string; wtns: string; threads: number }; value: Proven };
+  /** `timed` asks a card for the times of its phases, too. */
+  prove: {
+    request: { zkey: string; wtns: string; threads: number; timed?: boolean };
+    value: Proven & { times?: CardTime[] };
+  };
   /** Each proof by itself, or all at once. `value` is how many are valid; `ms` is for all of them. */
   verify: {
     request: { key: SnarkjsVerifyingKey; proven: Proven[]; batch: boolean; threads: number };
@@ -53,15 +65,23 @@ export interface Operations {
   contents: { request: { file: string; threads: number }; value: string };
   /** Writes n points, canonical; the server keeps them in its own form. */
   points: { request: { group: 1 | 2; n: number; file: string }; value: undefined };
-  /** `value` is the point's coordinates in hex. */
-  msm: { request: { group: 1 | 2; points: string; scalars: string; threads: number }; value: string };
-  /** `value` is the SHA-256 of the canonical result. */
-  ntt: { request: { file: string; threads: number }; value: string };
+  /**
+   * `result` is the point's coordinates in hex. A card's time is by its own clock, from points and scalars that are there;
+   * then there are `times`, of its phases.
+   */
+  msm: { request: { group: 1 | 2; points: string; scalars: string; threads: number }; value: Kernel };
+  /** `result` is the SHA-256 of the canonical values. A card's time is as in msm. */
+  ntt: { request: { file: string; threads: number }; value: Kernel };
   /** Nanoseconds a multiplication in Fr, by implementation or engine. */
   field: {
     request: Record<never, never>;
     value: { implementation: string; latencyNs: number; throughputNs: number }[];
   };
+}
+
+export interface Kernel {
+  result: string;
+  times?: CardTime[];
 }
 
 export type ServerReply = { ms: number; value: unknown } | { error: ReturnType<AnchorError["toJSON"]> };
@@ -88,10 +108,56 @@ async function timed<T>(work: () => T | Promise<T>): Promise<Timed<T>> {
   return { ms: performance.now() - started, value };
 }
 
-function nativeServer(): Server {
+function requireCore(): NativeCore {
   const core = nativeCore();
   if (!core)
     throw new AnchorError("NATIVE_UNAVAILABLE", "the native core is not built: run `anchorproof native build`");
+  return core;
+}
+
+/** What the core does on a card. A key's proof is timed as a caller sees it, a kernel by itself on the card. */
+function cudaServer(cuda: CardOf): Server {
+  const core = requireCore();
+  const files = new Kept<Uint8Array>();
+  const read = (file: string) => files.get(file, () => readFileSync(file));
+  const total = (times: readonly CardTime[]) => times.reduce((sum, { ms }) => sum + ms, 0);
+  let key: ProvingKeyHandle | undefined;
+  return {
+    async open({ zkey, threads }) {
+      if (key) core.closeProvingKey(key);
+      const { ms } = await timed(() => {
+        key = core.openProvingKey(zkey, { threads, cuda });
+      });
+      return { ms, value: core.provingKeyInfo(key!) };
+    },
+    async prove({ wtns, threads, timed: wanted = false }) {
+      if (!key) throw new AnchorError("INTERNAL", "no key is open");
+      const [handle, bytes] = [key, readFileSync(wtns)];
+      const { ms, value } = await timed(() => core.prove(handle, bytes, { threads, timed: wanted }));
+      const { proof, publics, cardTimes } = value;
+      return {
+        ms,
+        value: {
+          proof: decodeProof(proof),
+          publicSignals: decodeIntegers(publics).map(String),
+          ...(cardTimes && { times: cardTimes }),
+        },
+      };
+    },
+    async msm({ group, points, scalars, threads }) {
+      const [bases, factors] = [await read(points), await read(scalars)];
+      const { sum, times } = core.cardMsm(undefined, cuda, group, bases, factors, { threads });
+      return { ms: total(times), value: { result: pointText(sum), times } };
+    },
+    async ntt({ file, threads }) {
+      const { values, times } = core.cardNtt(undefined, cuda, await read(file), { threads });
+      return { ms: total(times), value: { result: sha256(values), times } };
+    },
+  };
+}
+
+function nativeServer(): Server {
+  const core = requireCore();
   const files = new Kept<Uint8Array>();
   const read = (file: string) => files.get(file, () => readFileSync(file));
   let key: ProvingKeyHandle | undefined;
@@ -135,17 +201,12 @@ function nativeServer(): Server {
     async msm({ group, points, scalars, threads }) {
       const [bases, factors] = [await read(points), await read(scalars)];
       const { ms, value } = await timed(() => core.msm(undefined, group, bases, factors, { threads }));
-      return {
-        ms,
-        value: decodeIntegers(value)
-          .map((x) => x.toString(16))
-          .join(),
-      };
+      return { ms, value: { result: pointText(value) } };
     },
     async ntt({ file, threads }) {
       const data = await read(file);
       const { ms, value } = await timed(() => core.ntt(undefined, data, { threads }));
-      return { ms, value: sha256(value) };
+      return { ms, value: { result: sha256(value) } };
     },
     field: () => timed(() => fieldEngines(core)),
   };
@@ -285,17 +346,12 @@ async function snarkjsServer(): Promise<Server> {
       const { multiExpAffine, toAffine } = pointsOf(curve, group);
       const { ms, value } = await timed(() => multiExpAffine(bases, factors));
       const affine = await curve.F1.batchFromMontgomery(toAffine(value));
-      return {
-        ms,
-        value: decodeIntegers(affine)
-          .map((x) => x.toString(16))
-          .join(),
-      };
+      return { ms, value: { result: pointText(affine) } };
     },
     async ntt({ file }) {
       const data = await canonicalToOwn(file, curve.Fr);
       const { ms, value } = await timed(() => curve.Fr.fft(data));
-      return { ms, value: sha256(await curve.Fr.batchFromMontgomery(value)) };
+      return { ms, value: { result: sha256(await curve.Fr.batchFromMontgomery(value)) } };
     },
     async field() {
       const { Fr } = curve;
@@ -322,6 +378,12 @@ function pointsOf(curve: Curve, group: 1 | 2): Group {
   };
 }
 
+function pointText(coordinates: Uint8Array): string {
+  return decodeIntegers(coordinates)
+    .map((x) => x.toString(16))
+    .join();
+}
+
 function hex(element: Uint8Array): string {
   return `0x${decodeIntegers(element)[0]!.toString(16)}`;
 }
@@ -332,6 +394,7 @@ function sha256(bytes: Uint8Array): string {
 
 const makers: Record<Implementation, () => Server | Promise<Server>> = {
   native: nativeServer,
+  cuda: () => cudaServer({ library: process.argv[3]!, device: Number(process.argv[4]) }),
   javascript: javascriptServer,
   snarkjs: snarkjsServer,
 };

@@ -3,9 +3,11 @@
  *
  * @module
  */
-import { ProverPool } from "../prover/pool.js";
+import type { BackendName } from "../prover/backend.js";
+import { type PoolOptions, ProverPool } from "../prover/pool.js";
 import { type BenchCase, PROVER_KINDS, prepareCase } from "./circuits.js";
 import type { Results, Settings } from "./contest.js";
+import { onCard } from "./proving.js";
 import { row } from "./report.js";
 
 const SIZES = [10, 12, 14];
@@ -15,7 +17,7 @@ const MAX_SNARKJS_PROOFS = 16;
 export async function poolLadder(settings: Settings, results: Results): Promise<void> {
   const { folder, signal, onStep } = settings;
   // All of one backend first: what snarkjs leaves in memory must not be counted for the other.
-  for (const backend of settings.native ? (["native", "snarkjs"] as const) : (["snarkjs"] as const)) {
+  for (const backend of backendsOf(settings)) {
     const proofs = backend === "snarkjs" ? Math.min(settings.proofs, MAX_SNARKJS_PROOFS) : settings.proofs;
     for (const size of settings.sizes ?? SIZES) {
       for (const kind of settings.kinds ?? PROVER_KINDS) {
@@ -26,19 +28,33 @@ export async function poolLadder(settings: Settings, results: Results): Promise<
   }
 }
 
+function backendsOf({ native, cuda }: Settings): BackendName[] {
+  return [...(cuda ? (["cuda"] as const) : []), ...(native ? (["native"] as const) : []), "snarkjs"];
+}
+
 async function load(
   of: BenchCase,
-  backend: "native" | "snarkjs",
+  backend: BackendName,
   proofs: number,
-  { threads, concurrency, signal, onStep }: Settings,
+  settings: Settings,
   results: Results,
 ): Promise<void> {
+  const { threads, signal, onStep, cuda } = settings;
   const startBytes = process.memoryUsage.rss();
-  const pool = new ProverPool({ backend, threads, concurrency });
+  const given: PoolOptions = {
+    ...(settings.concurrency !== undefined && { concurrency: settings.concurrency }),
+    ...(backend === "cuda" && cuda && { devices: [cuda.device] }),
+  };
+  const onNotice = (notice: string) => results.note(`pool ${of.kind} 2^${of.size}: ${notice}`);
+  const pool = new ProverPool({ backend, threads, ...given, onNotice });
+  const { concurrency } = pool;
   try {
+    // By the CPU in a card's place.
+    let elsewhere = 0;
     const prove = async () => {
       const started = performance.now();
-      await of.prove(pool, of, { signal });
+      const { backend: by } = await of.prove(pool, of, { signal });
+      if (by !== backend) elsewhere++;
       return performance.now() - started;
     };
     // Twice as many jobs as proofs at a time: one proves, the other's witness is made.
@@ -72,8 +88,10 @@ async function load(
       warmMB: mb(warmBytes),
       halfMB: mb(halfBytes),
       endMB: mb(process.memoryUsage.rss()),
+      ...(elsewhere > 0 && { elsewhere }),
     };
-    const head = { bench: "pool", implementation: backend, circuit: of.kind, size: of.size, threads, extra };
+    const own = { circuit: of.kind, size: of.size, threads, ...onCard(backend, undefined, settings) };
+    const head = { bench: "pool", implementation: backend, ...own, extra };
     results.rows([row(head, samples)]);
   } finally {
     await pool.close();

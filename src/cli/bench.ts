@@ -17,9 +17,10 @@ import { setupLadder } from "../bench/setup.js";
 import { teeLadder } from "../bench/tee.js";
 import { poolLadder } from "../bench/throughput.js";
 import { AnchorError } from "../errors.js";
-import { nativeStatus } from "../field/native.js";
+import { cudaStatus, nativeStatus } from "../field/native.js";
 import { PACKAGE_ROOT } from "../paths.js";
 import { type Command, integer, optional, pretty, readJson, type Values, writeWhole } from "./command.js";
+import { cardTitle } from "./native.js";
 import { Terminal } from "./terminal.js";
 
 type Ladder = (settings: Settings, results: Results) => Promise<void>;
@@ -62,8 +63,12 @@ export const benchCommand: Command = {
   --threads N        cores for every implementation [all]
   --runs N           rounds; their order rotates [5]
   --proofs N         proofs through the pool, for each circuit [32]
-  --concurrency N    proofs at a time in the pool [one a thread]
+  --concurrency N    proofs at a time in the pool [one a thread; on a GPU two]
   --models LIST      models for inference: ${BENCH_MODELS.map(({ name }) => name).join(", ")} [all]
+  --backend NAME     cuda: a GPU takes part in prove, msm, ntt and pool, beside the others [native]
+  --device N         the GPU, as \`anchorproof native status\` counts them [0]
+  --phases           with cuda: also what it does when, by its own clock, with the bytes that move through its memory and the
+                     multiplications
   --snarkjs N        largest size, as a power of two, that snarkjs makes keys at in setup, and proves at in inference; 0 for
                      none [14]
   --check            in gas: fail if a number is not that of verifier-contracts/snapshots/gas.json, or above its bar
@@ -96,6 +101,9 @@ Keys are development keys; they and the circuits are kept, and the first run mak
     proofs: { type: "string" },
     concurrency: { type: "string" },
     models: { type: "string" },
+    backend: { type: "string" },
+    device: { type: "string" },
+    phases: { type: "boolean" },
     snarkjs: { type: "string" },
     check: { type: "boolean" },
     update: { type: "boolean" },
@@ -115,8 +123,18 @@ Keys are development keys; they and the circuits are kept, and the first run mak
     if (check && update) throw new AnchorError("USAGE", "name one: --check or --update");
     const threads = integer(values, "threads", 1, availableParallelism(), availableParallelism());
     onCores(threads, []); // whether that can be had is known now, not after an hour
+    const onCuda = backendOf(values) === "cuda";
+    if (!onCuda && (values["device"] !== undefined || values["phases"] === true)) {
+      throw new AnchorError("USAGE", "--device and --phases go with --backend cuda");
+    }
+    const device = integer(values, "device", 0, 255, 0);
     const screen = values["json"] ? new Terminal(process.stderr) : terminal;
     const status = nativeStatus();
+    const cuda = onCuda ? cudaStatus() : undefined;
+    const card = cuda?.available ? cuda.cards[device] : undefined;
+    if (cuda?.available && !card) {
+      throw new AnchorError("USAGE", `--device takes a number below ${cuda.cards.length} (anchorproof native status)`);
+    }
     const report: Report = {
       format: "anchorproof/bench@1",
       date: new Date().toISOString(),
@@ -127,6 +145,7 @@ Keys are development keys; they and the circuits are kept, and the first run mak
       memoryBytes: totalmem(),
       node: process.version,
       native: status.available ? `${status.engine} (${status.compiler})` : status.reason,
+      ...(cuda && { cuda: card ? cardTitle(card) : cuda.available ? "" : cuda.reason }),
       threads,
       runs: integer(values, "runs", 1, 1000, 5),
       notes: [],
@@ -139,11 +158,13 @@ Keys are development keys; they and the circuits are kept, and the first run mak
       threads,
       runs: report.runs,
       proofs: integer(values, "proofs", 1, 1_000_000, 32),
-      concurrency: integer(values, "concurrency", 1, 256, threads),
+      concurrency: values["concurrency"] === undefined ? undefined : integer(values, "concurrency", 1, 256, 1),
       models: modelsOf(values),
       externals: externals(process.env[EXTERNAL]),
       snarkjsSize: integer(values, "snarkjs", 0, MAX_SIZE, SNARKJS_SIZE),
       native: status.available,
+      ...(cuda?.available && card && { cuda: { library: cuda.library, device, name: card.name } }),
+      phases: values["phases"] === true,
       // A snapshot is of what is ours.
       peers: !check && !update,
       folder: await mkdtemp(join(tmpdir(), "anchorproof-bench-")),
@@ -176,6 +197,8 @@ Keys are development keys; they and the circuits are kept, and the first run mak
       screen.line(
         `${report.cpu}, ${threads} of ${report.cores} cores, node ${report.node}, native core: ${report.native}`,
       );
+      if (card) screen.line(`GPU: ${report.cuda}`);
+      else if (cuda) results.note(`${report.cuda}; the CPU is measured alone`);
       for (const name of names) await LADDERS[name]!(settings, results);
     } finally {
       await rm(settings.folder, { recursive: true, force: true });
@@ -207,6 +230,13 @@ async function holdGas(report: Report, update: boolean, screen: Terminal): Promi
     problems.length === 0 ? `gas: ${rows.length} numbers, all as they must be` : `gas: ${problems.length} problems`,
   );
   if (problems.length > 0) process.exitCode = 1;
+}
+
+/** @throws USAGE */
+function backendOf(values: Values): "cuda" | "native" {
+  const name = optional(values, "backend") ?? "native";
+  if (name !== "cuda" && name !== "native") throw new AnchorError("USAGE", "--backend takes cuda or native");
+  return name;
 }
 
 /** @throws USAGE */
@@ -262,7 +292,7 @@ function externals(text: string | undefined): ExternalProver[] {
       if (command[0] === "") throw new AnchorError("USAGE", `${EXTERNAL}: "${item}" names no command`);
       return { name: name ?? basename(command[0]!), command };
     });
-  const names = ["native", "native unprepared", "native-node", "snarkjs", ...provers.map(({ name }) => name)];
+  const names = ["native", "native unprepared", "native-node", "cuda", "snarkjs", ...provers.map(({ name }) => name)];
   if (new Set(names).size < names.length) {
     throw new AnchorError("USAGE", `${EXTERNAL}: two provers have one name; write NAME=COMMAND`);
   }

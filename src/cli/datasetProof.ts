@@ -47,7 +47,7 @@ import {
   statementToJson,
 } from "../protocol/statements.js";
 import { type FactPlan, growthFact, proveFact, recordFact } from "../prover/facts.js";
-import { ProverPool } from "../prover/pool.js";
+import type { PoolOptions, ProverPool } from "../prover/pool.js";
 import { journalTask, type ProvenClaim, proveClaim } from "../prover/proofSets.js";
 import { counted, formatCount } from "../text.js";
 import { keyDigest, parseProof, parseVerifyingKey, proofToJson } from "../verifier/groth16.js";
@@ -66,6 +66,7 @@ import {
   type Values,
   writeWhole,
 } from "./command.js";
+import { backendOf, openPool, POOL_OPTIONS, poolHelp } from "./pool.js";
 import { hexOption, numberOption, readTask, TASK_OPTIONS, taskHelp, ZERO_ADDRESS } from "./task.js";
 import { seconds, type Terminal } from "./terminal.js";
 
@@ -77,6 +78,7 @@ const PROVING_OPTIONS = {
   threads: { type: "string" },
   restart: { type: "boolean" },
   json: { type: "boolean" },
+  ...POOL_OPTIONS,
   ...TASK_OPTIONS,
 } as const;
 
@@ -84,6 +86,7 @@ const PROVING_HELP = `
   --zkey [CIRCUIT=]FILE  prove with this key, such as a ceremony's; once a circuit where there are several
                      [development keys of this machine, made on first use]
   --threads N        cores to prove with [all]
+${poolHelp(17)}
   --restart          throw away what an interrupted run with another task, claim or key has left
   --json             print the outcome as JSON
 ${taskHelp("a week")}
@@ -124,6 +127,7 @@ ${PROVING_HELP}`,
   async run(context) {
     const { values, positionals } = context;
     const directory = positionals[0] ?? "out/dataset";
+    backendOf(values);
     const kinds = ["claim", "chunk", "record", "grown-from"].filter((name) => values[name] !== undefined);
     if (kinds.length > 1)
       throw new AnchorError("USAGE", `--${kinds.join(" and --")} are proofs of their own: one at a time`);
@@ -161,6 +165,7 @@ ${PROVING_HELP}`,
   async run(context) {
     const [directory, name] = context.positionals;
     if (directory === undefined || name === undefined) throw new AnchorError("USAGE", "name the dataset and the claim");
+    backendOf(context.values);
     await proveWhole(context, directory, (dataset) => claimOf(name, context.values, dataset));
   },
 };
@@ -186,6 +191,7 @@ commitment.json (the dataset's). Other records stay hidden.
       throw new AnchorError("USAGE", "name the dataset and the record");
     const index = /^\d{1,10}$/.test(number) ? Number(number) : Number.NaN;
     if (Number.isNaN(index)) throw new AnchorError("USAGE", "N is the number of a record, from 0");
+    backendOf(values);
     const out = optional(values, "out") ?? join(directory, `record-${index}`);
     await withDataset(directory, async (dataset) => {
       const record = index < dataset.commitment.opening.totals.records ? dataset.record(index) : undefined;
@@ -280,7 +286,7 @@ async function proveWhole(
     const restart = values["restart"] === true;
     const { domain, task } = await taskFor(values, restart ? undefined : journal);
     const keys = new Map<string, string>();
-    pool = new ProverPool(poolOptions(values));
+    pool = openPool(context, poolOptions(values));
     const proven = await proveClaim({
       dataset,
       claim,
@@ -401,7 +407,7 @@ async function proveOneFact(
   const { values, terminal, signal } = context;
   const { domain, task } = await taskFor(values, undefined);
   const keys = new Map<string, string>();
-  const pool = new ProverPool({ ...poolOptions(values), concurrency: 1 });
+  const pool = openPool(context, { ...poolOptions(values), concurrency: 1 });
   try {
     const started = performance.now();
     terminal.busy("proving");
@@ -539,7 +545,7 @@ async function proveChunk(context: Context, directory: string): Promise<void> {
       chunkIndex: BigInt(index),
       chunkRecords: BigInt(request.descriptions.length),
     };
-    pool = new ProverPool({ ...poolOptions(values), concurrency: 1 });
+    pool = openPool(context, { ...poolOptions(values), concurrency: 1 });
     terminal.busy("proving");
     const bound = contextSignal(domain, CIRCUIT_TYPES.datasetChunk, task);
     const { proof, timings } = await pool.prove({ dataset: spec }, key, { ...request, context: bound }, { signal });
@@ -674,7 +680,7 @@ function checkKeysUsed(values: Values, used: ReadonlyMap<string, string>): void 
   }
 }
 
-function poolOptions(values: Values): { threads?: number } {
+function poolOptions(values: Values): PoolOptions {
   return values["threads"] === undefined ? {} : { threads: integer(values, "threads", 1, 256, 1) };
 }
 

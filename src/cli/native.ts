@@ -2,8 +2,18 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { AnchorError, throwIfAborted } from "../errors.js";
-import { NATIVE_ADDON, NATIVE_PROVER, type NativeStatus, nativeStatus, wantedNative } from "../field/native.js";
+import {
+  type Card,
+  type CudaStatus,
+  cudaStatus,
+  NATIVE_ADDON,
+  NATIVE_PROVER,
+  type NativeStatus,
+  nativeStatus,
+  wantedNative,
+} from "../field/native.js";
 import { PACKAGE_ROOT } from "../paths.js";
+import { formatBytes } from "../text.js";
 import { type Command, pretty } from "./command.js";
 
 /** Said once a process, before a command that the core would have made faster; `undefined` when there is no reason. */
@@ -36,11 +46,12 @@ folder, native/build. Without it everything works in JavaScript, with the same a
 
 export const nativeStatusCommand: Command = {
   name: "native status",
-  summary: "whether the native core is built, and which engine serves",
+  summary: "whether the native core is built and which engine serves, and which GPUs",
   help: `
   --json             print everything as JSON
 
-ANCHORPROOF_NATIVE forces one engine (portable, adx, ifma) or JavaScript (off).
+ANCHORPROOF_NATIVE forces one engine (portable, adx, ifma) or JavaScript (off). ANCHORPROOF_CUDA names another GPU library
+than the one that \`npm run build:cuda\` makes, or none (off).
 `,
   options: { json: { type: "boolean" } },
   positionals: [],
@@ -49,7 +60,7 @@ ANCHORPROOF_NATIVE forces one engine (portable, adx, ifma) or JavaScript (off).
     const { current, ...toolchain } = (await buildScript(["check"], signal)) as Check;
     if (values["json"]) {
       const files = { addon: NATIVE_ADDON, prover: proverFile() ?? null };
-      return terminal.line(pretty({ ...status, ...files, current, toolchain }).trimEnd());
+      return terminal.line(pretty({ ...status, ...files, current, toolchain, cuda: cudaStatus() }).trimEnd());
     }
     terminal.line(describe(status));
     if (status.available) {
@@ -59,6 +70,7 @@ ANCHORPROOF_NATIVE forces one engine (portable, adx, ifma) or JavaScript (off).
       terminal.line(`prover     ${proverFile() ?? "missing (anchorproof native build)"}`);
       if (!current) terminal.line("its sources or settings have changed since (anchorproof native build)");
     }
+    for (const line of describeCards(cudaStatus())) terminal.line(line);
     terminal.line(`compiler   ${toolchain.compiler ?? "none"}`);
     if (toolchain.problem !== null) terminal.line(`a build would fail: ${toolchain.problem}`);
   },
@@ -82,6 +94,19 @@ function proverFile(): string | undefined {
 
 function describe(status: NativeStatus): string {
   return status.available ? `native core: ${status.engine}` : `JavaScript serves: ${status.reason}`;
+}
+
+function describeCards(status: CudaStatus): string[] {
+  if (!status.available) return [`GPU        none: ${status.reason}`];
+  const { library, emulated, build, cards } = status;
+  return [
+    ...cards.map((card, i) => `GPU ${`${i}`.padEnd(6)} ${cardTitle(card)}, ${formatBytes(card.freeBytes)} free`),
+    `GPU by     ${library} (${build})${emulated ? ", which emulates the card on the CPU: for tests" : ""}`,
+  ];
+}
+
+export function cardTitle({ name, memoryBytes, computeCapability, driver }: Card): string {
+  return `${name}, ${formatBytes(memoryBytes)}, compute capability ${computeCapability}, driver for CUDA ${driver}`;
 }
 
 /** Runs native/build.mjs and reads its one line of JSON. @throws ABORTED, INTERNAL */

@@ -5,11 +5,12 @@ import { AnchorError, toAnchorError } from "../errors.js";
 import { readAdapter, readModelDirectory } from "../model/directory.js";
 import { createInference } from "../model/inference.js";
 import { contextSignal, INFERENCE_STATEMENTS, inferenceStatement, statementToJson } from "../protocol/statements.js";
-import { type ProveResult, ProverPool } from "../prover/pool.js";
+import type { ProveResult } from "../prover/pool.js";
 import { keyDigest, parseVerifyingKey, proofToJson } from "../verifier/groth16.js";
 import { lintVerifyingKey } from "../verifier/lint.js";
 import { verifyStatement } from "../verifier/statement.js";
 import { type Command, optional, pretty, readBytes, readJson, required, writeWhole } from "./command.js";
+import { backendOf, openPool, POOL_OPTIONS, poolHelp } from "./pool.js";
 import { inputRange, openingToJson, outputText, readQuestions } from "./questions.js";
 import { KEY_HELP, KEY_OPTIONS, keyOf, readTask, TASK_HELP, TASK_OPTIONS } from "./task.js";
 import { seconds } from "./terminal.js";
@@ -26,6 +27,7 @@ export const proveInferenceCommand: Command = {
   --out DIR        where to write [out/inference]; must be empty
   --force          write into DIR although it is not, over what is there
 ${KEY_HELP}
+${poolHelp(14)}
 ${TASK_HELP}
 Writes proof.json, public.json and verification_key.json (snarkjs' formats), statement.json, and opening.json (input and
 salt: private unless told). \`verify inference\` checks them.
@@ -38,6 +40,7 @@ salt: private unless told). \`verify inference\` checks them.
     out: { type: "string" },
     force: { type: "boolean" },
     ...KEY_OPTIONS,
+    ...POOL_OPTIONS,
     ...TASK_OPTIONS,
   },
   positionals: [],
@@ -45,6 +48,7 @@ salt: private unless told). \`verify inference\` checks them.
     const { values, terminal, signal } = context;
     const [modelPath, inputPath] = [required(values, "model"), required(values, "input")];
     const out = optional(values, "out") ?? join("out", "inference");
+    backendOf(values);
     if (values["force"] !== true) await requireFree(out);
     terminal.busy("reading the model");
     const model = await readModelDirectory(modelPath, { signal });
@@ -63,7 +67,7 @@ salt: private unless told). \`verify inference\` checks them.
     const { key, label } = await keyOf(circuit, context);
     const { domain, task } = readTask(values, key.keyDigest);
     const named = inferenceStatement(task, descriptor.modelDigest, answer);
-    const pool = new ProverPool({ concurrency: 1 });
+    const pool = openPool(context, { concurrency: 1 });
     try {
       terminal.busy("proving");
       const bound = contextSignal(domain, INFERENCE_STATEMENTS[named.name], task);
@@ -108,6 +112,7 @@ export const proveCircuitCommand: Command = {
   --vkey FILE    its verifying key (snarkjs' verification_key.json): every proof is verified before it is written
   --input FILE   JSON with the circuit's inputs: decimal strings, numbers, or arrays of them
   --out DIR      where to write [out/proof]
+${poolHelp(13)}
 
 Writes proof.json and public.json in snarkjs' formats. Binds nothing by itself: what the public signals mean is up to
 the circuit.
@@ -118,9 +123,12 @@ the circuit.
     vkey: { type: "string" },
     input: { type: "string" },
     out: { type: "string" },
+    ...POOL_OPTIONS,
   },
   positionals: [],
-  async run({ values, terminal, signal }) {
+  async run(context) {
+    const { values, terminal, signal } = context;
+    backendOf(values);
     const [wasmPath, zkeyPath] = [required(values, "wasm"), required(values, "zkey")];
     const verifyingKeyJson = await readJson(required(values, "vkey"));
     const verifyingKey = parseVerifyingKey(verifyingKeyJson);
@@ -133,7 +141,7 @@ the circuit.
       throw new AnchorError("INPUT_INVALID", "--vkey is not the verifying key of --zkey (anchorproof key export)");
     }
     const out = optional(values, "out") ?? join("out", "proof");
-    const pool = new ProverPool({ concurrency: 1 });
+    const pool = openPool(context, { concurrency: 1 });
     try {
       terminal.busy("proving");
       const result = await pool.prove({ wasmPath }, { zkeyPath, verifyingKey }, inputs, { signal });
@@ -156,8 +164,9 @@ async function writeProof(
   if (verifyingKey !== undefined) await writeWhole(join(out, "verification_key.json"), pretty(verifyingKey));
 }
 
-function proofTime({ timings }: ProveResult): string {
-  return `${seconds(timings.witnessMs + timings.proveMs)} (witness ${seconds(timings.witnessMs)})`;
+function proofTime({ timings, backend }: ProveResult): string {
+  const by = backend === "cuda" ? ", by the GPU" : "";
+  return `${seconds(timings.witnessMs + timings.proveMs)} (witness ${seconds(timings.witnessMs)}${by})`;
 }
 
 function readCircuitInputs(json: unknown): Record<string, bigint | bigint[]> {

@@ -21,6 +21,12 @@ export class Terminal {
     this.#out.write(`${printable(text)}\n`);
   }
 
+  /** Something to know that is no result: it goes beside them, so that `--json` stays JSON. */
+  note(text: string): void {
+    this.#clear();
+    process.stderr.write(`note: ${printable(text)}\n`);
+  }
+
   /** A bar at `done` of 1, replaced by the next one or by the next line. */
   progress(label: string, done: number): void {
     if (!this.#out.isTTY) return;

@@ -1,15 +1,16 @@
 /**
- * What makes a proof from a key and a witness: the native core, or snarkjs where the core is not built.
+ * What makes a proof from a key and a witness: a GPU (a "card"), the native core on the CPU, or snarkjs where the core is
+ * not built.
  *
- * A backend lives in one worker of the pool and is used by one job at a time.
+ * A backend lives in one worker of the pool and is used by one job at a time. None verifies what it made: the worker does.
  *
  * @module
  */
-import { AnchorError, toAnchorError } from "../errors.js";
+import { AnchorError, isAnchorError, toAnchorError } from "../errors.js";
 import { type NativeCore, nativeCore, type ProvingKeyHandle } from "../field/native.js";
 import { type Proof, parseProof, parsePublicSignals } from "../verifier/groth16.js";
 
-export type BackendName = "native" | "snarkjs";
+export type BackendName = "cuda" | "native" | "snarkjs";
 
 export interface KeyFile {
   path: string;
@@ -24,9 +25,13 @@ export interface BackendOptions {
   control: Int32Array;
   /** Called when a part of the work begins: `key` when a key is loaded, then `prove:` and a phase of the backend. */
   onPhase: (phase: string) => void;
+  /** Index of the card that proves; without it the CPU does. For the backend that has cards. */
+  device?: number | undefined;
 }
 
 export interface BackendProof {
+  /** What made it. */
+  backend: BackendName;
   proof: Proof;
   publicSignals: bigint[];
   /** Loading the key, 0 when it was there. snarkjs reads the key as it proves. */
@@ -36,27 +41,39 @@ export interface BackendProof {
   phases: { name: string; ms: number }[];
 }
 
+/** A card that cannot be used, or has no room for the key. Nothing is wrong with the job: the next best proves it. */
+export interface Refusal {
+  /** OUT_OF_MEMORY or CUDA_UNAVAILABLE */
+  refused: AnchorError;
+  /** How long it took to find out. */
+  keyMs: number;
+}
+
 export interface ProverBackend {
   readonly name: BackendName;
   /**
    * @param wtns bytes of a `.wtns`; the caller wipes them
-   * @throws PROVE_FAILED; the native core also KEY_MALFORMED, WITNESS_INVALID, OUT_OF_MEMORY and ABORTED
+   * @throws PROVE_FAILED; the native core also KEY_MALFORMED, WITNESS_INVALID, OUT_OF_MEMORY and ABORTED; a card
+   *   also CUDA_FAILED, with `lost` among the details when it serves this process no more
    */
-  prove(key: KeyFile, wtns: Uint8Array, options: BackendOptions): Promise<BackendProof>;
+  prove(key: KeyFile, wtns: Uint8Array, options: BackendOptions): Promise<BackendProof | Refusal>;
   /** Gives the keys back. */
   close(): void;
 }
 
 export interface BackendSettings {
-  /** Keys that stay loaded. */
+  /** Keys that stay loaded: in memory, and on each card. */
   maxKeys: number;
   /** A folder for prepared keys, which load and prove faster. */
   preparedKeys?: string | undefined;
+  /** Where the backend has cards. */
+  cuda?: { library: string; cards: readonly { index: number; memoryBytes: number }[] } | undefined;
 }
 
 /** The backend of that name for this thread. @throws NATIVE_UNAVAILABLE */
 export function openBackend(name: BackendName, settings: BackendSettings): ProverBackend {
-  return name === "native" ? new NativeBackend(settings) : new SnarkjsBackend();
+  if (name === "snarkjs") return new SnarkjsBackend();
+  return name === "cuda" ? new CudaBackend(settings) : new NativeBackend(settings);
 }
 
 /** snarkjs on one thread. */
@@ -71,7 +88,8 @@ class SnarkjsBackend implements ProverBackend {
       const result = await snarkjs.groth16.prove(key.path, wtns, undefined, { singleThread: true });
       const proof = parseProof(result.proof);
       const publicSignals = parsePublicSignals(result.publicSignals);
-      return { proof, publicSignals, keyMs: 0, proveMs: performance.now() - started, phases: [] };
+      const proveMs = performance.now() - started;
+      return { backend: this.name, proof, publicSignals, keyMs: 0, proveMs, phases: [] };
     } catch (error) {
       // Errors of ours as well: a damaged key makes proofs that do not parse, which are no proofs of the caller's.
       const cause = error instanceof AnchorError ? new Error(error.message, { cause: error }) : error;
@@ -82,70 +100,204 @@ class SnarkjsBackend implements ProverBackend {
   close(): void {}
 }
 
-/** The C++ core. The process holds each key once, for as long as a worker has a handle of it. */
+/** @throws NATIVE_UNAVAILABLE */
+function requireCore(): NativeCore {
+  const core = nativeCore();
+  if (!core)
+    throw new AnchorError("NATIVE_UNAVAILABLE", "the native core is not built: run `anchorproof native build`");
+  return core;
+}
+
+/**
+ * Keys that this thread has loaded, the one used last at the end. The process holds each key once, on each card and in
+ * memory, for as long as a thread has a handle of it.
+ */
+class LoadedKeys {
+  readonly #core: NativeCore;
+  readonly #most: number;
+  readonly #handles = new Map<string, ProvingKeyHandle>();
+
+  constructor(core: NativeCore, most: number) {
+    this.#core = core;
+    this.#most = most;
+  }
+
+  has(id: string): boolean {
+    return this.#handles.has(id);
+  }
+
+  open(id: string, load: () => ProvingKeyHandle): ProvingKeyHandle {
+    let handle = this.#handles.get(id);
+    if (handle === undefined) {
+      // Room first: two large keys may not fit side by side.
+      for (const oldest of this.#handles.keys()) {
+        if (this.#handles.size < this.#most) break;
+        this.#close(oldest);
+      }
+      handle = load();
+    }
+    this.#handles.delete(id);
+    this.#handles.set(id, handle);
+    return handle;
+  }
+
+  closeAll(): void {
+    for (const id of this.#handles.keys()) this.#close(id);
+  }
+
+  #close(id: string): void {
+    this.#core.closeProvingKey(this.#handles.get(id)!);
+    this.#handles.delete(id);
+  }
+}
+
+/** Proves with a key of the core's, on the CPU or on a card. */
+function coreProof(
+  core: NativeCore,
+  handle: ProvingKeyHandle,
+  wtns: Uint8Array,
+  { threads, control, onPhase }: BackendOptions,
+): Pick<BackendProof, "proof" | "publicSignals" | "proveMs" | "phases"> {
+  const started = performance.now();
+  const { proof, publics, phases } = core.prove(handle, wtns, {
+    threads,
+    control,
+    onPhase: (phase) => onPhase(`prove:${phase}`),
+  });
+  return {
+    proof: decodeProof(proof),
+    publicSignals: integers(publics),
+    proveMs: performance.now() - started,
+    phases,
+  };
+}
+
+/** The C++ core on the CPU. */
 class NativeBackend implements ProverBackend {
   readonly name = "native";
-  readonly #core: NativeCore;
+  readonly #core = requireCore();
   readonly #settings: BackendSettings;
-  /** The one used last comes last. */
-  readonly #keys = new Map<string, ProvingKeyHandle>();
+  readonly #keys: LoadedKeys;
 
   constructor(settings: BackendSettings) {
-    const core = nativeCore();
-    if (!core)
-      throw new AnchorError("NATIVE_UNAVAILABLE", "the native core is not built: run `anchorproof native build`");
-    this.#core = core;
     this.#settings = settings;
+    this.#keys = new LoadedKeys(this.#core, settings.maxKeys);
   }
 
   async prove(key: KeyFile, wtns: Uint8Array, options: BackendOptions): Promise<BackendProof> {
     try {
       const started = performance.now();
       const loaded = this.#keys.has(key.id);
-      const handle = this.#open(key, options);
-      const opened = performance.now();
-      const { proof, publics, phases } = this.#core.prove(handle, wtns, {
-        threads: options.threads,
-        control: options.control,
-        onPhase: (phase) => options.onPhase(`prove:${phase}`),
-      });
-      return {
-        proof: decodeProof(proof),
-        publicSignals: integers(publics),
-        keyMs: loaded ? 0 : opened - started,
-        proveMs: performance.now() - opened,
-        phases,
-      };
+      const handle = this.#keys.open(key.id, () => this.#load(key, options));
+      const keyMs = loaded ? 0 : performance.now() - started;
+      return { backend: this.name, keyMs, ...coreProof(this.#core, handle, wtns, options) };
     } catch (error) {
       throw toAnchorError(error, "PROVE_FAILED", "the native core could not make the proof");
     }
   }
 
   close(): void {
-    for (const handle of this.#keys.values()) this.#core.closeProvingKey(handle);
-    this.#keys.clear();
+    this.#keys.closeAll();
   }
 
-  #open(key: KeyFile, { threads, control, onPhase }: BackendOptions): ProvingKeyHandle {
-    let handle = this.#keys.get(key.id);
-    if (handle === undefined) {
-      // Room first: two large keys may not fit side by side.
-      for (const [id, old] of this.#keys) {
-        if (this.#keys.size < this.#settings.maxKeys) break;
-        this.#core.closeProvingKey(old);
-        this.#keys.delete(id);
-      }
-      onPhase("key");
-      const { preparedKeys } = this.#settings;
-      handle = this.#core.openProvingKey(key.path, {
-        threads,
-        control,
-        ...(preparedKeys === undefined ? {} : { prepared: preparedKeys }),
-      });
+  #load(key: KeyFile, { threads, control, onPhase }: BackendOptions): ProvingKeyHandle {
+    onPhase("key");
+    const { preparedKeys } = this.#settings;
+    return this.#core.openProvingKey(key.path, {
+      threads,
+      control,
+      ...(preparedKeys === undefined ? {} : { prepared: preparedKeys }),
+    });
+  }
+}
+
+/**
+ * GPUs, by the library that the core opens. The pool says for each proof which card makes it, or that the CPU does; this
+ * class decides nothing, so that a key is not tried again and again on a card that has no room for it.
+ */
+class CudaBackend implements ProverBackend {
+  readonly name = "cuda";
+  readonly #core = requireCore();
+  readonly #settings: BackendSettings;
+  /** Keys on each card. */
+  readonly #keys = new Map<number, LoadedKeys>();
+  #cpu: NativeBackend | undefined;
+
+  constructor(settings: BackendSettings) {
+    this.#settings = settings;
+  }
+
+  async prove(key: KeyFile, wtns: Uint8Array, options: BackendOptions): Promise<BackendProof | Refusal> {
+    const { device } = options;
+    if (device === undefined) {
+      this.#cpu ??= new NativeBackend(this.#settings);
+      return this.#cpu.prove(key, wtns, options);
     }
-    this.#keys.delete(key.id);
-    this.#keys.set(key.id, handle);
-    return handle;
+    let keys = this.#keys.get(device);
+    if (!keys) this.#keys.set(device, (keys = new LoadedKeys(this.#core, this.#settings.maxKeys)));
+    try {
+      const started = performance.now();
+      const loaded = keys.has(key.id);
+      let handle: ProvingKeyHandle;
+      try {
+        handle = keys.open(key.id, () => this.#load(key, device, keys, options));
+      } catch (error) {
+        if (!isAnchorError(error, "OUT_OF_MEMORY") && !isAnchorError(error, "CUDA_UNAVAILABLE")) throw error;
+        return { refused: error, keyMs: performance.now() - started };
+      }
+      const keyMs = loaded ? 0 : performance.now() - started;
+      return { backend: this.name, keyMs, ...coreProof(this.#core, handle, wtns, options) };
+    } catch (error) {
+      if (!isAnchorError(error, "CUDA_FAILED")) {
+        throw toAnchorError(error, "PROVE_FAILED", "the card could not make the proof");
+      }
+      const lost = !this.#answers(device);
+      if (lost) keys.closeAll();
+      throw new AnchorError(error.code, error.message, { details: { device, lost }, cause: error });
+    }
+  }
+
+  close(): void {
+    for (const keys of this.#keys.values()) keys.closeAll();
+    this.#cpu?.close();
+  }
+
+  /**
+   * A key may take its share of the card with multiples of its points, so that `maxKeys` of them have room side by side. One
+   * that is larger has what it finds free once those of this thread are gone.
+   */
+  #load(
+    key: KeyFile,
+    device: number,
+    keys: LoadedKeys,
+    { threads, control, onPhase }: BackendOptions,
+  ): ProvingKeyHandle {
+    onPhase("key");
+    const { maxKeys, cuda } = this.#settings;
+    const { library, cards } = cuda!;
+    const memoryBytes = cards.find(({ index }) => index === device)!.memoryBytes;
+    const open = (memoryLimit: number) =>
+      this.#core.openProvingKey(key.path, { threads, control, cuda: { library, device, memoryLimit } });
+    // A part stays for the working spaces of proofs.
+    if (maxKeys === 1) return open(0);
+    try {
+      return open(Math.floor((0.8 * memoryBytes) / maxKeys));
+    } catch (error) {
+      if (!isAnchorError(error, "OUT_OF_MEMORY")) throw error;
+      keys.closeAll();
+      return open(0);
+    }
+  }
+
+  /** Whether the card still does anything. After an error of some kinds it serves its process no more. */
+  #answers(device: number): boolean {
+    try {
+      const { library } = this.#settings.cuda!;
+      this.#core.cardNtt(undefined, { library, device }, new Uint8Array(2 * 32));
+      return true;
+    } catch {
+      return false;
+    }
   }
 }
 

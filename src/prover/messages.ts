@@ -14,9 +14,11 @@ import type { BackendName, BackendSettings, KeyFile } from "./backend.js";
 export const Control = {
   /** Non-zero stops the job. */
   Stop: 0,
-  /** The cores that the pool grants for the proof; 0 until it does. */
+  /** The cores that the pool grants for the proof; 0 until it does, and again when the worker asks once more. */
   Cores: 1,
-  Length: 2,
+  /** Set before the cores are: one more than the card's index, 0 for the CPU. */
+  Card: 2,
+  Length: 3,
 } as const;
 
 export interface WorkerSettings extends BackendSettings {
@@ -56,6 +58,9 @@ export interface JobPayload {
 }
 
 export interface WorkerResult {
+  backend: BackendName;
+  /** Whether a card's proof did not verify, and this one was made in its place. */
+  redone: boolean;
   proof: Proof;
   publicSignals: bigint[];
   threads: number;
@@ -70,9 +75,17 @@ export interface WorkerResult {
   };
 }
 
+/** A card did not prove: the job wants cores once more. */
+export type Again =
+  /** It cannot be used (CUDA_UNAVAILABLE), or has no room for the key: another one may. */
+  | { type: "refused"; device: number; error: ReturnType<AnchorError["toJSON"]> }
+  /** Its proof does not verify: no card makes the next one. */
+  | { type: "unverified"; device: number };
+
 export type WorkerMessage =
   | { type: "phase"; phase: string }
-  /** The witness is there: the job wants cores. */
+  /** The witness is there: the job wants cores, and a card if there is one. */
   | { type: "witnessed" }
+  | Again
   | { type: "done"; result: WorkerResult }
   | { type: "failed"; error: ReturnType<AnchorError["toJSON"]> };

@@ -6,6 +6,11 @@
  * killed leaves nothing locked. (A fault in native code would end the process: threads share it.) While the cores are
  * taken, one worker more than there are proofs prepares the next witness.
  *
+ * With GPUs ("cards") a job gets one with its core: the one that makes the fewest proofs. What a card cannot prove, the CPU
+ * does, with as many cores as it would have without cards; {@link PoolOptions.onNotice} tells why. An error of a card
+ * during a proof fails that job alone, and a card that is lost gets no more jobs. No proof leaves unverified; a card's that
+ * does not verify is made again by the CPU ({@link ProveResult.redone}).
+ *
  * Idle threads keep neither the process nor, after a while, memory; {@link ProverPool.close} ends them at once. Files
  * of keys and circuits are read once and again when they change.
  *
@@ -22,12 +27,13 @@ import { type CircuitInputs, readWitnessGenerator } from "../circuit/witness.js"
 import type { DatasetProgramSpec, DatasetRequest, DatasetRequests } from "../dataset/circuit/index.js";
 import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
 import { MAX_BATCH } from "../field/chain.js";
-import { nativeStatus } from "../field/native.js";
+import { cudaStatus, nativeStatus } from "../field/native.js";
 import { identityOf } from "../files.js";
 import type { InferenceRequest } from "../model/circuit/statement.js";
 import { GRAPH_LIMITS } from "../model/graph.js";
 import type { Proof } from "../verifier/groth16.js";
-import type { BackendName } from "./backend.js";
+import type { BackendName, BackendSettings } from "./backend.js";
+import { Cards, FALLBACK_REASONS, type Refused } from "./cards.js";
 import { Control, type JobPayload, type WitnessSource, type WorkerMessage, type WorkerResult } from "./messages.js";
 import { Metrics } from "./metrics.js";
 import { coresFor, RankedQueue } from "./schedule.js";
@@ -37,21 +43,39 @@ import { ProverThread, type ThreadOptions } from "./thread.js";
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 /** Compiled witness generators that the pool keeps. */
 const MAX_MODULES = 16;
+/** Reasons that are told, and remembered; a pool with as many has other troubles. */
+const MAX_NOTICES = 1000;
 /** V8 compiles no larger module. */
 const MAX_SPEC = 1024;
 const MAX_GENERATOR_BYTES = 2 ** 30;
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 
 export interface PoolOptions {
-  /** "auto" is the native core where it is built, else snarkjs. */
+  /**
+   * "auto" is "cuda" where the GPU library is built and finds a card, else "native" where the core is built, else "snarkjs".
+   * Where "cuda" is asked for by name and there is no card, the CPU serves, and a notice says why.
+   */
   backend?: "auto" | BackendName;
-  /** Cores for proofs; all unless told. snarkjs uses one a proof. */
+  /** Cores for proofs; all unless told. snarkjs and a card use one a proof. */
   threads?: number;
-  /** Proofs made at the same time, each on one core at least; one a core unless told. */
+  /**
+   * Proofs made at the same time, each on one core at least; unless told one a core, or with cards `proofsPerDevice` for
+   * each of them.
+   */
   concurrency?: number;
+  /** Indices of the cards that prove, as CUDA counts them; all unless told. */
+  devices?: readonly number[];
+  /**
+   * Proofs that a card makes at the same time; with two, one's end overlaps the other's start. Unless told 2, or with
+   * `concurrency` given its even share.
+   */
+  proofsPerDevice?: number;
   /** Jobs that may wait beyond those that can prove at once; one more is refused with POOL_FULL. 256 unless told. */
   maxQueue?: number;
-  /** Keys that a native worker keeps loaded; workers share what they load. 4 unless told. */
+  /**
+   * Keys that a native worker keeps loaded, and that have room on a card side by side; workers share what they load. 4 unless
+   * told.
+   */
   maxKeys?: number;
   /** A folder where the native core keeps prepared keys. */
   preparedKeys?: string;
@@ -61,6 +85,11 @@ export interface PoolOptions {
   workerHeapMb?: number;
   /** Every job's progress. What it throws stops the job. */
   onProgress?: (event: ProgressEvent) => void;
+  /**
+   * Called with one line when the CPU has to prove in a card's place, or a card's proof did not verify; once for each
+   * reason, never before the constructor has returned.
+   */
+  onNotice?: (notice: string) => void;
 }
 
 export interface ProgressEvent {
@@ -68,7 +97,8 @@ export interface ProgressEvent {
   job: number;
   /**
    * "queued", "program" (only when a model's is made), "witness", "key" (only when one is loaded), "prove:" and the
-   * backend's phase, "verify", "done".
+   * backend's phase, "verify", "done". From "key" on once more when a card has no room for the key, or its proof does not
+   * verify.
    */
   phase: string;
 }
@@ -103,7 +133,10 @@ export interface ProveResult {
   proof: Proof;
   /** As the circuit computed them. A verifier rebuilds its own from the statement. */
   publicSignals: bigint[];
+  /** What made this proof; "native" also in a pool with cards, where none of them could. */
   backend: BackendName;
+  /** Whether a card's proof did not verify, and the CPU made this one in its place. */
+  redone: boolean;
   /** Cores that the proof was made with. */
   threads: number;
   timings: {
@@ -112,10 +145,11 @@ export interface ProveResult {
     /** Making a model's program; 0 when it was there, and for circom's generators. */
     programMs: number;
     witnessMs: number;
-    /** With the witness ready, waiting for other proofs' cores. */
+    /** With the witness ready, waiting for other proofs' cores or a card. */
     coresMs: number;
     /** Loading the key; 0 when it was there, and with snarkjs, which reads it as it proves. */
     keyMs: number;
+    /** This and `verifyMs` with those of a proof that did not verify. */
     proveMs: number;
     verifyMs: number;
     /** Parts of `proveMs`, from the native core. */
@@ -143,9 +177,16 @@ interface Job {
   queuedAt: number;
   startRss: number;
   control: Int32Array;
+  keyId: string;
   keyBytes: number;
   /** Held from the grant to the end of the proof. */
   cores: number;
+  /** The card that proves, held as the cores are. */
+  device: number | undefined;
+  /** The card whose proof did not verify: none makes the next one. */
+  mistrusted: number | undefined;
+  /** Why no card proves. */
+  refused: Refused | undefined;
   /** Before its cores are granted. */
   preparing: boolean;
   /** Whether its thread was told of it. */
@@ -163,13 +204,19 @@ type Circuit =
   | { dataset: string };
 
 export class ProverPool {
-  readonly backend: BackendName;
+  /** What proves without cards. */
+  readonly #cpu: BackendName;
+  /** Where cards were asked for, or found. */
+  readonly #cards: Cards | undefined;
   readonly threads: number;
   readonly concurrency: number;
   readonly #capacity: number;
   readonly #idleMs: number;
   readonly #threadOptions: ThreadOptions;
   readonly #onProgress: ((event: ProgressEvent) => void) | undefined;
+  readonly #onNotice: ((notice: string) => void) | undefined;
+  /** Reasons that were told. */
+  readonly #told = new Set<string>();
   readonly #modules = new Map<string, Promise<WebAssembly.Module>>();
   readonly #queue = new RankedQueue<Job>();
   /** Jobs with their witness, waiting for cores. */
@@ -181,6 +228,8 @@ export class ProverPool {
   readonly #metrics = new Metrics();
   readonly #jobsTotal;
   readonly #proofsTotal;
+  readonly #redoneTotal;
+  readonly #fallbacksTotal;
   readonly #deathsTotal;
   readonly #phaseSeconds;
   readonly #proveSeconds;
@@ -193,36 +242,50 @@ export class ProverPool {
     if (typeof options !== "object" || options === null) {
       throw new AnchorError("INPUT_INVALID", "options must be an object");
     }
-    const { backend = "auto", preparedKeys, onProgress } = options;
+    const { backend = "auto", preparedKeys, onProgress, onNotice } = options;
+    if (!["auto", "cuda", "native", "snarkjs"].includes(backend)) {
+      throw new AnchorError("INPUT_INVALID", 'backend must be "auto", "cuda", "native" or "snarkjs"');
+    }
+    checkCallback("onProgress", onProgress);
+    checkCallback("onNotice", onNotice);
+    const core = nativeStatus();
+    if (backend === "native" && !core.available) {
+      throw new AnchorError("NATIVE_UNAVAILABLE", "the native core is not built: run `anchorproof native build`");
+    }
+    this.#cpu = backend !== "snarkjs" && core.available ? "native" : "snarkjs";
     this.threads = integerOption("threads", options.threads ?? Math.min(availableParallelism(), 256), 1, 256);
-    this.concurrency = integerOption("concurrency", options.concurrency ?? this.threads, 1, 256);
-    // With more proofs allowed than there are cores, the cores decide how many are made at once.
-    this.#capacity = Math.min(this.concurrency, this.threads) + integerOption("maxQueue", options.maxQueue ?? 256, 0);
+    if (options.concurrency !== undefined) integerOption("concurrency", options.concurrency, 1, 256);
+    const maxQueue = integerOption("maxQueue", options.maxQueue ?? 256, 0);
     this.#idleMs = integerOption("idleMs", options.idleMs ?? 300_000, 0, MAX_TIMEOUT_MS);
     const maxKeys = integerOption("maxKeys", options.maxKeys ?? 4, 1);
     const heapMb = options.workerHeapMb;
     if (heapMb !== undefined) integerOption("workerHeapMb", heapMb, 1);
-    if (!["auto", "native", "snarkjs"].includes(backend)) {
-      throw new AnchorError("INPUT_INVALID", 'backend must be "auto", "native" or "snarkjs"');
-    }
     if (preparedKeys !== undefined && (typeof preparedKeys !== "string" || preparedKeys === "")) {
       throw new AnchorError("INPUT_INVALID", "preparedKeys must be a folder's path");
     }
-    checkCallback(onProgress);
-    const core = nativeStatus();
-    const native = backend !== "snarkjs" && core.available;
-    if (backend === "native" && !native) {
-      throw new AnchorError("NATIVE_UNAVAILABLE", "the native core is not built: run `anchorproof native build`");
-    }
-    this.backend = native ? "native" : "snarkjs";
+    const { cards, cuda } = findCards(backend, options);
+    this.#cards = cards;
+    const usual = cards && cards.count > 0 ? Math.min(cards.count * cards.perCard, 256) : this.threads;
+    this.concurrency = options.concurrency ?? usual;
+    // With more proofs allowed than there are cores, the cores decide how many are made at once.
+    this.#capacity = Math.min(this.concurrency, this.threads) + maxQueue;
     // The workers must find what this thread has found, also when the environment has changed since.
     const engine = core.available ? core.engine : core.kind === "off" ? "off" : "";
-    this.#threadOptions = { settings: { backend: this.backend, maxKeys, preparedKeys }, engine, heapMb };
+    this.#threadOptions = { settings: { backend: this.backend, maxKeys, preparedKeys, cuda }, engine, heapMb };
     this.#onProgress = onProgress;
+    this.#onNotice = onNotice;
 
     const metrics = this.#metrics;
     this.#jobsTotal = metrics.counter("anchorproof_pool_jobs_total", "Jobs that ended, by outcome: proved or a code.");
     this.#proofsTotal = metrics.counter("anchorproof_pool_proofs_total", "Proofs made and verified, by backend.");
+    this.#redoneTotal = metrics.counter(
+      "anchorproof_pool_proofs_redone_total",
+      "Proofs of a card that did not verify, and did when the CPU made them again.",
+    );
+    this.#fallbacksTotal = metrics.counter(
+      "anchorproof_pool_fallbacks_total",
+      "Proofs that the CPU made because no card could, by reason.",
+    );
     this.#deathsTotal = metrics.counter("anchorproof_pool_worker_deaths_total", "Workers that died holding a job.");
     this.#phaseSeconds = metrics.histogram(
       "anchorproof_pool_phase_seconds",
@@ -237,6 +300,9 @@ export class ProverPool {
     // A counter without samples is missing, not zero: alerts on rates need the zero.
     this.#jobsTotal.add({ outcome: "proved" }, 0);
     this.#proofsTotal.add({ backend: this.backend }, 0);
+    this.#proofsTotal.add({ backend: this.#cpu }, 0);
+    this.#redoneTotal.add({}, 0);
+    for (const reason of FALLBACK_REASONS) this.#fallbacksTotal.add({ reason }, 0);
     this.#deathsTotal.add({}, 0);
     metrics.gauge("anchorproof_pool_queue_length", "Jobs that no worker has taken yet.", () => this.queued);
     metrics.gauge("anchorproof_pool_running", "Jobs that a worker holds.", () => this.running);
@@ -246,6 +312,12 @@ export class ProverPool {
     metrics.gauge("anchorproof_process_resident_memory_bytes", "Resident memory, workers included.", () =>
       process.memoryUsage.rss(),
     );
+    if (cards?.count === 0) this.#notice("none", `${cards.loss.message}; the CPU proves`);
+  }
+
+  /** What serves: "cuda" as long as there is a card; {@link ProveResult.backend} tells what made a proof. */
+  get backend(): BackendName {
+    return this.#cards && this.#cards.count > 0 ? "cuda" : this.#cpu;
   }
 
   /** Jobs that no worker has taken yet. */
@@ -271,7 +343,7 @@ export class ProverPool {
    *   FILE_NOT_FOUND, FILE_UNREADABLE, INPUT_TOO_LARGE and CIRCUIT_MALFORMED for the circuit's and key's files;
    *   MODEL_MALFORMED, MODEL_UNBOUNDED and FORMAT_UNSUPPORTED for a model, CONTEXT_ZERO for its request;
    *   KEY_MALFORMED and KEY_FORGEABLE for the verifying key; KEY_MALFORMED for the proving key and OUT_OF_MEMORY from the native core
-   *   (snarkjs calls them PROVE_FAILED)
+   *   (snarkjs calls them PROVE_FAILED); CUDA_FAILED and OUT_OF_MEMORY of a card during the proof
    */
   async prove(
     circuit: GeneratedCircuit,
@@ -320,8 +392,12 @@ export class ProverPool {
         queuedAt: performance.now(),
         startRss: process.memoryUsage.rss(),
         control: new Int32Array(new SharedArrayBuffer(4 * Control.Length)),
+        keyId: "",
         keyBytes: 0,
         cores: 0,
+        device: undefined,
+        mistrusted: undefined,
+        refused: undefined,
         preparing: true,
         posted: false,
         settled: false,
@@ -444,12 +520,15 @@ export class ProverPool {
         concurrency: this.concurrency,
         jobs: this.#queue.size + preparing + proving,
       };
-      const cores = coresFor(load, this.backend === "native" ? job.keyBytes : 0);
+      const device = this.#choose(job);
+      if (device === "busy") break;
+      const cores = coresFor(load, device === undefined && this.#cpu === "native" ? job.keyBytes : 0);
       if (cores === 0) break;
       this.#witnessed.shift();
       job.cores = cores;
+      job.device = device;
       job.preparing = false;
-      grant(job, cores);
+      grant(job, cores, device);
     }
     while (this.#queue.size > 0) {
       const { running, preparing, proving, busy } = this.#load();
@@ -470,12 +549,50 @@ export class ProverPool {
     if (this.#inside() === 0) for (const go of this.#empty.splice(0)) go();
   }
 
+  /** The card that makes a job's proof; `undefined` for the CPU, and the job knows why. */
+  #choose(job: Job): number | "busy" | undefined {
+    if (!this.#cards || job.mistrusted !== undefined) return undefined;
+    const proofs = new Map<number, number>();
+    for (const { job: other } of this.#threads) {
+      if (other?.device !== undefined) proofs.set(other.device, (proofs.get(other.device) ?? 0) + 1);
+    }
+    const choice = this.#cards.choose(job.keyId, proofs);
+    if (typeof choice !== "object") return choice;
+    if (choice.reason === "OUT_OF_MEMORY") {
+      this.#notice(`key ${job.keyId}`, `${choice.message}; the CPU proves with ${job.zkeyPath}`);
+    }
+    job.refused = choice;
+    return undefined;
+  }
+
+  /** The card gets no more jobs. */
+  #lose(device: number, refused: Refused): void {
+    const cards = this.#cards!;
+    if (!cards.lose(device, refused)) return;
+    const next = ["the CPU proves", "the other card goes on"][cards.count] ?? "the other cards go on";
+    this.#notice(`card ${device}`, `${cards.loss.message}; ${next}`);
+  }
+
+  /** The job's worker asks for cores once more. */
+  #again(job: Job): void {
+    job.cores = 0;
+    job.device = undefined;
+    if (job.settled) {
+      grant(job, 1); // it was stopped before it asked, and is woken up to see that
+    } else {
+      job.preparing = true;
+      this.#witnessed.push(job);
+    }
+    this.#pump();
+  }
+
   async #start(job: Job): Promise<void> {
     let thread: ProverThread<Job> | undefined;
     try {
       thread = this.#idleThread(job.zkeyPath);
       thread.take(job, job.zkeyPath);
       const [source, zkey] = await Promise.all([this.#source(job.circuit), identify(job.zkeyPath)]);
+      job.keyId = zkey.id;
       job.keyBytes = zkey.bytes;
       if (job.settled) this.#finish(thread, job);
       // The thread may have died by now.
@@ -540,7 +657,10 @@ export class ProverPool {
     if (!job) return;
     switch (message.type) {
       case "phase":
-        if (message.phase === "verify") job.cores = 0;
+        if (message.phase === "verify") {
+          job.cores = 0;
+          job.device = undefined;
+        }
         this.#progress(job, message.phase);
         if (message.phase === "verify") this.#pump();
         break;
@@ -549,13 +669,30 @@ export class ProverPool {
         this.#witnessed.push(job);
         this.#pump();
         break;
+      case "refused": {
+        const { code, message: why } = message.error;
+        if (code === "OUT_OF_MEMORY") this.#cards!.tooLarge(message.device, job.keyId, why);
+        else this.#lose(message.device, { reason: "CUDA_UNAVAILABLE", message: why });
+        this.#again(job);
+        break;
+      }
+      case "unverified":
+        job.mistrusted = message.device;
+        this.#again(job);
+        break;
       case "done":
         this.#settle(job, message.result);
         this.#finish(thread, job);
         break;
-      case "failed":
-        this.#settle(job, AnchorError.fromJSON(message.error));
+      case "failed": {
+        const error = AnchorError.fromJSON(message.error);
+        const { device, lost } = error.details;
+        if (error.code === "CUDA_FAILED" && lost === true) {
+          this.#lose(device as number, { reason: "CUDA_FAILED", message: error.message });
+        }
+        this.#settle(job, error);
         this.#finish(thread, job);
+      }
     }
   }
 
@@ -614,7 +751,12 @@ export class ProverPool {
     const busy = Object.values(durations).reduce((sum, ms) => sum + ms, 0);
     const queueMs = Math.max(0, performance.now() - job.queuedAt - busy);
     this.#jobsTotal.add({ outcome: "proved" });
-    this.#proofsTotal.add({ backend: this.backend });
+    this.#proofsTotal.add({ backend: outcome.backend });
+    if (job.mistrusted !== undefined) {
+      this.#redoneTotal.add();
+      const title = this.#cards!.title(job.mistrusted);
+      this.#notice(`proof ${job.mistrusted}`, `a proof by ${title} did not verify, and the CPU made it again`);
+    } else if (job.refused) this.#fallbacksTotal.add({ reason: job.refused.reason });
     for (const [name, ms] of Object.entries({ queueMs, ...durations })) {
       this.#phaseSeconds.observe(ms / 1000, { phase: name.replace(/Ms$/, "") });
     }
@@ -622,7 +764,6 @@ export class ProverPool {
     const rssBytes = process.memoryUsage.rss();
     job.resolve({
       ...outcome,
-      backend: this.backend,
       timings: { queueMs, ...outcome.timings },
       memory: {
         rssBytes,
@@ -631,6 +772,14 @@ export class ProverPool {
         peakRssBytes: Math.max(rssBytes, 1024 * process.resourceUsage().maxRSS),
       },
     });
+  }
+
+  /** Tells something once. The callback is not called amid the pool's work. */
+  #notice(reason: string, text: string): void {
+    const tell = this.#onNotice;
+    if (!tell || this.#told.has(reason) || this.#told.size >= MAX_NOTICES) return;
+    this.#told.add(reason);
+    queueMicrotask(() => tell(text));
   }
 
   #progress(job: Job, phase: string): void {
@@ -668,7 +817,7 @@ function readTask(
   }
   if (!Number.isFinite(priority)) throw new AnchorError("INPUT_INVALID", "a priority is a finite number");
   checkSignal(signal);
-  checkCallback(onProgress);
+  checkCallback("onProgress", onProgress);
   let payload: Uint8Array;
   try {
     payload = serialize({ inputs, model, verifyingKey } satisfies JobPayload);
@@ -712,10 +861,55 @@ function checkSignal(signal: AbortSignal | undefined): void {
   }
 }
 
-function checkCallback(onProgress: unknown): void {
-  if (onProgress !== undefined && typeof onProgress !== "function") {
-    throw new AnchorError("INPUT_INVALID", "onProgress must be a function");
+function checkCallback(name: string, callback: unknown): void {
+  if (callback !== undefined && typeof callback !== "function") {
+    throw new AnchorError("INPUT_INVALID", `${name} must be a function`);
   }
+}
+
+/**
+ * The cards that a pool has to itself, with what its workers are told of them; nothing where none are asked for.
+ *
+ * @throws INPUT_INVALID
+ */
+function findCards(
+  backend: "auto" | BackendName,
+  { devices, proofsPerDevice, concurrency }: PoolOptions,
+): { cards?: Cards; cuda?: BackendSettings["cuda"] } {
+  if (devices !== undefined && !isListOfIndices(devices)) {
+    throw new AnchorError("INPUT_INVALID", "devices must be a list of cards' indices, each once");
+  }
+  if (proofsPerDevice !== undefined) integerOption("proofsPerDevice", proofsPerDevice, 1, 256);
+  if (backend === "native" || backend === "snarkjs") return {};
+  const status = cudaStatus();
+  if (!status.available) {
+    if (backend === "auto") return {};
+    return { cards: new Cards([], 1, { reason: "CUDA_UNAVAILABLE", message: status.reason }) };
+  }
+  // The emulated card is for tests: it is there for those who name it.
+  if (backend === "auto" && status.emulated && !process.env["ANCHORPROOF_CUDA"]) return {};
+  const unknown = devices?.find((index) => index >= status.cards.length);
+  if (unknown !== undefined) {
+    throw new AnchorError(
+      "INPUT_INVALID",
+      `there is no card ${unknown}: there are ${status.cards.length} (native status)`,
+    );
+  }
+  const own = status.cards
+    .map(({ name, memoryBytes }, index) => ({ index, name, memoryBytes }))
+    .filter(({ index }) => devices?.includes(index) ?? true);
+  const share = concurrency === undefined ? 2 : Math.max(1, Math.ceil(concurrency / own.length));
+  const cards = new Cards(own, proofsPerDevice ?? share, { reason: "CUDA_UNAVAILABLE", message: "no card" });
+  return { cards, cuda: { library: status.library, cards: own } };
+}
+
+function isListOfIndices(devices: unknown): boolean {
+  return (
+    Array.isArray(devices) &&
+    devices.length > 0 &&
+    devices.every((index) => Number.isSafeInteger(index) && index >= 0) &&
+    new Set(devices).size === devices.length
+  );
 }
 
 function deadlinePassed(): AnchorError {
@@ -753,7 +947,8 @@ async function compileGenerator(path: string): Promise<WebAssembly.Module> {
 }
 
 /** Lets a worker that waits for cores go on. */
-function grant(job: Job, cores: number): void {
+function grant(job: Job, cores: number, device?: number): void {
+  Atomics.store(job.control, Control.Card, device === undefined ? 0 : device + 1);
   Atomics.store(job.control, Control.Cores, cores);
   Atomics.notify(job.control, Control.Cores);
 }

@@ -4,6 +4,9 @@
  * served. What a killed thread leaves, what snarkjs copies for itself, and the inputs as JavaScript values are freed as
  * they are.
  *
+ * A proof of a card that does not verify is made again on the CPU, from the same witness. Only if that one does not verify
+ * either is it the key's or the witness's fault, and the job's end.
+ *
  * The thread blocks while it waits for cores and while the native core proves: what it is told then, it is told
  * through the job's {@link Control} words.
  *
@@ -15,11 +18,12 @@ import { deserialize } from "node:v8";
 import { parentPort, workerData } from "node:worker_threads";
 import { type CircuitInputs, calculateWtns } from "../circuit/witness.js";
 import type { DatasetProgramSpec } from "../dataset/circuit/index.js";
-import { AnchorError, toAnchorError } from "../errors.js";
+import { AnchorError, isAnchorError, toAnchorError } from "../errors.js";
 import { type Proof, type VerifyingKey, verifyGroth16 } from "../verifier/groth16.js";
 import { lintVerifyingKey } from "../verifier/lint.js";
-import { openBackend, type ProverBackend } from "./backend.js";
+import { type BackendProof, openBackend, type ProverBackend, type Refusal } from "./backend.js";
 import {
+  type Again,
   Control,
   type JobPayload,
   type WitnessSource,
@@ -63,7 +67,7 @@ async function prove({ source, key, payload, control }: WorkerJob): Promise<Work
   const throwIfStopped = () => {
     if (Atomics.load(control, Control.Stop) !== 0) throw new AnchorError("ABORTED", "the job was stopped");
   };
-  backend ??= openBackend(name, settings);
+  const prover = (backend ??= openBackend(name, settings));
   throwIfStopped();
   const { inputs, model, verifyingKey } = unpack(payload);
   lintVerifyingKey(verifyingKey); // now, and not after the proof
@@ -76,38 +80,60 @@ async function prove({ source, key, payload, control }: WorkerJob): Promise<Work
       ? await calculateWtns(source.module, inputs as CircuitInputs)
       : program!(inputs as never);
   try {
-    const witnessed = performance.now();
-    send({ type: "witnessed" });
-    Atomics.wait(control, Control.Cores, 0);
-    throwIfStopped();
-    const granted = performance.now();
-    const threads = Atomics.load(control, Control.Cores);
-    const made = await backend.prove(key, wtns, { threads, control, onPhase });
-    throwIfStopped();
-    onPhase("verify");
-    const proven = performance.now();
-    // A wrong key file, a fault of the prover or of the machine: nothing unverified leaves.
-    if (!verifies(verifyingKey, made.publicSignals, made.proof)) {
+    const timings = {
+      programMs: started - begun,
+      witnessMs: performance.now() - started,
+      coresMs: 0,
+      keyMs: 0,
+      proveMs: 0,
+      verifyMs: 0,
+    };
+    /** One proof that verifies, or what to ask the pool for next. */
+    const attempt = async (threads: number, device: number | undefined): Promise<BackendProof | Again> => {
+      let made: BackendProof | Refusal;
+      try {
+        made = await prover.prove(key, wtns, { threads, control, onPhase, device });
+      } catch (error) {
+        // What a card sends may be no proof at all.
+        if (device !== undefined && isAnchorError(error, "PROVE_FAILED")) return { type: "unverified", device };
+        throw error;
+      }
+      timings.keyMs += made.keyMs;
+      throwIfStopped();
+      if ("refused" in made) return { type: "refused", device: device!, error: made.refused.toJSON() };
+      timings.proveMs += made.proveMs;
+      onPhase("verify");
+      const proven = performance.now();
+      // A wrong key file, a fault of the prover or of the machine: nothing unverified leaves.
+      const valid = verifies(verifyingKey, made.publicSignals, made.proof);
+      timings.verifyMs += performance.now() - proven;
+      throwIfStopped();
+      if (valid) return made;
+      if (device !== undefined) return { type: "unverified", device };
       throw new AnchorError(
         "PROVE_FAILED",
         "the new proof does not verify: the proving key is not this verifying key's",
       );
-    }
-    throwIfStopped();
-    return {
-      proof: made.proof,
-      publicSignals: made.publicSignals,
-      threads,
-      timings: {
-        programMs: started - begun,
-        witnessMs: witnessed - started,
-        coresMs: granted - witnessed,
-        keyMs: made.keyMs,
-        proveMs: made.proveMs,
-        verifyMs: performance.now() - proven,
-        phases: made.phases,
-      },
     };
+    let redone = false;
+    send({ type: "witnessed" });
+    for (;;) {
+      const asked = performance.now();
+      Atomics.wait(control, Control.Cores, 0);
+      throwIfStopped();
+      timings.coresMs += performance.now() - asked;
+      const threads = Atomics.load(control, Control.Cores);
+      const card = Atomics.load(control, Control.Card);
+      const made = await attempt(threads, card === 0 ? undefined : card - 1);
+      if ("proof" in made) {
+        const { backend: by, proof, publicSignals, phases } = made;
+        return { backend: by, redone, proof, publicSignals, threads, timings: { ...timings, phases } };
+      }
+      redone ||= made.type === "unverified";
+      // Before it asks: what is granted must not be overwritten.
+      Atomics.store(control, Control.Cores, 0);
+      send(made);
+    }
   } finally {
     wtns.fill(0);
   }

@@ -151,6 +151,9 @@ describe.skipIf(process.env["ANCHORPROOF_NATIVE"] === "off")("the native core, c
     const [native, node, prepared] = nativeProvers(files, 3, "folder");
     expect(native).toEqual({ name: "native", command: plain });
     expect(node!.command[0]).toBe(process.execPath);
+    const [, , card, none] = nativeProvers(files, 3, undefined, { library: "cards.so", device: 1 });
+    expect(card).toEqual({ name: "cuda", command: [...plain, "--cuda=cards.so", "--device", "1"] });
+    expect(none).toBeUndefined();
     expect(prepared).toEqual({ name: "native prepared", command: [...plain, "--prepared", "folder"] });
   });
 });

@@ -108,6 +108,34 @@ describe("table", () => {
   });
 });
 
+describe("a row of a GPU", () => {
+  const phases = [
+    { name: "upload", ms: 2, bytes: 32e6, operations: 0 },
+    { name: "<buckets>", ms: 4, bytes: 2e9, operations: 1.5e8 },
+    { name: "idle", ms: 0, bytes: 1, operations: 1 },
+  ];
+  const own = row({ ...head, mode: "warm", implementation: "cuda", card: "NVIDIA H200", phases }, [7]);
+
+  it("names the card, and has lines for its phases with what moved and was multiplied a second", () => {
+    expect(own).toMatchObject({ card: "NVIDIA H200", phases });
+    const lines = table([rows[0]!, own]);
+    expect(lines).toHaveLength(8);
+    expect(lines[4]).toMatch(/^ {2}on the card +time +moved +GB\/s +multiplications +Gmul\/s$/);
+    expect(lines[5]).toMatch(/^ {2}upload +2\.00 ms +30\.5 MB +16\.0$/);
+    expect(lines[6]).toMatch(/^ {2}<buckets> +4\.00 ms +1\.86 GB +500 +150,000,000 +37\.5$/);
+    expect(lines[7]).toMatch(/^ {2}idle +0\.0 ns +1 B +1$/);
+    expect(rows[0]).not.toHaveProperty("card");
+  });
+
+  it("is on the page, which names the card among the machine's parts", () => {
+    const page = html({ ...report, cuda: "NVIDIA H200, 141 GB", rows: [...rows, own] });
+    expect(page).toContain("NVIDIA H200, 141 GB");
+    expect(page).toContain('<td class="text">&#60;buckets&#62;</td><td>4.00 ms</td>');
+    expect(page).not.toMatch(/NaN|undefined|Infinity/);
+    expect(html(report)).not.toContain("GPU");
+  });
+});
+
 const summaries: InferenceSummary[] = [
   {
     model: "lenet5",

@@ -48,6 +48,10 @@ describe("bench", () => {
     [["--update"]],
     [["gas", "--check", "--update"]],
     [["prove", "--runs", "0"]],
+    [["prove", "--backend", "metal"]],
+    [["prove", "--device", "0"]],
+    [["prove", "--backend", "native", "--phases"]],
+    [["prove", "--backend", "cuda", "--device", "-1"]],
     [["pool", "--proofs", "-1"]],
     [["pool", "--concurrency", "1e3"]],
     [["prove"], { ANCHORPROOF_BENCH_PROVER: "snarkjs=/bin/true" }],
@@ -99,6 +103,17 @@ describe("bench", () => {
     expect(out).toContain("ANCHORPROOF_NATIVE is off");
     expect(out).toMatch(/javascript .*\n.*snarkjs /);
     expect(out).not.toMatch(/^ {2}native/m);
+  });
+
+  it("without a card, says why and measures the others", async () => {
+    const args = ["ntt", "--sizes", "4", "--runs", "1", "--backend", "cuda", "--phases", "--json"];
+    const { status, out, err } = await bench(args, { ANCHORPROOF_CUDA: "/nowhere/cards.so" });
+    expect(status).toBe(0);
+    const report = JSON.parse(out);
+    expect(report.cuda).toMatch(/\/nowhere\/cards\.so|ANCHORPROOF_NATIVE is off/);
+    expect(report.notes).toEqual([`${report.cuda}; the CPU is measured alone`]);
+    expect(err.split("\n")).toContain(report.notes[0]);
+    for (const row of report.rows) expect(["native", "snarkjs"]).toContain(row.implementation);
   });
 
   it("ends soon when it is stopped, and leaves no files", async () => {

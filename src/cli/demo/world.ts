@@ -57,7 +57,7 @@ const BOND = 10n ** 18n;
 
 /** Starts the chain and deploys everything but the verifiers. */
 export async function createWorld(terminal: Terminal, signal: AbortSignal): Promise<World> {
-  const pool = new ProverPool();
+  const pool = new ProverPool({ onNotice: (notice) => terminal.note(notice) });
   let anvil: Anvil | undefined;
   const close = async () => {
     await Promise.all([pool.close(), anvil?.stop()]);

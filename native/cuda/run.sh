@@ -1,0 +1,312 @@
+#!/usr/bin/env bash
+# Everything that needs a card, in one call on a machine that has nothing but the card, nvcc and g++: builds the core, the library,
+# the unit programs and the harness (no Node), checks, times, runs compute-sanitizer, and prints a short table last.
+#
+#     bash native/cuda/run.sh             about eight minutes on 16 cores and one H100 or H200
+#
+# Environment:
+#     OUT=out/cuda            logs and results, eight files; BUILD=out/cuda-build for what is compiled, kept between calls
+#     STEPS="units check bench sanitizer"   which ones, in that order. BUILD_ONLY=1: none
+#     QUICK=1                 smaller sizes, a third of the time
+#     LIMIT=520               seconds for all of it: what finds no time left is left out, and said
+#     DEVICE=0                which card; ARCH=90 its architecture, where nvidia-smi does not tell
+#     EMULATED=1              with g++ on the emulated card: for the script and the harness themselves; times mean nothing
+#     SEED=1, JOBS, CXX, NVCC
+#
+# A step that fails does not end the others; the exit status is 1 then.
+set -u
+shopt -s nullglob
+cd "$(dirname "$0")/../.." || exit 2
+started=$SECONDS
+OUT=${OUT:-out/cuda}
+BUILD=${BUILD:-out/cuda-build}
+STEPS=${STEPS-units check bench sanitizer}
+[ "${BUILD_ONLY:-0}" = 1 ] && STEPS=""
+QUICK=${QUICK:-0}
+EMULATED=${EMULATED:-0}
+LIMIT=${LIMIT:-520}
+DEVICE=${DEVICE:-0}
+SEED=${SEED:-1}
+JOBS=${JOBS:-$(nproc)}
+CXX=${CXX:-g++}
+NVCC=${NVCC:-$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)}
+mkdir -p "$OUT" "$BUILD" || exit 2
+rm -rf "$BUILD/keys" "$BUILD"/*.log "$OUT"/{card.txt,build.log,units.log,check.log,bench.log,bench.json,sanitizer.log,summary.txt}
+
+elapsed() { echo $((SECONDS - started)); }
+left() { echo $((LIMIT - SECONDS + started)); }
+
+results=()
+failed=0
+# result NAME STATUS NOTE
+result() {
+  results+=("$(printf '%-12s %-8s %5d s  %s' "$1" "$2" "$(elapsed)" "$3")")
+  echo "=== ${results[-1]}"
+  [ "$2" != FAILED ] || failed=1
+}
+
+# Runs a command for at most so many seconds, and what the limit leaves. Sets $status; 124 when time was up.
+timed() {
+  local seconds=$1
+  shift
+  [ "$(left)" -lt "$seconds" ] && seconds=$(left)
+  if [ "$seconds" -lt 5 ]; then
+    echo "no time is left"
+    status=125
+    return
+  fi
+  timeout -k 5 "$seconds" "$@"
+  status=$?
+}
+
+# What a status means, for result().
+outcome() {
+  case $1 in
+    0) echo ok ;;
+    125) echo "LEFT OUT" ;;
+    *) echo FAILED ;;
+  esac
+}
+
+# ---- the machine ----
+{
+  date -u
+  echo "commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
+  echo "$(nproc) cores, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1)"
+  "$CXX" --version | head -1
+  if [ "$EMULATED" = 1 ]; then
+    echo "emulated"
+  else
+    "$NVCC" --version | tail -2
+    nvidia-smi
+  fi
+} >"$OUT/card.txt" 2>&1
+cat "$OUT/card.txt"
+if [ "$EMULATED" != 1 ]; then
+  ARCH=${ARCH:-$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader -i "$DEVICE" 2>/dev/null | head -1 | tr -d '. ')}
+  ARCH=${ARCH:-90}
+fi
+
+# ---- build ----
+# As native/binding.gyp and native/cuda/build.mjs do it.
+core_flags=(-std=c++17 -O3 -DNDEBUG -fPIC -fno-strict-aliasing -ffp-contract=off -fvisibility=hidden -fvisibility-inlines-hidden -pthread)
+if [ "$EMULATED" = 1 ]; then
+  kind=emulated
+  card_compile=("$CXX" -std=c++17 -O2 -g -fPIC -fvisibility=hidden -fno-strict-aliasing -pthread -Wall -Wextra -x c++)
+  card_link=("$CXX" -pthread)
+else
+  kind=sm_$ARCH
+  card_compile=("$NVCC" -std=c++17 -O3 --expt-relaxed-constexpr -ccbin "$CXX" -gencode "arch=compute_$ARCH,code=sm_$ARCH" -lineinfo
+    -Xptxas -v -Xcompiler -fPIC,-fvisibility=hidden,-fno-strict-aliasing,-pthread)
+  card_link=("$NVCC" -cudart static -ccbin "$CXX" -Xcompiler -pthread)
+fi
+library=$BUILD/anchorproof-cuda-$kind.so
+harness=$BUILD/anchorproof-cards
+
+# Of files' contents, and of how they are compiled.
+digest() { { cat "$@" 2>/dev/null; echo "${core_flags[@]}" "${card_compile[@]}"; } | sha256sum | cut -c1-32; }
+core_id=$(digest native/src/*)
+card_id=$(digest native/src/*.h native/cuda/*.cu native/cuda/*.h native/cuda/test/*)-$kind
+
+# Starts a command beside the others. Its log and status are in $BUILD/NAME.{log,rc}.
+declare -A running=()
+job() {
+  local name=$1
+  shift
+  while [ "$(jobs -rp | wc -l)" -ge "$JOBS" ]; do wait -n; done
+  rm -f "$BUILD/$name.rc"
+  running[$name]=1
+  (
+    begun=$SECONDS
+    echo "\$ $*"
+    "$@"
+    status=$?
+    echo "$name: status $status, $((SECONDS - begun)) s"
+    echo $status >"$BUILD/$name.rc"
+  ) >"$BUILD/$name.log" 2>&1 &
+}
+# Waits for all jobs. Names those that failed in $broken.
+join() {
+  wait
+  broken=""
+  for name in "${!running[@]}"; do
+    [ "$(cat "$BUILD/$name.rc" 2>/dev/null)" = 0 ] || broken+=" $name"
+  done
+  running=()
+}
+# compiled OBJECT ID: whether it is there already, from the same sources.
+compiled() { [ -f "$1" ] && [ "$(cat "$1.id" 2>/dev/null)" = "$2" ]; }
+compile() {  # NAME ID COMMAND…: to $BUILD/NAME.o
+  local name=$1 id=$2
+  shift 2
+  compiled "$BUILD/$name.o" "$id" || job "$name" sh -c 'id=$1 out=$2; shift 2; rm -f "$out.id"; "$@" -o "$out" && echo "$id" >"$out.id"' sh "$id" "$BUILD/$name.o" "$@"
+}
+
+# The slowest first.
+units=(msm_g2 msm_g1 ntt backend)
+for unit in native/cuda/*.cu; do
+  name=$(basename "$unit" .cu)
+  [[ " ${units[*]} " == *" $name "* ]] || units+=("$name")
+done
+tests=()
+for test in native/cuda/test/*.cu; do tests+=("$(basename "$test" .cu)"); done
+core=(engine_portable engine_adx engine_ifma engine cards)  # linked in this order, see binding.gyp
+compile engine_ifma "$core_id" "$CXX" "${core_flags[@]}" -c native/src/engine_ifma.cpp
+for unit in "${units[@]}"; do
+  compile "$kind-$unit" "$card_id" "${card_compile[@]}" "-DAP_CUDA_BUILD=\"$kind ${card_id:0:12}\"" -c "native/cuda/$unit.cu"
+done
+for unit in engine_adx engine_portable engine cards; do
+  compile "$unit" "$core_id" "$CXX" "${core_flags[@]}" -c "native/src/$unit.cpp"
+done
+compile harness "$core_id-$(digest native/cuda/harness.cpp)" "$CXX" "${core_flags[@]}" -Wall -Wextra -c native/cuda/harness.cpp
+if [[ " $STEPS " == *" units "* || "${BUILD_ONLY:-0}" = 1 ]]; then
+  for test in "${tests[@]}"; do compile "$kind-unit-$test" "$card_id" "${card_compile[@]}" -c "native/cuda/test/$test.cu"; done
+fi
+join
+uncompiled=$broken
+core_objects=("${core[@]/#/$BUILD/}")
+core_objects=("${core_objects[@]/%/.o}")
+unit_objects=("${units[@]/#/$BUILD/$kind-}")
+export_map=()
+[ -f native/cuda/exports.map ] && export_map=(native/cuda/exports.map)
+if [ "$EMULATED" = 1 ]; then
+  job library "${card_link[@]}" -shared "${unit_objects[@]/%/.o}" ${export_map:+-Wl,--version-script=$export_map} -o "$library"
+else
+  job library "${card_link[@]}" -shared "${unit_objects[@]/%/.o}" ${export_map:+-Xlinker --version-script=$export_map} -o "$library"
+fi
+job link-harness "$CXX" -pthread "$BUILD/harness.o" "${core_objects[@]}" -ldl -o "$harness"
+built_tests=()
+for test in "${tests[@]}"; do
+  if [ -f "$BUILD/$kind-unit-$test.o.id" ]; then
+    built_tests+=("$test")
+    job "link-unit-$test" "${card_link[@]}" "$BUILD/$kind-unit-$test.o" "${core_objects[@]}" -ldl -o "$BUILD/unit-$test"
+  fi
+done
+join
+broken="$uncompiled$broken"
+for log in "$BUILD"/*.log; do cat "$log" && echo; done >"$OUT/build.log"
+
+# What ptxas says: registers, stack and spills by kernel.
+kernels=$(sed -n -e "s/.*Compiling entry function '\([^']*\)'.*/kernel \1/p" -e 's/^ *\([0-9]* bytes stack frame.*\)/frame \1/p' \
+  -e 's/.*Used \([0-9]*\) registers.*/registers \1/p' "$OUT/build.log" |
+  awk '$1 == "kernel" { name = $2 } $1 == "frame" { stack = $2; spills = $6 + $10 } $1 == "registers" { print $2, stack + 0, spills + 0, name }' |
+  (c++filt 2>/dev/null || cat))
+if [ -n "$kernels" ]; then
+  { echo "registers, stack, spilled bytes, kernel:" && echo "$kernels" | sort -k4; } >>"$OUT/build.log"
+fi
+ptxas_note=$(echo "$kernels" | awk 'NF { n++; if ($3 > 0) s++; if ($1 > most) most = $1 } END { if (n) printf "%d kernels, %d spill, at most %d registers", n, s, most }')
+if [ -n "$broken" ]; then
+  for name in $broken; do
+    echo "--- $name"
+    grep -m 12 -E "error|fatal|undefined" "$BUILD/$name.log" || tail -5 "$BUILD/$name.log"
+  done
+  result build FAILED "not built:$broken"
+else
+  result build ok "$kind; $ptxas_note"
+fi
+
+# ---- steps ----
+if [ "$EMULATED" = 1 ]; then
+  check_args=(--max 7 --max-proof 6) bench_args=(--sizes 5..7 --proof 6 --runs 2)
+elif [ "$QUICK" = 1 ]; then
+  check_args=(--max 18 --max-proof 12) bench_args=(--sizes 18..20 --proof 18 --runs 5)
+else
+  check_args=(--max 22 --max-proof 16) bench_args=(--sizes 16..22 --proof 20 --runs 7)
+fi
+common=(--device "$DEVICE" --seed "$SEED")
+# An eighth of the log's time is left to whatever ends late.
+budget() { local most=$1; [ "$(left)" -lt "$most" ] && most=$(left); echo $((most > 20 ? most - 10 : most)); }
+ready() {
+  [ -x "$harness" ] && [ -f "$library" ] && return
+  result "$1" FAILED "the library or the harness is not built"
+  return 1
+}
+
+for step in $STEPS; do
+  case $step in
+    units)
+      [ ${#tests[@]} -gt 0 ] || result units ok "there are none"
+      wrong=""
+      for test in "${built_tests[@]}"; do
+        echo "--- $test"
+        timed 60 "$BUILD/unit-$test"
+        [ $status = 0 ] || wrong+=" $test($status)"
+      done >"$OUT/units.log" 2>&1
+      for test in "${tests[@]}"; do [[ " ${built_tests[*]} " == *" $test "* ]] || wrong+=" $test(not built)"; done
+      if [ -n "$wrong" ]; then
+        grep -E "FAILED|rror" "$OUT/units.log" | head -10
+        result units FAILED "$wrong"
+      elif [ ${#tests[@]} -gt 0 ]; then
+        result units ok "${#built_tests[@]} programs, $(grep -c '^ok' "$OUT/units.log") sections"
+      fi
+      ;;
+    check)
+      ready check || continue
+      timed 180 "$harness" check "$library" "${check_args[@]}" "${common[@]}" --work "$BUILD/keys" --seconds "$(budget 160)" >"$OUT/check.log" 2>&1
+      grep -E "^(WRONG|FAILED|STOPPED)" "$OUT/check.log" | head -20
+      result check "$(outcome $status)" "$(tail -1 "$OUT/check.log")"
+      ;;
+    bench)
+      ready bench || continue
+      timed 170 "$harness" bench "$library" "${bench_args[@]}" "${common[@]}" --work "$BUILD/keys" --json "$OUT/bench.json" \
+        --seconds "$(budget 140)" >"$OUT/bench.log" 2>&1
+      cat "$OUT/bench.log"
+      result bench "$(outcome $status)" "$(tail -1 "$OUT/bench.log")"
+      ;;
+    sanitizer)
+      [ "$EMULATED" = 1 ] && result sanitizer skipped "no card" && continue
+      ready sanitizer || continue
+      sanitizer=$(command -v compute-sanitizer || echo /usr/local/cuda/bin/compute-sanitizer)
+      if [ ! -x "$sanitizer" ]; then
+        result sanitizer skipped "compute-sanitizer is not here"
+        continue
+      fi
+      tools=(memcheck racecheck initcheck synccheck)
+      [ "$QUICK" = 1 ] && tools=(memcheck)
+      seconds=90
+      [ "$(left)" -lt $((seconds + 10)) ] && seconds=$(($(left) - 10))
+      if [ "$seconds" -lt 20 ]; then
+        result sanitizer "LEFT OUT" "no time is left"
+        continue
+      fi
+      # Side by side on one card: nothing is timed here.
+      for tool in "${tools[@]}"; do
+        job "$tool" timeout -k 5 "$seconds" "$sanitizer" --tool "$tool" --error-exitcode 9 --print-limit 20 "$harness" check "$library" \
+          --max 10 --max-proof 6 --quick "${common[@]}" --threads 4 --work "$BUILD/keys-$tool" --seconds $((seconds - 15))
+      done
+      join
+      for tool in "${tools[@]}"; do
+        rm -rf "$BUILD/keys-$tool"
+        echo "--- $tool" >>"$OUT/sanitizer.log"
+        cat "$BUILD/$tool.log" >>"$OUT/sanitizer.log"
+        status=$(cat "$BUILD/$tool.rc")
+        if grep -q "Device not supported" "$BUILD/$tool.log"; then
+          result "$tool" skipped "the tool refuses this device"
+        elif [ "$status" = 124 ]; then
+          result "$tool" FAILED "no end within $seconds s"
+        else
+          result "$tool" "$(outcome "$status")" "$(grep -m 1 -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$BUILD/$tool.log" | sed 's/^=* *//'); $(grep '^check:' "$BUILD/$tool.log")"
+        fi
+      done
+      ;;
+    *)
+      result "$step" FAILED "there is no such step"
+      ;;
+  esac
+done
+
+# ---- summary ----
+{
+  echo
+  echo "================ $(sed -n 's/^card [0-9]* of [0-9]*: //p' "$OUT/check.log" "$OUT/bench.log" 2>/dev/null | head -1)"
+  if [ -f "$OUT/bench.log" ]; then
+    grep -E "^(limits|proof of|  [0-9.]+ GB and|  [0-9]+ in flight|  on the card|FAILED|left out)" "$OUT/bench.log"
+    grep -m 1 "of the limit" "$OUT/bench.log" | sed 's/^msm G1/      /'
+    grep -E "^(G1|G2|ntt|quotient) 2\^(16|20|22) " "$OUT/bench.log" | grep -E "chosen|^ntt|^quotient"
+  fi
+  echo
+  printf '%s\n' "${results[@]}"
+  [ "$EMULATED" != 1 ] || echo "emulated: times mean nothing"
+  [ "$failed" = 0 ] && echo "all is well, $(elapsed) s" || echo "SOMETHING FAILED, $(elapsed) s; see $OUT"
+} | tee "$OUT/summary.txt"
+exit $failed

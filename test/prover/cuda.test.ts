@@ -1,0 +1,339 @@
+/**
+ * The pool with GPUs, on cards that the host plays: what they prove, what the CPU proves in their place and why, and what a
+ * fault costs. The emulator reads its environment once, so every case is a process of its own.
+ */
+import { spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type CompiledCircuit, compileCircuit } from "../../src/circuit/compile.js";
+import { type CircuitKey, developmentKey } from "../../src/circuit/setup.js";
+import { PACKAGE_ROOT } from "../../src/paths.js";
+import { ProverPool } from "../../src/prover/pool.js";
+import { parseProof, type SnarkjsProof, verifyGroth16, verifyingKeyToJson } from "../../src/verifier/groth16.js";
+import { simulateKey } from "../chain/simulated.js";
+import { EMULATED_TIMEOUT, emulatedLibrary, hasCore } from "../native/emulated.js";
+import { parseMetrics } from "./support.js";
+
+/** out = x^8 + c in steps, with c public: a few rows, as emulated kernels are slow. */
+const SOURCE = `pragma circom 2.2.3;
+template Steps() {
+    signal input x;
+    signal input c;
+    signal output out;
+    signal s[3];
+    s[0] <== x * x;
+    s[1] <== s[0] * s[0];
+    s[2] <== s[1] * s[1];
+    out <== s[2] + c;
+}
+component main {public [c]} = Steps();
+`;
+
+let circuit: CompiledCircuit;
+let key: CircuitKey;
+let directory: string;
+let library: string;
+
+const moduleUrl = (...path: string[]) => pathToFileURL(join(PACKAGE_ROOT, ...path)).href;
+
+interface Outcome {
+  /** "cuda", "native" or "snarkjs", with "again" behind it for one that was redone; or a code. */
+  by: string;
+  proof?: SnarkjsProof;
+  publicSignals?: string[];
+  threads?: number;
+}
+
+interface Report {
+  outcomes: Outcome[];
+  notices: string[];
+  /** What the pool says that serves, at the end. */
+  backend: string;
+  metrics: string;
+  /** Whatever else the script tells. */
+  more: unknown;
+}
+
+/**
+ * Runs a script with a pool of `options`, which ends by itself. It may call `make(c)`, which gives an {@link Outcome} and
+ * never fails, `arm(fault)`, which has the emulator count from now, and `tell(more)`.
+ */
+async function inChild(script: string, env: Record<string, string> = {}, options: object = {}): Promise<Report> {
+  const settings = { backend: "cuda", threads: 2, ...options };
+  const file = join(directory, `${Math.random()}.mjs`);
+  await writeFile(
+    file,
+    `
+    import { ProverPool } from ${JSON.stringify(moduleUrl("dist", "prover", "pool.js"))};
+    import { nativeCore } from ${JSON.stringify(moduleUrl("dist", "field", "native.js"))};
+    import { parseVerifyingKey, proofToJson } from ${JSON.stringify(moduleUrl("dist", "verifier", "groth16.js"))};
+    const circuit = { wasmPath: ${JSON.stringify(circuit.wasmPath)} };
+    const verifyingKey = parseVerifyingKey(${JSON.stringify(verifyingKeyToJson(key.verifyingKey))});
+    const key = { zkeyPath: ${JSON.stringify(key.zkeyPath)}, verifyingKey };
+    const library = process.env.ANCHORPROOF_CUDA;
+    const notices = [];
+    const outcomes = [];
+    let more;
+    const tell = (value) => (more = value);
+    const pool = new ProverPool({ ...${JSON.stringify(settings)}, onNotice: (notice) => notices.push(notice) });
+    const make = async (c, { with: own = key, ...options } = {}) => {
+      const outcome = await pool.prove(circuit, own, { x: 3n, c: BigInt(c) }, options).then(
+        ({ proof, publicSignals, backend, redone, threads }) => ({
+          by: redone ? backend + " again" : backend,
+          proof: proofToJson(proof),
+          publicSignals: publicSignals.map(String),
+          threads,
+        }),
+        (error) => ({ by: error.code ?? String(error) }),
+      );
+      outcomes.push(outcome);
+      return outcome;
+    };
+    const arm = (fault) => {
+      process.env.AP_EMULATOR_FAULT = fault;
+      nativeCore().cards(library);
+    };
+    ${script}
+    await pool.drain();
+    const { backend } = pool;
+    console.log(JSON.stringify({ outcomes, notices, backend, metrics: pool.metrics(), more }));
+  `,
+  );
+  const child = spawn(process.execPath, [file], {
+    env: { ...process.env, ANCHORPROOF_CUDA: library, AP_EMULATOR_SEED: "7", ...env },
+    stdio: ["ignore", "pipe", "inherit"],
+    timeout: 100_000,
+  });
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+  const end = await new Promise((resolve) => child.on("close", (...how) => resolve(how)));
+  expect(end).toEqual([0, null]); // the process lives to its end, whatever its cards do
+  const report = JSON.parse(text) as Report;
+  for (const { proof, publicSignals } of report.outcomes) {
+    if (!proof) continue;
+    const signals = publicSignals!.map(BigInt);
+    expect(signals[0]).toBe(6561n + signals[1]!);
+    expect(verifyGroth16(key.verifyingKey, signals, parseProof(proof))).toBe(true);
+  }
+  const { proofs, redone, fallbacks } = counted(report.metrics);
+  // Every proof that is not a card's has its reason.
+  const byCpu = (proofs["native"] ?? 0) + (proofs["snarkjs"] ?? 0);
+  if (Object.hasOwn(proofs, "cuda") || report.notices.length > 0) {
+    expect(Object.values(fallbacks).reduce((sum, count) => sum + count, redone)).toBe(byCpu);
+  }
+  return report;
+}
+
+function counted(metrics: string) {
+  const families = parseMetrics(metrics);
+  const byLabel = (name: string) =>
+    Object.fromEntries(
+      [...families.get(`anchorproof_pool_${name}`)!.samples].map(([labels, count]) => [
+        /"(.*)"/.exec(labels)![1]!,
+        count,
+      ]),
+    );
+  for (const name of ["running", "queue_length", "cores_busy", "worker_deaths_total"]) {
+    expect(families.get(`anchorproof_pool_${name}`)!.samples.get(""), name).toBe(0);
+  }
+  return {
+    proofs: byLabel("proofs_total"),
+    fallbacks: byLabel("fallbacks_total"),
+    jobs: byLabel("jobs_total"),
+    redone: families.get("anchorproof_pool_proofs_redone_total")!.samples.get("")!,
+  };
+}
+
+const by = ({ outcomes }: Report) => outcomes.map((outcome) => outcome.by);
+
+describe.skipIf(!hasCore())("the prover pool with emulated cards", () => {
+  beforeAll(async () => {
+    library = await emulatedLibrary();
+    circuit = await compileCircuit({ name: "steps", source: SOURCE });
+    key = await developmentKey(circuit);
+    directory = await mkdtemp(join(tmpdir(), "anchorproof-cuda-"));
+  }, EMULATED_TIMEOUT);
+
+  afterAll(async () => {
+    if (directory) await rm(directory, { recursive: true, force: true });
+  });
+
+  it("makes proofs that verify, several at a time, each on one core", async () => {
+    const report = await inChild(`
+      const first = await make(1);
+      await Promise.all([2, 3, 4, 5, 6].map((c) => make(c)));
+      tell([pool.backend, pool.concurrency, first.proof.pi_a[0] === (await make(1)).proof.pi_a[0]]);
+    `);
+    expect(by(report)).toEqual(Array(7).fill("cuda"));
+    expect(report.outcomes.map(({ threads }) => threads)).toEqual(Array(7).fill(1));
+    expect([report.notices, report.backend]).toEqual([[], "cuda"]);
+    expect(report.more).toEqual(["cuda", 2, false]); // two a card; proofs are randomised
+    const { proofs, redone, fallbacks } = counted(report.metrics);
+    expect([proofs, redone]).toEqual([{ cuda: 7, native: 0 }, 0]);
+    expect(fallbacks).toEqual({ OUT_OF_MEMORY: 0, CUDA_UNAVAILABLE: 0, CUDA_FAILED: 0 });
+  });
+
+  it("spreads its proofs over all cards, or those that are named", async () => {
+    const two = { AP_EMULATOR_DEVICES: "2" };
+    // A card that breaks shows who worked on which: the other one's proofs are made.
+    const script = `
+      arm("launch:1+");
+      await Promise.all([1, 2].map((c) => make(c)));
+      await make(3);
+      tell(pool.concurrency);
+    `;
+    const all = await inChild(script, two, { proofsPerDevice: 1 });
+    expect(by(all)).toEqual(["CUDA_FAILED", "CUDA_FAILED", "native"]);
+    expect(all.notices).toHaveLength(2);
+    expect(all.notices[0]).toMatch(/^card [01] \(.+\): .+; the other card goes on$/);
+    expect(all.notices[1]).toMatch(/^card [01] \(.+\): .+; the CPU proves$/);
+    expect(all.more).toBe(2);
+    const one = await inChild(script, two, { devices: [1], proofsPerDevice: 1 });
+    expect(by(one)).toEqual(["CUDA_FAILED", "native", "native"]);
+    expect(one.notices).toEqual([expect.stringMatching(/^card 1 \(.+\): .+; the CPU proves$/)]);
+  });
+
+  it("refuses cards that are not there, and options that say nothing", async () => {
+    const report = await inChild(
+      `
+      const refused = (options) => {
+        try {
+          new ProverPool({ backend: "cuda", ...options });
+          return "made";
+        } catch (error) {
+          return error.code;
+        }
+      };
+      tell([[2], [0, 0], [], [-1], [0.5], 0, [1]].map((devices) => refused({ devices })).concat(
+        [0, 257, "2"].map((proofsPerDevice) => refused({ proofsPerDevice })),
+        refused({ onNotice: "print" }),
+      ));
+    `,
+      { AP_EMULATOR_DEVICES: "2" },
+    );
+    const invalid = Array(6).fill("INPUT_INVALID");
+    expect(report.more).toEqual([...invalid, "made", ...Array(4).fill("INPUT_INVALID")]);
+  });
+
+  it("has the CPU prove with a key that no card has room for, and says so once", async () => {
+    const report = await inChild("await Promise.all([1, 2, 3].map((c) => make(c))); await make(4);", {
+      AP_EMULATOR_MEMORY: "64K",
+    });
+    expect(by(report)).toEqual(Array(4).fill("native"));
+    expect(report.notices).toEqual([expect.stringMatching(/^card 0 \(.+\): .+; the CPU proves with .+\.zkey$/)]);
+    expect(report.backend).toBe("cuda"); // for smaller keys
+    expect(counted(report.metrics).fallbacks).toMatchObject({ OUT_OF_MEMORY: 4, CUDA_FAILED: 0 });
+  });
+
+  it("fails the job whose card breaks, has the CPU prove the next ones, and lives", async () => {
+    const report = await inChild(`await make(1); arm("launch:1"); await make(2); await make(3); await make(4);`);
+    expect(by(report)).toEqual(["cuda", "CUDA_FAILED", "native", "native"]);
+    expect(report.notices).toEqual([expect.stringMatching(/^card 0 \(.+\): .+; the CPU proves$/)]);
+    expect(report.backend).toBe("native");
+    const { jobs, fallbacks } = counted(report.metrics);
+    expect(jobs).toMatchObject({ proved: 3, CUDA_FAILED: 1 });
+    expect(fallbacks).toMatchObject({ CUDA_FAILED: 2, OUT_OF_MEMORY: 0 });
+  });
+
+  it("goes on with the other card when one breaks", async () => {
+    const report = await inChild(`await make(1); arm("launch:1"); await make(2); await make(3); await make(4);`, {
+      AP_EMULATOR_DEVICES: "2",
+    });
+    expect(by(report)).toEqual(["cuda", "CUDA_FAILED", "cuda", "cuda"]);
+    expect(report.notices).toEqual([expect.stringMatching(/^card 0 \(.+\): .+; the other card goes on$/)]);
+    expect(report.backend).toBe("cuda");
+  });
+
+  it("keeps a card that failed once and answers still", async () => {
+    const report = await inChild(`await make(1); arm("call:1"); await make(2); await make(3);`);
+    expect(by(report)).toEqual(["cuda", "CUDA_FAILED", "cuda"]);
+    expect(report.notices).toEqual([]);
+  });
+
+  it("makes a proof again on the CPU that a card got wrong, and counts it", async () => {
+    const report = await inChild(`await make(1); arm("flip:1"); await make(2); await make(3);`);
+    expect(by(report)).toEqual(["cuda", "native again", "cuda"]);
+    expect(report.notices).toEqual([
+      expect.stringMatching(/^a proof by card 0 \(.+\) did not verify, and the CPU made it again$/),
+    ]);
+    const { proofs, redone, jobs, fallbacks } = counted(report.metrics);
+    expect([proofs, redone, jobs]).toEqual([{ cuda: 2, native: 1 }, 1, { proved: 3 }]);
+    expect(fallbacks).toEqual({ OUT_OF_MEMORY: 0, CUDA_UNAVAILABLE: 0, CUDA_FAILED: 0 });
+  });
+
+  it("blames the key, and not the card, when the CPU's proof does not verify either", async () => {
+    const report = await inChild(`
+      const another = parseVerifyingKey(${JSON.stringify(verifyingKeyToJson(simulateKey(2).vkey))});
+      const wrong = { ...key, verifyingKey: another };
+      const phases = [];
+      await make(1, { with: wrong, onProgress: ({ phase }) => phases.push(phase) });
+      tell(phases.filter((phase) => ["key", "verify"].includes(phase)));
+      await make(2);
+    `);
+    expect(by(report)).toEqual(["PROVE_FAILED", "cuda"]);
+    expect(report.more).toEqual(["key", "verify", "key", "verify"]);
+    expect(report.notices).toEqual([]);
+    expect(counted(report.metrics).redone).toBe(0);
+  });
+
+  it.each([
+    ["with no library", { ANCHORPROOF_CUDA: "/nowhere/cards.so" }, /there is no \/nowhere\/cards\.so; the CPU proves$/],
+    ["switched off", { ANCHORPROOF_CUDA: "off" }, /^ANCHORPROOF_CUDA is off; the CPU proves$/],
+    ["with a file that is none", { ANCHORPROOF_CUDA: process.execPath }, /; the CPU proves$/],
+    ["with no card", { AP_EMULATOR_FAULT: "none" }, /; the CPU proves$/],
+    ["with an old driver", { AP_EMULATOR_FAULT: "driver" }, /driver.*; the CPU proves$/],
+  ])("%s, serves by the CPU: aloud when cards were asked for by name", async (_, env, reason) => {
+    const named = await inChild("tell(pool.backend); await Promise.all([make(1), make(2)]);", env);
+    expect([by(named), named.more]).toEqual([["native", "native"], "native"]);
+    expect(named.notices).toEqual([expect.stringMatching(reason)]);
+    expect(counted(named.metrics).fallbacks).toMatchObject({ CUDA_UNAVAILABLE: 2 });
+    const auto = await inChild("await make(1);", env, { backend: "auto" });
+    expect([by(auto), auto.notices]).toEqual([["native"], []]);
+    expect(counted(auto.metrics).fallbacks).toMatchObject({ CUDA_UNAVAILABLE: 0 });
+  });
+
+  it("takes cards by itself where there are some", async () => {
+    const report = await inChild("await make(1);", {}, { backend: "auto" });
+    expect([by(report), report.backend]).toEqual([["cuda"], "cuda"]);
+  });
+
+  it("stops on request and at deadlines amid a card's proof, and goes on", async () => {
+    const report = await inChild(`
+      await make(1);
+      const phases = new Set();
+      await make(2, { onProgress: ({ phase }) => phases.add(phase) });
+      for (const at of phases) {
+        if (!at.startsWith("prove:")) continue;
+        const stop = new AbortController();
+        await make(3, { signal: stop.signal, onProgress: ({ phase }) => phase === at && stop.abort() });
+        const deadline = Date.now() + 1000;
+        await make(4, { deadline, onProgress: ({ phase }) => { while (phase === at && Date.now() < deadline); } });
+      }
+      await make(5);
+    `);
+    expect(by(report).slice(0, 2)).toEqual(["cuda", "cuda"]);
+    expect(by(report).at(-1)).toBe("cuda");
+    expect(by(report).length).toBeGreaterThan(4);
+    for (const [i, how] of by(report).slice(2, -1).entries()) {
+      expect(how).toBe(i % 2 === 0 ? "ABORTED" : "DEADLINE_PASSED");
+    }
+  });
+
+  it("closes amid a card's proof", async () => {
+    const report = await inChild(`
+      const jobs = [1, 2, 3].map((c) => make(c, { onProgress: ({ phase }) => phase.startsWith("prove:") && void pool.close() }));
+      await Promise.all(jobs);
+      await pool.close();
+    `);
+    expect(by(report)).toEqual(Array(3).fill("POOL_CLOSED"));
+  });
+});
+
+it("an emulated card is nobody's choice but by name", async () => {
+  const pool = new ProverPool();
+  expect(["native", "snarkjs"]).toContain(pool.backend);
+  await pool.close();
+});
