@@ -20,7 +20,7 @@
 //   AP_EMULATOR_SEED      of all orders and garbage; 1
 //   AP_EMULATOR_DEVICES   how many cards; 1
 //   AP_EMULATOR_MEMORY    of each, in bytes, or with K, M or G behind; 4G
-//   AP_EMULATOR_FAULT     what goes wrong, by commas. Read by cudaGetDeviceCount, counted from when it changed
+//   AP_EMULATOR_FAULT     what goes wrong, by commas. Read by cudaGetDeviceCount and cudaMemGetInfo, counted from when it changed
 //       driver, none      there is no driver that is new enough; there is no card
 //       alloc:N           the Nth cudaMalloc finds no memory          pinned:N  the Nth cudaMallocHost
 //       call:N            the Nth call of any function that can fail returns cudaErrorUnknown and does nothing
@@ -802,6 +802,7 @@ inline cudaError_t cudaDriverGetVersion(int* version) {
 inline cudaError_t cudaRuntimeGetVersion(int* version) { return *version = 13000, cudaSuccess; }
 inline cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
   return anchorproof::emulator::call([&](anchorproof::emulator::Machine& m, auto&) {
+    m.readFaults();
     *total = m.current().limit;
     *available = *total - std::min(*total, m.current().used);
     return cudaSuccess;
