@@ -340,20 +340,21 @@ void runMsm(const void* points, const uint8_t* scalars, uint64_t n, const CardOp
   if (n == 0) return;
   const CardPoints view = {points, nullptr, n, n};
   Stream stream;
+  const uint32_t processors = multiprocessors();
   // The most multiples that leave room for the rest.
   Choices choices = Choices::of<F>(view, options);
   size_t available = 0, total = 0;
   check(cudaMemGetInfo(&available, &total), "asking for the card's memory");
   const uint64_t limit = options.memoryLimit ? options.memoryLimit : std::numeric_limits<uint64_t>::max();
   choices.chosen = choices.all.size() - 1;
-  while (choices.chosen > 0 && (choices.bytes() > limit || choices.bytes() + std::max(workBytes<F>(choices.plan()), ResidentPoints<F>::constructionBytes(choices.plan())) + n * sizeof(SignedScalar) >
+  while (choices.chosen > 0 && (choices.bytes() > limit || choices.bytes() + std::max(workBytes<F>(choices.plan(), processors), constructionBytes<F>(choices.plan())) + n * sizeof(SignedScalar) >
                                                                available - available / 16)) {
     choices.chosen--;
   }
   const ResidentPoints<F> resident(view, choices.plan(), stream, control.abort);
   const MsmPlan& plan = resident.plan();
   SecretArray<SignedScalar> converted(stream, n);
-  SecretArray<uint8_t> space(stream, workBytes<F>(plan));
+  SecretArray<uint8_t> space(stream, workBytes<F>(plan, processors));
   SecretArray<Point<F>> sums(stream, CARD_MAX_SETS);
   Arena arena(space.get(), space.size());
   const Msm<F> msm(resident, arena);

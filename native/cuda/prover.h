@@ -76,12 +76,20 @@ double costOf(const MsmPlan& plan) {
   return static_cast<double>(plan.entries()) * Cost<F>::MIXED_ADD + static_cast<double>(plan.buckets()) * 2 * Cost<F>::ADD;
 }
 
-// What a multiplication with this plan takes on the card besides its points.
-template <class F>
-uint64_t workBytes(const MsmPlan& plan) {
-  return plan.count == 0 ? 0 : Msm<F>::workBytes(plan);
+// Of the card that is current.
+inline uint32_t multiprocessors() {
+  int device = 0;
+  cudaDeviceProp properties;
+  check(cudaGetDevice(&device), "asking for the card");
+  check(cudaGetDeviceProperties(&properties, device), "asking about the card");
+  return static_cast<uint32_t>(std::max(1, properties.multiProcessorCount));
 }
 
+// What a multiplication with this plan takes on the card: while it runs, and while its points are made.
+template <class F>
+uint64_t workBytes(const MsmPlan& plan, uint32_t multiprocessors) {
+  return plan.count == 0 ? 0 : Msm<F>::workBytes(plan, multiprocessors);
+}
 template <class F>
 uint64_t constructionBytes(const MsmPlan& plan) {
   return plan.count == 0 ? 0 : ResidentPoints<F>::constructionBytes(plan);
@@ -154,7 +162,7 @@ class WorkingSpace {
   ~WorkingSpace();
 
   // Bytes of the card that it takes with these plans of a, b1, ch and b2.
-  static uint64_t bytes(const ResidentKey& key, const MsmPlan (&plans)[4]);
+  static uint64_t bytes(const ResidentKey& key, const MsmPlan (&plans)[4], uint32_t multiprocessors);
 
   void prove(const uint8_t* witness, const CardControl& control, CardProof& out);
   // Whether another proof can have it. Not after an error whose wiping failed too.
@@ -199,7 +207,7 @@ class WorkingSpace {
 class Spaces {
  public:
   static Spaces& of(int device) {
-    static Spaces spaces[MAX_DEVICES];
+    static Spaces* const spaces = new Spaces[MAX_DEVICES];  // for good: threads may be in here when the process ends
     return spaces[device];
   }
 
@@ -292,11 +300,12 @@ inline WorkingSpace::Layout WorkingSpace::layout(const ResidentKey& key, Arena& 
   return at;
 }
 
-inline uint64_t WorkingSpace::bytes(const ResidentKey& key, const MsmPlan (&plans)[4]) {
+inline uint64_t WorkingSpace::bytes(const ResidentKey& key, const MsmPlan (&plans)[4], uint32_t multiprocessors) {
   Arena arena;
-  const size_t from = layout(key, arena).multiplications;
+  const uint64_t from = layout(key, arena).multiplications;
   // They follow one another on one stream, and take the same space.
-  return from + std::max({workBytes<Fq>(plans[0]), workBytes<Fq>(plans[1]), workBytes<Fq>(plans[2]), workBytes<Fq2>(plans[3])});
+  return from + std::max({workBytes<Fq>(plans[0], multiprocessors), workBytes<Fq>(plans[1], multiprocessors),
+                          workBytes<Fq>(plans[2], multiprocessors), workBytes<Fq2>(plans[3], multiprocessors)});
 }
 
 inline WorkingSpace::WorkingSpace(const ResidentKey& key)
@@ -425,6 +434,7 @@ inline void WorkingSpace::prove(const uint8_t* witness, const CardControl& contr
 
 inline std::unique_ptr<WorkingSpace> Spaces::take(ResidentKey& key, const int32_t* abort) {
   std::unique_lock<std::mutex> lock(mutex_);
+  key.free_.reserve(key.free_.size() + key.running_ + 1);  // so that giving back takes no memory
   key.running_++;
   bool making = false;
   try {
@@ -541,9 +551,10 @@ inline void ResidentKey::planPoints(const CardKeyView& view, const CardOptions& 
     for (int i = 0; i < 4; i++) plans[i] = choices[i].plan();
     return choices[0].bytes() + choices[1].bytes() + choices[2].bytes() + choices[3].bytes();
   };
+  const uint32_t processors = multiprocessors();
   // What is needed besides the points: first for making the multiples of all four at once, then for proofs.
   auto besides = [&](uint64_t spaces) {
-    facts_.proofBytes = WorkingSpace::bytes(*this, plans);
+    facts_.proofBytes = WorkingSpace::bytes(*this, plans, processors);
     const uint64_t construction = constructionBytes<Fq>(plans[0]) + constructionBytes<Fq>(plans[1]) + constructionBytes<Fq>(plans[2]) +
                                   constructionBytes<Fq2>(plans[3]);
     return std::max(construction, spaces * facts_.proofBytes);

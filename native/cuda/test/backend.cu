@@ -78,6 +78,53 @@ uint64_t freeBytes() {
   return card.freeBytes;
 }
 
+// --- Arithmetic: the headers' own, each operation once, as calls (inlined everywhere it compiles for minutes) --------------
+
+#define CALL __attribute__((noinline))
+
+template <class F>
+CALL F product(const F& a, const F& b) {
+  return a * b;
+}
+template <class F>
+CALL F sum(const F& a, const F& b) {
+  return a + b;
+}
+template <class F>
+CALL F difference(const F& a, const F& b) {
+  return a - b;
+}
+template <class F>
+CALL F negative(const F& a) {
+  return -a;
+}
+template <class F>
+CALL F square(const F& a) {
+  return a.sqr();
+}
+template <class F>
+CALL F entered(const F& a) {
+  return a.toMontgomery();
+}
+Fq2 entered(const Fq2& a) { return {entered(a.c0), entered(a.c1)}; }
+CALL Fr left(const Fr& a) { return a.fromMontgomery(); }
+template <class F>
+CALL Point<F> twice(const Point<F>& a) {
+  return a.dbl();
+}
+template <class F>
+CALL Point<F> sum(const Point<F>& a, const Point<F>& b) {
+  return a + b;
+}
+template <class F>
+CALL Point<F> sum(const Point<F>& a, const Affine<F>& b) {
+  return a.plus(b);
+}
+template <class F>
+CALL Affine<F> affine(const Point<F>& a) {
+  return a.toAffine();
+}
+
 // --- Values ---------------------------------------------------------------------------------------------------------
 
 template <class F>
@@ -95,7 +142,7 @@ Fq2 randomElement<Fq2>(Random& random) {
 }
 
 Fr small(uint32_t value) { return {{value, 0, 0, 0, 0, 0, 0, 0}}; }
-Fr minus(const Fr& a) { return -a; }  // of canonical integers, too
+Fr minus(const Fr& a) { return negative(a); }  // of canonical integers, too
 
 // 0, 1, −1, 2, around r/2 where signs turn, 2^253, small ones, and random ones.
 Fr scalarLike(uint64_t i, Random& random) {
@@ -107,7 +154,7 @@ Fr scalarLike(uint64_t i, Random& random) {
     case 2: return minus(small(1));
     case 3: return small(2);
     case 4: return half;
-    case 5: return half + small(1);
+    case 5: return sum(half, small(1));
     case 6: return {{0, 0, 0, 0, 0, 0, 0, 1u << 29}};
     case 7: return small(random.word());
     case 8: return minus(small(random.word() & 0xff));
@@ -120,7 +167,7 @@ Affine<F> generator();
 template <>
 Affine<Fq> generator<Fq>() {
   const Fq one = Fq::one();
-  return {one, one + one};
+  return {one, sum(one, one)};
 }
 template <>
 Affine<Fq2> generator<Fq2>() {
@@ -128,19 +175,20 @@ Affine<Fq2> generator<Fq2>() {
   const Fq x1 = {{0xaef312c2, 0x97e485b7, 0x35a9e712, 0xf1aa4933, 0x31fb5d25, 0x7260bfb7, 0x920d483a, 0x198e9393}};
   const Fq y0 = {{0x66fa7daa, 0x4ce6cc01, 0x0c43d37b, 0xe3d1e769, 0x8dcb408f, 0x4aab7180, 0xdb8c6deb, 0x12c85ea5}};
   const Fq y1 = {{0xd122975b, 0x55acdadc, 0x70b38ef3, 0xbc4b3133, 0x690c3395, 0xec9e99ad, 0x585ff075, 0x090689d0}};
-  return {{x0.toMontgomery(), x1.toMontgomery()}, {y0.toMontgomery(), y1.toMontgomery()}};
+  return {entered(Fq2{x0, x1}), entered(Fq2{y0, y1})};
 }
 
 // Multiples of the generator; some lie at infinity, some are equal, some opposite.
 template <class F>
 std::vector<Affine<F>> somePoints(size_t n, Random& random) {
   std::vector<Affine<F>> out;
-  Point<F> running = Point<F>::fromAffine(generator<F>());
+  const Affine<F> step = generator<F>();
+  Point<F> running = Point<F>::fromAffine(step);
   for (size_t i = 0; i < n; i++) {
-    running = running.dbl().plus(generator<F>());
-    Affine<F> point = running.toAffine();
+    running = sum(twice(running), step);
+    Affine<F> point = affine(running);
     if (i > 2 && random.oneIn(8)) point = out[random.below(i)];
-    if (!point.isInfinity() && random.oneIn(8)) point.y = -point.y;
+    if (!point.isInfinity() && random.oneIn(8)) point.y = negative(point.y);
     out.push_back(random.oneIn(16) ? Affine<F>::infinity() : point);
   }
   return out;
@@ -150,8 +198,8 @@ template <class F>
 Point<F> times(const Affine<F>& point, const Fr& scalar) {
   Point<F> out = Point<F>::infinity();
   for (int bit = 255; bit >= 0; bit--) {
-    out = out.dbl();
-    if (scalar.l[bit / 32] >> (bit % 32) & 1) out = out.plus(point);
+    out = twice(out);
+    if (scalar.l[bit / 32] >> (bit % 32) & 1) out = sum(out, point);
   }
   return out;
 }
@@ -159,30 +207,30 @@ Point<F> times(const Affine<F>& point, const Fr& scalar) {
 template <class F>
 bool equal(const Point<F>& a, const Point<F>& b) {
   if (a.isInfinity() || b.isInfinity()) return a.isInfinity() == b.isInfinity();
-  return a.x * b.zz == b.x * a.zz && a.y * b.zzz == b.y * a.zzz;
+  return product(a.x, b.zz) == product(b.x, a.zz) && product(a.y, b.zzz) == product(b.y, a.zzz);
 }
 
 // As card.h says how sets are put together.
 template <class F, class Sum>
-Point<F> together(const Sum& sum) {
-  CHECK(sum.sets <= CARD_MAX_SETS);
+Point<F> total(const Sum& sums) {
+  CHECK(sums.sets <= CARD_MAX_SETS);
   Point<F> out = Point<F>::infinity(), one;
-  for (uint32_t set = sum.sets; set-- > 0;) {
-    for (uint32_t i = 0; i < sum.shift; i++) out = out.dbl();
-    memcpy(static_cast<void*>(&one), sum.sums[set], sizeof one);
-    out = out + one;
+  for (uint32_t set = sums.sets; set-- > 0;) {
+    for (uint32_t i = 0; i < sums.shift; i++) out = twice(out);
+    memcpy(static_cast<void*>(&one), sums.sums[set], sizeof one);
+    out = sum(out, one);
   }
   return out;
 }
 
 // Of the subgroup of order 2^log: 5^((r − 1)/2^log), as 5 generates the whole group.
 Fr rootOfUnity(unsigned log) {
-  Fr out = Fr::one(), five = small(5).toMontgomery();
+  Fr out = Fr::one(), five = entered(small(5));
   for (int bit = 253; bit >= 28; bit--) {
-    out = out.sqr();
-    if (ScalarModulus::P[bit / 32] >> (bit % 32) & 1) out = out * five;
+    out = square(out);
+    if (ScalarModulus::P[bit / 32] >> (bit % 32) & 1) out = product(out, five);
   }
-  for (unsigned i = log; i < 28; i++) out = out.sqr();
+  for (unsigned i = log; i < 28; i++) out = square(out);
   return out;
 }
 
@@ -190,10 +238,10 @@ Fr rootOfUnity(unsigned log) {
 std::vector<Fr> evaluated(const std::vector<Fr>& coefficients, const Fr& root, const Fr& shift) {
   std::vector<Fr> out;
   Fr x = shift;
-  for (size_t i = 0; i < coefficients.size(); i++, x = x * root) {
-    Fr sum = Fr::zero();
-    for (size_t k = coefficients.size(); k-- > 0;) sum = sum * x + coefficients[k];
-    out.push_back(sum);
+  for (size_t i = 0; i < coefficients.size(); i++, x = product(x, root)) {
+    Fr value = Fr::zero();
+    for (size_t k = coefficients.size(); k-- > 0;) value = sum(product(value, x), coefficients[k]);
+    out.push_back(value);
   }
   return out;
 }
@@ -208,8 +256,8 @@ unsigned logOf(size_t n) {
 std::vector<Fr> interpolated(const std::vector<Fr>& values) {
   const size_t n = values.size();
   std::vector<Fr> out = evaluated(values, rootOfUnity(logOf(n)).inverse(), Fr::one());
-  const Fr inverse = small(static_cast<uint32_t>(n)).toMontgomery().inverse();
-  for (Fr& v : out) v = v * inverse;
+  const Fr inverse = entered(small(static_cast<uint32_t>(n))).inverse();
+  for (Fr& v : out) v = product(v, inverse);
   return out;
 }
 
@@ -221,10 +269,10 @@ std::vector<Fr> onCoset(const std::vector<Fr>& values) {
 // a·b − c on the coset, where c is a·b on the domain.
 std::vector<Fr> quotientOf(const std::vector<Fr>& a, const std::vector<Fr>& b) {
   std::vector<Fr> c;
-  for (size_t i = 0; i < a.size(); i++) c.push_back(a[i] * b[i]);
+  for (size_t i = 0; i < a.size(); i++) c.push_back(product(a[i], b[i]));
   const std::vector<Fr> as = onCoset(a), bs = onCoset(b), cs = onCoset(c);
   std::vector<Fr> out;
-  for (size_t i = 0; i < a.size(); i++) out.push_back(as[i] * bs[i] - cs[i]);
+  for (size_t i = 0; i < a.size(); i++) out.push_back(difference(product(as[i], bs[i]), cs[i]));
   return out;
 }
 
@@ -259,7 +307,7 @@ struct TestKey {
     ch = somePoints<Fq>(wires[2].size() + domain, random);
     b2 = somePoints<Fq2>(wires[3].size(), random);
     for (Rows& r : rows) {
-      r.values = {Fr::one(), -Fr::one(), randomElement<Fr>(random), randomElement<Fr>(random)};
+      r.values = {Fr::one(), negative(Fr::one()), randomElement<Fr>(random), randomElement<Fr>(random)};
       r.starts.push_back(0);
       for (uint32_t row = 0; row < domain; row++) {
         // Some rows are empty, one is long.
@@ -303,23 +351,21 @@ struct TestKey {
     std::vector<Fr> products[2];
     for (int i = 0; i < 2; i++) {
       for (uint32_t row = 0; row < domain; row++) {
-        Fr sum = Fr::zero();
+        Fr value = Fr::zero();
         for (uint32_t k = rows[i].starts[row]; k < rows[i].starts[row + 1]; k++) {
-          sum = sum + rows[i].values[rows[i].entries[2 * k + 1]] * w[rows[i].entries[2 * k]].toMontgomery();
+          value = sum(value, product(rows[i].values[rows[i].entries[2 * k + 1]], entered(w[rows[i].entries[2 * k]])));
         }
-        products[i].push_back(sum);
+        products[i].push_back(value);
       }
     }
     const std::vector<Fr> h = quotientOf(products[0], products[1]);
-    auto sum = [&](const auto& points, const std::vector<uint32_t>& of) {
-      using F = decltype(points[0].x + points[0].x);
+    auto all = [&](const auto& points, const std::vector<uint32_t>& of) {
+      using F = std::decay_t<decltype(points[0].x)>;
       Point<F> out = Point<F>::infinity();
-      for (size_t i = 0; i < points.size(); i++) {
-        out = out + times(points[i], i < of.size() ? w[of[i]] : h[i - of.size()].fromMontgomery());
-      }
+      for (size_t i = 0; i < points.size(); i++) out = sum(out, times(points[i], i < of.size() ? w[of[i]] : left(h[i - of.size()])));
       return out;
     };
-    return {sum(a, wires[0]), sum(b1, wires[1]), sum(ch, wires[2]), sum(b2, wires[3])};
+    return {all(a, wires[0]), all(b1, wires[1]), all(ch, wires[2]), all(b2, wires[3])};
   }
 };
 
@@ -344,10 +390,10 @@ CardStatus proveInto(CardProof& proof, CardKey* key, const std::vector<Fr>& witn
 }
 
 void checkSums(const CardProof& proof, const TestKey::Sums& wanted, const char* when) {
-  CHECK(equal(together<Fq>(proof.a), wanted.a), "a, %s", when);
-  CHECK(equal(together<Fq>(proof.b1), wanted.b1), "b1, %s", when);
-  CHECK(equal(together<Fq2>(proof.b2), wanted.b2), "b2, %s", when);
-  CHECK(equal(together<Fq>(proof.ch), wanted.ch), "ch, %s", when);
+  CHECK(equal(total<Fq>(proof.a), wanted.a), "a, %s", when);
+  CHECK(equal(total<Fq>(proof.b1), wanted.b1), "b1, %s", when);
+  CHECK(equal(total<Fq2>(proof.b2), wanted.b2), "b2, %s", when);
+  CHECK(equal(total<Fq>(proof.ch), wanted.ch), "ch, %s", when);
 }
 
 // --- Sections -------------------------------------------------------------------------------------------------------
@@ -392,24 +438,15 @@ void fieldOf(int32_t kind) {
   a[2] = b[2];
   memset(static_cast<void*>(&a[3]), 0, sizeof(F));
   reinterpret_cast<uint32_t*>(&a[3])[0] = 1;
-  auto enter = [](const F& x) {
-    F out = x;
-    auto* parts = reinterpret_cast<Fq*>(&out);
-    for (size_t i = 0; i < sizeof(F) / 32; i++) {
-      if (std::is_same<F, Fr>::value) reinterpret_cast<Fr*>(parts)[i] = reinterpret_cast<Fr*>(parts)[i].toMontgomery();
-      else parts[i] = parts[i].toMontgomery();
-    }
-    return out;
-  };
   for (int32_t op = CARD_MUL; op <= CARD_INVERSE; op++) {
     std::vector<F> out(a.size());
     CardStatus status;
     api->field(0, kind, op, bytes(a), bytes(b), a.size(), bytes(out), &status);
     CHECK_STATUS(status, CARD_OK);
     for (size_t i = 0; i < a.size(); i++) {
-      const F x = enter(a[i]), y = enter(b[i]);
-      const F wanted[] = {x * y, x.sqr(), x + y, x - y, -x, x.inverse()};
-      CHECK(enter(out[i]) == wanted[op], "field %d, operation %d, element %zu", kind, op, i);
+      const F x = entered(a[i]), y = entered(b[i]);
+      const F wanted[] = {product(x, y), square(x), sum(x, y), difference(x, y), negative(x), x.inverse()};
+      CHECK(entered(out[i]) == wanted[op], "field %d, operation %d, element %zu", kind, op, i);
     }
   }
   CardStatus status;
@@ -449,7 +486,7 @@ void multiplicationsOf(Call call) {
     Point<F> wanted = Point<F>::infinity();
     for (size_t i = 0; i < n; i++) {
       scalars.push_back(scalarLike(n == 1 ? 9 : i, random));
-      wanted = wanted + times(points[i], scalars[i]);
+      wanted = sum(wanted, times(points[i], scalars[i]));
     }
     const CardOptions choices[] = {{0, 1, 0, 0}, {0, 0, 0, 0}, {0, 2, 7, 1}, {0, 64, 4, 2}};
     for (const CardOptions& options : choices) {
@@ -458,7 +495,7 @@ void multiplicationsOf(Call call) {
       CardStatus status;
       call(0, points.data(), bytes(scalars), n, &options, 3, nullptr, out.get(), phases.get(), &status);
       CHECK_STATUS(status, CARD_OK);
-      CHECK(equal(together<F>(*out), wanted), "n = %zu, multiples %u, window %u", n, options.multiples, options.window);
+      CHECK(equal(total<F>(*out), wanted), "n = %zu, multiples %u, window %u", n, options.multiples, options.window);
       CHECK((phases->count > 0) == (n > 0) && phases->count <= CARD_MAX_PHASES);
     }
     if (n == 0) continue;
@@ -466,7 +503,7 @@ void multiplicationsOf(Call call) {
     CardStatus status;
     call(0, points.data(), bytes(scalars), n, nullptr, 0, nullptr, out.get(), nullptr, &status);
     CHECK_STATUS(status, CARD_OK);
-    CHECK(equal(together<F>(*out), wanted), "n = %zu, no options", n);
+    CHECK(equal(total<F>(*out), wanted), "n = %zu, no options", n);
     const int32_t stop = 1;
     const CardControl control = {&stop, 0};
     call(0, points.data(), bytes(scalars), n, nullptr, 1, &control, out.get(), nullptr, &status);
@@ -495,10 +532,10 @@ void transforms() {
     Random random(7);
     CardStatus status;
     for (size_t n : {1, 2, 8, 128}) {
-      std::vector<Fr> values, entered;
+      std::vector<Fr> values, elements;
       for (size_t i = 0; i < n; i++) {
         values.push_back(randomElement<Fr>(random));
-        entered.push_back(values[i].toMontgomery());
+        elements.push_back(entered(values[i]));
       }
       const unsigned log = logOf(n);
       for (int32_t coset : {0, 1}) {
@@ -507,25 +544,25 @@ void transforms() {
           CardPhases phases;
           api->ntt(0, bytes(out), n, 0, coset, repeat, nullptr, &phases, &status);
           CHECK_STATUS(status, CARD_OK);
-          const std::vector<Fr> wanted = evaluated(entered, rootOfUnity(log), coset ? rootOfUnity(log + 1) : Fr::one());
-          for (size_t i = 0; i < n; i++) CHECK(out[i].toMontgomery() == wanted[i], "n = %zu, coset %d, element %zu", n, coset, i);
+          const std::vector<Fr> wanted = evaluated(elements, rootOfUnity(log), coset ? rootOfUnity(log + 1) : Fr::one());
+          for (size_t i = 0; i < n; i++) CHECK(entered(out[i]) == wanted[i], "n = %zu, coset %d, element %zu", n, coset, i);
           api->ntt(0, bytes(out), n, 1, coset, repeat, nullptr, nullptr, &status);
           CHECK_STATUS(status, CARD_OK);
           for (size_t i = 0; i < n; i++) CHECK(out[i] == values[i], "back, n = %zu, coset %d, element %zu", n, coset, i);
         }
       }
       if (n == 1) continue;
-      std::vector<Fr> b, a = values, bEntered;
+      std::vector<Fr> b, a = values, bElements;
       for (size_t i = 0; i < n; i++) {
         b.push_back(scalarLike(i, random));
-        bEntered.push_back(b[i].toMontgomery());
+        bElements.push_back(entered(b[i]));
       }
-      const std::vector<Fr> wanted = quotientOf(entered, bEntered);
+      const std::vector<Fr> wanted = quotientOf(elements, bElements);
       for (uint32_t repeat : {1u, 2u}) {
         a = values;
         api->quotient(0, bytes(a), bytes(b), n, repeat, nullptr, nullptr, &status);
         CHECK_STATUS(status, CARD_OK);
-        for (size_t i = 0; i < n; i++) CHECK(a[i].toMontgomery() == wanted[i], "quotient, n = %zu, element %zu", n, i);
+        for (size_t i = 0; i < n; i++) CHECK(entered(a[i]) == wanted[i], "quotient, n = %zu, element %zu", n, i);
       }
       memset(values.back().l, 0xff, 32);
       api->ntt(0, bytes(values), n, 0, 0, 1, nullptr, nullptr, &status);
@@ -998,7 +1035,7 @@ void wiped() {
       for (uint32_t i = 1; i < key.variables; i++) {
         witness[i] = randomElement<Fr>(random);
         // As it came, as an element, and as the absolute value of its negative.
-        for (const Fr& form : {witness[i], witness[i].toMontgomery(), minus(witness[i])}) patterns.push_back(form);
+        for (const Fr& form : {witness[i], entered(witness[i]), minus(witness[i])}) patterns.push_back(form);
       }
       if (invalid) memset(witness[40].l, 0xff, 32);
       const CardStatus status = proveInto(*proof, opened.key, witness, abort);
