@@ -20,7 +20,7 @@
 //   AP_EMULATOR_SEED      of all orders and garbage; 1
 //   AP_EMULATOR_DEVICES   how many cards; 1
 //   AP_EMULATOR_MEMORY    of each, in bytes, or with K, M or G behind; 4G
-//   AP_EMULATOR_FAULT     what goes wrong, by commas. Read by cudaGetDeviceCount, counted from when it changed
+//   AP_EMULATOR_FAULT     what goes wrong, by commas. Read by cudaGetDeviceCount and cudaMemGetInfo, counted from when it changed
 //       driver, none      there is no driver that is new enough; there is no card
 //       alloc:N           the Nth cudaMalloc finds no memory          pinned:N  the Nth cudaMallocHost
 //       call:N            the Nth call of any function that can fail returns cudaErrorUnknown and does nothing
@@ -380,13 +380,16 @@ class Machine {
 #if defined(AP_ADDRESS_SANITIZER)
   void checkEdges(const Allocation&, const char*) const {}  // whoever touches them is caught in the act
 #else
+  static bool isCanary(const char* at, size_t size) {
+    static const std::string canary(4096, static_cast<char>(CANARY));
+    for (; size > canary.size(); at += canary.size(), size -= canary.size()) {
+      if (memcmp(at, canary.data(), canary.size()) != 0) return false;
+    }
+    return memcmp(at, canary.data(), size) == 0;
+  }
   void checkEdges(const Allocation& a, const char* kernel) const {
-    const auto* at = reinterpret_cast<const unsigned char*>(a.pages);
-    const auto *data = reinterpret_cast<const unsigned char*>(a.data), *end = at + a.span;
-    unsigned differs = 0;
-    for (; at < data; at++) differs |= *at ^ CANARY;
-    for (at = data + a.size; at < end; at++) differs |= *at ^ CANARY;
-    if (differs == 0) return;
+    const char *end = a.data + a.size, *last = a.pages + a.span;
+    if (isCanary(a.pages, static_cast<size_t>(a.data - a.pages)) && isCanary(end, static_cast<size_t>(last - end))) return;
     misuse("%s%s%swritten beside an allocation of %zu bytes of %s", kernel ? "kernel " : "", kernel ? kernel : "", kernel ? " has run: " : "", a.size,
            a.device < 0 ? "pinned memory" : "the card's memory");
   }
@@ -799,6 +802,7 @@ inline cudaError_t cudaDriverGetVersion(int* version) {
 inline cudaError_t cudaRuntimeGetVersion(int* version) { return *version = 13000, cudaSuccess; }
 inline cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
   return anchorproof::emulator::call([&](anchorproof::emulator::Machine& m, auto&) {
+    m.readFaults();
     *total = m.current().limit;
     *available = *total - std::min(*total, m.current().used);
     return cudaSuccess;
