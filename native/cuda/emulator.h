@@ -388,13 +388,16 @@ class Machine {
 #if defined(AP_ADDRESS_SANITIZER)
   void checkEdges(const Allocation&, const char*) const {}  // whoever touches them is caught in the act
 #else
+  static bool isCanary(const char* at, size_t size) {
+    static const std::string canary(4096, static_cast<char>(CANARY));
+    for (; size > canary.size(); at += canary.size(), size -= canary.size()) {
+      if (memcmp(at, canary.data(), canary.size()) != 0) return false;
+    }
+    return memcmp(at, canary.data(), size) == 0;
+  }
   void checkEdges(const Allocation& a, const char* kernel) const {
-    const auto* at = reinterpret_cast<const unsigned char*>(a.pages);
-    const auto *data = reinterpret_cast<const unsigned char*>(a.data), *end = at + a.span;
-    unsigned differs = 0;
-    for (; at < data; at++) differs |= *at ^ CANARY;
-    for (at = data + a.size; at < end; at++) differs |= *at ^ CANARY;
-    if (differs == 0) return;
+    const char *end = a.data + a.size, *last = a.pages + a.span;
+    if (isCanary(a.pages, static_cast<size_t>(a.data - a.pages)) && isCanary(end, static_cast<size_t>(last - end))) return;
     misuse("%s%s%swritten beside an allocation of %zu bytes of %s", kernel ? "kernel " : "", kernel ? kernel : "", kernel ? " has run: " : "", a.size,
            a.device < 0 ? "pinned memory" : "the card's memory");
   }

@@ -13,13 +13,7 @@
 //   Fq2 a²            256             16                  ~ 130
 #pragma once
 
-#include "platform.h"
-
-#if defined(__CUDACC__)
-#define AP_UNROLL _Pragma("unroll")
-#else
-#define AP_UNROLL _Pragma("GCC unroll 8")
-#endif
+#include "inverse.h"
 
 namespace anchorproof {
 namespace cuda {
@@ -244,6 +238,7 @@ struct alignas(16) Fp {
   static constexpr uint32_t INV = negativeInverse(Modulus::P[0]);
   static constexpr Limbs R1 = powerOfTwo(256, Modulus::P);
   static constexpr Limbs R2 = powerOfTwo(512, Modulus::P);
+  static constexpr Limbs R3 = powerOfTwo(768, Modulus::P);
   static constexpr Limbs PRIME = {{Modulus::P[0], Modulus::P[1], Modulus::P[2], Modulus::P[3], Modulus::P[4], Modulus::P[5],
                                    Modulus::P[6], Modulus::P[7]}};
 
@@ -269,8 +264,8 @@ struct alignas(16) Fp {
     return row::difference(unused, l, p.l) != 0;
   }
 
-  AP_HD friend Fp operator+(const Fp& a, const Fp& b) { return a.plusUnreduced(b).reducedOnce(); }
-  AP_HD friend Fp operator-(const Fp& a, const Fp& b) {
+  AP_CARD_INLINE friend Fp operator+(const Fp& a, const Fp& b) { return a.plusUnreduced(b).reducedOnce(); }
+  AP_CARD_INLINE friend Fp operator-(const Fp& a, const Fp& b) {
     constexpr Limbs p = PRIME;
     Fp t, back, out;
     const uint32_t below = row::difference(t.l, a.l, b.l);
@@ -283,7 +278,7 @@ struct alignas(16) Fp {
   AP_HD Fp dbl() const { return *this + *this; }
 
   // −a or a, without a branch.
-  AP_HD Fp negatedIf(bool negative) const {
+  AP_CARD_INLINE Fp negatedIf(bool negative) const {
     constexpr Limbs p = PRIME;
     Fp t;
     row::difference(t.l, p.l, l);
@@ -308,7 +303,7 @@ struct alignas(16) Fp {
   //
   // The result is (T + m·p) / 2^256 with m < 2^256, so below 2p for any T < 2^256·p = 5.29·p²: one subtraction reduces a product of
   // two sums (2p · 2p), or four products together.
-  AP_HD friend Fp operator*(const Fp& a, const Fp& b) {
+  AP_CARD_INLINE friend Fp operator*(const Fp& a, const Fp& b) {
     uint32_t w[2][8];
     AP_UNROLL
     for (int i = 0; i < 8; i++) {
@@ -320,7 +315,7 @@ struct alignas(16) Fp {
   }
 
   // a·b + c·d with one reduction, a·b + c·d ≤ 4·p²
-  static AP_HD Fp sumOfProducts(const Fp& a, const Fp& b, const Fp& c, const Fp& d) {
+  static AP_CARD_INLINE Fp sumOfProducts(const Fp& a, const Fp& b, const Fp& c, const Fp& d) {
     uint32_t w[2][8];
     AP_UNROLL
     for (int i = 0; i < 8; i++) {
@@ -332,7 +327,7 @@ struct alignas(16) Fp {
     return merged(w[0], w[1]);
   }
 
-  static AP_HD Fp sumOfProducts(const Fp& a, const Fp& b, const Fp& c, const Fp& d, const Fp& e, const Fp& f, const Fp& g, const Fp& h) {
+  static AP_CARD_INLINE Fp sumOfProducts(const Fp& a, const Fp& b, const Fp& c, const Fp& d, const Fp& e, const Fp& f, const Fp& g, const Fp& h) {
     uint32_t w[2][8];
     AP_UNROLL
     for (int i = 0; i < 8; i++) {
@@ -351,7 +346,7 @@ struct alignas(16) Fp {
 
   // Row i has a[i]² and twice the products with higher words: those of 2a, but for the bit that a[i] gives to word i + 1. Products
   // with words below i are missing, so rows begin at word i of V, and the reduction, which for i > 0 needs word 0 only, goes first.
-  AP_HD Fp sqr() const {
+  AP_CARD_INLINE Fp sqr() const {
     uint32_t twice[8], w[2][8];
     twice[0] = 0;
     AP_UNROLL
@@ -384,7 +379,7 @@ struct alignas(16) Fp {
     return *this * of(r);
   }
   // The reduction alone: 64 wide products.
-  AP_HD Fp fromMontgomery() const {
+  AP_CARD_INLINE Fp fromMontgomery() const {
     constexpr Limbs p = PRIME;
     uint32_t w[2][8];
     AP_UNROLL
@@ -399,19 +394,11 @@ struct alignas(16) Fp {
 
   // 0 for 0
   AP_CALL Fp inverse() const {
-    constexpr Limbs p = PRIME;
-    Fp out = one();
-    for (int i = 253; i >= 0; i--) {
-      uint32_t word = 0;
-      AP_UNROLL
-      for (int k = 0; k < 8; k++) {
-        if (i / 32 == k) word = p.l[k];
-      }
-      if (i < 32) word -= 2;  // no borrow: the lowest words are above one
-      out = out.sqr();
-      if (word >> (i % 32) & 1) out = out * *this;
-    }
-    return out;
+    constexpr Limbs p = PRIME, r3 = R3;
+    Fp out;
+    // (a·R)⁻¹ = a⁻¹·R⁻¹, and the product with R³ divides by R once more
+    DivisionSteps::invert(l, p.l, (0 - INV) & (~uint32_t{0} >> 2), out.l);
+    return out * of(r3);
   }
 
   // For operands of products only, see there: sums and differences up to 2p.
