@@ -227,7 +227,7 @@ describeEngines("cards that fail", (core, engine) => {
 
   it.each(["Unreduced", "ManySets", "WideShift"] as const)("end with a code: %s", (does) => {
     for (const call of [prove, sum, sum2]) {
-      const expected = { code: "CUDA_FAILED", message: "the card returned a sum that is none" };
+      const expected = { code: "PROVE_FAILED", message: "the card returned a sum that is none" };
       expect(
         failure(() => call(does)),
         call.name,
