@@ -117,6 +117,8 @@ inline void ignore(cudaError_t error) {
   if (error != cudaSuccess) cudaGetLastError();
 }
 
+inline std::string mebibytes(uint64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
+
 // To be called after every launch.
 inline void checkLaunch(const char* kernel) { check(cudaGetLastError(), kernel); }
 
@@ -163,7 +165,8 @@ class DeviceArray {
   DeviceArray() = default;
   explicit DeviceArray(size_t n) : n_(n) {
     if (n > SIZE_MAX / sizeof(T)) throw CardError(CARD_OUT_OF_MEMORY, "an array is larger than any memory");
-    if (n > 0) check(cudaMalloc(&data_, n * sizeof(T)), "taking the card's memory");
+    const cudaError_t error = n > 0 ? cudaMalloc(&data_, n * sizeof(T)) : cudaSuccess;
+    if (error != cudaSuccess) fail(error, ("taking " + mebibytes(n * sizeof(T)) + " of the card's memory").c_str());
   }
   DeviceArray(DeviceArray&& other) noexcept : data_(std::exchange(other.data_, nullptr)), n_(std::exchange(other.n_, 0)) {}
   DeviceArray& operator=(DeviceArray&& other) noexcept {
@@ -206,7 +209,8 @@ class PinnedArray {
   PinnedArray() = default;
   explicit PinnedArray(size_t n) : n_(n) {
     if (n > SIZE_MAX / sizeof(T)) throw CardError(CARD_OUT_OF_MEMORY, "an array is larger than any memory");
-    if (n > 0) check(cudaMallocHost(&data_, n * sizeof(T)), "taking pinned memory");
+    const cudaError_t error = n > 0 ? cudaMallocHost(&data_, n * sizeof(T)) : cudaSuccess;
+    if (error != cudaSuccess) fail(error, ("taking " + mebibytes(n * sizeof(T)) + " of pinned memory").c_str());
   }
   PinnedArray(PinnedArray&& other) noexcept : data_(std::exchange(other.data_, nullptr)), n_(std::exchange(other.n_, 0)) {}
   PinnedArray& operator=(PinnedArray&& other) noexcept {

@@ -26,7 +26,7 @@
 //       call:N            the Nth call of any function that can fail returns cudaErrorUnknown and does nothing
 //       launch:N          the Nth kernel breaks the context when it runs: cudaErrorLaunchFailure from then on
 //       copy:N            the Nth copy does: cudaErrorIllegalAddress from then on
-//       flip:N            one bit of what the Nth copy brings to the host is wrong
+//       flip:N            one bit of what the Nth copy brings to the host is wrong, in a byte that is not zero
 //     N+ in place of N: that one and all that follow.
 #pragma once
 
@@ -195,6 +195,14 @@ class Machine {
       }
       if (!known) misuse("AP_EMULATOR_FAULT: \"%s\" is no fault", word.c_str());
     }
+  }
+
+  // One bit, in what is not zero where there is such: most of a large result may be of no use to anybody.
+  void flip(unsigned char* data, size_t size) {
+    const size_t start = random_.below(size);
+    size_t at = start;
+    while (data[at] == 0 && (at + 1) % size != start) at = (at + 1) % size;
+    data[at] ^= static_cast<unsigned char>(1u << random_.below(8));
   }
 
   // Memory
@@ -997,7 +1005,7 @@ inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t size, cuda
     work.run = [&m, to, from, size, device, fails, flips, staged] {
       if (fails) return m.lose(device, cudaErrorIllegalAddress);
       memmove(to, staged ? staged->data() : from, size);
-      if (flips) static_cast<unsigned char*>(to)[m.random().below(size)] ^= static_cast<unsigned char>(1u << m.random().below(8));
+      if (flips) m.flip(static_cast<unsigned char*>(to), size);
     };
     m.enqueue(lock, stream, std::move(work));
     if (!toCard && !target) m.finish(lock, stream);

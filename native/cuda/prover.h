@@ -65,8 +65,6 @@ inline void uploadScalars(cudaStream_t stream, Upload& upload, const uint8_t* va
   });
 }
 
-inline std::string mebibytes(uint64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
-
 // --- Plans ----------------------------------------------------------------------------------------------------------
 
 // What a plan costs, in multiplications in Fq of a proof whose scalars are all wide: an addition into a bucket for every point
@@ -531,12 +529,8 @@ inline void ResidentKey::checkView(const CardKeyView& view) {
     for (uint64_t i = 0; p->wires && i < p->wireCount; i++) require(p->wires[i] < view.variables, "a point of a wire that is none");
   }
   for (const CardRows& rows : view.rows) {
-    require(rows.starts && rows.starts[0] == 0 && rows.starts[view.domain] == rows.entryCount, "the rows of a matrix");
-    require(rows.entryCount == 0 || (rows.entries && rows.values), "a matrix is missing");
-    for (uint64_t i = 0; i < view.domain; i++) require(rows.starts[i] <= rows.starts[i + 1], "the rows of a matrix");
-    for (uint64_t i = 0; i < rows.entryCount; i++) {
-      require(rows.entries[2 * i] < view.variables && rows.entries[2 * i + 1] < rows.valueCount, "an entry of a matrix");
-    }
+    // What is in them is CardMatrix's to check.
+    require(rows.starts && (rows.entryCount == 0 || rows.entries) && (rows.valueCount == 0 || rows.values), "a matrix is missing");
   }
 }
 
