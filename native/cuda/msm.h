@@ -44,11 +44,11 @@ template <class F>
 struct Cost;
 template <>
 struct Cost<Fq> {
-  static constexpr uint32_t ADD = 14, MIXED_ADD = 10;
+  static constexpr uint32_t ADD = 14, MIXED_ADD = 10, AFFINE_ADD = 6;  // affine: the share in an inversion left out
 };
 template <>
 struct Cost<Fq2> {
-  static constexpr uint32_t ADD = 40, MIXED_ADD = 28;
+  static constexpr uint32_t ADD = 40, MIXED_ADD = 28, AFFINE_ADD = 17;
 };
 
 // What a plan costs for scalars that are all wide, counted in multiplications in Fq:
@@ -178,6 +178,29 @@ class ExtendedSums {
   uint32_t* counters_;
 };
 
+// The same by rounds of affine additions, and extended ones for the rest: see affine.h. Without a round it is ExtendedSums.
+template <class F>
+class AffineSums {
+ public:
+  // Rounds as the plan's coordinates and numbers suggest.
+  AffineSums(const MsmPlan& plan, uint32_t multiprocessors, Arena& arena);
+  AffineSums(const MsmPlan& plan, uint32_t multiprocessors, unsigned rounds, Arena& arena);
+  void enqueue(cudaStream_t stream, const Affine<F>* points, const uint32_t* entries, const uint32_t* starts, Point<F>* buckets) const;
+  uint64_t bytes() const;
+  uint64_t operations() const;
+
+ private:
+  uint64_t entries_, buckets_;
+  unsigned rounds_;
+  ExtendedSums<F> rest_;
+  Affine<F>* sums_[2] = {nullptr, nullptr};
+  F* prefixes_ = nullptr;
+  uint32_t *restStarts_ = nullptr, *restEntries_ = nullptr;
+  uint32_t grid_ = 0;
+
+  static MsmPlan restOf(const MsmPlan& plan, unsigned rounds);
+};
+
 // One multiplication's working space. The points must outlive it.
 //
 // Phases, with the bytes and the multiplications in Fq that a meter is told: those of scalars that are all wide, n points, e entries,
@@ -203,7 +226,7 @@ class Msm {
   DigitSort sort_;
   size_t ranksEnd_;
   Point<F>* buckets_;
-  ExtendedSums<F> sums_;
+  AffineSums<F> sums_;
 
   Msm(const ResidentPoints<F>* points, const MsmPlan& plan, const uint32_t* wires, uint64_t wireCount, uint32_t multiprocessors, Arena& arena);
   static size_t takeRanks(DigitSort& sort, Arena& arena);
@@ -213,6 +236,8 @@ extern template class ResidentPoints<Fq>;
 extern template class ResidentPoints<Fq2>;
 extern template class ExtendedSums<Fq>;
 extern template class ExtendedSums<Fq2>;
+extern template class AffineSums<Fq>;
+extern template class AffineSums<Fq2>;
 extern template class Msm<Fq>;
 extern template class Msm<Fq2>;
 
