@@ -117,6 +117,13 @@ inline void ignore(cudaError_t error) {
   if (error != cudaSuccess) cudaGetLastError();
 }
 
+// Of a wait that a destructor needs, before what was waited for is wiped or given back: if it fails, for the whole card.
+inline void settle(cudaError_t waited) {
+  if (waited == cudaSuccess) return;
+  cudaGetLastError();
+  ignore(cudaDeviceSynchronize());
+}
+
 inline std::string mebibytes(uint64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
 
 // To be called after every launch.
@@ -195,7 +202,7 @@ class SecretArray : public DeviceArray<T> {
   ~SecretArray() {
     if (this->size() == 0) return;
     ignore(cudaMemsetAsync(this->get(), 0, this->bytes(), stream_));
-    ignore(cudaStreamSynchronize(stream_));
+    settle(cudaStreamSynchronize(stream_));
   }
 
  private:
@@ -239,7 +246,7 @@ class Stream {
     ignore(cudaStreamDestroy(stream_));
   }
   // For destructors that free what the stream works on, too.
-  void drain() const { ignore(cudaStreamSynchronize(stream_)); }
+  void drain() const { settle(cudaStreamSynchronize(stream_)); }
   operator cudaStream_t() const { return stream_; }
 
  private:
@@ -298,7 +305,8 @@ class Upload {
   Upload(const Upload&) = delete;
   ~Upload() {
     for (size_t slot = 0; slot < PIECES; slot++) {
-      if (busy_[slot]) ignore(cudaEventSynchronize(free_[slot]));
+      // Whatever the event says, the card must be done with the piece.
+      if (busy_[slot]) settle(cudaEventSynchronize(free_[slot]));
       wipe(memory_.get() + slot * piece_, filled_[slot]);
     }
   }
