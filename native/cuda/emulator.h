@@ -20,13 +20,13 @@
 //   AP_EMULATOR_SEED      of all orders and garbage; 1
 //   AP_EMULATOR_DEVICES   how many cards; 1
 //   AP_EMULATOR_MEMORY    of each, in bytes, or with K, M or G behind; 4G
-//   AP_EMULATOR_FAULT     what goes wrong, by commas. Read by cudaGetDeviceCount, counted from when it changed
+//   AP_EMULATOR_FAULT     what goes wrong, by commas. Read by cudaGetDeviceCount and cudaMemGetInfo, counted from when it changed
 //       driver, none      there is no driver that is new enough; there is no card
 //       alloc:N           the Nth cudaMalloc finds no memory          pinned:N  the Nth cudaMallocHost
 //       call:N            the Nth call of any function that can fail returns cudaErrorUnknown and does nothing
 //       launch:N          the Nth kernel breaks the context when it runs: cudaErrorLaunchFailure from then on
 //       copy:N            the Nth copy does: cudaErrorIllegalAddress from then on
-//       flip:N            one bit of what the Nth copy brings to the host is wrong
+//       flip:N            one bit of what the Nth copy brings to the host is wrong, in a byte that is not zero
 //     N+ in place of N: that one and all that follow.
 #pragma once
 
@@ -195,6 +195,14 @@ class Machine {
       }
       if (!known) misuse("AP_EMULATOR_FAULT: \"%s\" is no fault", word.c_str());
     }
+  }
+
+  // One bit, in what is not zero where there is such: most of a large result may be of no use to anybody.
+  void flip(unsigned char* data, size_t size) {
+    const size_t start = random_.below(size);
+    size_t at = start;
+    while (data[at] == 0 && (at + 1) % size != start) at = (at + 1) % size;
+    data[at] ^= static_cast<unsigned char>(1u << random_.below(8));
   }
 
   // Memory
@@ -380,13 +388,16 @@ class Machine {
 #if defined(AP_ADDRESS_SANITIZER)
   void checkEdges(const Allocation&, const char*) const {}  // whoever touches them is caught in the act
 #else
+  static bool isCanary(const char* at, size_t size) {
+    static const std::string canary(4096, static_cast<char>(CANARY));
+    for (; size > canary.size(); at += canary.size(), size -= canary.size()) {
+      if (memcmp(at, canary.data(), canary.size()) != 0) return false;
+    }
+    return memcmp(at, canary.data(), size) == 0;
+  }
   void checkEdges(const Allocation& a, const char* kernel) const {
-    const auto* at = reinterpret_cast<const unsigned char*>(a.pages);
-    const auto *data = reinterpret_cast<const unsigned char*>(a.data), *end = at + a.span;
-    unsigned differs = 0;
-    for (; at < data; at++) differs |= *at ^ CANARY;
-    for (at = data + a.size; at < end; at++) differs |= *at ^ CANARY;
-    if (differs == 0) return;
+    const char *end = a.data + a.size, *last = a.pages + a.span;
+    if (isCanary(a.pages, static_cast<size_t>(a.data - a.pages)) && isCanary(end, static_cast<size_t>(last - end))) return;
     misuse("%s%s%swritten beside an allocation of %zu bytes of %s", kernel ? "kernel " : "", kernel ? kernel : "", kernel ? " has run: " : "", a.size,
            a.device < 0 ? "pinned memory" : "the card's memory");
   }
@@ -799,6 +810,7 @@ inline cudaError_t cudaDriverGetVersion(int* version) {
 inline cudaError_t cudaRuntimeGetVersion(int* version) { return *version = 13000, cudaSuccess; }
 inline cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
   return anchorproof::emulator::call([&](anchorproof::emulator::Machine& m, auto&) {
+    m.readFaults();
     *total = m.current().limit;
     *available = *total - std::min(*total, m.current().used);
     return cudaSuccess;
@@ -993,7 +1005,7 @@ inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t size, cuda
     work.run = [&m, to, from, size, device, fails, flips, staged] {
       if (fails) return m.lose(device, cudaErrorIllegalAddress);
       memmove(to, staged ? staged->data() : from, size);
-      if (flips) static_cast<unsigned char*>(to)[m.random().below(size)] ^= static_cast<unsigned char>(1u << m.random().below(8));
+      if (flips) m.flip(static_cast<unsigned char*>(to), size);
     };
     m.enqueue(lock, stream, std::move(work));
     if (!toCard && !target) m.finish(lock, stream);

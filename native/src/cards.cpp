@@ -1,7 +1,6 @@
 #include "cards.h"
 
 #include <dlfcn.h>
-#include <sys/stat.h>
 
 #include <cerrno>
 #include <climits>
@@ -10,12 +9,33 @@
 #include <map>
 #include <mutex>
 
+#if defined(__linux__)
+#include <elf.h>
+#include <link.h>
+#endif
+
+#include "zkey.h"
+
 namespace anchorproof {
 namespace {
 
 std::string firstLine(const char* text) {
   const std::string line = text ? text : "unknown reason";
   return line.substr(0, line.find('\n'));
+}
+
+// A library whose file is cut short would end the process: the loader maps what is not there. The table of sections is
+// what a file has last.
+bool isWhole(const InputFile& file) {
+#if defined(__linux__)
+  ElfW(Ehdr) header;
+  if (file.size() < sizeof header) return false;
+  file.read(0, &header, sizeof header, Code::Io);
+  return std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+         (header.e_shoff <= file.size() && uint64_t{header.e_shnum} * header.e_shentsize <= file.size() - header.e_shoff);
+#else
+  return file.size() > 0;
+#endif
 }
 
 // The library is not closed again once CUDA may have started threads in it: the process keeps it.
@@ -51,9 +71,10 @@ std::shared_ptr<const Cards> Cards::open(const std::string& library) {
     if (errno == ENOENT) throw NoCards(NoCards::Missing, "the GPU library is not built (npm run build:cuda): there is no " + library);
     throw NoCards(NoCards::Broken, "the GPU library does not load: " + library + ": " + std::strerror(errno));
   }
-  struct stat file;
-  if (::stat(real.get(), &file) != 0 || !S_ISREG(file.st_mode)) {
-    throw NoCards(NoCards::Broken, "the GPU library does not load: " + library + " is not a file");
+  try {
+    if (!isWhole(InputFile(real.get()))) throw Failure(Code::Io, library + " is cut short");
+  } catch (const Failure& failure) {
+    throw NoCards(NoCards::Broken, std::string("the GPU library does not load: ") + failure.what());
   }
   const std::lock_guard<std::mutex> lock(*mutex);
   // What failed is not kept: the next call may find a library that was built meanwhile.

@@ -13,6 +13,7 @@ import { type CircuitKey, developmentKey } from "../../src/circuit/setup.js";
 import { calculateWtns } from "../../src/circuit/witness.js";
 import { AnchorError, ERROR_CODES } from "../../src/errors.js";
 import {
+  type CardChoice,
   type NativeCore,
   nativeCore,
   nativeStatus,
@@ -25,6 +26,7 @@ import { type Proof, type VerifyingKey, verifyGroth16 } from "../../src/verifier
 import { workerFile } from "../../src/workers.js";
 import { TINY, TINY_INPUTS, TINY_OUTPUT, temporaryFolder } from "../circuit/support.js";
 import { code, outcomeOf } from "../support/errors.js";
+import { buildStandIn } from "./standIn.js";
 import { integers, little } from "./support.js";
 
 const PUBLIC = [TINY_OUTPUT, TINY_INPUTS.a, TINY_INPUTS.unused];
@@ -41,6 +43,9 @@ let basis: string;
 let initial: string;
 let next: string;
 let secret: SecretHandle;
+/** A GPU library, and its card that serves. */
+let library: string;
+let cuda: CardChoice;
 let outputs = 0;
 let pk: ProvingKeyHandle;
 let vk: VerifyingKeyHandle;
@@ -107,6 +112,8 @@ describe.skipIf(process.env["ANCHORPROOF_NATIVE"] === "off")("the addon", () => 
     core.newPhase2(r1cs, basis, initial, new Uint8Array());
     secret = core.drawSecret(new Uint8Array(3));
     core.secretApply(secret, initial, next, new Uint8Array(68));
+    library = buildStandIn(folder);
+    cuda = { library, device: 0 };
     pk = core.openProvingKey(key.zkeyPath);
     vk = core.openVerifyingKey(keyBytes(key.verifyingKey));
     ({ proof, publics } = core.prove(pk, wtns));
@@ -209,6 +216,9 @@ describe.skipIf(process.env["ANCHORPROOF_NATIVE"] === "off")("the addon", () => 
       fieldTimings: ["portable"],
       msm: ["portable", 1, little(1n, 2n), little(5n), { threads: 2 }],
       ntt: ["portable", little(1n, 2n, 3n, 4n), { inverse: false, coset: true, threads: 2 }],
+      cards: [library],
+      cardMsm: ["portable", cuda, 1, little(1n, 2n), little(5n), { repeat: 2, threads: 2 }],
+      cardNtt: ["portable", cuda, little(1n, 2n, 3n, 4n), { inverse: false, coset: true, repeat: 2 }],
     });
     const output = () => join(folder, `output-${outputs++}`);
     /** Those that write a file where they are told. */
@@ -340,6 +350,9 @@ describe.skipIf(process.env["ANCHORPROOF_NATIVE"] === "off")("the addon", () => 
         fieldOp: 5,
         msm: 4,
         ntt: 2,
+        cards: 1,
+        cardMsm: 5,
+        cardNtt: 3,
         openProvingKey: 1,
       };
       for (const [name, count] of Object.entries({
@@ -376,8 +389,34 @@ describe.skipIf(process.env["ANCHORPROOF_NATIVE"] === "off")("the addon", () => 
       ["onPhase", [null, 1, "x", {}]],
       ["blinding", [null, "x", [], new Uint8Array(63), new Uint8Array(65), new Uint8Array(0), detached(64)]],
       ["blinding", [little(R, 1n), little(1n, R), new Uint8Array(64).fill(255)]],
+      ["timed", [null, 0, 1, "yes", {}]],
     ])("of the option %s are checked", (name, values) => {
       for (const value of values) expect(call("prove", [pk, wtns, { [name]: value }])).toBe("INPUT_INVALID");
+    });
+
+    it.each([
+      ["library", [undefined, null, 1, "", "a\0b", "x".repeat(5000), {}]],
+      ["device", [undefined, null, -1, 0.5, "0", 9, 2 ** 31, 2 ** 32, Number.NaN]],
+      ["memoryLimit", [null, -1, 0.5, 2 ** 51, "1", 1n]],
+      ["multiples", [null, -1, 0.5, 255, "1"]],
+      ["window", [null, -1, 0.5, 25, "1"]],
+      ["coordinates", [null, -1, 0.5, 3, "affine"]],
+    ])("of a card's %s are checked", (name, values) => {
+      for (const value of values) {
+        const choice = { ...cuda, [name]: value };
+        for (const [to, args] of [
+          ["openProvingKey", [key.zkeyPath, { cuda: choice }]],
+          ["cardMsm", ["portable", choice, 1, little(1n, 2n), little(1n)]],
+          ["cardNtt", ["portable", choice, little(1n)]],
+        ] as const) {
+          expect(call(to, [...args]), `${to}: ${String(value)}`).toBe("INPUT_INVALID");
+        }
+      }
+      const most = { memoryLimit: 2 ** 50, multiples: 254, window: 24, coordinates: 2 };
+      expect(call("openProvingKey", [key.zkeyPath, { cuda: { ...cuda, ...most } }])).toBe("accepted");
+      for (const none of [null, 1, "x", () => 1, library, new Uint8Array(2)]) {
+        expect(call("openProvingKey", [key.zkeyPath, { cuda: none }])).toBe("INPUT_INVALID");
+      }
     });
 
     it("of a wrong length or count are refused", () => {
@@ -453,6 +492,18 @@ describe.skipIf(process.env["ANCHORPROOF_NATIVE"] === "off")("the addon", () => 
         ["ntt", ["portable", little(1n, R)]],
         ["ntt", ["portable", little(1n), { inverse: 1 }]],
         ["ntt", ["portable", little(1n), { coset: "yes" }]],
+        ["cards", ["a\0b"]],
+        ["cards", ["x".repeat(5000)]],
+        ["cardMsm", ["portable", cuda, 3, little(1n, 2n), little(1n)]],
+        ["cardMsm", ["portable", cuda, 2, little(1n, 2n), little(1n)]],
+        ["cardMsm", ["portable", cuda, 1, little(1n, 2n), little(1n, 1n)]],
+        ["cardMsm", ["portable", cuda, 1, little(1n, 2n), little(1n), { repeat: 0 }]],
+        ["cardMsm", ["portable", cuda, 1, little(1n, 2n), little(1n), { repeat: 1001 }]],
+        ["cardNtt", ["portable", cuda, new Uint8Array(0)]],
+        ["cardNtt", ["portable", cuda, little(1n, 2n, 3n)]],
+        ["cardNtt", ["portable", cuda, little(1n), { inverse: 1 }]],
+        ["cardNtt", ["portable", cuda, little(1n), { coset: "yes" }]],
+        ["cardNtt", ["portable", cuda, little(1n), { repeat: "2" }]],
         ["setupDevelopment", ["", output(), new Uint8Array()]],
         ["setupDevelopment", [r1cs, "", new Uint8Array()]],
         ["newPtau", [0, output(), new Uint8Array()]],
@@ -532,10 +583,22 @@ describe.skipIf(process.env["ANCHORPROOF_NATIVE"] === "off")("the addon", () => 
         next,
         "/proc/self/mem",
         "/dev/zero",
+        library,
       );
       const member = fc.oneof(fc.integer(), fc.boolean(), bytes, fc.string(), fc.constant(undefined));
       const options = fc.record(
-        { threads: fc.integer({ min: -1, max: 4 }), engine: word, inverse: member, coset: member, blinding: member },
+        {
+          threads: fc.integer({ min: -1, max: 4 }),
+          engine: word,
+          inverse: member,
+          coset: member,
+          blinding: member,
+          timed: member,
+          cuda: fc.oneof(member, fc.record({ library: word, device: fc.nat(9) })),
+          library: word,
+          device: fc.nat(9),
+          repeat: member,
+        },
         { requiredKeys: [] },
       );
       const handle = fc.constantFrom<unknown>(pk, vk, secret);
@@ -740,10 +803,11 @@ describe.skipIf(process.env["ANCHORPROOF_NATIVE"] === "off")("the addon", () => 
          core.prove(key, data.wtns, { onPhase() { post(1); for (;;); } });`,
         `core.prove(core.openProvingKey(data.path), data.wtns, { get threads() { post(1); for (;;); } });`,
         `core.openProvingKey(data.path); post(1); process.exit(0);`,
+        `post(1); for (;;) core.prove(core.openProvingKey(data.path, { cuda: data.cuda }), data.wtns, { onPhase() {} });`,
       ].entries()) {
         const path = join(await temporaryFolder(), "key.zkey");
         await copyFile(key.zkeyPath, path);
-        const made = worker(body, { path, wtns });
+        const made = worker(body, { path, wtns, cuda });
         await answer(made);
         await made.terminate();
         expect(core.verify(vk, publics, core.prove(pk, wtns).proof), `case ${i}`).toBe(true);

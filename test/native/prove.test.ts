@@ -14,33 +14,7 @@ import { R } from "../../src/field/scalar.js";
 import { parseProof, parsePublicSignals, verifyGroth16, verifyingKeyToJson } from "../../src/verifier/groth16.js";
 import { temporaryFolder } from "../circuit/support.js";
 import { code, outcomeOf } from "../support/errors.js";
-import { describeEngines, integers, little, numbers } from "./support.js";
-
-/** Some hundred rows: dense values, bits, small and negative ones, constants as coefficients, wires in no row. */
-const CIRCUIT = {
-  name: "native-prove",
-  source: `pragma circom 2.2.3;
-template Mixed() {
-    signal input a;
-    signal input bits[64];
-    signal input unused[3];
-    signal input context;
-    signal output c;
-    signal output sum;
-    signal steps[101];
-    var total = 0;
-    for (var i = 0; i < 64; i++) {
-        bits[i] * (bits[i] - 1) === 0;
-        total += bits[i] * (1 << i) - 7 * bits[i];
-    }
-    sum <== total;
-    steps[0] <== a + context;
-    for (var i = 0; i < 100; i++) steps[i + 1] <== steps[i] * (12345678901234567890 * steps[i] - bits[i % 64]) + i;
-    c <== steps[100];
-}
-component main {public [context]} = Mixed();
-`,
-};
+import { describeEngines, integers, little, MIXED, MIXED_INPUTS, numbers } from "./support.js";
 
 let circuit: CompiledCircuit;
 let key: CircuitKey;
@@ -49,11 +23,10 @@ let witness: bigint[];
 let wtns: Uint8Array;
 
 beforeAll(async () => {
-  circuit = await compileCircuit(CIRCUIT);
+  circuit = await compileCircuit(MIXED);
   key = await developmentKey(circuit);
   zkey = new Uint8Array(await readFile(key.zkeyPath));
-  const bits = Array.from({ length: 64 }, (_, i) => BigInt((i * 5) % 3 === 0 ? 1 : 0));
-  witness = await calculateWitness(circuit.wasmPath, { a: 5n, bits, unused: [0n, 1n, R - 1n], context: 9n });
+  witness = await calculateWitness(circuit.wasmPath, MIXED_INPUTS);
   wtns = encodeWtns(witness);
 });
 

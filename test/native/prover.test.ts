@@ -4,21 +4,23 @@
  */
 import { type ExecFileException, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { chmod, mkdir, open, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import * as snarkjs from "snarkjs";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { encodeG2 } from "../../src/circuit/binfile.js";
 import { type CompiledCircuit, compileCircuit } from "../../src/circuit/compile.js";
 import { type CircuitKey, developmentKey } from "../../src/circuit/setup.js";
 import { calculateWitness, encodeWtns } from "../../src/circuit/witness.js";
-import { NATIVE_PROVER, nativeCore, nativeStatus } from "../../src/field/native.js";
+import { CUDA_LIBRARY, NATIVE_PROVER, nativeCore, nativeStatus } from "../../src/field/native.js";
 import { R } from "../../src/field/scalar.js";
 import { affineG2, g2Point } from "../../src/verifier/curve.js";
 import { parseProof, parsePublicSignals, verifyGroth16, verifyingKeyToJson } from "../../src/verifier/groth16.js";
 import { changedFile, patch } from "../circuit/files.js";
 import { temporaryFolder } from "../circuit/support.js";
+import { buildStandIn } from "./standIn.js";
 
 const off = process.env["ANCHORPROOF_NATIVE"] === "off";
 
@@ -300,11 +302,69 @@ describe.skipIf(off)("anchorproof-prover", () => {
       /--threads takes 1 to 256/,
     ]),
     [["a", "b", "c", "d", "--prepared="], /--prepared takes a folder/],
+    [["a", "b", "c", "d", "--cuda="], /--cuda= takes a library/],
+    [["a", "b", "c", "d", "--device"], /--device takes a value/],
+    ...["-1", "256", "x", "", "1.0"].map((value): [string[], RegExp] => [
+      ["a", "b", "c", "d", `--device=${value}`],
+      /--device takes 0 to 255/,
+    ]),
     [["a", "b", "c", "d", "--fast"], /no option --fast/],
     [["a", "b", "c", "d", "-t"], /no option -t/],
   ] as [string[], RegExp][])("explains its usage for %j", async (args, reason) => {
     await expectFailure(args, 2, reason);
     await expectFailure(args, 2, /\(usage: anchorproof-prover KEY\.zkey/);
+  });
+
+  describe("with --cuda", () => {
+    let library: string;
+    beforeEach(() => {
+      library = buildStandIn(folder);
+    });
+
+    /** Proves by the processor after a card did not, and says why in one line. */
+    async function expectFallback(args: readonly string[], reason: RegExp, env: NodeJS.ProcessEnv = {}): Promise<void> {
+      const ended = await run([...files, ...args], env);
+      expect(ended).toMatchObject({ status: 0, out: "" });
+      expect(ended.err).toMatch(/^anchorproof-prover: [^\n]*; the processor proves\n$/);
+      expect(ended.err).toMatch(reason);
+      await expectValid(key);
+    }
+
+    it("proves by the processor what no card can, and says so", async () => {
+      const nowhere = join(folder, "none.so");
+      await expectFallback([`--cuda=${nowhere}`], /not built \(npm run build:cuda\): there is no .*none\.so/);
+      await expectFallback(["--cuda"], /there is no .*none\.so/, { ANCHORPROOF_CUDA: nowhere });
+      await expectFallback(["--cuda"], /ANCHORPROOF_CUDA is off/, { ANCHORPROOF_CUDA: "off" });
+      await expectFallback([`--cuda=${NATIVE_PROVER}`], /does not load|is not anchorproof's/);
+      await expectFallback(["--device", "4"], /too little memory/, { ANCHORPROOF_CUDA: library });
+      await expectFallback([`--cuda=${library}`, "--device=5"], /x{50}; the card serves this process no more/);
+      await expectFallback([`--cuda=${library}`, "--device=1"], /returned a sum that is none/);
+    });
+
+    it("makes a proof again that does not verify", async () => {
+      // The card that serves knows of no points.
+      await expectFallback([`--cuda=${library}`], /the card's proof does not verify/);
+    });
+
+    it("ends without a proof where the processor would", async () => {
+      const card = `--cuda=${library}`;
+      await expectFailure([...files, card, "--device", "9"], 1, /there is no card 9/);
+      await writeFile(files[1], encodeWtns(witness.slice(1)));
+      await expectFailure([...files, card], 1, /witness\.wtns: the witness: its number of wires/);
+      await writeFile(files[1], encodeWtns([...witness.slice(0, -1), 3n]));
+      const { status, err } = await run([...files, card]);
+      expect(status).toBe(1);
+      expect(err).toMatch(
+        /^[^\n]*the card's proof does not verify; [^\n]*\n[^\n]*: the proof does not verify: [^\n]*\n$/,
+      );
+    });
+
+    it("takes the emulated card's proof", async () => {
+      const emulated = join(dirname(CUDA_LIBRARY), "anchorproof-cuda-emulated.so");
+      if (!existsSync(emulated)) return;
+      expect(await run([...files, `--cuda=${emulated}`])).toEqual({ status: 0, out: "", err: "" });
+      await expectValid(key);
+    });
   });
 
   it("names an engine that is not to be had", async () => {

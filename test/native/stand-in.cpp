@@ -60,8 +60,7 @@ void tell(CardPhases* phases, const char* name, uint64_t bytes, uint64_t operati
   if (!phases) return;
   phases->count = 1;
   CardPhase& phase = phases->at[0];
-  memset(phase.name, '!', sizeof phase.name);  // a name that fills its field has no zero
-  if (strlen(name) < sizeof phase.name) strcpy(phase.name, name);
+  strncpy(phase.name, name, sizeof phase.name);  // a name that fills its field has no zero
   phase.ms = 1.5f;
   phase.bytes = bytes;
   phase.operations = operations;

@@ -1,5 +1,39 @@
 import { describe } from "vitest";
 import { type NativeCore, type NativeEngine, nativeCore, nativeStatus } from "../../src/field/native.js";
+import { R } from "../../src/field/scalar.js";
+
+/** Some hundred rows: dense values, bits, small and negative ones, constants as coefficients, wires in no row. */
+export const MIXED = {
+  name: "native-prove",
+  source: `pragma circom 2.2.3;
+template Mixed() {
+    signal input a;
+    signal input bits[64];
+    signal input unused[3];
+    signal input context;
+    signal output c;
+    signal output sum;
+    signal steps[101];
+    var total = 0;
+    for (var i = 0; i < 64; i++) {
+        bits[i] * (bits[i] - 1) === 0;
+        total += bits[i] * (1 << i) - 7 * bits[i];
+    }
+    sum <== total;
+    steps[0] <== a + context;
+    for (var i = 0; i < 100; i++) steps[i + 1] <== steps[i] * (12345678901234567890 * steps[i] - bits[i % 64]) + i;
+    c <== steps[100];
+}
+component main {public [context]} = Mixed();
+`,
+};
+
+export const MIXED_INPUTS = {
+  a: 5n,
+  bits: Array.from({ length: 64 }, (_, i) => BigInt((i * 5) % 3 === 0 ? 1 : 0)),
+  unused: [0n, 1n, R - 1n],
+  context: 9n,
+};
 
 /** The core's encoding: 32 bytes little-endian an integer. */
 export function little(...values: bigint[]): Uint8Array {
