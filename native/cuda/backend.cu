@@ -250,6 +250,7 @@ void limits(int32_t device, CardLimits* out, CardStatus* status) {
       PinnedArray<uint8_t> from(EMULATED ? size_t{1} << 20 : size_t{256} << 20);
       memset(from.get(), 1, from.bytes());
       DeviceArray<uint8_t> to(from.size());
+      const Stream stream;  // goes before the memory that it reads
       const float ms = leastTime(stream, [&] {
         check(cudaMemcpyAsync(to.get(), from.get(), from.bytes(), cudaMemcpyHostToDevice, stream), "copying to the card");
       });

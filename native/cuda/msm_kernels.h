@@ -438,7 +438,7 @@ ResidentPoints<F>::ResidentPoints(const CardPoints& host, const MsmPlan& plan, c
   // Whatever happens, the card is done with all of this before it goes.
   struct Drain {
     cudaStream_t stream;
-    ~Drain() { ignore(cudaStreamSynchronize(stream)); }
+    ~Drain() { settle(cudaStreamSynchronize(stream)); }
   } drain{stream};
   Upload upload;
   if (wires_.size() > 0) upload.copy(stream, wires_.get(), host.wires, wires_.bytes(), abort);
