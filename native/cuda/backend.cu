@@ -1,5 +1,5 @@
-// The library: card.h's functions over the kernels. One shared object with one export, made of this unit, msm_g1.cu, msm_g2.cu
-// and ntt.cu; native/build.mjs compiles them side by side. By hand:
+// The library: card.h's functions over the kernels. One shared object with one export, made of this unit and the others of this
+// folder; build.mjs compiles them side by side. By hand:
 //
 //   nvcc -std=c++17 -O3 --expt-relaxed-constexpr -gencode arch=compute_90,code=sm_90 -Xcompiler -fPIC,-fvisibility=hidden
 //        -Xlinker --version-script=exports.map -shared -cudart static *.cu -o anchorproof-cuda.so
@@ -250,6 +250,7 @@ void limits(int32_t device, CardLimits* out, CardStatus* status) {
       PinnedArray<uint8_t> from(EMULATED ? size_t{1} << 20 : size_t{256} << 20);
       memset(from.get(), 1, from.bytes());
       DeviceArray<uint8_t> to(from.size());
+      const Stream stream;  // goes before the memory that it reads
       const float ms = leastTime(stream, [&] {
         check(cudaMemcpyAsync(to.get(), from.get(), from.bytes(), cudaMemcpyHostToDevice, stream), "copying to the card");
       });

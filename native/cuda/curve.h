@@ -45,14 +45,14 @@ struct alignas(16) Point {
     return {x * i.sqr(), y * i3};
   }
 
-  AP_CARD_INLINE Point dbl() const {
+  AP_HD Point dbl() const {
     F u = y.dbl(), v = u.sqr(), w = u * v, s = x * v;
     F xx = x.sqr(), m = xx.dbl() + xx;
     F x3 = m.sqr() - s.dbl();
     return {x3, F::differenceOfProducts(m, s - x3, y, w), v * zz, w * zzz};
   }
 
-  AP_CARD_INLINE Point operator+(const Point& b) const {
+  AP_HD Point operator+(const Point& b) const {
     if (isInfinity()) return b;
     if (b.isInfinity()) return *this;
     F u1 = x * b.zz, p = b.x * zz - u1, s1 = y * b.zzz, r = b.y * zzz - s1;
@@ -63,7 +63,7 @@ struct alignas(16) Point {
   }
 
   // With an affine point, or its negative.
-  AP_CARD_INLINE Point plus(const Affine<F>& b, bool negative = false) const {
+  AP_HD Point plus(const Affine<F>& b, bool negative = false) const {
     if (b.isInfinity()) return *this;
     F by = b.y.negatedIf(negative);
     if (isInfinity()) return {b.x, by, F::one(), F::one()};

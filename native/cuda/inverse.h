@@ -42,7 +42,7 @@ class DivisionSteps {
     int32_t u, v, q, r;
   };
 
-  static AP_CARD_INLINE Number split(const uint32_t* w) {
+  static AP_HD Number split(const uint32_t* w) {
     Number out;
     AP_UNROLL
     for (int i = 0; i < LIMBS; i++) {
@@ -61,7 +61,7 @@ class DivisionSteps {
   }
 
   // δ > 0 and g odd: (f, g) ← (g, (g − f)/2); else (f, g) ← (f, (g + (g mod 2)·f)/2). Rows (u, v) and (q, r) follow f and g.
-  static AP_CARD_INLINE Matrix steps(int32_t& zeta, uint32_t f, uint32_t g) {
+  static AP_HD Matrix steps(int32_t& zeta, uint32_t f, uint32_t g) {
     uint32_t u = 1, v = 0, q = 0, r = 1;
     AP_UNROLL
     for (int i = 0; i < 30; i++) {
@@ -82,7 +82,7 @@ class DivisionSteps {
   static AP_HD int32_t low(int64_t a) { return static_cast<int32_t>(static_cast<uint32_t>(a) & MASK); }
 
   // (f, g) ← t·(f, g) / 2^30, exactly.
-  static AP_CARD_INLINE void updateValues(Number& f, Number& g, const Matrix& t) {
+  static AP_HD void updateValues(Number& f, Number& g, const Matrix& t) {
     int64_t cf = product(t.u, f.v[0]) + product(t.v, g.v[0]), cg = product(t.q, f.v[0]) + product(t.r, g.v[0]);
     AP_UNROLL
     for (int i = 1; i < LIMBS; i++) {
@@ -97,7 +97,7 @@ class DivisionSteps {
 
   // (d, e) ← t·(d, e) / 2^30 mod p. Negative numbers take p first, so that the results stay in (−2p, p); then as much of p as makes
   // the low limbs zero.
-  static AP_CARD_INLINE void updateCofactors(Number& d, Number& e, const Matrix& t, const Number& p, uint32_t inverse30) {
+  static AP_HD void updateCofactors(Number& d, Number& e, const Matrix& t, const Number& p, uint32_t inverse30) {
     const int32_t signD = d.v[LIMBS - 1] >> 31, signE = e.v[LIMBS - 1] >> 31;
     int32_t md = (t.u & signD) + (t.v & signE), me = (t.q & signD) + (t.r & signE);
     int64_t cd = product(t.u, d.v[0]) + product(t.v, e.v[0]), ce = product(t.q, d.v[0]) + product(t.r, e.v[0]);
@@ -130,7 +130,7 @@ class DivisionSteps {
     carry(d);
   }
 
-  static AP_CARD_INLINE void finish(Number d, bool negate, const Number& p, uint32_t* out) {
+  static AP_HD void finish(Number d, bool negate, const Number& p, uint32_t* out) {
     addIfNegative(d, p);  // (−p, p)
     const int32_t sign = negate ? -1 : 0;
     AP_UNROLL

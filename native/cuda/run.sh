@@ -92,7 +92,7 @@ fi
 core_flags=(-std=c++17 -O3 -DNDEBUG -fPIC -fno-strict-aliasing -ffp-contract=off -fvisibility=hidden -fvisibility-inlines-hidden -pthread)
 if [ "$EMULATED" = 1 ]; then
   kind=emulated
-  card_compile=("$CXX" -std=c++17 -O2 -g -fPIC -fvisibility=hidden -fno-strict-aliasing -pthread -Wall -Wextra -x c++)
+  card_compile=("$CXX" -std=c++17 -O1 -fPIC -fvisibility=hidden -fno-strict-aliasing -pthread -Wall -Wextra -x c++)
   card_link=("$CXX" -pthread)
 else
   kind=sm_$ARCH
