@@ -241,11 +241,10 @@ MsmPlan AffineSums<F>::restOf(const MsmPlan& plan, unsigned rounds) {
 
 template <class F>
 AffineSums<F>::AffineSums(const MsmPlan& plan, uint32_t multiprocessors, Arena& arena)
-    : AffineSums(plan, multiprocessors, plan.coordinates == 2 ? roundsOf<F>(plan, multiprocessors) : 0, arena) {}
-
-template <class F>
-AffineSums<F>::AffineSums(const MsmPlan& plan, uint32_t multiprocessors, unsigned rounds, Arena& arena)
-    : entries_(plan.entries()), buckets_(plan.buckets()), rounds_(rounds), rest_(restOf(plan, rounds), multiprocessors, arena) {
+    : entries_(plan.entries()),
+      buckets_(plan.buckets()),
+      rounds_(plan.coordinates != 2 ? 0 : plan.rounds ? plan.rounds : roundsOf<F>(plan, multiprocessors)),
+      rest_(restOf(plan, rounds_), multiprocessors, arena) {
   using Shape = pairs::Shape<F>;
   if (rounds_ == 0) return;
   // Round r writes to the first array where r is even, and to the second where it is odd.

@@ -165,6 +165,14 @@ class OnDevice {
   }
 };
 
+// Of the card that is current.
+inline uint32_t multiprocessors() {
+  int device = 0, count = 0;
+  check(cudaGetDevice(&device), "asking for the card");
+  check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device), "asking about the card");
+  return static_cast<uint32_t>(std::max(1, count));
+}
+
 // Memory of the card that is current, not initialised.
 template <class T>
 class DeviceArray {

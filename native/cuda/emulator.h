@@ -65,7 +65,7 @@ enum cudaError_t {
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
-enum cudaDeviceAttr { cudaDevAttrClockRate = 13, cudaDevAttrMemoryClockRate = 36 };
+enum cudaDeviceAttr { cudaDevAttrClockRate = 13, cudaDevAttrMultiProcessorCount = 16, cudaDevAttrMemoryClockRate = 36 };
 constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDefault = 0, cudaEventBlockingSync = 1, cudaEventDisableTiming = 2;
 
 // What is asked of an emulated card.
@@ -797,10 +797,10 @@ inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* out, int device) {
     return cudaSuccess;
   });
 }
-inline cudaError_t cudaDeviceGetAttribute(int* out, cudaDeviceAttr, int device) {
+inline cudaError_t cudaDeviceGetAttribute(int* out, cudaDeviceAttr attribute, int device) {
   return anchorproof::emulator::call([&](anchorproof::emulator::Machine& m, auto&) {
     if (device < 0 || static_cast<size_t>(device) >= m.devices().size()) return cudaErrorInvalidDevice;
-    *out = 1000000;  // a clock, in kHz
+    *out = attribute == cudaDevAttrMultiProcessorCount ? 2 : 1000000;  // clocks in kHz
     return cudaSuccess;
   });
 }

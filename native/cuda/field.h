@@ -3,14 +3,17 @@
 // Eight limbs in memory are the four 64-bit limbs of native/src/field.h, so that elements cross between host and card as they
 // are (lanes of one; the form of the eight-lane engine differs by a factor).
 //
-// What bounds these operations on a card is the multiplier, which takes half as many IMAD.WIDE a cycle as other units take
-// additions: a way with fewer wide products wins even where it adds a little more.
+// What bounds these operations on a card is the multiplier, which takes no more than half as many IMAD.WIDE a cycle as other units
+// take additions: a way with fewer wide products wins even where it adds a little more. In machine instructions of sm_90:
 //
-//               wide products   short products   additions and selections
-//   a · b             128              8                  ~ 48
-//   a²                100              8                  ~ 65
-//   Fq2 a · b         384             16                  ~ 130
-//   Fq2 a²            256             16                  ~ 130
+//                    wide products   all                              wide products   all
+//   a · b                 128        184      Fq2  a · b                   384        ~ 530
+//   a²                    100        168           a²                      256        ~ 400
+//   a · b − c · d         192       ~ 260          a · b − c · d           640        ~ 830
+//   a ± b                   0         25
+//
+// Fq2's products by Karatsuba with two reductions would have 320 wide products, but more instructions, and three products of double
+// width at once, for which points in G2 leave no registers.
 #pragma once
 
 #include "inverse.h"

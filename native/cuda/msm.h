@@ -33,6 +33,7 @@ struct MsmPlan {
   uint32_t levels = 0, sets = 0;     // multiples of a point (1: the point alone), sets of buckets
   uint32_t sums = 0, shift = 0;      // what a multiplication leaves: its result is Σ 2^(shift·i)·sums[i], i < sums ≤ CARD_MAX_SETS
   uint32_t coordinates = 1;          // as CardOptions
+  uint32_t rounds = 0;               // of affine additions, where coordinates is 2; 0: as the numbers suggest
   uint64_t count = 0;                // points
 
   uint64_t buckets() const { return static_cast<uint64_t>(sets) << (window - 1); }
@@ -182,9 +183,7 @@ class ExtendedSums {
 template <class F>
 class AffineSums {
  public:
-  // Rounds as the plan's coordinates and numbers suggest.
   AffineSums(const MsmPlan& plan, uint32_t multiprocessors, Arena& arena);
-  AffineSums(const MsmPlan& plan, uint32_t multiprocessors, unsigned rounds, Arena& arena);
   void enqueue(cudaStream_t stream, const Affine<F>* points, const uint32_t* entries, const uint32_t* starts, Point<F>* buckets) const;
   uint64_t bytes() const;
   uint64_t operations() const;

@@ -424,11 +424,7 @@ template <class F>
 ResidentPoints<F>::ResidentPoints(const CardPoints& host, const MsmPlan& plan, cudaStream_t stream, const int32_t* abort, size_t chunk)
     : plan_(plan), wireCount_(host.wireCount) {
   if (host.count != plan.count || host.wireCount > host.count) throw CardError(CARD_INPUT_INVALID, "points and plan do not match");
-  int device = 0;
-  cudaDeviceProp properties;
-  check(cudaGetDevice(&device), "asking for the card");
-  check(cudaGetDeviceProperties(&properties, device), "asking for the card's properties");
-  multiprocessors_ = static_cast<uint32_t>(std::max(1, properties.multiProcessorCount));
+  multiprocessors_ = cuda::multiprocessors();
 
   const size_t work = plan.levels > 1 ? std::min<uint64_t>(chunk, host.count) : 0;
   points_ = DeviceArray<Affine<F>>(host.count * plan.levels);
