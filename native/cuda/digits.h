@@ -65,8 +65,8 @@ AP_DEVICE uint32_t rankOf(uint32_t* counts, uint32_t key, bool has, bool likely)
   for (int round = 0; round < 2; round++) {
     if (pending == 0) return rank;  // all lanes alike
     const unsigned leader = (unsigned)__ffs((int)first) - 1;
-    const uint32_t leading = __shfl_sync(~0u, key, leader);  // by all lanes, whether they have one or not
-    const bool same = has && key == leading;
+    const uint32_t common = __shfl_sync(~0u, key, leader);
+    const bool same = has && key == common;
     const unsigned group = __ballot_sync(~0u, same);
     uint32_t before = 0;
     if (lane == leader) before = atomicAdd(&counts[key], (uint32_t)__popc(group));

@@ -20,13 +20,13 @@
 //   AP_EMULATOR_SEED      of all orders and garbage; 1
 //   AP_EMULATOR_DEVICES   how many cards; 1
 //   AP_EMULATOR_MEMORY    of each, in bytes, or with K, M or G behind; 4G
-//   AP_EMULATOR_FAULT     what goes wrong, by commas. Read by cudaGetDeviceCount, counted from when it changed
+//   AP_EMULATOR_FAULT     what goes wrong, by commas. Read by cudaGetDeviceCount and cudaMemGetInfo, counted from when it changed
 //       driver, none      there is no driver that is new enough; there is no card
 //       alloc:N           the Nth cudaMalloc finds no memory          pinned:N  the Nth cudaMallocHost
 //       call:N            the Nth call of any function that can fail returns cudaErrorUnknown and does nothing
 //       launch:N          the Nth kernel breaks the context when it runs: cudaErrorLaunchFailure from then on
 //       copy:N            the Nth copy does: cudaErrorIllegalAddress from then on
-//       flip:N            one bit of what the Nth copy brings to the host is wrong
+//       flip:N            one bit of what the Nth copy brings to the host is wrong, in a byte that is not zero
 //     N+ in place of N: that one and all that follow.
 #pragma once
 
@@ -65,7 +65,7 @@ enum cudaError_t {
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
-enum cudaDeviceAttr { cudaDevAttrClockRate = 13, cudaDevAttrMemoryClockRate = 36 };
+enum cudaDeviceAttr { cudaDevAttrClockRate = 13, cudaDevAttrMultiProcessorCount = 16, cudaDevAttrMemoryClockRate = 36 };
 constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDefault = 0, cudaEventBlockingSync = 1, cudaEventDisableTiming = 2;
 
 // What is asked of an emulated card.
@@ -198,6 +198,14 @@ class Machine {
       }
       if (!known) misuse("AP_EMULATOR_FAULT: \"%s\" is no fault", word.c_str());
     }
+  }
+
+  // One bit, in what is not zero where there is such: most of a large result may be of no use to anybody.
+  void flip(unsigned char* data, size_t size) {
+    const size_t start = random_.below(size);
+    size_t at = start;
+    while (data[at] == 0 && (at + 1) % size != start) at = (at + 1) % size;
+    data[at] ^= static_cast<unsigned char>(1u << random_.below(8));
   }
 
   // Memory
@@ -841,10 +849,10 @@ inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* out, int device) {
     return cudaSuccess;
   });
 }
-inline cudaError_t cudaDeviceGetAttribute(int* out, cudaDeviceAttr, int device) {
+inline cudaError_t cudaDeviceGetAttribute(int* out, cudaDeviceAttr attribute, int device) {
   return anchorproof::emulator::call([&](anchorproof::emulator::Machine& m, auto&) {
     if (device < 0 || static_cast<size_t>(device) >= m.devices().size()) return cudaErrorInvalidDevice;
-    *out = 1000000;  // a clock, in kHz
+    *out = attribute == cudaDevAttrMultiProcessorCount ? 2 : 1000000;  // clocks in kHz
     return cudaSuccess;
   });
 }
@@ -854,6 +862,7 @@ inline cudaError_t cudaDriverGetVersion(int* version) {
 inline cudaError_t cudaRuntimeGetVersion(int* version) { return *version = 13000, cudaSuccess; }
 inline cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
   return anchorproof::emulator::call([&](anchorproof::emulator::Machine& m, auto&) {
+    m.readFaults();
     *total = m.current().limit;
     *available = *total - std::min(*total, m.current().used);
     return cudaSuccess;
@@ -1053,7 +1062,7 @@ inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t size, cuda
       if (fails) return m.lose(device, cudaErrorIllegalAddress);
       memmove(to, staged ? staged->data() : from, size);
       AP_WATCH(Watch::get().copy(to, from, size);)
-      if (flips) static_cast<unsigned char*>(to)[m.random().below(size)] ^= static_cast<unsigned char>(1u << m.random().below(8));
+      if (flips) m.flip(static_cast<unsigned char*>(to), size);
     };
     AP_WATCH(const void* const used = work.pinned; work.name = "a copy";)
     m.enqueue(lock, stream, std::move(work));

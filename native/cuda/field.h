@@ -3,23 +3,20 @@
 // Eight limbs in memory are the four 64-bit limbs of native/src/field.h, so that elements cross between host and card as they
 // are (lanes of one; the form of the eight-lane engine differs by a factor).
 //
-// What bounds these operations on a card is the multiplier, which takes half as many IMAD.WIDE a cycle as other units take
-// additions: a way with fewer wide products wins even where it adds a little more.
+// What bounds these operations on a card is the multiplier, which takes no more than half as many IMAD.WIDE a cycle as other units
+// take additions: a way with fewer wide products wins even where it adds a little more. In machine instructions of sm_90:
 //
-//               wide products   short products   additions and selections
-//   a · b             128              8                  ~ 48
-//   a²                100              8                  ~ 65
-//   Fq2 a · b         384             16                  ~ 130
-//   Fq2 a²            256             16                  ~ 130
+//                    wide products   all                              wide products   all
+//   a · b                 128        184      Fq2  a · b                   384        ~ 530
+//   a²                    100        168           a²                      256        ~ 400
+//   a · b − c · d         192       ~ 260          a · b − c · d           640        ~ 830
+//   a ± b                   0         25
+//
+// Fq2's products by Karatsuba with two reductions would have 320 wide products, but more instructions, and three products of double
+// width at once, for which points in G2 leave no registers.
 #pragma once
 
-#include "platform.h"
-
-#if defined(__CUDACC__)
-#define AP_UNROLL _Pragma("unroll")
-#else
-#define AP_UNROLL _Pragma("GCC unroll 8")
-#endif
+#include "inverse.h"
 
 namespace anchorproof {
 namespace cuda {
@@ -244,6 +241,7 @@ struct alignas(16) Fp {
   static constexpr uint32_t INV = negativeInverse(Modulus::P[0]);
   static constexpr Limbs R1 = powerOfTwo(256, Modulus::P);
   static constexpr Limbs R2 = powerOfTwo(512, Modulus::P);
+  static constexpr Limbs R3 = powerOfTwo(768, Modulus::P);
   static constexpr Limbs PRIME = {{Modulus::P[0], Modulus::P[1], Modulus::P[2], Modulus::P[3], Modulus::P[4], Modulus::P[5],
                                    Modulus::P[6], Modulus::P[7]}};
 
@@ -399,19 +397,11 @@ struct alignas(16) Fp {
 
   // 0 for 0
   AP_CALL Fp inverse() const {
-    constexpr Limbs p = PRIME;
-    Fp out = one();
-    for (int i = 253; i >= 0; i--) {
-      uint32_t word = 0;
-      AP_UNROLL
-      for (int k = 0; k < 8; k++) {
-        if (i / 32 == k) word = p.l[k];
-      }
-      if (i < 32) word -= 2;  // no borrow: the lowest words are above one
-      out = out.sqr();
-      if (word >> (i % 32) & 1) out = out * *this;
-    }
-    return out;
+    constexpr Limbs p = PRIME, r3 = R3;
+    Fp out;
+    // (a·R)⁻¹ = a⁻¹·R⁻¹, and the product with R³ divides by R once more
+    DivisionSteps::invert(l, p.l, (0 - INV) & (~uint32_t{0} >> 2), out.l);
+    return out * of(r3);
   }
 
   // For operands of products only, see there: sums and differences up to 2p.

@@ -33,6 +33,7 @@ struct MsmPlan {
   uint32_t levels = 0, sets = 0;     // multiples of a point (1: the point alone), sets of buckets
   uint32_t sums = 0, shift = 0;      // what a multiplication leaves: its result is Σ 2^(shift·i)·sums[i], i < sums ≤ CARD_MAX_SETS
   uint32_t coordinates = 1;          // as CardOptions
+  uint32_t rounds = 0;               // of affine additions, where coordinates is 2; 0: as the numbers suggest
   uint64_t count = 0;                // points
 
   uint64_t buckets() const { return static_cast<uint64_t>(sets) << (window - 1); }
@@ -44,20 +45,27 @@ template <class F>
 struct Cost;
 template <>
 struct Cost<Fq> {
-  static constexpr uint32_t ADD = 14, MIXED_ADD = 10;
+  static constexpr uint32_t ADD = 14, MIXED_ADD = 10, AFFINE_ADD = 6;  // affine: the share in an inversion left out
 };
 template <>
 struct Cost<Fq2> {
-  static constexpr uint32_t ADD = 40, MIXED_ADD = 28;
+  static constexpr uint32_t ADD = 40, MIXED_ADD = 28, AFFINE_ADD = 17;
 };
 
-// The cheapest plan whose points fit in bytesAllowed. Work is counted in multiplications in Fq, by
+// What a plan costs for scalars that are all wide, counted in multiplications in Fq:
 //     entries·(mixed addition + SORT) + buckets·2·addition + steps that wait for one another·STEP
-// where SORT is what an entry costs in memory, about, and STEP what the card could do while one addition waits for its own.
-// Among equals the one with less memory.
+// where SORT is what the memory does for an entry, and STEP what a card could do while one addition waits for another: about 10 µs.
+// Both are estimates for an H100, to be measured.
+template <class F>
+double planCost(const MsmPlan& plan) {
+  constexpr double SORT = 3, STEP = (1 << 19) * (Cost<F>::ADD / 14.0);
+  return static_cast<double>(plan.entries()) * (Cost<F>::MIXED_ADD + SORT) + static_cast<double>(plan.buckets()) * 2 * Cost<F>::ADD +
+         STEP * (plan.window + 2.0 * plan.shift);
+}
+
+// The cheapest plan whose points fit in bytesAllowed; among equals the one with less memory.
 template <class F>
 MsmPlan planMsm(uint64_t count, const CardOptions& options, uint64_t bytesAllowed) {
-  constexpr double SORT = 3, STEP = 1 << 19, ADD = Cost<F>::ADD, MIXED_ADD = Cost<F>::MIXED_ADD;
   if (options.window != 0 && (options.window < MIN_WINDOW || options.window > MAX_WINDOW)) {
     throw CardError(CARD_INPUT_INVALID, "a window has 4 to 20 bits");
   }
@@ -86,8 +94,7 @@ MsmPlan planMsm(uint64_t count, const CardOptions& options, uint64_t bytesAllowe
       plan.sums = (window * sets + plan.shift - 1) / plan.shift;
       plan.coordinates = options.coordinates ? options.coordinates : 1;
       plan.count = count;
-      const double cost = static_cast<double>(plan.entries()) * (MIXED_ADD + SORT) + static_cast<double>(plan.buckets()) * 2 * ADD +
-                          STEP * ADD / 14 * (window + 2.0 * plan.shift);
+      const double cost = planCost<F>(plan);
       if (best.window == 0 || cost < least) {
         best = plan;
         least = cost;
@@ -172,7 +179,36 @@ class ExtendedSums {
   uint32_t* counters_;
 };
 
+// The same by rounds of affine additions, and extended ones for the rest: see affine.h. Without a round it is ExtendedSums.
+template <class F>
+class AffineSums {
+ public:
+  AffineSums(const MsmPlan& plan, uint32_t multiprocessors, Arena& arena);
+  void enqueue(cudaStream_t stream, const Affine<F>* points, const uint32_t* entries, const uint32_t* starts, Point<F>* buckets) const;
+  uint64_t bytes() const;
+  uint64_t operations() const;
+
+ private:
+  uint64_t entries_, buckets_;
+  unsigned rounds_;
+  ExtendedSums<F> rest_;
+  Affine<F>* sums_[2] = {nullptr, nullptr};
+  F* prefixes_ = nullptr;
+  uint32_t *restStarts_ = nullptr, *restEntries_ = nullptr;
+  uint32_t grid_ = 0;
+
+  static MsmPlan restOf(const MsmPlan& plan, unsigned rounds);
+};
+
 // One multiplication's working space. The points must outlive it.
+//
+// Phases, with the bytes and the multiplications in Fq that a meter is told: those of scalars that are all wide, n points, e entries,
+// b buckets, s slices, affine points of A bytes and sums of P.
+//     digits    n·36 + e·12 + b·4                    a scalar and its wire; a counter read and written, a rank written
+//     sort      n·36 + e·12 + b·12                   the same again; rank and start read, an entry written; the prefix sum
+//     buckets   e·(A + 4) + (s + b)·2·P + b·(P + 8)  points; partial sums written and read, a sum written
+//               e·mixed addition + s·addition
+//     reduce    b·6·P    b·2·addition
 template <class F>
 class Msm {
  public:
@@ -189,7 +225,7 @@ class Msm {
   DigitSort sort_;
   size_t ranksEnd_;
   Point<F>* buckets_;
-  ExtendedSums<F> sums_;
+  AffineSums<F> sums_;
 
   Msm(const ResidentPoints<F>* points, const MsmPlan& plan, const uint32_t* wires, uint64_t wireCount, uint32_t multiprocessors, Arena& arena);
   static size_t takeRanks(DigitSort& sort, Arena& arena);
@@ -199,6 +235,8 @@ extern template class ResidentPoints<Fq>;
 extern template class ResidentPoints<Fq2>;
 extern template class ExtendedSums<Fq>;
 extern template class ExtendedSums<Fq2>;
+extern template class AffineSums<Fq>;
+extern template class AffineSums<Fq2>;
 extern template class Msm<Fq>;
 extern template class Msm<Fq2>;
 

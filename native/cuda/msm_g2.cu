@@ -1,4 +1,5 @@
 // Multiplications in G2.
+#include "affine.h"
 #include "msm_kernels.h"
 
 namespace anchorproof {
@@ -6,6 +7,7 @@ namespace cuda {
 
 template class ResidentPoints<Fq2>;
 template class ExtendedSums<Fq2>;
+template class AffineSums<Fq2>;
 template class Msm<Fq2>;
 
 }  // namespace cuda

@@ -1,3 +1,4 @@
+#include "elements.h"
 #include "ntt.h"
 
 namespace anchorproof {
@@ -7,11 +8,6 @@ namespace {
 
 constexpr unsigned EACH_LOG = 3, EACH = 1u << EACH_LOG;  // elements a thread
 constexpr unsigned THREADS = 1u << (CardDomain::TILE_LOG - EACH_LOG);
-
-// Half an element, what one access to shared memory moves.
-struct alignas(16) Quad {
-  uint32_t w[4];
-};
 
 // What a launch does. Polynomials lie side by side in the grid, 2^tileBits blocks each.
 struct Pass {
@@ -53,7 +49,7 @@ AP_HD T choose(T const (&of)[3], uint32_t i) {
 AP_DEVICE uint32_t reversed(uint32_t i, uint32_t bits) { return __brev(i) >> 1 >> (31 - bits); }
 
 // The eight elements of a thread differ in bits window … window + 2 of their index in the tile.
-AP_DEVICE uint32_t elementOf(uint32_t thread, uint32_t window, uint32_t t) {
+AP_DEVICE uint32_t indexInTile(uint32_t thread, uint32_t window, uint32_t t) {
   const uint32_t low = thread & ((1u << window) - 1);
   return (thread - low) << EACH_LOG | t << window | low;
 }
@@ -63,20 +59,22 @@ AP_DEVICE uint32_t elementOf(uint32_t thread, uint32_t window, uint32_t t) {
 AP_DEVICE uint32_t placeOf(uint32_t element) { return element + (element >> 3); }
 
 // From one window to another, by halves, so that two blocks and more find room on a multiprocessor.
-AP_DEVICE void exchange(Fr (&x)[EACH], Quad* shared, uint32_t thread, uint32_t from, uint32_t to) {
+AP_DEVICE void exchange(Fr (&x)[EACH], uint4* shared, uint32_t thread, uint32_t from, uint32_t to) {
   AP_UNROLL
   for (unsigned half = 0; half < 8; half += 4) {
     __syncthreads();
     AP_UNROLL
     for (unsigned t = 0; t < EACH; t++) {
-      shared[placeOf(elementOf(thread, from, t))] = {{x[t].l[half], x[t].l[half + 1], x[t].l[half + 2], x[t].l[half + 3]}};
+      shared[placeOf(indexInTile(thread, from, t))] = {x[t].l[half], x[t].l[half + 1], x[t].l[half + 2], x[t].l[half + 3]};
     }
     __syncthreads();
     AP_UNROLL
     for (unsigned t = 0; t < EACH; t++) {
-      const Quad q = shared[placeOf(elementOf(thread, to, t))];
-      AP_UNROLL
-      for (unsigned i = 0; i < 4; i++) x[t].l[half + i] = q.w[i];
+      const uint4 q = shared[placeOf(indexInTile(thread, to, t))];
+      x[t].l[half] = q.x;
+      x[t].l[half + 1] = q.y;
+      x[t].l[half + 2] = q.z;
+      x[t].l[half + 3] = q.w;
     }
   }
 }
@@ -89,7 +87,7 @@ AP_DEVICE void layerDown(Fr (&x)[EACH], const Fr* twiddles, uint32_t block) {
   for (unsigned g = 0; g < GROUPS; g++) {
     const uint32_t b = block * GROUPS + g;
     if (b != 0) {
-      const Fr u = twiddles[b ^ (0x7fffffffu >> __clz(static_cast<int>(b)))];
+      const Fr u = loadConstant(twiddles + (b ^ (0x7fffffffu >> __clz(static_cast<int>(b)))));
       AP_UNROLL
       for (unsigned s = 0; s < DISTANCE; s++) x[2 * DISTANCE * g + DISTANCE + s] *= u;
     } else {
@@ -112,7 +110,7 @@ AP_DEVICE void layerUp(Fr (&x)[EACH], const Fr* twiddles, uint32_t block) {
   AP_UNROLL
   for (unsigned g = 0; g < GROUPS; g++) {
     const uint32_t b = block * GROUPS + g;
-    const Fr u = twiddles[b];
+    const Fr u = loadConstant(twiddles + b);
     AP_UNROLL
     for (unsigned s = 0; s < DISTANCE; s++) {
       Fr &a = x[2 * DISTANCE * g + s], &c = x[2 * DISTANCE * g + DISTANCE + s];
@@ -125,7 +123,7 @@ AP_DEVICE void layerUp(Fr (&x)[EACH], const Fr* twiddles, uint32_t block) {
 
 // All passes in one kernel: which parts run is the same for the whole launch.
 AP_KERNEL(THREADS, 2) runPass(const Pass pass, const Fr* __restrict__ twiddles) {
-  AP_SHARED(Quad, shared);
+  AP_SHARED(uint4, shared);
   const uint32_t thread = threadIdx.x, block = blockIdx.x;
   const uint32_t number = block & ((1u << pass.tileBits) - 1), polynomial = block >> pass.tileBits;
   const Tile tile(pass, number);
@@ -152,11 +150,11 @@ AP_KERNEL(THREADS, 2) runPass(const Pass pass, const Fr* __restrict__ twiddles) 
   const Fr* in = choose(pass.in, polynomial);
   AP_UNROLL
   for (unsigned t = 0; t < EACH; t++) {
-    const uint32_t i = tile.indexOf(elementOf(thread, window, t));
+    const uint32_t i = tile.indexOf(indexInTile(thread, window, t));
     x[t] = Fr::zero();
     if (i >> pass.log != 0) continue;  // domains of less than eight elements
-    x[t] = in[i];
-    if (pass.factors) x[t] *= pass.factors[i & pass.factorMask];
+    x[t] = load(in + i);
+    if (pass.factors) x[t] *= loadConstant(pass.factors + (i & pass.factorMask));
   }
 
   auto moveTo = [&](uint32_t next) {
@@ -174,11 +172,11 @@ AP_KERNEL(THREADS, 2) runPass(const Pass pass, const Fr* __restrict__ twiddles) 
     }
   }
   if (pass.down && pass.up) {
-    const Fr shift = choose(pass.shiftTiles, polynomial)[number];
+    const Fr shift = loadConstant(choose(pass.shiftTiles, polynomial) + number);
     AP_UNROLL
     for (unsigned t = 0; t < EACH; t++) {
-      const uint32_t element = elementOf(thread, window, t);
-      if (element >> pass.rows == 0) x[t] *= shift * pass.shiftRows[element];
+      const uint32_t element = indexInTile(thread, window, t);
+      if (element >> pass.rows == 0) x[t] *= shift * loadConstant(pass.shiftRows + element);
     }
   }
   if (pass.up) {
@@ -195,10 +193,10 @@ AP_KERNEL(THREADS, 2) runPass(const Pass pass, const Fr* __restrict__ twiddles) 
   Fr* out = choose(pass.out, polynomial);
   AP_UNROLL
   for (unsigned t = 0; t < EACH; t++) {
-    uint32_t i = tile.indexOf(elementOf(thread, window, t));
+    uint32_t i = tile.indexOf(indexInTile(thread, window, t));
     if (i >> pass.log != 0) continue;
     if (pass.h) {
-      pass.h[i] = toSigned(x[t] * pass.times[i] - pass.minus[i]);
+      pass.h[i] = toSigned(x[t] * load(pass.times + i) - load(pass.minus + i));
       continue;
     }
     if (pass.reversal != 0) i = reversed(i, pass.log);
@@ -212,7 +210,7 @@ AP_KERNEL(THREADS, 2) scaleByPowers(Fr* data, const Fr* rows, const Fr* tiles, u
   const uint32_t i = blockIdx.x * THREADS + threadIdx.x;
   if (i >> log != 0) return;
   const uint32_t p = reversed(i, log);
-  data[i] = data[i] * (rows[p & ((1u << rowBits) - 1)] * tiles[p >> rowBits]);
+  data[i] = load(data + i) * (loadConstant(rows + (p & ((1u << rowBits) - 1))) * loadConstant(tiles + (p >> rowBits)));
 }
 
 // out[i] = factor times the product of of[s] for each bit s of i.
@@ -337,7 +335,7 @@ struct Job {
     const unsigned bits = std::max(EACH_LOG, pass.rows + pass.columns);
     pass.log = log;
     pass.tileBits = log > bits ? log - bits : 0;
-    const size_t shared = ((size_t{1} << bits) + (size_t{1} << (bits - 3))) * sizeof(Quad);
+    const size_t shared = ((size_t{1} << bits) + (size_t{1} << (bits - 3))) * sizeof(uint4);
     AP_LAUNCH(runPass, polynomials << pass.tileBits, 1u << (bits - EACH_LOG), shared, stream, pass, twiddles);
     checkLaunch("a pass of a transform");
   }

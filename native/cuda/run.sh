@@ -92,7 +92,7 @@ fi
 core_flags=(-std=c++17 -O3 -DNDEBUG -fPIC -fno-strict-aliasing -ffp-contract=off -fvisibility=hidden -fvisibility-inlines-hidden -pthread)
 if [ "$EMULATED" = 1 ]; then
   kind=emulated
-  card_compile=("$CXX" -std=c++17 -O2 -g -fPIC -fvisibility=hidden -fno-strict-aliasing -pthread -Wall -Wextra -x c++)
+  card_compile=("$CXX" -std=c++17 -O1 -fPIC -fvisibility=hidden -fno-strict-aliasing -pthread -Wall -Wextra -x c++)
   card_link=("$CXX" -pthread)
 else
   kind=sm_$ARCH
@@ -143,7 +143,7 @@ compile() {  # NAME ID COMMAND…: to $BUILD/NAME.o
 }
 
 # The slowest first.
-units=(msm_g2 msm_g1 ntt backend)
+units=(msm_g2 msm_g1 backend ntt)
 for unit in native/cuda/*.cu; do
   name=$(basename "$unit" .cu)
   [[ " ${units[*]} " == *" $name "* ]] || units+=("$name")
@@ -167,13 +167,14 @@ uncompiled=$broken
 core_objects=("${core[@]/#/$BUILD/}")
 core_objects=("${core_objects[@]/%/.o}")
 unit_objects=("${units[@]/#/$BUILD/$kind-}")
-export_map=()
-[ -f native/cuda/exports.map ] && export_map=(native/cuda/exports.map)
+# What is missing is told by the linker, not when the library is opened.
+rm -f "$library" "$harness"
 if [ "$EMULATED" = 1 ]; then
-  job library "${card_link[@]}" -shared "${unit_objects[@]/%/.o}" ${export_map:+-Wl,--version-script=$export_map} -o "$library"
+  shared=(-shared -Wl,--version-script=native/cuda/exports.map -Wl,-z,defs)
 else
-  job library "${card_link[@]}" -shared "${unit_objects[@]/%/.o}" ${export_map:+-Xlinker --version-script=$export_map} -o "$library"
+  shared=(-shared -Xlinker --version-script=native/cuda/exports.map -Xlinker -z -Xlinker defs)
 fi
+job library "${card_link[@]}" "${shared[@]}" "${unit_objects[@]/%/.o}" -o "$library"
 job link-harness "$CXX" -pthread "$BUILD/harness.o" "${core_objects[@]}" -ldl -o "$harness"
 built_tests=()
 for test in "${tests[@]}"; do

@@ -1,3 +1,4 @@
+#include "elements.h"
 #include "sparse.h"
 
 namespace anchorproof {
@@ -32,8 +33,8 @@ sumTasks(const Entry* __restrict__ entries, const Warp* __restrict__ warps, cons
   for (uint32_t i = 1; i <= warp.length; i++) {
     const Entry entry = next;
     if (i < warp.length) next = at[uint64_t{i} * 32];
-    Fr term = witness[entry.wire];
-    if (entry.value > 1) term *= values[entry.value];
+    Fr term = loadConstant(witness + entry.wire);
+    if (entry.value > 1) term *= loadConstant(values + entry.value);
     sum += term.negatedIf(entry.value == 1);
   }
   put(sum, targets[task], out, partials);
@@ -43,8 +44,8 @@ AP_KERNEL(SUM_THREADS, 8) foldSums(const Fold* __restrict__ folds, uint32_t coun
   const uint32_t i = blockIdx.x * SUM_THREADS + threadIdx.x;
   if (i >= count) return;
   const Fold fold = folds[i];
-  Fr sum = partials[fold.first];
-  for (uint32_t k = 1; k < fold.count; k++) sum += partials[fold.first + k];
+  Fr sum = load(partials + fold.first);
+  for (uint32_t k = 1; k < fold.count; k++) sum += load(partials + fold.first + k);
   put(sum, fold.target, out, partials);
 }
 

@@ -33,7 +33,7 @@ inline std::vector<CardTime> cardTimes(const CardPhases& phases) {
 template <class F, class Sum>
 Point<F> sumOfSets(const Sum& sum) {
   static_assert(sizeof(Point<F>) == sizeof sum.sums[0], "extended Jacobian coordinates");
-  auto nonsense = [] { throw Failure(Code::CudaFailed, "the card returned a sum that is none"); };
+  auto nonsense = [] { throw Failure(Code::ProveFailed, "the card returned a sum that is none"); };
   if (sum.sets > CARD_MAX_SETS || sum.shift > 254) nonsense();
   Point<F> out = Point<F>::infinity(), one;
   for (uint32_t set = sum.sets; set-- > 0;) {

@@ -408,7 +408,8 @@ void say(const std::string& message) {
 
 // What a card cannot do, the processor does instead.
 bool servesElsewhere(const Failure& failure) {
-  return failure.code == Code::CudaUnavailable || failure.code == Code::CudaFailed || failure.code == Code::OutOfMemory;
+  return failure.code == Code::CudaUnavailable || failure.code == Code::CudaFailed || failure.code == Code::ProveFailed ||
+         failure.code == Code::OutOfMemory;
 }
 
 // The key on the card that is asked for; nothing, and a line that says why, when it cannot be there.

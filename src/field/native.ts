@@ -76,7 +76,6 @@ export interface CardTime {
 export interface Card {
   name: string;
   memoryBytes: number;
-  freeBytes: number;
   /** `9.0` */
   computeCapability: string;
   multiprocessors: number;
@@ -146,7 +145,7 @@ export interface NativeCore {
    * @param options.timed    of a key on a card: measure the phases there
    * @returns the proof, its public signals of 32 bytes each, and how long each phase took. It is not verified
    *   here: a damaged key or a witness that breaks a row gives a proof that does not hold
-   * @throws WITNESS_INVALID, ABORTED; of a key on a card CUDA_FAILED, too
+   * @throws WITNESS_INVALID, ABORTED; of a key on a card CUDA_FAILED, and PROVE_FAILED for sums that are none, too
    */
   prove(
     key: ProvingKeyHandle,
@@ -358,7 +357,7 @@ export interface NativeCore {
    * As {@link msm}, on a card.
    *
    * @param options.repeat so often on the same points [1]; the times are the medians
-   * @throws CUDA_UNAVAILABLE, CUDA_FAILED, ABORTED
+   * @throws CUDA_UNAVAILABLE, CUDA_FAILED, PROVE_FAILED for a sum that is none, ABORTED
    */
   cardMsm(
     engine: NativeEngine | undefined,

@@ -235,19 +235,18 @@ class CudaBackend implements ProverBackend {
     }
     let keys = this.#keys.get(device);
     if (!keys) this.#keys.set(device, (keys = new LoadedKeys(this.#core, this.#settings.maxKeys)));
+    const started = performance.now();
+    const loaded = keys.has(key.id);
+    let opened = false;
     try {
-      const started = performance.now();
-      const loaded = keys.has(key.id);
-      let handle: ProvingKeyHandle;
-      try {
-        handle = keys.open(key.id, () => this.#load(key, device, keys, options));
-      } catch (error) {
-        if (!isAnchorError(error, "OUT_OF_MEMORY") && !isAnchorError(error, "CUDA_UNAVAILABLE")) throw error;
-        return { refused: error, keyMs: performance.now() - started };
-      }
+      const handle = keys.open(key.id, () => this.#load(key, device, keys, options));
+      opened = true;
       const keyMs = loaded ? 0 : performance.now() - started;
       return { backend: this.name, keyMs, ...coreProof(this.#core, handle, wtns, options) };
     } catch (error) {
+      if (isAnchorError(error, "CUDA_UNAVAILABLE") || (!opened && isAnchorError(error, "OUT_OF_MEMORY"))) {
+        return { refused: error, keyMs: performance.now() - started };
+      }
       if (!isAnchorError(error, "CUDA_FAILED")) {
         throw toAnchorError(error, "PROVE_FAILED", "the card could not make the proof");
       }

@@ -25,6 +25,10 @@ OP(fq_sub, Fq, x - y)
 OP(fq_neg, Fq, (void(y), -x))
 OP(fq_to, Fq, (void(y), x.toMontgomery()))
 OP(fq_from, Fq, (void(y), x.fromMontgomery()))
+OP(fq_inv, Fq, (void(y), x.inverse()))
+OP(fq_twice, Fq, Fq::differenceOfProducts(x, y, y, x + y))
+OP(fr_inv, Fr, (void(y), x.inverse()))
+OP(fr_twice, Fr, Fr::differenceOfProducts(x, y, y, x + y))
 OP(fr_mul, Fr, x * y)
 OP(fr_sqr, Fr, (void(y), x.sqr()))
 OP(fr_add, Fr, x + y)
@@ -34,6 +38,7 @@ OP(fr_to, Fr, (void(y), x.toMontgomery()))
 OP(fr_from, Fr, (void(y), x.fromMontgomery()))
 OP(fq2_mul, Fq2, x * y)
 OP(fq2_sqr, Fq2, (void(y), x.sqr()))
+OP(fq2_twice, Fq2, Fq2::differenceOfProducts(x, y, y, x))
 OP(fq2_add, Fq2, x + y)
 OP(fq2_sub, Fq2, x - y)
 OP(g1_add, Point<Fq>, x + y)
@@ -103,6 +108,20 @@ describe.skipIf(NVCC === undefined)("PTX that nvcc makes of the card's arithmeti
       }
     });
 
+    it("inverts, 0 to 0", () => {
+      const field = bn254.fields[p === P ? "Fp" : "Fr"];
+      for (const a of values) {
+        const value = run("inv", a);
+        expect(value).toBe(a === 0n ? 0n : mod(field.inv(a) * MONTGOMERY * MONTGOMERY));
+      }
+    });
+
+    it("reduces two products together", () => {
+      for (const a of values) {
+        for (const b of [p - 1n, 0n, 1n, a]) expect(run("twice", a, b)).toBe(mod((a * b - b * (a + b)) * inverse));
+      }
+    });
+
     it("squares, negates, and changes form", () => {
       for (const a of values) {
         expect(run("sqr", a)).toBe(mod(a * a * inverse));
@@ -132,6 +151,7 @@ describe.skipIf(NVCC === undefined)("PTX that nvcc makes of the card's arithmeti
       for (const b of [{ c0: P - 1n, c1: P - 1n }, a, ...values.filter((_, j) => (i + j) % 7 === 0)]) {
         const y = encode(b);
         expect(run("mul", x, y)).toMatchObject(Fp2.mul(own, Fp2.create(b)));
+        expect(run("twice", x, y)).toMatchObject(Fp2.ZERO);
         expect(run("add", x, y)).toMatchObject(Fp2.add(own, Fp2.create(b)));
         expect(run("sub", x, y)).toMatchObject(Fp2.sub(own, Fp2.create(b)));
       }

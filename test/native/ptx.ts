@@ -159,7 +159,7 @@ export class PtxProgram {
     if (words[0] === "call") return this.#call(operands);
     const args = split(operands);
     if (words[0] === "ld" || words[0] === "st") return this.#access(words, args);
-    const [out = "", a = "", b = "", c = ""] = args;
+    const [out = "", a = "", b = "", c = "", d = ""] = args;
     const type = words.at(-1)!;
     const wide = type.endsWith("64");
     const word = (frame: Frame, name: string) => Number(read(frame, name)) >>> 0;
@@ -174,6 +174,7 @@ export class PtxProgram {
       return set(frame, value % 2 ** 32);
     };
     const product = (frame: Frame) => BigInt(word(frame, a)) * BigInt(word(frame, b));
+    const signedProduct = (frame: Frame) => BigInt(word(frame, a) | 0) * BigInt(word(frame, b) | 0);
     const half = (value: bigint) => Number(words.includes("hi") ? value >> 32n : value & 0xffffffffn);
     switch (words[0]) {
       case "mov":
@@ -214,6 +215,7 @@ export class PtxProgram {
         };
       case "mul":
         if (words[1] === "wide") {
+          if (type === "s32") return (frame) => set(frame, signedProduct(frame) & MASK64);
           if (type !== "u32") break;
           return (frame) => set(frame, product(frame));
         }
@@ -223,6 +225,7 @@ export class PtxProgram {
       case "mad":
       case "madc":
         if (words[1] === "wide") {
+          if (type === "s32") return (frame) => set(frame, (signedProduct(frame) + long(frame, c)) & MASK64);
           if (type !== "u32") break;
           return (frame) => set(frame, (product(frame) + long(frame, c)) & MASK64);
         }
@@ -252,6 +255,10 @@ export class PtxProgram {
       case "shl":
       case "shr": {
         const left = words[0] === "shl";
+        if (type === "s64") {
+          const of = (frame: Frame) => BigInt.asIntN(64, long(frame, a)) >> BigInt(Math.min(63, word(frame, b)));
+          return (frame) => set(frame, BigInt.asUintN(64, of(frame)));
+        }
         if (type.startsWith("s")) return (frame) => set(frame, (word(frame, a) | 0) >> Math.min(31, word(frame, b)));
         if (wide) {
           return (frame) => {
@@ -264,6 +271,12 @@ export class PtxProgram {
           return set(frame, by > 31 ? 0 : left ? word(frame, a) << by : word(frame, a) >>> by);
         };
       }
+      case "bfi":
+        return (frame) => {
+          const mask = ((1n << BigInt(word(frame, d))) - 1n) << BigInt(word(frame, c));
+          const value = (long(frame, b) & ~mask) | ((long(frame, a) << BigInt(word(frame, c))) & mask);
+          return set(frame, wide ? value : Number(value));
+        };
       case "shf":
         return (frame) => {
           const value = (BigInt(word(frame, b)) << 32n) | BigInt(word(frame, a));

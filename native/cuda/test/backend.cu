@@ -17,6 +17,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <unordered_set>
 #include <vector>
 
 #include "../../src/card.h"
@@ -71,11 +72,10 @@ void fault(const std::string& text) {
   CHECK((status).code == (wanted), "code %d, not %d: \"%s\"", (status).code, static_cast<int>(wanted), (status).message)
 
 uint64_t freeBytes() {
-  CardDescription card;
   CardStatus status;
-  api->describe(0, &card, &status);
+  const uint64_t bytes = api->freeMemory(0, &status);
   CHECK_STATUS(status, CARD_OK);
-  return card.freeBytes;
+  return bytes;
 }
 
 // --- Arithmetic: the headers' own, each operation once, as calls (inlined everywhere it compiles for minutes) --------------
@@ -409,7 +409,7 @@ void cards() {
     for (int32_t device = 0; device < count; device++) {
       api->describe(device, &card, &status);
       CHECK_STATUS(status, CARD_OK);
-      CHECK(card.name[0] && card.memoryBytes >= card.freeBytes && card.freeBytes > 0 && card.multiprocessors > 0 && card.major >= 8);
+      CHECK(card.name[0] && card.memoryBytes >= freeBytes() && freeBytes() > 0 && card.multiprocessors > 0 && card.major >= 8);
     }
     for (int32_t device : {-1, count, 63, 64, INT32_MAX}) {
       api->describe(device, &card, &status);
@@ -480,7 +480,7 @@ void fields() {
 template <class F, class Sum, class Call>
 void multiplicationsOf(Call call) {
   Random random(sizeof(F));
-  for (size_t n : {0, 1, 2, 33, 150}) {
+  for (size_t n : {0, 1, 2, 70}) {
     const std::vector<Affine<F>> points = somePoints<F>(n, random);
     std::vector<Fr> scalars;
     Point<F> wanted = Point<F>::infinity();
@@ -493,7 +493,7 @@ void multiplicationsOf(Call call) {
       auto out = std::make_unique<Sum>();
       auto phases = std::make_unique<CardPhases>();
       CardStatus status;
-      call(0, points.data(), bytes(scalars), n, &options, 3, nullptr, out.get(), phases.get(), &status);
+      call(0, points.data(), bytes(scalars), n, &options, n == 2 ? 3 : 1, nullptr, out.get(), phases.get(), &status);
       CHECK_STATUS(status, CARD_OK);
       CHECK(equal(total<F>(*out), wanted), "n = %zu, multiples %u, window %u", n, options.multiples, options.window);
       CHECK((phases->count > 0) == (n > 0) && phases->count <= CARD_MAX_PHASES);
@@ -991,6 +991,9 @@ size_t pagesWith(const std::vector<Fr>& patterns) {
     if (range.closed || inode == 0) ranges.push_back(range);
   }
   fclose(maps);
+  // A quarter of an element is enough to know it by.
+  std::unordered_set<uint64_t> words;
+  for (const Fr& pattern : patterns) words.insert(pattern.l[0] | static_cast<uint64_t>(pattern.l[1]) << 32);
   size_t found = 0;
   std::vector<uint8_t> content;
   for (size_t r = 1; r + 1 < ranges.size(); r++) {
@@ -1002,9 +1005,11 @@ size_t pagesWith(const std::vector<Fr>& patterns) {
     if (pread(memory, content.data(), size, static_cast<off_t>(range.from)) != static_cast<ssize_t>(size)) continue;
     for (size_t page = 0; page < size; page += 4096) {
       bool hit = false;
-      // Elements lie on multiples of 16 bytes. Half of one is enough to know it by.
+      // Elements lie on multiples of 16 bytes.
       for (size_t i = page; i < page + 4096; i += 16) {
-        for (const Fr& pattern : patterns) hit |= memcmp(&content[i], pattern.l, 16) == 0;
+        uint64_t word;
+        memcpy(&word, &content[i], sizeof word);
+        hit |= words.count(word) != 0;
       }
       found += hit;
     }

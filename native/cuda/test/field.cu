@@ -18,17 +18,22 @@ namespace {
 using namespace anchorproof::cuda;
 using anchorproof::test::Random;
 
+cudaStream_t stream() {
+  static const Stream one;
+  return one;
+}
+
 template <class T>
 DeviceArray<T> uploaded(const std::vector<T>& values) {
   DeviceArray<T> out(values.size());
-  CHECK_CUDA(cudaMemcpyAsync(out.get(), values.data(), out.bytes(), cudaMemcpyHostToDevice, nullptr));
+  CHECK_CUDA(cudaMemcpyAsync(out.get(), values.data(), out.bytes(), cudaMemcpyHostToDevice, stream()));
   return out;
 }
 template <class T>
 std::vector<T> downloaded(const DeviceArray<T>& values) {
   std::vector<T> out(values.size());
-  CHECK_CUDA(cudaMemcpyAsync(out.data(), values.get(), values.bytes(), cudaMemcpyDeviceToHost, nullptr));
-  CHECK_CUDA(cudaStreamSynchronize(nullptr));
+  CHECK_CUDA(cudaMemcpyAsync(out.data(), values.get(), values.bytes(), cudaMemcpyDeviceToHost, stream()));
+  CHECK_CUDA(cudaStreamSynchronize(stream()));
   return out;
 }
 
@@ -181,7 +186,7 @@ void onBoth(const std::vector<F>& a, const std::vector<F>& b, std::vector<Result
   DeviceArray<Results<F>> out(n);
   const F *pa = da.get(), *pb = db.get();
   Results<F>* po = out.get();
-  AP_LAUNCH(resultsKernel<F>, blocksFor(n, 128), 128, 0, nullptr, pa, pb, po, n);
+  AP_LAUNCH(resultsKernel<F>, blocksFor(n, 128), 128, 0, stream(), pa, pb, po, n);
   checkLaunch("resultsKernel");
   host.resize(n);
   for (uint64_t i = 0; i < n; i++) host[i] = resultsOf(a[i], b[i]);
@@ -194,7 +199,7 @@ void moreOnBoth(const std::vector<F>& a, const std::vector<F>& b, std::vector<Mo
   DeviceArray<MoreResults<F>> out(n);
   const F *pa = da.get(), *pb = db.get();
   MoreResults<F>* po = out.get();
-  AP_LAUNCH(moreResultsKernel<F>, blocksFor(n, 128), 128, 0, nullptr, pa, pb, po, n);
+  AP_LAUNCH(moreResultsKernel<F>, blocksFor(n, 128), 128, 0, stream(), pa, pb, po, n);
   checkLaunch("moreResultsKernel");
   host.resize(n);
   for (uint64_t i = 0; i < n; i++) host[i] = moreResultsOf(a[i], b[i]);
@@ -206,7 +211,7 @@ std::vector<F> inversesOnBoth(const std::vector<F>& a) {
   DeviceArray<F> da = uploaded(a), out(n);
   const F* pa = da.get();
   F* po = out.get();
-  AP_LAUNCH(inverseKernel<F>, blocksFor(n, 128), 128, 0, nullptr, pa, po, n);
+  AP_LAUNCH(inverseKernel<F>, blocksFor(n, 128), 128, 0, stream(), pa, po, n);
   checkLaunch("inverseKernel");
   std::vector<F> host(n);
   for (uint64_t i = 0; i < n; i++) {
@@ -484,7 +489,7 @@ void curve() {
   const Point<F>*pa = da.get(), *pb = db.get();
   const Affine<F>* pc = dc.get();
   Sums<F>* po = out.get();
-  AP_LAUNCH(sumsKernel<F>, blocksFor(n * SUMS, 64), 64, 0, nullptr, pa, pb, pc, po, n);
+  AP_LAUNCH(sumsKernel<F>, blocksFor(n * SUMS, 64), 64, 0, stream(), pa, pb, pc, po, n);
   checkLaunch("sumsKernel");
   compare(downloaded(out), host);
   for (uint64_t i = 0; i < n; i++) {

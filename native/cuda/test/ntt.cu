@@ -56,19 +56,20 @@ std::vector<Host> transformed(const Stream& stream, const CardDomain& domain, co
   return {after.begin() + 1, after.end() - 1};
 }
 
+// all: every kind, and back again; or one.
 void checkTransforms(unsigned log, unsigned tileLog, bool all) {
   Stream stream;
   const CardDomain domain(log, stream, tileLog);
   Random source(log);
   for (int kind = 0; kind < 4; kind++) {
     const bool inverse = kind & 1, coset = kind & 2;
-    if (!all && !(inverse && coset)) continue;
+    if (!all && kind != static_cast<int>(log / 2 % 4)) continue;
     const std::vector<Host> values = randoms(domain.size(), source);
     std::vector<Host> expected = values;
     reference::transform(reinterpret_cast<uint8_t*>(expected.data()), values.size(), inverse, coset, ALONE);
     const std::vector<Host> got = transformed(stream, domain, values, inverse, coset);
     compare(got, expected, inverse ? coset ? "inverse from the coset" : "inverse" : coset ? "on the coset" : "forward", log);
-    compare(transformed(stream, domain, got, !inverse, coset), values, "there and back", log);
+    if (all) compare(transformed(stream, domain, got, !inverse, coset), values, "there and back", log);
   }
 }
 
@@ -80,7 +81,7 @@ void largeTransforms() {
 }
 // All numbers of passes, and strided ones of every number of rows and columns down to a single column.
 void smallTiles() {
-  for (unsigned log = 0; log <= 15; log++) checkTransforms(log, 5, true);
+  for (unsigned log = 0; log <= 15; log++) checkTransforms(log, 5, log <= 13);
   for (unsigned log = 12; log <= 16; log++) checkTransforms(log, 6, false);
 }
 
@@ -135,29 +136,29 @@ std::vector<Host> quotientOf(const Stream& stream, const CardDomain& domain, con
   return h;
 }
 
-void checkQuotients(unsigned log, unsigned tileLog) {
+void checkQuotients(unsigned log, unsigned tileLog, size_t inputs) {
   Stream stream;
   const CardDomain domain(log, stream, tileLog);
   const reference::Domain host(domain.size(), ALONE);
   Random source(log);
   unsigned place = log;
-  for (const Inputs& inputs : INPUTS) {
+  for (size_t k = 0; k < inputs; k++) {
     std::vector<Host> a(domain.size()), b = a;
     for (size_t i = 0; i < a.size(); i++) {
-      a[i] = inputs.value(i, a.size(), source);
-      b[i] = inputs.value(i, a.size(), source);
+      a[i] = INPUTS[k].value(i, a.size(), source);
+      b[i] = INPUTS[k].value(i, a.size(), source);
     }
     const std::vector<Host> got = quotientOf(stream, domain, a, b, place++ % 4);
     reference::quotient(host, a.data(), b.data(), ALONE);
-    compare(got, a, inputs.name, log);
+    compare(got, a, INPUTS[k].name, log);
   }
 }
 
 void quotients() {
-  for (unsigned log = 0; log <= 13; log++) checkQuotients(log, CardDomain::TILE_LOG);
+  for (unsigned log = 0; log <= 13; log++) checkQuotients(log, CardDomain::TILE_LOG, std::size(INPUTS));
 }
 void quotientsBySmallTiles() {
-  for (unsigned log = 0; log <= 15; log++) checkQuotients(log, 5);
+  for (unsigned log = 0; log <= 15; log++) checkQuotients(log, 5, log <= 10 ? std::size(INPUTS) : 1);
 }
 
 Host power(Host x, uint64_t e) {
@@ -258,7 +259,7 @@ void places() {
     for (uint32_t t = 0; t < EACH; t++) {
       for (uint32_t thread = 0; thread < THREADS; thread += 8) {
         uint32_t banks = 0;
-        for (uint32_t i = 0; i < 8; i++) banks |= 1u << placeOf(elementOf(thread + i, window, t)) % 8;
+        for (uint32_t i = 0; i < 8; i++) banks |= 1u << placeOf(indexInTile(thread + i, window, t)) % 8;
         CHECK(banks == 0xff, "window %u, threads from %u", window, thread);
       }
     }
