@@ -170,11 +170,12 @@ int32_t devices(CardStatus* status) {
 void describe(int32_t device, CardDescription* out, CardStatus* status) {
   guarded(status, [&] {
     require(out != nullptr, "there is nowhere to write to");
-    OnDevice on(device);
+    // Without choosing the card, which would give this process a context there: whoever only looks takes no memory.
+    int count = 0;
+    check(cudaGetDeviceCount(&count), "counting the cards");
+    require(device >= 0 && device < std::min(count, MAX_DEVICES), "there is no such card");
     cudaDeviceProp p;
     check(cudaGetDeviceProperties(&p, device), "asking about the card");
-    size_t available = 0, total = 0;
-    check(cudaMemGetInfo(&available, &total), "asking for the card's memory");
     int clock = 0, memoryClock = 0, driver = 0, runtime = 0;
     check(cudaDeviceGetAttribute(&clock, cudaDevAttrClockRate, device), "asking for the clock");
     check(cudaDeviceGetAttribute(&memoryClock, cudaDevAttrMemoryClockRate, device), "asking for the clock");
@@ -182,8 +183,7 @@ void describe(int32_t device, CardDescription* out, CardStatus* status) {
     check(cudaRuntimeGetVersion(&runtime), "asking for the runtime");
     *out = {};
     snprintf(out->name, sizeof out->name, "%.127s", p.name);
-    out->memoryBytes = total;
-    out->freeBytes = available;
+    out->memoryBytes = p.totalGlobalMem;
     out->major = static_cast<uint32_t>(p.major);
     out->minor = static_cast<uint32_t>(p.minor);
     out->multiprocessors = static_cast<uint32_t>(p.multiProcessorCount);
@@ -228,6 +228,15 @@ float leastTime(cudaStream_t stream, Work&& work) {
   return std::max(least, 1e-6f);
 }
 
+uint64_t freeMemory(int32_t device, CardStatus* status) {
+  size_t available = 0, total = 0;
+  guarded(status, [&] {
+    OnDevice on(device);
+    check(cudaMemGetInfo(&available, &total), "asking for the card's memory");
+  });
+  return available;
+}
+
 void limits(int32_t device, CardLimits* out, CardStatus* status) {
   guarded(status, [&] {
     require(out != nullptr, "there is nowhere to write to");
@@ -250,6 +259,7 @@ void limits(int32_t device, CardLimits* out, CardStatus* status) {
       PinnedArray<uint8_t> from(EMULATED ? size_t{1} << 20 : size_t{256} << 20);
       memset(from.get(), 1, from.bytes());
       DeviceArray<uint8_t> to(from.size());
+      const Stream stream;  // goes before the memory that it reads
       const float ms = leastTime(stream, [&] {
         check(cudaMemcpyAsync(to.get(), from.get(), from.bytes(), cudaMemcpyHostToDevice, stream), "copying to the card");
       });
@@ -490,7 +500,7 @@ void quotient(int32_t device, uint8_t* a, const uint8_t* b, uint64_t n, uint32_t
 }
 
 const CardApi API = {
-    CARD_VERSION, AP_CUDA_BUILD, EMULATED, devices, describe, limits, openKey, closeKey, prove, msm<Fq, CardSum1>, msm<Fq2, CardSum2>, ntt, quotient, field,
+    CARD_VERSION, AP_CUDA_BUILD, EMULATED, devices, describe, freeMemory, limits, openKey, closeKey, prove, msm<Fq, CardSum1>, msm<Fq2, CardSum2>, ntt, quotient, field,
 };
 
 }  // namespace

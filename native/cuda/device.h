@@ -117,6 +117,13 @@ inline void ignore(cudaError_t error) {
   if (error != cudaSuccess) cudaGetLastError();
 }
 
+// Of a wait that a destructor needs, before what was waited for is wiped or given back: if it fails, for the whole card.
+inline void settle(cudaError_t waited) {
+  if (waited == cudaSuccess) return;
+  cudaGetLastError();
+  ignore(cudaDeviceSynchronize());
+}
+
 inline std::string mebibytes(uint64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
 
 // To be called after every launch.
@@ -158,6 +165,14 @@ class OnDevice {
   }
 };
 
+// Of the card that is current.
+inline uint32_t multiprocessors() {
+  int device = 0, count = 0;
+  check(cudaGetDevice(&device), "asking for the card");
+  check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device), "asking about the card");
+  return static_cast<uint32_t>(std::max(1, count));
+}
+
 // Memory of the card that is current, not initialised.
 template <class T>
 class DeviceArray {
@@ -195,7 +210,7 @@ class SecretArray : public DeviceArray<T> {
   ~SecretArray() {
     if (this->size() == 0) return;
     ignore(cudaMemsetAsync(this->get(), 0, this->bytes(), stream_));
-    ignore(cudaStreamSynchronize(stream_));
+    settle(cudaStreamSynchronize(stream_));
   }
 
  private:
@@ -239,7 +254,7 @@ class Stream {
     ignore(cudaStreamDestroy(stream_));
   }
   // For destructors that free what the stream works on, too.
-  void drain() const { ignore(cudaStreamSynchronize(stream_)); }
+  void drain() const { settle(cudaStreamSynchronize(stream_)); }
   operator cudaStream_t() const { return stream_; }
 
  private:
@@ -298,7 +313,7 @@ class Upload {
   Upload(const Upload&) = delete;
   ~Upload() {
     for (size_t slot = 0; slot < PIECES; slot++) {
-      if (busy_[slot]) ignore(cudaEventSynchronize(free_[slot]));
+      if (busy_[slot]) settle(unrecorded_[slot] ? cudaDeviceSynchronize() : cudaEventSynchronize(free_[slot]));
       wipe(memory_.get() + slot * piece_, filled_[slot]);
     }
   }
@@ -311,12 +326,13 @@ class Upload {
       const size_t slot = next_++ % PIECES;
       uint8_t* buffer = memory_.get() + slot * piece_;
       throwIfAborted(abort);
-      if (busy_[slot]) waitFor(free_[slot], abort);
+      if (unrecorded_[slot]) check(cudaDeviceSynchronize(), "waiting for the card");
+      else if (busy_[slot]) waitFor(free_[slot], abort);
       filled_[slot] = std::max(filled_[slot], take);
       memcpy(buffer, static_cast<const uint8_t*>(from) + at, take);
+      begin(slot);
       check(cudaMemcpyAsync(static_cast<uint8_t*>(to) + at, buffer, take, cudaMemcpyHostToDevice, stream), "copying to the card");
-      free_[slot].record(stream);
-      busy_[slot] = true;
+      end(slot, stream);
       onPiece(at, take);
     }
   }
@@ -329,28 +345,39 @@ class Upload {
   void wipeBehind(cudaStream_t stream, const void* zeros) {
     for (size_t slot = 0; slot < PIECES; slot++) {
       if (filled_[slot] == 0) continue;
+      begin(slot);
       check(cudaMemcpyAsync(memory_.get() + slot * piece_, zeros, filled_[slot], cudaMemcpyDeviceToHost, stream), "wiping");
-      free_[slot].record(stream);
-      busy_[slot] = true;
+      end(slot, stream);
       filled_[slot] = 0;
     }
   }
 
  private:
+  void begin(size_t slot) { busy_[slot] = unrecorded_[slot] = true; }
+  void end(size_t slot, cudaStream_t stream) {
+    free_[slot].record(stream);
+    unrecorded_[slot] = false;
+  }
+
   size_t piece_, next_ = 0;
   PinnedArray<uint8_t> memory_;
   Event free_[PIECES];
-  bool busy_[PIECES] = {};
+  bool busy_[PIECES] = {}, unrecorded_[PIECES] = {};  // unrecorded: a copy that failed half-way, for which no event speaks
   size_t filled_[PIECES] = {};
 };
 
 // The other way, when all is done: for what is not timed.
 inline void download(cudaStream_t stream, void* to, const void* from, size_t size, const int32_t* abort) {
   if (size == 0) return;
-  struct Buffer : PinnedArray<uint8_t> {
-    using PinnedArray::PinnedArray;
-    ~Buffer() { wipe(get(), size()); }
-  } buffer(std::min(size, size_t{4} << 20));
+  PinnedArray<uint8_t> buffer(std::min(size, size_t{4} << 20));
+  struct End {
+    cudaStream_t stream;
+    PinnedArray<uint8_t>& buffer;
+    ~End() {
+      settle(cudaStreamSynchronize(stream));
+      wipe(buffer.get(), buffer.size());
+    }
+  } end{stream, buffer};
   for (size_t at = 0; at < size; at += buffer.size()) {
     const size_t take = std::min(buffer.size(), size - at);
     check(cudaMemcpyAsync(buffer.get(), static_cast<const uint8_t*>(from) + at, take, cudaMemcpyDeviceToHost, stream), "copying from the card");

@@ -437,8 +437,8 @@ class Card {
 
   void print() const {
     const CardDescription& d = description;
-    printf("card %d of %d: %s, compute capability %u.%u, %.1f GiB (%.1f free), %u multiprocessors at %u MHz, L2 %.0f MiB\n", device,
-           cards->devices(), d.name, d.major, d.minor, (double)d.memoryBytes / (1 << 30), (double)d.freeBytes / (1 << 30), d.multiprocessors,
+    printf("card %d of %d: %s, compute capability %u.%u, %.1f GiB, %u multiprocessors at %u MHz, L2 %.0f MiB\n", device,
+           cards->devices(), d.name, d.major, d.minor, (double)d.memoryBytes / (1 << 30), d.multiprocessors,
            d.clockKhz / 1000, (double)d.cacheBytes / (1 << 20));
     printf("CUDA: driver %d.%d, runtime %d.%d; library %s; core %s, %u threads\n", d.driver / 1000, d.driver % 1000 / 10, d.runtime / 1000,
            d.runtime % 1000 / 10, api.build, engine().name(), control.threads);
@@ -446,7 +446,12 @@ class Card {
     fflush(stdout);
   }
 
-  uint64_t freeBytes() const { return cards->describe(device).freeBytes; }
+  uint64_t freeBytes() const {
+    CardStatus status = {};
+    const uint64_t bytes = api.freeMemory(device, &status);
+    expect(status);
+    return bytes;
+  }
 
   std::shared_ptr<const Cards> cards;
   int device;

@@ -52,13 +52,20 @@ struct Cost<Fq2> {
   static constexpr uint32_t ADD = 40, MIXED_ADD = 28, AFFINE_ADD = 17;
 };
 
-// The cheapest plan whose points fit in bytesAllowed. Work is counted in multiplications in Fq, by
+// What a plan costs for scalars that are all wide, counted in multiplications in Fq:
 //     entries·(mixed addition + SORT) + buckets·2·addition + steps that wait for one another·STEP
-// where SORT is what an entry costs in memory, about, and STEP what the card could do while one addition waits for its own.
-// Among equals the one with less memory.
+// where SORT is what the memory does for an entry, and STEP what a card could do while one addition waits for another: about 10 µs.
+// Both are estimates for an H100, to be measured.
+template <class F>
+double planCost(const MsmPlan& plan) {
+  constexpr double SORT = 3, STEP = (1 << 19) * (Cost<F>::ADD / 14.0);
+  return static_cast<double>(plan.entries()) * (Cost<F>::MIXED_ADD + SORT) + static_cast<double>(plan.buckets()) * 2 * Cost<F>::ADD +
+         STEP * (plan.window + 2.0 * plan.shift);
+}
+
+// The cheapest plan whose points fit in bytesAllowed; among equals the one with less memory.
 template <class F>
 MsmPlan planMsm(uint64_t count, const CardOptions& options, uint64_t bytesAllowed) {
-  constexpr double SORT = 3, STEP = 1 << 19, ADD = Cost<F>::ADD, MIXED_ADD = Cost<F>::MIXED_ADD;
   if (options.window != 0 && (options.window < MIN_WINDOW || options.window > MAX_WINDOW)) {
     throw CardError(CARD_INPUT_INVALID, "a window has 4 to 20 bits");
   }
@@ -87,8 +94,7 @@ MsmPlan planMsm(uint64_t count, const CardOptions& options, uint64_t bytesAllowe
       plan.sums = (window * sets + plan.shift - 1) / plan.shift;
       plan.coordinates = options.coordinates ? options.coordinates : 1;
       plan.count = count;
-      const double cost = static_cast<double>(plan.entries()) * (MIXED_ADD + SORT) + static_cast<double>(plan.buckets()) * 2 * ADD +
-                          STEP * ADD / 14 * (window + 2.0 * plan.shift);
+      const double cost = planCost<F>(plan);
       if (best.window == 0 || cost < least) {
         best = plan;
         least = cost;
@@ -195,6 +201,14 @@ class AffineSums {
 };
 
 // One multiplication's working space. The points must outlive it.
+//
+// Phases, with the bytes and the multiplications in Fq that a meter is told: those of scalars that are all wide, n points, e entries,
+// b buckets, s slices, affine points of A bytes and sums of P.
+//     digits    n·36 + e·12 + b·4                    a scalar and its wire; a counter read and written, a rank written
+//     sort      n·36 + e·12 + b·12                   the same again; rank and start read, an entry written; the prefix sum
+//     buckets   e·(A + 4) + (s + b)·2·P + b·(P + 8)  points; partial sums written and read, a sum written
+//               e·mixed addition + s·addition
+//     reduce    b·6·P    b·2·addition
 template <class F>
 class Msm {
  public:

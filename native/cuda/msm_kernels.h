@@ -6,19 +6,20 @@
 namespace anchorproof {
 namespace cuda {
 
-// Threads a block, and blocks that a multiprocessor must have room for: G1's sums lie in at most 128 registers, G2's take all 255.
+// Threads a block, and how many blocks a multiprocessor must have room for. G1's mixed additions fit in 128 registers and G2's in 255
+// without spills; G1's additions of sums, where few threads wait for one another anyway, get 168.
 template <class F>
 struct Shape;
 template <>
 struct Shape<Fq> {
-  static constexpr unsigned THREADS = 128, BLOCKS = 4, MERGE_THREADS = 256, MERGE_BLOCKS = 2;
+  static constexpr unsigned THREADS = 128, BLOCKS = 4, FOLD_BLOCKS = 3;
 };
 template <>
 struct Shape<Fq2> {
-  static constexpr unsigned THREADS = 128, BLOCKS = 2, MERGE_THREADS = 128, MERGE_BLOCKS = 2;
+  static constexpr unsigned THREADS = 128, BLOCKS = 2, FOLD_BLOCKS = 2;
 };
 
-// *a += *b. One copy in the code for all kernels whose operands lie in memory.
+// Calls for operands that lie in memory: *a += *b, *a = 2·*a.
 template <class F>
 AP_CALL void addTo(Point<F>* a, const Point<F>* b) {
   *a = *a + *b;
@@ -92,7 +93,7 @@ sumSlices(const Affine<F>* points, const uint32_t* entries, const uint32_t* star
         end = starts[bucket + 1];
       }
     }
-    sum = sum.plus(points[entry & ~SIGN_BIT], entry >> 31);
+    sum = sum.plus(readOnly(points + (entry & ~SIGN_BIT)), entry >> 31);
   }
   partials[slice + bucket] = sum;
 }
@@ -133,7 +134,7 @@ AP_DEVICE void putJobs(const JobLists& lists, uint32_t from, uint32_t parts, uin
 }
 
 template <class F>
-AP_KERNEL(Shape<F>::THREADS, Shape<F>::BLOCKS)
+AP_KERNEL(Shape<F>::THREADS, Shape<F>::FOLD_BLOCKS)
 foldParts(const uint32_t* starts, uint32_t buckets, uint32_t capacity, uint32_t lanes, const Point<F>* partials, Point<F>* out,
           JobLists lists) {
   const uint32_t thread = blockIdx.x * blockDim.x + threadIdx.x, bucket = thread / lanes, lane = thread % lanes;
@@ -163,7 +164,7 @@ foldParts(const uint32_t* starts, uint32_t buckets, uint32_t capacity, uint32_t 
 }
 
 template <class F>
-AP_KERNEL(Shape<F>::THREADS, Shape<F>::BLOCKS)
+AP_KERNEL(Shape<F>::THREADS, Shape<F>::FOLD_BLOCKS)
 foldJobs(const Job* jobs, const uint32_t* count, const Point<F>* parts, Point<F>* results, Point<F>* out) {
   const uint32_t index = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
   if (index >= *count) return;  // whole warps
@@ -192,7 +193,7 @@ foldJobs(const Job* jobs, const uint32_t* count, const Point<F>* parts, Point<F>
 
 // Steps from `step` to before `last`; a block has a group of 2^last places.
 template <class F>
-AP_KERNEL(Shape<F>::MERGE_THREADS, Shape<F>::MERGE_BLOCKS)
+AP_KERNEL(Shape<F>::THREADS, Shape<F>::FOLD_BLOCKS)
 mergeGroups(Point<F>* buckets, uint32_t bits, uint32_t step, uint32_t last) {
   Point<F>* const places = buckets + ((uint64_t)blockIdx.x << last);
   const bool first = (blockIdx.x & ((1u << (bits - last)) - 1)) == 0;
@@ -211,7 +212,7 @@ mergeGroups(Point<F>* buckets, uint32_t bits, uint32_t step, uint32_t last) {
 
 // Place p = window·set + j of the binary number that is the result has T_j of a set. sums[i] = Σ 2^e·T of the `shift` places from shift·i.
 template <class F>
-AP_KERNEL(Shape<F>::THREADS, Shape<F>::BLOCKS)
+AP_KERNEL(Shape<F>::THREADS, Shape<F>::FOLD_BLOCKS)
 collectSums(const Point<F>* buckets, uint32_t window, uint32_t sets, uint32_t shift, uint32_t count, Point<F>* sums) {
   const uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= count) return;
@@ -331,7 +332,7 @@ void Msm<F>::enqueue(cudaStream_t stream, const SignedScalar* wireScalars, const
   if (meter) meter->end(stream);
 
   if (meter) meter->begin(stream, "reduce", buckets * 6 * sizeof(Point<F>), buckets * 2 * Cost<F>::ADD);
-  constexpr unsigned THREADS = Shape<F>::MERGE_THREADS;
+  constexpr unsigned THREADS = Shape<F>::THREADS;
   const uint32_t bits = plan.window - 1;
   for (uint32_t step = 0, last; step < bits; step = last) {
     // As many steps by one block as its threads can take at once.
@@ -340,7 +341,7 @@ void Msm<F>::enqueue(cudaStream_t stream, const SignedScalar* wireScalars, const
     AP_LAUNCH(mergeGroups<F>, plan.sets << (bits - last), THREADS, 0, stream, buckets_, bits, step, last);
     checkLaunch("mergeGroups");
   }
-  AP_LAUNCH(collectSums<F>, blocksFor(plan.sums, Shape<F>::THREADS), Shape<F>::THREADS, 0, stream, (const Point<F>*)buckets_, plan.window,
+  AP_LAUNCH(collectSums<F>, blocksFor(plan.sums, THREADS), THREADS, 0, stream, (const Point<F>*)buckets_, plan.window,
             plan.sets, plan.shift, plan.sums, sums);
   checkLaunch("collectSums");
   if (meter) meter->end(stream);
@@ -423,11 +424,7 @@ template <class F>
 ResidentPoints<F>::ResidentPoints(const CardPoints& host, const MsmPlan& plan, cudaStream_t stream, const int32_t* abort, size_t chunk)
     : plan_(plan), wireCount_(host.wireCount) {
   if (host.count != plan.count || host.wireCount > host.count) throw CardError(CARD_INPUT_INVALID, "points and plan do not match");
-  int device = 0;
-  cudaDeviceProp properties;
-  check(cudaGetDevice(&device), "asking for the card");
-  check(cudaGetDeviceProperties(&properties, device), "asking for the card's properties");
-  multiprocessors_ = static_cast<uint32_t>(std::max(1, properties.multiProcessorCount));
+  multiprocessors_ = cuda::multiprocessors();
 
   const size_t work = plan.levels > 1 ? std::min<uint64_t>(chunk, host.count) : 0;
   points_ = DeviceArray<Affine<F>>(host.count * plan.levels);
@@ -437,21 +434,19 @@ ResidentPoints<F>::ResidentPoints(const CardPoints& host, const MsmPlan& plan, c
   // Whatever happens, the card is done with all of this before it goes.
   struct Drain {
     cudaStream_t stream;
-    ~Drain() { ignore(cudaStreamSynchronize(stream)); }
+    ~Drain() { settle(cudaStreamSynchronize(stream)); }
   } drain{stream};
   Upload upload;
   if (wires_.size() > 0) upload.copy(stream, wires_.get(), host.wires, wires_.bytes(), abort);
-  // While the host fills the next pieces the card works on the points that have come.
-  uint64_t done = 0;
-  upload.copy(stream, points_.get(), host.points, host.count * sizeof(Affine<F>), abort, [&](size_t at, size_t size) {
-    const uint64_t arrived = (at + size) / sizeof(Affine<F>);
-    while (plan.levels > 1 && done < arrived && (arrived - done >= work || arrived == host.count)) {
-      const uint64_t n = std::min<uint64_t>(work, arrived - done);
-      makeMultiples(stream, done, n, points.get(), prefixes.get());
-      done += n;
-      finish(stream, abort);
+  upload.copy(stream, points_.get(), host.points, host.count * sizeof(Affine<F>), abort);
+  if (plan.levels > 1) {
+    Event made;  // by the chunk before: one waits on the stream while another is worked on
+    for (uint64_t from = 0; from < host.count; from += work) {
+      if (from > 0) waitFor(made, abort);
+      makeMultiples(stream, from, std::min<uint64_t>(work, host.count - from), points.get(), prefixes.get());
+      made.record(stream);
     }
-  });
+  }
   finish(stream, abort);
 }
 

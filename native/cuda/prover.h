@@ -67,13 +67,6 @@ inline void uploadScalars(cudaStream_t stream, Upload& upload, const uint8_t* va
 
 // --- Plans ----------------------------------------------------------------------------------------------------------
 
-// What a plan costs, in multiplications in Fq of a proof whose scalars are all wide: an addition into a bucket for every point
-// and window, and two additions a bucket to sum the buckets up.
-template <class F>
-double costOf(const MsmPlan& plan) {
-  return static_cast<double>(plan.entries()) * Cost<F>::MIXED_ADD + static_cast<double>(plan.buckets()) * 2 * Cost<F>::ADD;
-}
-
 // Of the card that is current.
 inline uint32_t multiprocessors() {
   int device = 0;
@@ -114,7 +107,7 @@ struct Choices {
       CardOptions limited = options;
       limited.multiples = multiples;
       const MsmPlan plan = planMsm<F>(points.count, limited, std::numeric_limits<uint64_t>::max());
-      const Choice choice = {plan, ResidentPoints<F>::bytes(points, plan), costOf<F>(plan)};
+      const Choice choice = {plan, ResidentPoints<F>::bytes(points, plan), planCost<F>(plan)};
       // Only what is better for more memory.
       if (out.all.empty() || (choice.bytes > out.all.back().bytes && choice.cost < out.all.back().cost)) out.all.push_back(choice);
     }

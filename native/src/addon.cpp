@@ -920,7 +920,6 @@ Napi::Value cards(const Napi::CallbackInfo& info) {
     Napi::Object card = Napi::Object::New(env);
     card["name"] = Napi::String::New(env, about.name);
     card["memoryBytes"] = Napi::Number::New(env, static_cast<double>(about.memoryBytes));
-    card["freeBytes"] = Napi::Number::New(env, static_cast<double>(about.freeBytes));
     card["computeCapability"] = Napi::String::New(env, std::to_string(about.major) + "." + std::to_string(about.minor));
     card["multiprocessors"] = Napi::Number::New(env, about.multiprocessors);
     card["clockKhz"] = Napi::Number::New(env, about.clockKhz);

@@ -36,7 +36,7 @@ struct CardStatus {
 
 struct CardDescription {
   char name[128];
-  uint64_t memoryBytes, freeBytes;
+  uint64_t memoryBytes;
   uint32_t major, minor;  // compute capability
   uint32_t multiprocessors, clockKhz, memoryClockKhz, memoryBusBits;
   uint64_t cacheBytes;  // L2
@@ -133,7 +133,10 @@ struct CardApi {
 
   // How many cards there are; 0 with CARD_UNAVAILABLE and the reason.
   int32_t (*devices)(CardStatus* status);
+  // Takes nothing on the card.
   void (*describe)(int32_t device, CardDescription* out, CardStatus* status);
+  // Bytes; like all that follows, this makes the process's context on the card, which takes some hundred MiB of it.
+  uint64_t (*freeMemory)(int32_t device, CardStatus* status);
   void (*limits)(int32_t device, CardLimits* out, CardStatus* status);
 
   // Null when it fails. The view's arrays are not needed afterwards.

@@ -198,7 +198,8 @@ Keys are development keys; they and the circuits are kept, and the first run mak
         `${report.cpu}, ${threads} of ${report.cores} cores, node ${report.node}, native core: ${report.native}`,
       );
       if (card) screen.line(`GPU: ${report.cuda}`);
-      else if (cuda) results.note(`${report.cuda}; the CPU is measured alone`);
+      if (cuda?.available && cuda.emulated) results.note("the host emulates the GPU: its times say nothing about any");
+      else if (cuda && !card) results.note(`${report.cuda}; the CPU is measured alone`);
       for (const name of names) await LADDERS[name]!(settings, results);
     } finally {
       await rm(settings.folder, { recursive: true, force: true });

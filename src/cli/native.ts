@@ -100,7 +100,7 @@ function describeCards(status: CudaStatus): string[] {
   if (!status.available) return [`GPU        none: ${status.reason}`];
   const { library, emulated, build, cards } = status;
   return [
-    ...cards.map((card, i) => `GPU ${`${i}`.padEnd(6)} ${cardTitle(card)}, ${formatBytes(card.freeBytes)} free`),
+    ...cards.map((card, i) => `GPU ${`${i}`.padEnd(6)} ${cardTitle(card)}`),
     `GPU by     ${library} (${build})${emulated ? ", which emulates the card on the CPU: for tests" : ""}`,
   ];
 }

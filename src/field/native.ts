@@ -76,7 +76,6 @@ export interface CardTime {
 export interface Card {
   name: string;
   memoryBytes: number;
-  freeBytes: number;
   /** `9.0` */
   computeCapability: string;
   multiprocessors: number;

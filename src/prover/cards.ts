@@ -6,9 +6,9 @@
 
 /** Why the CPU proves where a card was to. */
 export const FALLBACK_REASONS = ["OUT_OF_MEMORY", "CUDA_UNAVAILABLE", "CUDA_FAILED"] as const;
-export type FallbackReason = (typeof FALLBACK_REASONS)[number];
+type FallbackReason = (typeof FALLBACK_REASONS)[number];
 
-export interface Card {
+interface Card {
   /** As CUDA counts them. */
   index: number;
   name: string;

@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { bundleToJson, trustToJson } from "../../src/bundle/index.js";
 import { compileCircuit } from "../../src/circuit/compile.js";
 import { developmentKey } from "../../src/circuit/setup.js";
@@ -156,6 +156,9 @@ describe("mistakes give one line with a code, and status 1", () => {
     [["prove", "inference"], "USAGE"],
     [["prove", "inference", "--model", "missing", "--input", "missing"], "FILE_NOT_FOUND"],
     [["prove", "circuit", "--wasm", "a"], "USAGE"],
+    [["prove", "circuit", "--backend", "gpu"], "USAGE"],
+    [["prove", "inference", "--model", "m", "--input", "i", "--backend", "gpu"], "USAGE"],
+    [["dataset", "prove", "--backend", "gpu"], "USAGE"],
     [["setup", "ceremony"], "USAGE"],
     [["setup", "ceremony", "init", "--state", "s", "--r1cs", "a", "--ptau", "b", "--name", "n"], "USAGE"],
     [["setup", "ceremony", "init", "--member", "0x12"], "USAGE"],
@@ -416,6 +419,14 @@ component main = Square();
     );
     expect(made.err).toBe("");
     expect(await json("sq/public.json")).toEqual(["81"]);
+    vi.stubEnv("ANCHORPROOF_CUDA", "off");
+    const elsewhere = await anchorproof(
+      ...["prove", "circuit", "--wasm", circuit.wasmPath, "--zkey", key.zkeyPath, "--vkey", "svkey.json"],
+      ...["--input", "x.json", "--out", "sq", "--backend", "cuda"],
+    );
+    vi.unstubAllEnvs();
+    expect(elsewhere.err).toBe("note: ANCHORPROOF_CUDA is off; the CPU proves\n");
+    expect(elsewhere.status).toBe(0);
     await file("bad.json", { x: "-9" });
     const refused = await anchorproof(
       ...[
