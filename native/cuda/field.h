@@ -7,9 +7,9 @@
 // take additions: a way with fewer wide products wins even where it adds a little more. In machine instructions of sm_90:
 //
 //                    wide products   all                              wide products   all
-//   a · b                 128        184      Fq2  a · b                   384        ~ 530
-//   a²                    100        168           a²                      256        ~ 400
-//   a · b − c · d         192       ~ 260          a · b − c · d           640        ~ 830
+//   a · b                 128        180      Fq2  a · b                   384        520
+//   a²                    100        165           a²                      256        400
+//   a · b − c · d         192        265           a · b − c · d           640        820
 //   a ± b                   0         25
 //
 // Fq2's products by Karatsuba with two reductions would have 320 wide products, but more instructions, and three products of double

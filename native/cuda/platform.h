@@ -25,7 +25,7 @@
 
 #define AP_HD __host__ __device__ __forceinline__
 #define AP_DEVICE __device__ __forceinline__
-#define AP_CALL __host__ __device__ __noinline__
+#define AP_CALL inline __host__ __device__ __noinline__
 #define AP_PRODUCT AP_HD
 #define AP_UNROLL _Pragma("unroll")
 #define AP_KERNEL(threads, blocks) static __global__ void __launch_bounds__(threads, blocks)

@@ -67,15 +67,6 @@ inline void uploadScalars(cudaStream_t stream, Upload& upload, const uint8_t* va
 
 // --- Plans ----------------------------------------------------------------------------------------------------------
 
-// Of the card that is current.
-inline uint32_t multiprocessors() {
-  int device = 0;
-  cudaDeviceProp properties;
-  check(cudaGetDevice(&device), "asking for the card");
-  check(cudaGetDeviceProperties(&properties, device), "asking about the card");
-  return static_cast<uint32_t>(std::max(1, properties.multiProcessorCount));
-}
-
 // What a multiplication with this plan takes on the card: while it runs, and while its points are made.
 template <class F>
 uint64_t workBytes(const MsmPlan& plan, uint32_t multiprocessors) {
