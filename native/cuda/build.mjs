@@ -86,14 +86,22 @@ function run(command, args, log) {
   });
 }
 
-/** Some at a time, in their order. */
+/** Some at a time, in their order. After a failure no more begin; those that run end first, since they use the same folder. */
 async function all(tasks, jobs = Math.min(MAX_JOBS, availableParallelism())) {
   const results = [];
+  const errors = [];
   const next = tasks.entries();
   const work = async () => {
-    for (const [i, task] of next) results[i] = await task();
+    for (const [i, task] of next) {
+      if (errors.length > 0) return;
+      await task().then(
+        (result) => (results[i] = result),
+        (error) => errors.push(error),
+      );
+    }
   };
   await Promise.all(Array.from({ length: jobs }, work));
+  if (errors.length > 0) throw errors[0];
   return results;
 }
 

@@ -85,6 +85,7 @@ struct Mark {
   Stream* stream = nullptr;  // until it is passed
   bool passed = false;
   std::chrono::steady_clock::time_point at;
+  AP_WATCH(Knowledge known;)
 };
 struct Event {
   int device;
@@ -97,12 +98,14 @@ struct Work {
   std::function<void()> run;
   std::shared_ptr<Mark> record, wait;
   const void* pinned = nullptr;  // memory of the host that it will read or write
+  AP_WATCH(const char* name = ""; uint32_t number = 0; Knowledge known;)
 };
 struct Stream {
   int device;
   bool open;  // not destroyed; a destroyed one ends its work
   uint64_t priority;
   std::deque<Work> queue;
+  AP_WATCH(uint32_t id = 0, number = 0; Knowledge known;)
 };
 
 constexpr size_t SHARED_LIMIT = 48 << 10, SHARED_OPT_IN = 99 << 10;  // 99 KiB are the least of the cards that we build for (sm_89)
@@ -226,6 +229,7 @@ class Machine {
 #endif
     if (device >= 0 && device != openDevice_) mprotect(pages, span, PROT_NONE);
     memory_[reinterpret_cast<uintptr_t>(data)] = a;
+    AP_WATCH(Watch::get().add(data, size, device < 0);)
     if (device >= 0) {
       devices_[static_cast<size_t>(device)].used += charged(size);
     } else {
@@ -253,6 +257,7 @@ class Machine {
     checkEdges(a, nullptr);
     if (freeObserver) freeObserver(a.data, a.size, a.device >= 0);
     memory_.erase(reinterpret_cast<uintptr_t>(a.data));
+    AP_WATCH(Watch::get().remove(a.data);)
     if (a.device >= 0) {
       devices_[static_cast<size_t>(a.device)].used -= charged(a.size);
     } else {
@@ -275,6 +280,7 @@ class Machine {
     s->device = device;
     s->open = true;
     s->priority = random_.next();
+    AP_WATCH(s->id = streamsMade_++;)
     return s;
   }
   size_t openStreams() const {
@@ -294,6 +300,7 @@ class Machine {
   }
   void enqueue(Lock& lock, Stream* stream, Work work) {
     if (idle()) eagerness_ = random_.below(4);
+    AP_WATCH(number(*stream, work);)
     stream->queue.push_back(std::move(work));
     if (eagerness_ == 0 || (eagerness_ == 1 && random_.oneIn(8))) step(lock, random_.below(4));
   }
@@ -302,19 +309,24 @@ class Machine {
   // Streams are looked up, and held, because other threads may destroy theirs meanwhile.
   void finish(Lock& lock, const Stream* stream) {
     const auto held = hold(stream);
+    AP_WATCH(const Knowledge known = held->known;)
     progress(lock, held.get(), [&] { return held->queue.empty(); });
+    AP_WATCH(learn(known_, known);)
   }
   void finish(Lock& lock, const std::shared_ptr<Mark>& mark) {
-    if (mark->passed) return;
-    const auto held = hold(mark->stream);
-    progress(lock, held.get(), [&] { return mark->passed; });
+    if (!mark->passed) {
+      const auto held = hold(mark->stream);
+      progress(lock, held.get(), [&] { return mark->passed; });
+    }
+    AP_WATCH(learn(known_, mark->known);)
   }
   void finishDevice(Lock& lock, int device) {
     for (;;) {
       const auto busy = std::find_if(streams_.begin(), streams_.end(), [&](const auto& s) { return s->device == device && !s->queue.empty(); });
-      if (busy == streams_.end()) return;
+      if (busy == streams_.end()) break;
       finish(lock, busy->get());
     }
+    AP_WATCH(for (auto& s : streams_) if (s->device == device) learn(known_, s->known);)
   }
   bool pending(const Allocation& pinned) const {
     for (const auto& s : streams_) {
@@ -325,6 +337,19 @@ class Machine {
     }
     return false;
   }
+#if defined(__SANITIZE_THREAD__)
+  // What the host has waited for, and what each piece of work may rely on.
+  const Knowledge& known() const { return known_; }
+  void learned(const Knowledge& known) { learn(known_, known); }
+  void number(Stream& stream, Work& work) {
+    learn(stream.known, known_);
+    if (work.wait) learn(stream.known, work.wait->known);
+    if (stream.known.size() <= stream.id) stream.known.resize(stream.id + 1);
+    stream.known[stream.id] = work.number = ++stream.number;
+    work.known = stream.known;
+    if (work.record) work.record->known = stream.known;
+  }
+#endif
   // The context of a card is gone, with all that it had to do.
   void lose(int device, cudaError_t error) {
     devices_[static_cast<size_t>(device)].lost = error;
@@ -453,6 +478,7 @@ class Machine {
     s.queue.pop_front();
     if (work.run) {
       openMemory(s.device);
+      AP_WATCH(Watch::get().beginWork(work.name, s.id, work.number, work.known);)
       work.run();
     }
     if (work.record) {
@@ -538,6 +564,19 @@ class Machine {
   std::string faultText_;
   bool noDriver_ = false, noCard_ = false;
   Counter faults_[FAULTS];
+  AP_WATCH(uint32_t streamsMade_ = 0; Knowledge known_;)
+};
+
+// The card is one thread's at a time.
+struct Turn {
+  AP_WATCH(const Unseen unseen;)
+  Machine& machine;
+  Machine::Lock lock;
+  Turn() : machine(Machine::get()), lock(machine.mutex, std::defer_lock) {
+    machine.waiting++;
+    lock.lock();
+    machine.waiting--;
+  }
 };
 
 inline cudaError_t record(cudaError_t error) {
@@ -548,13 +587,11 @@ inline cudaError_t record(cudaError_t error) {
 // A call of the program: has the card to itself, unless it cannot be had. Work that ran meanwhile may have broken it.
 template <class Body>
 cudaError_t call(Body body) {
-  Machine& m = Machine::get();
-  m.waiting++;
-  Machine::Lock lock(m.mutex);
-  m.waiting--;
+  Turn turn;
+  Machine& m = turn.machine;
   cudaError_t error = m.state();
   if (error == cudaSuccess && m.strikes(Machine::CALL)) error = cudaErrorUnknown;
-  if (error == cudaSuccess) error = body(m, lock);
+  if (error == cudaSuccess) error = body(m, turn.lock);
   if (error == cudaSuccess) error = m.state();
   return record(error);
 }
@@ -572,11 +609,9 @@ cudaError_t callFor(Stream* stream, Body body) {
 // One that gives something back, which is possible whatever happened.
 template <class Body>
 cudaError_t giveBack(Body body) {
-  Machine& m = Machine::get();
-  m.waiting++;
-  Machine::Lock lock(m.mutex);
-  m.waiting--;
-  const cudaError_t error = body(m, lock), state = m.state();
+  Turn turn;
+  Machine& m = turn.machine;
+  const cudaError_t error = body(m, turn.lock), state = m.state();
   return record(state != cudaSuccess ? state : error);
 }
 
@@ -602,9 +637,19 @@ class Launcher {
       Work work;
       work.run = [&m, fails, device, launch, kernel = kernel_, values = std::tuple<P...>(arguments...)] {
         if (fails) return m.lose(device, cudaErrorLaunchFailure);
-        executor().run(launch, m.random(), [&] { std::apply(kernel, values); });
+        AP_WATCH(Watch::get().arguments(&values, sizeof values);)
+        executor().run(launch, m.random(), [&] {
+          std::apply(
+              [kernel = kernel](const P&... arguments) {
+                AP_WATCH(Watch::inKernel(true);)
+                kernel(arguments...);
+                AP_WATCH(Watch::inKernel(false);)
+              },
+              values);
+        });
         m.checkEdges(launch.name);
       };
+      AP_WATCH(work.name = name_;)
       m.enqueue(lock, stream_, std::move(work));
       return cudaSuccess;
     });
@@ -618,13 +663,20 @@ class Launcher {
   Stream* stream_;
 };
 
+#if defined(__SANITIZE_THREAD__)
+inline void hostTouches(const void* at, size_t size, bool write, const void* code) {
+  const Turn turn;
+  Watch::get().host(at, size, write, turn.machine.known(), code);
+}
+#endif
+
 // For tests
 
 // As if the process began anew: orders and garbage from another seed, no faults, contexts whole, settings of the environment.
 // Nothing may be under way; memory and streams stay.
 inline void restart(uint64_t seed) {
-  Machine& m = Machine::get();
-  Machine::Lock lock(m.mutex);
+  Turn turn;
+  Machine& m = turn.machine;
   m.random() = Random(seed);
   m.setFaults("");
   for (auto& d : m.devices()) d.lost = cudaSuccess;
@@ -632,47 +684,47 @@ inline void restart(uint64_t seed) {
 }
 // As AP_EMULATOR_FAULT.
 inline void setFaults(const char* text) {
-  Machine& m = Machine::get();
-  Machine::Lock lock(m.mutex);
+  Turn turn;
+  Machine& m = turn.machine;
   m.setFaults(text);
 }
 inline void setDevices(size_t count) {
-  Machine& m = Machine::get();
-  Machine::Lock lock(m.mutex);
+  Turn turn;
+  Machine& m = turn.machine;
   const size_t limit = m.devices()[0].limit;
   m.devices().resize(count);
   for (auto& d : m.devices()) d.limit = d.limit ? d.limit : limit;
 }
 inline void setMemory(size_t bytes) {
-  Machine& m = Machine::get();
-  Machine::Lock lock(m.mutex);
+  Turn turn;
+  Machine& m = turn.machine;
   for (auto& d : m.devices()) d.limit = bytes;
 }
 // What was taken and not given back.
 inline uint64_t allocatedBytes(int device = 0) {
-  Machine& m = Machine::get();
-  Machine::Lock lock(m.mutex);
+  Turn turn;
+  Machine& m = turn.machine;
   return m.devices()[static_cast<size_t>(device)].used;
 }
 inline uint64_t pinnedBytes() {
-  Machine& m = Machine::get();
-  Machine::Lock lock(m.mutex);
+  Turn turn;
+  Machine& m = turn.machine;
   return m.pinnedBytes();
 }
 inline size_t openStreams() {
-  Machine& m = Machine::get();
-  Machine::Lock lock(m.mutex);
+  Turn turn;
+  Machine& m = turn.machine;
   return m.openStreams();
 }
 inline size_t openEvents() {
-  Machine& m = Machine::get();
-  Machine::Lock lock(m.mutex);
+  Turn turn;
+  Machine& m = turn.machine;
   return m.events.size();
 }
 // Sees each piece of memory, with its last contents, when it is given back: (data, bytes, of the card).
 inline void onFree(std::function<void(const void*, size_t, bool)> observer) {
-  Machine& m = Machine::get();
-  Machine::Lock lock(m.mutex);
+  Turn turn;
+  Machine& m = turn.machine;
   m.freeObserver = std::move(observer);
 }
 
@@ -745,8 +797,8 @@ inline const char* cudaGetErrorString(cudaError_t error) {
 }
 inline cudaError_t cudaPeekAtLastError() {
   using namespace anchorproof::emulator;
-  Machine& m = Machine::get();
-  Machine::Lock lock(m.mutex);
+  Turn turn;
+  Machine& m = turn.machine;
   return m.state() != cudaSuccess ? m.state() : Machine::lastError();
 }
 inline cudaError_t cudaGetLastError() {
@@ -757,8 +809,8 @@ inline cudaError_t cudaGetLastError() {
 
 inline cudaError_t cudaGetDeviceCount(int* count) {
   using namespace anchorproof::emulator;
-  Machine& m = Machine::get();
-  Machine::Lock lock(m.mutex);
+  Turn turn;
+  Machine& m = turn.machine;
   m.readFaults();
   *count = 0;
   if (m.noDriver()) return record(cudaErrorInsufficientDriver);
@@ -768,8 +820,8 @@ inline cudaError_t cudaGetDeviceCount(int* count) {
 }
 inline cudaError_t cudaSetDevice(int device) {
   using namespace anchorproof::emulator;
-  Machine& m = Machine::get();
-  Machine::Lock lock(m.mutex);
+  Turn turn;
+  Machine& m = turn.machine;
   if (m.noDriver()) return record(cudaErrorInsufficientDriver);
   if (m.noCard()) return record(cudaErrorNoDevice);
   if (device < 0 || static_cast<size_t>(device) >= m.devices().size()) return record(cudaErrorInvalidDevice);
@@ -899,7 +951,9 @@ inline cudaError_t cudaStreamQuery(cudaStream_t stream) {
   using namespace anchorproof::emulator;
   return callFor(stream, [&](Machine& m, Machine::Lock& lock) {
     m.step(lock, m.random().below(4));
-    return stream->queue.empty() ? cudaSuccess : cudaErrorNotReady;
+    if (!stream->queue.empty()) return cudaErrorNotReady;
+    AP_WATCH(m.learned(stream->known);)
+    return cudaSuccess;
   });
 }
 inline cudaError_t cudaDeviceSynchronize() {
@@ -942,7 +996,7 @@ inline cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, u
   return callFor(stream, [&](Machine& m, Machine::Lock& lock) {
     if (m.events.count(event) == 0) return cudaErrorInvalidResourceHandle;
     if (flags != 0) return cudaErrorInvalidValue;
-    if (!event->mark || event->mark->passed) return cudaSuccess;
+    if (!event->mark) return cudaSuccess;
     Work work;
     work.wait = event->mark;
     m.enqueue(lock, stream, std::move(work));
@@ -955,7 +1009,9 @@ inline cudaError_t cudaEventQuery(cudaEvent_t event) {
     if (m.events.count(event) == 0) return cudaErrorInvalidResourceHandle;
     const auto mark = event->mark;
     m.step(lock, m.random().below(4));
-    return !mark || mark->passed ? cudaSuccess : cudaErrorNotReady;
+    if (mark && !mark->passed) return cudaErrorNotReady;
+    AP_WATCH(if (mark) m.learned(mark->known);)
+    return cudaSuccess;
   });
 }
 inline cudaError_t cudaEventSynchronize(cudaEvent_t event) {
@@ -1005,9 +1061,12 @@ inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t size, cuda
     work.run = [&m, to, from, size, device, fails, flips, staged] {
       if (fails) return m.lose(device, cudaErrorIllegalAddress);
       memmove(to, staged ? staged->data() : from, size);
+      AP_WATCH(Watch::get().copy(to, from, size);)
       if (flips) m.flip(static_cast<unsigned char*>(to), size);
     };
+    AP_WATCH(const void* const used = work.pinned; work.name = "a copy";)
     m.enqueue(lock, stream, std::move(work));
+    AP_WATCH(if (used) Watch::get().use(used, size, !toCard, stream->id, stream->number);)
     if (!toCard && !target) m.finish(lock, stream);
     return cudaSuccess;
   });
@@ -1019,7 +1078,11 @@ inline cudaError_t cudaMemsetAsync(void* at, int value, size_t size, cudaStream_
     const Allocation* a = m.find(at, size);
     if (!a || a->device != stream->device) return cudaErrorInvalidValue;
     Work work;
-    work.run = [at, value, size] { memset(at, value, size); };
+    AP_WATCH(work.name = "cudaMemsetAsync";)
+    work.run = [at, value, size] {
+      memset(at, value, size);
+      AP_WATCH(Watch::get().bulk(at, size, true);)
+    };
     m.enqueue(lock, stream, std::move(work));
     return cudaSuccess;
   });

@@ -26,6 +26,14 @@ struct dim3 {
 inline uint3 threadIdx{0, 0, 0}, blockIdx{0, 0, 0};
 inline dim3 blockDim{1, 1, 1}, gridDim{1, 1, 1};
 
+// AP_WATCH(…): what is only done where every access is seen.
+#if defined(__SANITIZE_THREAD__)
+#include "emulator_watch.h"
+#define AP_WATCH(...) __VA_ARGS__
+#else
+#define AP_WATCH(...)
+#endif
+
 namespace anchorproof {
 namespace emulator {
 
@@ -123,6 +131,7 @@ class Executor {
   Random& random() { return *random_; }
 
   void barrier(unsigned line) {
+    AP_WATCH(const Unseen unseen;)
     Thread& me = threads_[threadIdx.x];
     me.state = AT_BARRIER;
     me.line = line;
@@ -138,6 +147,7 @@ class Executor {
   // Waits for the lanes of the mask at the same operation. `value` is what this lane shows; the answer is the value of `lane` to
   // a shuffle, the mask of those whose value is not zero to a ballot.
   uint64_t warp(Operation operation, unsigned mask, uint64_t value, unsigned lane, unsigned line) {
+    AP_WATCH(const Unseen unseen;)
     const unsigned index = threadIdx.x, first = index & ~31u;
     Thread& me = threads_[index];
     if ((mask >> (index & 31) & 1) == 0) misuse("line %u: the mask %#x of a warp's operation does not name the lane itself", line, mask);
@@ -160,6 +170,7 @@ class Executor {
       wait();
       return me.value;
     }
+    AP_WATCH(if (operation == SYNC) Watch::get().meet(first, mask);)
     uint64_t values[32] = {}, votes = 0;
     for (unsigned i = 0; i < 32; i++) {
       if ((mask >> i & 1) == 0) continue;
@@ -238,6 +249,7 @@ class Executor {
     for (unsigned i = 0; i < n; i++) threads_[i].state = NEW;
     order_ = Order(n, *random_);
     ended_ = atBarrier_ = atWarp_ = 0;
+    AP_WATCH(Watch::get().beginBlock(blockIdx.x, shared_, launch_->shared, n);)
     Runner* next = schedule();
     current_ = next;
     host_.switchTo(next->fiber);
@@ -270,6 +282,7 @@ class Executor {
         ready_.push_back(threads_[i].runner);
       }
       atBarrier_ = 0;
+      AP_WATCH(Watch::get().barrier();)
     }
   }
 
@@ -278,6 +291,7 @@ class Executor {
     Runner* self = current_;
     go(self, schedule());
     threadIdx.x = self->thread;
+    AP_WATCH(Watch::get().stack(self->fiber.bottom(), Fiber::STACK);)
   }
   void go(Runner* self, Runner* next) {
     if (next == self) return;
@@ -298,6 +312,7 @@ class Executor {
         Thread& thread = threads_[self->thread];
         thread.state = RUNNING;
         thread.runner = self;
+        AP_WATCH(Watch::get().stack(self->fiber.bottom(), Fiber::STACK);)
         body_(bodyData_);
         thread.state = ENDED;
         ended_++;
@@ -356,7 +371,8 @@ class Executor {
 
 // Never destroyed: who ends the process may do so in the middle of something.
 inline Executor& executor() {
-  static Executor* const e = new Executor;
+  alignas(Executor) static char storage[sizeof(Executor)];
+  static Executor* const e = new (storage) Executor;
   return *e;
 }
 
@@ -374,7 +390,10 @@ inline void misuse(const char* format, ...) {
   abort();
 }
 
-inline void* sharedMemory() { return executor().shared(); }
+inline void* sharedMemory() {
+  AP_WATCH(const Unseen unseen;)
+  return executor().shared();
+}
 
 // Values of 4 and 8 bytes that lanes show each other.
 template <class T>
@@ -440,6 +459,7 @@ T __shfl_xor_sync(unsigned mask, T value, int by, int width = 32, unsigned line 
 template <class T>
 T atomicAdd(T* at, anchorproof::emulator::SameType<T> by) {
   static_assert(anchorproof::emulator::isAtomicWord<T>, "CUDA has no such atomic");
+  AP_WATCH(anchorproof::emulator::seen(at, sizeof *at, true, true, __builtin_return_address(0)); const anchorproof::emulator::Unseen unseen;)
   const T old = *at;
   *at = static_cast<T>(old + by);
   return old;
@@ -447,6 +467,7 @@ T atomicAdd(T* at, anchorproof::emulator::SameType<T> by) {
 template <class T>
 T atomicMax(T* at, anchorproof::emulator::SameType<T> by) {
   static_assert(anchorproof::emulator::isAtomicWord<T>, "CUDA has no such atomic");
+  AP_WATCH(anchorproof::emulator::seen(at, sizeof *at, true, true, __builtin_return_address(0)); const anchorproof::emulator::Unseen unseen;)
   const T old = *at;
   if (by > old) *at = by;
   return old;
@@ -454,6 +475,7 @@ T atomicMax(T* at, anchorproof::emulator::SameType<T> by) {
 template <class T>
 T atomicMin(T* at, anchorproof::emulator::SameType<T> by) {
   static_assert(anchorproof::emulator::isAtomicWord<T>, "CUDA has no such atomic");
+  AP_WATCH(anchorproof::emulator::seen(at, sizeof *at, true, true, __builtin_return_address(0)); const anchorproof::emulator::Unseen unseen;)
   const T old = *at;
   if (by < old) *at = by;
   return old;
@@ -461,6 +483,7 @@ T atomicMin(T* at, anchorproof::emulator::SameType<T> by) {
 template <class T>
 T atomicOr(T* at, anchorproof::emulator::SameType<T> by) {
   static_assert(anchorproof::emulator::isAtomicWord<T>, "CUDA has no such atomic");
+  AP_WATCH(anchorproof::emulator::seen(at, sizeof *at, true, true, __builtin_return_address(0)); const anchorproof::emulator::Unseen unseen;)
   const T old = *at;
   *at = old | by;
   return old;

@@ -161,6 +161,7 @@ class Fiber {
 #endif
     arrived();
   }
+  const char* bottom() const { return bottom_; }
   // First thing on a new stack.
   void arrived() {
 #if defined(AP_ADDRESS_SANITIZER)

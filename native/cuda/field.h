@@ -7,9 +7,9 @@
 // take additions: a way with fewer wide products wins even where it adds a little more. In machine instructions of sm_90:
 //
 //                    wide products   all                              wide products   all
-//   a · b                 128        184      Fq2  a · b                   384        ~ 530
-//   a²                    100        168           a²                      256        ~ 400
-//   a · b − c · d         192       ~ 260          a · b − c · d           640        ~ 830
+//   a · b                 128        180      Fq2  a · b                   384        520
+//   a²                    100        165           a²                      256        400
+//   a · b − c · d         192        265           a · b − c · d           640        820
 //   a ± b                   0         25
 //
 // Fq2's products by Karatsuba with two reductions would have 320 wide products, but more instructions, and three products of double
@@ -306,7 +306,7 @@ struct alignas(16) Fp {
   //
   // The result is (T + m·p) / 2^256 with m < 2^256, so below 2p for any T < 2^256·p = 5.29·p²: one subtraction reduces a product of
   // two sums (2p · 2p), or four products together.
-  AP_HD friend Fp operator*(const Fp& a, const Fp& b) {
+  AP_PRODUCT friend Fp operator*(const Fp& a, const Fp& b) {
     uint32_t w[2][8];
     AP_UNROLL
     for (int i = 0; i < 8; i++) {
@@ -318,7 +318,7 @@ struct alignas(16) Fp {
   }
 
   // a·b + c·d with one reduction, a·b + c·d ≤ 4·p²
-  static AP_HD Fp sumOfProducts(const Fp& a, const Fp& b, const Fp& c, const Fp& d) {
+  static AP_PRODUCT Fp sumOfProducts(const Fp& a, const Fp& b, const Fp& c, const Fp& d) {
     uint32_t w[2][8];
     AP_UNROLL
     for (int i = 0; i < 8; i++) {
@@ -330,7 +330,7 @@ struct alignas(16) Fp {
     return merged(w[0], w[1]);
   }
 
-  static AP_HD Fp sumOfProducts(const Fp& a, const Fp& b, const Fp& c, const Fp& d, const Fp& e, const Fp& f, const Fp& g, const Fp& h) {
+  static AP_PRODUCT Fp sumOfProducts(const Fp& a, const Fp& b, const Fp& c, const Fp& d, const Fp& e, const Fp& f, const Fp& g, const Fp& h) {
     uint32_t w[2][8];
     AP_UNROLL
     for (int i = 0; i < 8; i++) {
@@ -349,7 +349,7 @@ struct alignas(16) Fp {
 
   // Row i has a[i]² and twice the products with higher words: those of 2a, but for the bit that a[i] gives to word i + 1. Products
   // with words below i are missing, so rows begin at word i of V, and the reduction, which for i > 0 needs word 0 only, goes first.
-  AP_HD Fp sqr() const {
+  AP_PRODUCT Fp sqr() const {
     uint32_t twice[8], w[2][8];
     twice[0] = 0;
     AP_UNROLL
@@ -382,7 +382,7 @@ struct alignas(16) Fp {
     return *this * of(r);
   }
   // The reduction alone: 64 wide products.
-  AP_HD Fp fromMontgomery() const {
+  AP_PRODUCT Fp fromMontgomery() const {
     constexpr Limbs p = PRIME;
     uint32_t w[2][8];
     AP_UNROLL

@@ -477,14 +477,9 @@ struct SumOf<Fq2> {
   static constexpr const char* name = "G2";
 };
 
-// Windows and sets of a multiplication, as its result tells them.
-struct Shape {
-  uint32_t window = 0, sets = 0;
-};
-
 template <class F>
 Point<F> cardMsm(const Card& card, const Affine<F>* points, const Fr* scalars, size_t n, const CardOptions* options, unsigned repeat,
-                 CardPhases* phases, Shape* shape = nullptr) {
+                 CardPhases* phases) {
   auto sum = std::make_unique<typename SumOf<F>::type>();
   memset(static_cast<void*>(sum.get()), 0xa5, sizeof *sum);
   CardStatus status = {};
@@ -493,7 +488,6 @@ Point<F> cardMsm(const Card& card, const Affine<F>* points, const Fr* scalars, s
                              &status);
   card.expect(status);
   if (sum->sets > CARD_MAX_SETS || sum->shift > 254) throw Mismatch("the sum has an impossible number of sets");
-  if (shape) *shape = {sum->shift, sum->sets};
   Point<F> out = Point<F>::infinity();
   for (uint32_t set = sum->sets; set-- > 0;) {
     for (uint32_t i = 0; i < sum->shift; i++) out = out.dbl();
@@ -1594,14 +1588,14 @@ class Bench {
   }
 
   void header(const char* title) const {
-    printf("%-26s %-34s %10s %9s %9s %8s %8s  %-17s %10s %7s\n", title, "", "ms", "GB", "G mults", "GB/s", "Gmult/s", "of the limit", "core ms",
+    printf("%-20s %-32s %10s %9s %9s %8s %8s  %-17s %10s %7s\n", title, "", "ms", "GB", "G mults", "GB/s", "Gmult/s", "of the limit", "core ms",
            "ratio");
   }
 
   void line(const char* kind, const std::string& what, const std::string& variant, double ms, double bytes, double operations, double coreMs) {
     double share = 0;
     const std::string limit = fraction(ms, bytes, operations, &share);
-    printf("%-26s %-34s %10.3f %9.4f %9.4f %8.1f %8.2f  %-17s", what.c_str(), variant.c_str(), ms, bytes / 1e9, operations / 1e9,
+    printf("%-20s %-32s %10.3f %9.4f %9.4f %8.1f %8.2f  %-17s", what.c_str(), variant.c_str(), ms, bytes / 1e9, operations / 1e9,
            bytes / ms / 1e6, operations / ms / 1e6, limit.c_str());
     if (coreMs > 0) printf(" %10.1f %7.1f", coreMs, coreMs / ms);
     printf("\n");
@@ -1671,27 +1665,49 @@ class Bench {
         coreMs = least(times);
       });
       for (const Variant& variant : variants) {
-        row(what + " " + variant.name, [&] {
-          const bool isRandom = variant.scalars == ScalarKind::Random;
-          const std::vector<Fr> others = isRandom ? std::vector<Fr>{} : scalarsOf(variant.scalars, n, seedFor(32, log), card_.control);
-          const std::vector<Fr>& scalars = isRandom ? random : others;
-          CardOptions options = {};
-          options.coordinates = variant.coordinates;
-          options.multiples = variant.multiples;
-          CardPhases phases = {};
-          Shape shape;
-          const Point<F> sum = cardMsm(card_, points.points.data(), scalars.data(), n, &options, arguments_.runs, &phases, &shape);
-          const Fr expected = dot(scalars.data(), points.logs.data(), n, card_.control);
-          if (encoded(sum) != encoded(generator<F>().times(expected.l))) throw Mismatch("another sum");
-          double ms, bytes, operations;
-          const std::vector<CardTime> times = timesOf(phases);
-          total(times, ms, bytes, operations);
-          line("msm", what, text("%s (%u bits, %u sets)", variant.name, shape.window, shape.sets), ms, bytes, operations, isRandom ? coreMs : 0);
-          if (variant.coordinates == 0 && isRandom) last = times;
-        });
+        const bool isRandom = variant.scalars == ScalarKind::Random;
+        const std::vector<Fr> others = isRandom ? std::vector<Fr>{} : scalarsOf(variant.scalars, n, seedFor(32, log), card_.control);
+        CardOptions options = {};
+        options.coordinates = variant.coordinates;
+        options.multiples = variant.multiples;
+        sum("msm", what, variant.name, points, isRandom ? random : others, options, isRandom ? coreMs : 0,
+            variant.coordinates == 0 && isRandom ? &last : nullptr);
       }
     }
     phaseLines(last, "msm phase", text("of %s 2^%u, chosen", Of::name, arguments_.to));
+    // What the choice of a window is made from.
+    const unsigned log = std::min(arguments_.to, Of::group == 1 ? 20u : 18u);
+    const std::vector<Fr> random = scalarsOf(ScalarKind::Random, (size_t)1 << log, seedFor(31, log), card_.control);
+    const unsigned widest = card_.cards->emulated() ? 6 : 20;
+    for (uint32_t window = card_.cards->emulated() ? 4 : 10; window <= widest; window += 2) {
+      const std::string what = text("%s 2^%u window %u", Of::name, log, window);
+      if (outOfTime("msm " + what)) break;
+      for (uint32_t multiples : {1u, 4u, 0u}) {
+        for (uint32_t coordinates : {1u, 2u}) {
+          CardOptions options = {};
+          options.window = window, options.coordinates = coordinates, options.multiples = multiples;
+          const std::string name = text("%s, %s", coordinates == 1 ? "extended" : "affine",
+                                        multiples == 1 ? "no multiples" : multiples == 0 ? "multiples" : "4 multiples");
+          sum("window", what, name, points, random, options, 0, nullptr);
+        }
+      }
+    }
+  }
+
+  template <class F>
+  void sum(const char* kind, const std::string& what, const std::string& variant, const Points<F>& points, const std::vector<Fr>& scalars,
+           const CardOptions& options, double coreMs, std::vector<CardTime>* times) {
+    row(what + " " + variant, [&] {
+      CardPhases phases = {};
+      const Point<F> got = cardMsm(card_, points.points.data(), scalars.data(), scalars.size(), &options, arguments_.runs, &phases);
+      const Fr expected = dot(scalars.data(), points.logs.data(), scalars.size(), card_.control);
+      if (encoded(got) != encoded(generator<F>().times(expected.l))) throw Mismatch("another sum");
+      double ms, bytes, operations;
+      const std::vector<CardTime> all = timesOf(phases);
+      total(all, ms, bytes, operations);
+      line(kind, what, variant, ms, bytes, operations, coreMs);
+      if (times) *times = all;
+    });
   }
 
   // -- transforms; the core's times hold its tables and encodings
@@ -1817,8 +1833,8 @@ class Bench {
            least(wall), arguments_.runs, coreMs, coreMs / ms);
     printf("  %.3f GB and %.3f G multiplications: %.0f GB/s, %.2f G/s,%s\n", bytes / 1e9, operations / 1e9, bytes / ms / 1e6, operations / ms / 1e6,
            limit.c_str());
-    printf("  on the card: key %.1f MiB (by the core's count %.1f), working space %.1f MiB; loading %.0f ms; key made in %.1f s\n",
-           taken(before, loaded) / (1 << 20), (double)key->info().memoryBytes / (1 << 20), taken(loaded, working) / (1 << 20), loadMs,
+    printf("  on the card: key %.1f MiB by its own count; %.1f MiB taken when it was opened, %.1f by the first proof; opening %.0f ms; key made in %.1f s\n",
+           (double)key->info().memoryBytes / (1 << 20), taken(before, loaded) / (1 << 20), taken(loaded, working) / (1 << 20), loadMs,
            setupMs / 1e3);
     printf("  on the host:");
     for (size_t i = 0; i < host.front().size(); i++) {
@@ -1835,7 +1851,8 @@ class Bench {
         .add("bytes", bytes)
         .add("operations", operations)
         .add("fraction", share)
-        .add("keyBytes", taken(before, loaded))
+        .add("keyBytes", (double)key->info().memoryBytes)
+        .add("openedBytes", taken(before, loaded))
         .add("workingBytes", taken(loaded, working))
         .add("loadMs", loadMs)
         .add("setupMs", setupMs);

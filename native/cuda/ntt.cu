@@ -49,14 +49,14 @@ AP_HD T choose(T const (&of)[3], uint32_t i) {
 AP_DEVICE uint32_t reversed(uint32_t i, uint32_t bits) { return __brev(i) >> 1 >> (31 - bits); }
 
 // The eight elements of a thread differ in bits window … window + 2 of their index in the tile.
-AP_DEVICE uint32_t indexInTile(uint32_t thread, uint32_t window, uint32_t t) {
+AP_HD uint32_t indexInTile(uint32_t thread, uint32_t window, uint32_t t) {
   const uint32_t low = thread & ((1u << window) - 1);
   return (thread - low) << EACH_LOG | t << window | low;
 }
 
 // One place in nine stays empty. Eight neighbouring threads, which access shared memory at the same time, have their elements one
 // after the other, or 2, 4 or 8 apart in groups; in all cases their places are different modulo eight, so that no banks collide.
-AP_DEVICE uint32_t placeOf(uint32_t element) { return element + (element >> 3); }
+AP_HD uint32_t placeOf(uint32_t element) { return element + (element >> 3); }
 
 // From one window to another, by halves, so that two blocks and more find room on a multiprocessor.
 AP_DEVICE void exchange(Fr (&x)[EACH], uint4* shared, uint32_t thread, uint32_t from, uint32_t to) {
@@ -240,10 +240,6 @@ Fr rootOfUnity(unsigned log) {
   for (unsigned i = CardDomain::MAX_LOG; i > log; i--) root = root.sqr();
   return root;
 }
-
-}  // namespace
-
-namespace {
 
 // At least three layers for every pass of several, so that the elements of a thread are rows.
 unsigned contiguousOf(unsigned log, unsigned tileLog) { return log <= tileLog ? log : std::min(tileLog, log - EACH_LOG); }

@@ -9,6 +9,7 @@
 //   AP_LAUNCH(kernel, blocks, threads, sharedBytes, stream, …)     a template's arguments in parentheses: AP_LAUNCH((k<F, 2>), …)
 //   AP_UNROLL                      before a loop: unrolled, so that arrays indexed by its counter stay in registers
 //   AP_HD, AP_DEVICE, AP_CALL      inline for both sides; inline for the card; a call on the card, for what is large
+//   AP_PRODUCT                     inline on the card, a call on the host, whose compilers would take minutes over the kernels
 //
 // Kernels use dynamic shared memory only, __syncthreads, __shfl_*_sync, __ballot_sync and atomicAdd/Max/Or/Min on words, and no
 // other thread-to-thread communication.
@@ -24,7 +25,8 @@
 
 #define AP_HD __host__ __device__ __forceinline__
 #define AP_DEVICE __device__ __forceinline__
-#define AP_CALL __host__ __device__ __noinline__
+#define AP_CALL inline __host__ __device__ __noinline__
+#define AP_PRODUCT AP_HD
 #define AP_UNROLL _Pragma("unroll")
 #define AP_KERNEL(threads, blocks) static __global__ void __launch_bounds__(threads, blocks)
 #define AP_SHARED(T, name)                  \
@@ -47,6 +49,7 @@ inline unsigned launchSize(uint64_t n) { return n <= 0x7fffffff ? static_cast<un
 #define AP_HD inline
 #define AP_DEVICE inline __attribute__((always_inline))
 #define AP_CALL inline __attribute__((noinline))
+#define AP_PRODUCT AP_CALL
 #define AP_UNROLL
 #define AP_KERNEL(threads, blocks) static void
 #define AP_SHARED(T, name) T* const name = static_cast<T*>(::anchorproof::emulator::sharedMemory())

@@ -139,7 +139,7 @@ compiled() { [ -f "$1" ] && [ "$(cat "$1.id" 2>/dev/null)" = "$2" ]; }
 compile() {  # NAME ID COMMAND…: to $BUILD/NAME.o
   local name=$1 id=$2
   shift 2
-  compiled "$BUILD/$name.o" "$id" || job "$name" sh -c 'id=$1 out=$2; shift 2; rm -f "$out.id"; "$@" -o "$out" && echo "$id" >"$out.id"' sh "$id" "$BUILD/$name.o" "$@"
+  compiled "$BUILD/$name.o" "$id" || job "$name" sh -c 'id=$1 out=$2; shift 2; rm -f "$out" "$out.id"; "$@" -o "$out" && echo "$id" >"$out.id"' sh "$id" "$BUILD/$name.o" "$@"
 }
 
 # The slowest first.

@@ -1,5 +1,7 @@
 // The emulated card itself: that it keeps what CUDA promises, gives nothing that CUDA does not promise, and finds the mistakes
 // that are planted here. A detector counts as one only next to the right program, which passes with the same seeds.
+//
+// To be run three ways: as it is, under AddressSanitizer, and with every access seen (emulator_watch.h).
 #include "../platform.h"
 
 #include "check.h"
@@ -34,21 +36,8 @@ int wrongResults(bool (*right)()) {
   emulator::restart(1);
   return wrong;
 }
-// A program that is right, and one with a mistake, which shows in at least every tenth order.
-void finds(const char* what, bool (*right)(), bool (*mistaken)()) {
-  const int falseAlarms = wrongResults(right), found = wrongResults(mistaken);
-  CHECK(falseAlarms == 0, "%s: the right program failed with %d of %d seeds", what, falseAlarms, SEEDS);
-  CHECK(found * 10 >= SEEDS, "%s: found with %d of %d seeds", what, found, SEEDS);
-}
-
-// Runs a program in a process of its own, which must end by itself without success, and say so. Under AddressSanitizer that
-// often sees it first: then its name for it is expected.
-void dies(const char* what, void (*body)(), const char* says, const char* sanitizerSays = nullptr) {
-#if defined(AP_ADDRESS_SANITIZER)
-  if (sanitizerSays) says = sanitizerSays;
-#else
-  (void)sanitizerSays;
-#endif
+// Runs a program in a process of its own; what it writes to stderr, and whether it ended well.
+std::pair<std::string, bool> alone(void (*body)()) {
   int ends[2];
   CHECK(pipe(ends) == 0);
   fflush(stdout);
@@ -68,8 +57,46 @@ void dies(const char* what, void (*body)(), const char* says, const char* saniti
   close(ends[0]);
   int status = 0;
   CHECK(waitpid(child, &status, 0) == child);
-  CHECK(!WIFEXITED(status) || WEXITSTATUS(status) != 0, "%s: ended as if nothing was", what);
-  CHECK(said.find(says) != std::string::npos, "%s: expected \"%s\", got \"%s\"", what, says, said.c_str());
+  return {said, WIFEXITED(status) && WEXITSTATUS(status) == 0};
+}
+// One that must end by itself without success, and say why. Under AddressSanitizer, or where every access is seen, that may be
+// somebody else who says it in other words.
+void dies(const char* what, void (*body)(), const char* says, const char* sanitizerSays = nullptr, const char* watchSays = nullptr) {
+#if defined(AP_ADDRESS_SANITIZER)
+  if (sanitizerSays) says = sanitizerSays;
+#elif defined(__SANITIZE_THREAD__)
+  if (watchSays) says = watchSays;
+#endif
+  (void)sanitizerSays, (void)watchSays;
+  const auto end = alone(body);
+  CHECK(!end.second, "%s: ended as if nothing was", what);
+  CHECK(end.first.find(says) != std::string::npos, "%s: expected \"%s\", got \"%s\"", what, says, end.first.c_str());
+}
+
+// A program that is right, and one with a mistake, which shows in at least every tenth order. Where every access is seen it
+// shows in each, and is called by one of the names.
+template <bool (*right)(), bool (*mistaken)()>
+void finds(const char* what, const char* name = nullptr, const char* otherName = nullptr) {
+  const int falseAlarms = wrongResults(right);
+  CHECK(falseAlarms == 0, "%s: the right program failed with %d of %d seeds", what, falseAlarms, SEEDS);
+#if defined(__SANITIZE_THREAD__)
+  if (name) {
+    static uint64_t seed;
+    for (seed = 1; seed <= 4; seed++) {
+      const auto end = alone([] {
+        emulator::restart(seed);
+        mistaken();
+      });
+      CHECK(!end.second, "%s: not seen with seed %d", what, static_cast<int>(seed));
+      CHECK(end.first.find(name) != std::string::npos || (otherName && end.first.find(otherName) != std::string::npos), "%s: %s", what,
+            end.first.c_str());
+    }
+    return;
+  }
+#endif
+  (void)name, (void)otherName;
+  const int found = wrongResults(mistaken);
+  CHECK(found * 10 >= SEEDS, "%s: found with %d of %d seeds", what, found, SEEDS);
 }
 
 cudaStream_t newStream() {
@@ -200,8 +227,8 @@ AP_KERNEL(256, 1) endEarly(unsigned* out, unsigned n) {
 
 void barriers() {
   NothingLeft watch;
-  finds("no barrier between writing and reading", passes<true, true>, passes<false, true>);
-  finds("no barrier between reading and writing", passes<true, true>, passes<true, false>);
+  finds<passes<true, true>, passes<false, true>>("no barrier between writing and reading", "race at byte", "not written by this block");
+  finds<passes<true, true>, passes<true, false>>("no barrier between reading and writing", "no barrier between them");
   const cudaStream_t s = newStream();
   unsigned* out = onCard(100);
   AP_LAUNCH(endEarly, 1, 256, 400, s, out, 100);
@@ -218,7 +245,7 @@ AP_KERNEL(1024, 1) shuffles(unsigned* out) {
   const unsigned t = threadIdx.x, lane = t & 31;
   const unsigned mask = blockDim.x - (t & ~31u) >= 32 ? ~0u : (1u << (blockDim.x & 31)) - 1;
   const uint64_t wide = (static_cast<uint64_t>(t) << 40) + 5;
-  unsigned* mine = out + t * 8;
+  unsigned* mine = out + t * 6;
   mine[0] = __shfl_sync(mask, t, static_cast<int>(lane ^ 1) & (__popc(mask) - 1));
   mine[1] = __shfl_up_sync(mask, t, 3);
   mine[2] = __shfl_down_sync(mask, t, 1);
@@ -288,13 +315,13 @@ void warps() {
   for (unsigned n : {32u, 64u, 1024u, 40u}) {
     for (uint64_t seed = 1; seed <= 4; seed++) {
       emulator::restart(seed);
-      unsigned* out = onCard(n * 8);
+      unsigned* out = onCard(n * 6);
       AP_LAUNCH(shuffles, 1, n, 0, s, out);
       LAUNCHED();
-      const auto got = download(out, n * 8, s);
+      const auto got = download(out, n * 6, s);
       for (unsigned t = 0; t < n; t++) {
         const unsigned lane = t & 31, first = t - lane, lanes = std::min(32u, n - first);
-        const unsigned* mine = &got[t * 8];
+        const unsigned* mine = &got[t * 6];
         CHECK(mine[0] == first + ((lane ^ 1) & (lanes - 1)));
         CHECK(mine[1] == (lane < 3 ? t : t - 3));
         if (lane + 1 < lanes || lane == 31) CHECK(mine[2] == (lane == 31 ? t : t + 1));
@@ -308,8 +335,8 @@ void warps() {
     }
   }
   CHECK_CUDA(cudaStreamDestroy(s));
-  finds("no barrier of the warp", sums<true>, sums<false>);
-  finds("a lane that the mask leaves out", reads<true>, reads<false>);
+  finds<sums<true>, sums<false>>("no barrier of the warp", "no barrier between them");
+  finds<reads<true>, reads<false>>("a lane that the mask leaves out");
 }
 
 // ---- Barriers that not all reach
@@ -399,7 +426,7 @@ void sharedMemory() {
   NothingLeft watch;
   writeShared<false>();
   dies("beside shared memory", writeShared<true>, "kernel writesShared<over>", "use-after-poison");
-  finds("shared memory that nobody wrote", sumsClear<true>, sumsClear<false>);
+  finds<sumsClear<true>, sumsClear<false>>("shared memory that nobody wrote", "was not written by this block");
 }
 
 // ---- Streams and events
@@ -513,6 +540,7 @@ void queries() {
     const cudaEvent_t e = newEvent();
     unsigned* values = onCard(64);
     CHECK(cudaEventQuery(e) == cudaSuccess);
+    CHECK_CUDA(cudaMemsetAsync(values, 0, 256, s));
     for (int i = 0; i < 4; i++) AP_LAUNCH(addOne, 1, 64, 0, s, values);
     LAUNCHED();
     CHECK_CUDA(cudaEventRecord(e, s));
@@ -567,8 +595,8 @@ void streams() {
   recordedAgain();
   queries();
   elapsed();
-  finds("no wait before reading", handsOver<true>, handsOver<false>);
-  finds("no wait before writing anew", reuses<true>, reuses<false>);
+  finds<handsOver<true>, handsOver<false>>("no wait before reading", "nothing makes one stream wait", "never written");
+  finds<reuses<true>, reuses<false>>("no wait before writing anew", "nothing makes one stream wait");
   // The legacy stream, blocking streams, and streams that are no more.
   unsigned* values = onCard(64);
   cudaStream_t s;
@@ -690,9 +718,9 @@ void freesTooEarly() {
 }
 void copies() {
   NothingLeft watch;
-  finds("a buffer used again before its copy", stages<true>, stages<false>);
-  finds("a result read before it was there", fetches<true>, fetches<false>);
-  finds("a buffer cleared after the copy was asked for", clears<true>, clears<false>);
+  finds<stages<true>, stages<false>>("a buffer used again before its copy", "the host writes pinned memory");
+  finds<fetches<true>, fetches<false>>("a result read before it was there", "the host reads pinned memory");
+  finds<clears<true>, clears<false>>("a buffer cleared after the copy was asked for", "the host writes pinned memory");
   CHECK(wrongResults(pageable) == 0);
   CHECK(wrongResults(byValue) == 0);
   dies("pinned memory given back before its copy", freesTooEarly, "cudaFreeHost of 256 bytes");
@@ -776,10 +804,10 @@ void usesFreed() {
 }
 void memory() {
   NothingLeft watch;
-  finds("memory that nobody wrote", countsUp<true>, countsUp<false>);
+  finds<countsUp<true>, countsUp<false>>("memory that nobody wrote", "was never written");
   writes<0>();
   writes<1000>();
-  dies("beside the end", writes<1001>, "beside an allocation of 1001 bytes", "use-after-poison");
+  dies("beside the end", writes<1001>, "beside an allocation of 1001 bytes", "use-after-poison", "is not the card's memory");
   dies("beside the beginning", writes<-1>, "kernel writeAt", "kernel writeAt");
   dies("far beside the end", writes<9000>, "kernel writeAt, block 0 of 1, thread 0 of 64", "kernel writeAt, block 0 of 1, thread 0 of 64");
   dies("beside pinned memory", overrunsPinned, "1001 bytes of pinned memory", "use-after-poison");
@@ -870,6 +898,7 @@ void faults() {
   const cudaStream_t s = newStream();
   const cudaEvent_t e = newEvent();
   unsigned *values = onCard(64), *buffer = pinned(64), *more;
+  CHECK_CUDA(cudaMemsetAsync(values, 0, 256, s));
 
   emulator::setFaults("alloc:2,pinned:1");
   CHECK_CUDA(cudaMalloc(&more, 4));
@@ -976,6 +1005,154 @@ void faults() {
   CHECK_CUDA(cudaEventDestroy(e));
 }
 
+#if defined(__SANITIZE_THREAD__)
+// ---- What shows in no order, and only to who sees every access
+
+AP_KERNEL(64, 1) countsPlainly(unsigned* counter) {
+  AP_SHARED(unsigned, s);
+  if (threadIdx.x == 0) s[0] = 0;
+  __syncthreads();
+  s[0] += 1;
+  __syncthreads();
+  if (threadIdx.x == 0) atomicAdd(counter, s[0]);
+}
+AP_KERNEL(64, 1) blocksCountPlainly(unsigned* counter) {
+  if (threadIdx.x == 0) *counter += 1;
+}
+AP_KERNEL(64, 1) raiseFlag(unsigned* flag) { *flag = 1; }
+AP_KERNEL(64, 1) addsAndReads(unsigned* counter, unsigned* out) {
+  atomicAdd(counter, 1);
+  out[threadIdx.x] = *counter > 0;
+}
+template <bool wait>
+AP_KERNEL(32, 1) shufflesToOrder(unsigned* out) {
+  AP_SHARED(unsigned, s);
+  s[threadIdx.x] = threadIdx.x;
+  const unsigned sum = __shfl_sync(~0u, threadIdx.x, 3) + __popc(__ballot_sync(~0u, 1));
+  if (wait) __syncwarp();
+  out[threadIdx.x] = s[31 - threadIdx.x] + sum;
+}
+template <bool wait>
+AP_KERNEL(64, 1) warpsMeet(unsigned* out) {
+  AP_SHARED(unsigned, s);
+  s[threadIdx.x] = threadIdx.x;
+  if (wait) __syncthreads();
+  __syncwarp();
+  out[threadIdx.x] = s[63 - threadIdx.x];
+}
+// Pairs of lanes that meet pair by pair: each knows of its own pair, and by the second meeting of the other's.
+template <bool second>
+AP_KERNEL(32, 1) pairsMeet(unsigned* out) {
+  AP_SHARED(unsigned, s);
+  const unsigned t = threadIdx.x;
+  s[t] = t;
+  if (t < 4) {
+    __syncwarp(t < 2 ? 0x3u : 0xcu);
+    if (second) __syncwarp(t == 0 || t == 3 ? 0x9u : 0x6u);
+    out[t] = s[3 - t] + s[2 - (t & 2) + (t & 1)];
+  }
+}
+AP_KERNEL(64, 1) readsPointer(const unsigned* from, unsigned* out) { out[threadIdx.x] = from[threadIdx.x]; }
+AP_KERNEL(64, 1) writesBytes(unsigned char* at, unsigned n) {
+  if (threadIdx.x < n) at[blockIdx.x * n + threadIdx.x] = 1;
+}
+
+template <class Kernel, class... A>
+void alone64(Kernel* kernel, unsigned blocks, unsigned threads, A... more) {
+  const cudaStream_t s = newStream();
+  unsigned *counter = onCard(1), *out = onCard(64);
+  CHECK_CUDA(cudaMemsetAsync(counter, 0, 4, s));
+  if constexpr (std::is_invocable<Kernel, unsigned*>::value) {
+    AP_LAUNCH(kernel, blocks, threads, 256, s, sizeof...(more) ? out : counter);
+  } else {
+    AP_LAUNCH(kernel, blocks, threads, 256, s, counter, out);
+  }
+  LAUNCHED();
+  CHECK_CUDA(cudaStreamSynchronize(s));
+  CHECK_CUDA(cudaFree(counter));
+  CHECK_CUDA(cudaFree(out));
+  CHECK_CUDA(cudaStreamDestroy(s));
+}
+void hostPointer() {
+  const cudaStream_t s = newStream();
+  std::vector<unsigned> here(64);
+  unsigned* out = onCard(64);
+  AP_LAUNCH(readsPointer, 1, 64, 0, s, here.data(), out);
+  cudaStreamSynchronize(s);
+}
+void pinnedPointer() {
+  const cudaStream_t s = newStream();
+  unsigned *here = pinned(64), *out = onCard(64);
+  AP_LAUNCH(readsPointer, 1, 64, 0, s, here, out);
+  cudaStreamSynchronize(s);
+}
+void readsPart() {
+  const cudaStream_t s = newStream();
+  unsigned *values = onCard(64), *buffer = pinned(64);
+  CHECK_CUDA(cudaMemsetAsync(values, 0, 255, s));
+  CHECK_CUDA(cudaMemcpyAsync(buffer, values, 256, cudaMemcpyDeviceToHost, s));
+  cudaStreamSynchronize(s);
+}
+// One stream after another by events, and by the host's waiting.
+template <int forgotten>
+void relay() {
+  const cudaStream_t a = newStream(), b = newStream(), c = newStream();
+  const cudaEvent_t e = newEvent();
+  unsigned *values = onCard(64), *out = onCard(64);
+  CHECK_CUDA(cudaMemsetAsync(values, 0, 256, a));
+  CHECK_CUDA(cudaEventRecord(e, a));
+  CHECK_CUDA(cudaStreamWaitEvent(b, e));
+  AP_LAUNCH(addOne, 1, 64, 0, b, values);
+  CHECK_CUDA(cudaEventRecord(e, b));
+  if (forgotten != 1) CHECK_CUDA(cudaStreamWaitEvent(c, e));
+  AP_LAUNCH(readsPointer, 1, 64, 0, c, values, out);
+  if (forgotten != 2) CHECK_CUDA(forgotten == 3 ? cudaStreamSynchronize(b) : cudaStreamSynchronize(c));
+  AP_LAUNCH(addOne, 1, 64, 0, a, values);
+  LAUNCHED();
+  CHECK_CUDA(cudaDeviceSynchronize());
+  for (unsigned* p : {values, out}) CHECK_CUDA(cudaFree(p));
+  for (cudaStream_t s : {a, b, c}) CHECK_CUDA(cudaStreamDestroy(s));
+  CHECK_CUDA(cudaEventDestroy(e));
+}
+void bytesBesideEachOther() {
+  const cudaStream_t s = newStream();
+  auto* bytes = onCard<unsigned char>(15);
+  AP_LAUNCH(writesBytes, 3, 64, 0, s, bytes, 5);
+  LAUNCHED();
+  CHECK_CUDA(cudaStreamSynchronize(s));
+  CHECK_CUDA(cudaFree(bytes));
+  CHECK_CUDA(cudaStreamDestroy(s));
+}
+
+void everyAccess() {
+  NothingLeft watch;
+  const char *const noBarrier = "no barrier between them", *const noWait = "nothing makes one stream wait";
+  dies("updates that get lost", [] { alone64(countsPlainly, 1, 64); }, noBarrier);
+  dies("updates that get lost between blocks", [] { alone64(blocksCountPlainly, 2, 64); }, noBarrier);
+  alone64(blocksCountPlainly, 1, 64);
+  dies("the same value from two threads", [] { alone64(raiseFlag, 1, 64); }, noBarrier);
+  alone64(raiseFlag, 1, 1);
+  dies("atomic beside plain", [] { alone64(addsAndReads, 1, 64); }, noBarrier);
+  dies("shuffles are no barriers of memory", [] { alone64(shufflesToOrder<false>, 1, 32, 1); }, noBarrier);
+  alone64(shufflesToOrder<true>, 1, 32, 1);
+  dies("a barrier of the warp for two warps", [] { alone64(warpsMeet<false>, 1, 64, 1); }, "shared memory");
+  alone64(warpsMeet<true>, 1, 64, 1);
+  dies("pairs that never met", [] { alone64(pairsMeet<false>, 1, 32, 1); }, "shared memory");
+  alone64(pairsMeet<true>, 1, 32, 1);
+  dies("the host's memory in a kernel", hostPointer, "is not the card's memory");
+  dies("pinned memory in a kernel", pinnedPointer, "is not the card's memory");
+  dies("a copy of what was written in part", readsPart, "was never written");
+  for (uint64_t seed = 1; seed <= 8; seed++) {
+    emulator::restart(seed);
+    relay<0>();
+    bytesBesideEachOther();
+  }
+  dies("an event not waited for", relay<1>, noWait);
+  dies("the host did not wait", relay<2>, noWait);
+  dies("the host waited for another stream", relay<3>, noWait);
+}
+#endif
+
 // ---- Several cards, several threads
 
 void crossesCards() {
@@ -1001,6 +1178,7 @@ void cards() {
   const cudaStream_t s2 = newStream();
   const cudaEvent_t e2 = newEvent();
   unsigned* v2 = onCard(64);
+  CHECK_CUDA(cudaMemsetAsync(v2, 0, 256, s2));
   std::thread([] {
     int own = -1;
     CHECK_CUDA(cudaGetDevice(&own));
@@ -1069,6 +1247,9 @@ int main(int argc, char** argv) {
                     {"memory", memory},
                     {"launches", launches},
                     {"faults", faults},
+#if defined(__SANITIZE_THREAD__)
+                    {"every-access", everyAccess},
+#endif
                     {"cards", cards},
                     {"host-threads", hostThreads}});
 }

@@ -1,8 +1,8 @@
 // Transforms and quotient against the CPU core's.
-#define ENGINE_NS reference
-#include "../../src/engine_std.h"
-#include "../../src/ntt.h"
+#include <iterator>
+#include <vector>
 
+#include "../../src/api.h"
 #include "../ntt.cu"
 #include "check.h"
 
@@ -11,9 +11,12 @@ namespace cuda {
 namespace {
 
 using test::Random;
-using Host = reference::Fr;
-static_assert(reference::LANES == 1 && sizeof(Host) == sizeof(Fr), "elements cross as they are");
 
+const Engine& core() {
+  static const Engine* const engine = engineByName("portable");
+  CHECK(engine != nullptr);
+  return *engine;
+}
 const Control ALONE{};
 
 void copy(cudaStream_t stream, void* to, const void* from, size_t size, cudaMemcpyKind kind) {
@@ -21,30 +24,32 @@ void copy(cudaStream_t stream, void* to, const void* from, size_t size, cudaMemc
   CHECK_CUDA(cudaStreamSynchronize(stream));
 }
 
-Host random(Random& random) {
-  Host out;
+Fr random(Random& random) {
+  Fr out;
   do {
     random.fill(out.l, 32);
-    out.l[3] >>= 2;
+    out.l[7] >>= 2;
   } while (!out.isReduced());
   return out;
 }
 
-std::vector<Host> randoms(size_t n, Random& source) {
-  std::vector<Host> out(n);
-  for (Host& x : out) x = random(source);
+uint8_t* bytesOf(std::vector<Fr>& values) { return reinterpret_cast<uint8_t*>(values.data()); }
+
+std::vector<Fr> randoms(size_t n, Random& source) {
+  std::vector<Fr> out(n);
+  for (Fr& x : out) x = random(source);
   return out;
 }
 
-void compare(const std::vector<Host>& got, const std::vector<Host>& expected, const char* what, unsigned log) {
+void compare(const std::vector<Fr>& got, const std::vector<Fr>& expected, const char* what, unsigned log) {
   for (size_t i = 0; i < expected.size(); i++) CHECK(got[i] == expected[i], "%s of 2^%u differs at %zu", what, log, i);
 }
 
-std::vector<Host> transformed(const Stream& stream, const CardDomain& domain, const std::vector<Host>& values, bool inverse, bool coset) {
+std::vector<Fr> transformed(const Stream& stream, const CardDomain& domain, const std::vector<Fr>& values, bool inverse, bool coset) {
   const size_t n = values.size();
   // One element more on both sides, which must stay.
   DeviceArray<Fr> data(n + 2), scratch(n + 2);
-  std::vector<Host> guarded(n + 2, Host::fromInteger(77)), after(n + 2);
+  std::vector<Fr> guarded(n + 2, integer(77)), after(n + 2);
   copy(stream, scratch.get(), guarded.data(), (n + 2) * 32, cudaMemcpyHostToDevice);
   std::copy(values.begin(), values.end(), guarded.begin() + 1);
   copy(stream, data.get(), guarded.data(), (n + 2) * 32, cudaMemcpyHostToDevice);
@@ -64,10 +69,10 @@ void checkTransforms(unsigned log, unsigned tileLog, bool all) {
   for (int kind = 0; kind < 4; kind++) {
     const bool inverse = kind & 1, coset = kind & 2;
     if (!all && kind != static_cast<int>(log / 2 % 4)) continue;
-    const std::vector<Host> values = randoms(domain.size(), source);
-    std::vector<Host> expected = values;
-    reference::transform(reinterpret_cast<uint8_t*>(expected.data()), values.size(), inverse, coset, ALONE);
-    const std::vector<Host> got = transformed(stream, domain, values, inverse, coset);
+    const std::vector<Fr> values = randoms(domain.size(), source);
+    std::vector<Fr> expected = values;
+    core().ntt(bytesOf(expected), values.size(), inverse, coset, ALONE);
+    const std::vector<Fr> got = transformed(stream, domain, values, inverse, coset);
     compare(got, expected, inverse ? coset ? "inverse from the coset" : "inverse" : coset ? "on the coset" : "forward", log);
     if (all) compare(transformed(stream, domain, got, !inverse, coset), values, "there and back", log);
   }
@@ -87,37 +92,31 @@ void smallTiles() {
 
 struct Inputs {
   const char* name;
-  Host (*value)(size_t i, size_t n, Random&);
+  Fr (*value)(size_t i, size_t n, Random&);
 };
 const Inputs INPUTS[] = {
     {"random", [](size_t, size_t, Random& r) { return random(r); }},
-    {"zero", [](size_t, size_t, Random&) { return Host::zero(); }},
-    {"one-hot, first", [](size_t i, size_t, Random&) { return i == 0 ? Host::one() : Host::zero(); }},
-    {"one-hot, last", [](size_t i, size_t n, Random&) { return i + 1 == n ? Host::one() : Host::zero(); }},
-    {"all r − 1 as stored", [](size_t, size_t, Random&) { return -Host::fromLimbs({1, 0, 0, 0}); }},
-    {"all −1", [](size_t, size_t, Random&) { return -Host::one(); }},
-    {"sparse", [](size_t, size_t, Random& r) { return r.oneIn(4) ? random(r) : Host::zero(); }},
+    {"zero", [](size_t, size_t, Random&) { return Fr::zero(); }},
+    {"one-hot, first", [](size_t i, size_t, Random&) { return i == 0 ? Fr::one() : Fr::zero(); }},
+    {"one-hot, last", [](size_t i, size_t n, Random&) { return i + 1 == n ? Fr::one() : Fr::zero(); }},
+    {"all r − 1 as stored", [](size_t, size_t, Random&) { return -Fr{{1, 0, 0, 0, 0, 0, 0, 0}}; }},
+    {"all −1", [](size_t, size_t, Random&) { return -Fr::one(); }},
+    {"sparse", [](size_t, size_t, Random& r) { return r.oneIn(4) ? random(r) : Fr::zero(); }},
 };
 
-// Signed scalars back to integers below r.
-Host ofSigned(const SignedScalar& s) {
-  Host value;
-  memcpy(value.l, s.w, 32);
-  value.l[3] &= ~uint64_t{0} >> 1;
-  CHECK(value.isReduced());
+// Signed scalars back to integers below r. They are at most r/2.
+Fr ofSigned(const SignedScalar& s) {
+  Fr value{{s.w[0], s.w[1], s.w[2], s.w[3], s.w[4], s.w[5], s.w[6], s.w[7] & ~SIGN_BIT}};
   const bool negative = s.w[7] & SIGN_BIT;
-  const Host other = -value;
-  uint64_t borrow = 0;
-  for (int i = 0; i < 4; i++) reference::sbb(other.l[i], value.l[i], borrow);
-  CHECK(value.isZero() ? !negative : borrow == 0, "a scalar above r/2");
-  return negative ? other : value;
+  CHECK(value.isReduced() && memcmp(toSigned(value).w, value.l, 32) == 0 && !(negative && value.isZero()));
+  return value.negatedIf(negative);
 }
 
 // place: which array's memory the result takes, 3 for its own.
-std::vector<Host> quotientOf(const Stream& stream, const CardDomain& domain, const std::vector<Host>& a, const std::vector<Host>& b,
+std::vector<Fr> quotientOf(const Stream& stream, const CardDomain& domain, const std::vector<Fr>& a, const std::vector<Fr>& b,
                              unsigned place) {
   const size_t n = domain.size();
-  std::vector<Host> guarded(n + 2, Host::fromInteger(77)), after(n + 2);
+  std::vector<Fr> guarded(n + 2, integer(77)), after(n + 2);
   DeviceArray<Fr> memory[4] = {DeviceArray<Fr>(n + 2), DeviceArray<Fr>(n + 2), DeviceArray<Fr>(n + 2), DeviceArray<Fr>(n + 2)};
   for (unsigned i = 0; i < 4; i++) {
     if (i < 2) std::copy((i == 0 ? a : b).begin(), (i == 0 ? a : b).end(), guarded.begin() + 1);
@@ -131,7 +130,7 @@ std::vector<Host> quotientOf(const Stream& stream, const CardDomain& domain, con
   }
   std::vector<SignedScalar> out(n);
   copy(stream, out.data(), memory[place].get() + 1, n * 32, cudaMemcpyDeviceToHost);
-  std::vector<Host> h(n);
+  std::vector<Fr> h(n);
   for (size_t i = 0; i < n; i++) h[i] = ofSigned(out[i]);
   return h;
 }
@@ -139,17 +138,18 @@ std::vector<Host> quotientOf(const Stream& stream, const CardDomain& domain, con
 void checkQuotients(unsigned log, unsigned tileLog, size_t inputs) {
   Stream stream;
   const CardDomain domain(log, stream, tileLog);
-  const reference::Domain host(domain.size(), ALONE);
   Random source(log);
   unsigned place = log;
   for (size_t k = 0; k < inputs; k++) {
-    std::vector<Host> a(domain.size()), b = a;
+    std::vector<Fr> a(domain.size()), b = a;
     for (size_t i = 0; i < a.size(); i++) {
       a[i] = INPUTS[k].value(i, a.size(), source);
       b[i] = INPUTS[k].value(i, a.size(), source);
     }
-    const std::vector<Host> got = quotientOf(stream, domain, a, b, place++ % 4);
-    reference::quotient(host, a.data(), b.data(), ALONE);
+    const std::vector<Fr> got = quotientOf(stream, domain, a, b, place++ % 4);
+    for (Fr& x : a) x = x.fromMontgomery();
+    for (Fr& x : b) x = x.fromMontgomery();
+    core().quotient(bytesOf(a), bytesOf(b), a.size(), ALONE);
     compare(got, a, INPUTS[k].name, log);
   }
 }
@@ -161,8 +161,8 @@ void quotientsBySmallTiles() {
   for (unsigned log = 0; log <= 15; log++) checkQuotients(log, 5, log <= 10 ? std::size(INPUTS) : 1);
 }
 
-Host power(Host x, uint64_t e) {
-  Host out = Host::one();
+Fr power(Fr x, uint64_t e) {
+  Fr out = Fr::one();
   for (; e; e >>= 1, x = x * x) {
     if (e & 1) out = out * x;
   }
@@ -170,13 +170,13 @@ Host power(Host x, uint64_t e) {
 }
 
 // The coefficients of the polynomial with these values at start·step^i, by the definition.
-std::vector<Host> interpolated(const std::vector<Host>& values, const Host& start, const Host& step) {
+std::vector<Fr> interpolated(const std::vector<Fr>& values, const Fr& start, const Fr& step) {
   const size_t n = values.size();
-  std::vector<Host> out(n);
+  std::vector<Fr> out(n);
   for (size_t k = 0; k < n; k++) {
-    Host sum = Host::zero();
+    Fr sum = Fr::zero();
     for (size_t i = 0; i < n; i++) sum = sum + values[i] * power(step, i * k).inverse();
-    out[k] = sum * Host::fromInteger(n).inverse() * power(start, k).inverse();
+    out[k] = sum * integer(static_cast<uint32_t>(n)).inverse() * power(start, k).inverse();
   }
   return out;
 }
@@ -189,21 +189,19 @@ void identity() {
   for (unsigned log = 0; log <= 6; log++) {
     const CardDomain domain(log, stream);
     const size_t n = domain.size();
-    const std::vector<Host> a = randoms(n, source), b = randoms(n, source);
-    std::vector<Host> c(n), q = quotientOf(stream, domain, a, b, 3);
+    const std::vector<Fr> a = randoms(n, source), b = randoms(n, source);
+    std::vector<Fr> c(n), q = quotientOf(stream, domain, a, b, 3);
     for (size_t i = 0; i < n; i++) c[i] = a[i] * b[i];
-    const Host over = (-Host::fromInteger(2)).inverse();  // x^n − 1 on the coset
-    for (Host& x : q) x = x.toMontgomery() * over;
-    Host root;
-    const Fr w = rootOfUnity(log), s = rootOfUnity(log + 1);
-    memcpy(root.l, w.l, 32);
-    CHECK(power(root, n) == Host::one() && (n == 1 || power(root, n / 2) == -Host::one()));
-    Host shift;
-    memcpy(shift.l, s.l, 32);
-    const Host x = random(source), one = Host::one();
-    auto at = [&](const std::vector<Host>& values, const Host& start) {
-      const std::vector<Host> coefficients = interpolated(values, start, root);
-      return reference::Domain::evaluate(coefficients.data(), n, x);
+    const Fr over = (-integer(2)).inverse();  // x^n − 1 on the coset
+    for (Fr& x : q) x = x.toMontgomery() * over;
+    const Fr root = rootOfUnity(log), shift = rootOfUnity(log + 1);
+    CHECK(power(root, n) == Fr::one() && (n == 1 || power(root, n / 2) == -Fr::one()));
+    const Fr x = random(source), one = Fr::one();
+    auto at = [&](const std::vector<Fr>& values, const Fr& start) {
+      const std::vector<Fr> coefficients = interpolated(values, start, root);
+      Fr sum = Fr::zero();
+      for (size_t i = n; i-- > 0;) sum = sum * x + coefficients[i];
+      return sum;
     };
     CHECK(at(a, one) * at(b, one) - at(c, one) == at(q, shift) * (power(x, n) - one), "2^%u", log);
   }
@@ -211,14 +209,14 @@ void identity() {
 
 // What can be said of sizes that are too large for a test: the constants, and that tiles and their elements cover the domain.
 void geometry() {
-  for (unsigned log = 0; log < 10; log++) {
-    const reference::Domain host(size_t{1} << log, ALONE);
-    const Fr shift = shiftOf(log), root = rootOfUnity(log);
-    CHECK(memcmp(shift.l, host.shift().l, 32) == 0 && memcmp(root.l, host.root().l, 32) == 0, "2^%u", log);
+  for (unsigned log = 1; log < 10; log++) {
+    std::vector<Fr> line(size_t{1} << log, Fr::zero());
+    line[1] = integer(1).fromMontgomery();
+    core().ntt(bytesOf(line), line.size(), false, true, ALONE);
+    const Fr shift = shiftOf(log), next = shift * rootOfUnity(log);
+    CHECK(line[0] == shift.fromMontgomery() && line[1] == next.fromMontgomery(), "the coset of 2^%u", log);
   }
-  const Host five = Host::fromInteger(25);
-  const Fr shift = shiftOf(28);
-  CHECK(memcmp(shift.l, five.l, 32) == 0);
+  CHECK(shiftOf(28) == integer(25));
 
   Random source(9);
   for (unsigned log = 12; log <= 28; log++) {
