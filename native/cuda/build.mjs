@@ -22,6 +22,8 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const NATIVE = dirname(HERE);
 const OUT = join(NATIVE, "build", "cuda");
 const KERNELS = join(HERE, "kernels.json");
+/** One function; not what the standard library's templates and CUDA's runtime would show besides. */
+const EXPORTS = join(HERE, "exports.map");
 /** A100, L4 and 40-series, H100 and H200. Newer cards compile the PTX of the last one. */
 const TARGETS = (process.env.ANCHORPROOF_CUDA_TARGETS || "80,89,90").split(",");
 /** Warnings stay on: an unused register array or a fallen-through path is worth a look. */
@@ -65,7 +67,7 @@ function buildId(tool, extra) {
   const hash = createHash("sha256").update(version(tool)).update(JSON.stringify([extra, HOST_FLAGS, TARGETS]));
   for (const folder of [HERE, join(HERE, "test"), join(NATIVE, "src")]) {
     for (const name of fs.readdirSync(folder).sort()) {
-      if (/\.(?:cu|h|cpp)$/.test(name)) hash.update(`${name}\0`).update(fs.readFileSync(join(folder, name)));
+      if (/\.(?:cu|h|cpp|map)$/.test(name)) hash.update(`${name}\0`).update(fs.readFileSync(join(folder, name)));
     }
   }
   return hash.update(fs.readFileSync(join(HERE, "build.mjs"))).digest("hex").slice(0, 32);
@@ -188,7 +190,8 @@ async function buildForCards(force) {
       );
       fs.writeFileSync(join(workshop, "kernels.json"), `${JSON.stringify(kernelsOf(texts.join("\n")), null, 2)}\n`);
       const objects = order.map((unit) => join(workshop, `${unit}.o`));
-      await run(tool, ["-shared", "-cudart", "static", "-ccbin", host, ...objects, "-o", join(workshop, name)], log);
+      const link = ["-shared", "-cudart", "static", "-Xlinker", `--version-script=${EXPORTS}`];
+      await run(tool, [...link, "-ccbin", host, ...objects, "-o", join(workshop, name)], log);
     },
   });
   return { made, file: join(OUT, name) };
@@ -268,7 +271,7 @@ async function buildEmulated(force) {
       const link = (objects, out, more) =>
         run(tool, ["-pthread", ...objects.map((o) => join(workshop, o)), ...more, "-ldl", "-o", join(workshop, out)], log);
       await all([
-        () => link(units().map((unit) => `${unit}.o`), name, ["-shared"]),
+        () => link(units().map((unit) => `${unit}.o`), name, ["-shared", `-Wl,--version-script=${EXPORTS}`]),
         () => link(["anchorproof-cards.o"], "anchorproof-cards", [archive]),
         ...programs.map(({ name }) => () => link([`${name}.o`], name, [archive])),
       ]);
