@@ -302,7 +302,7 @@ done
   echo "================ $(sed -n 's/^card [0-9]* of [0-9]*: //p' "$OUT/check.log" "$OUT/bench.log" 2>/dev/null | head -1)"
   if [ -f "$OUT/bench.log" ]; then
     grep -E "^(limits|proof of|  [0-9.]+ GB and|  [0-9]+ in flight|  on the card|FAILED|left out)" "$OUT/bench.log"
-    grep -m 1 "of the limit" "$OUT/bench.log" | sed 's/^msm G1/      /'
+    grep -m 1 "^msm G1" "$OUT/bench.log" | sed 's/^msm G1/      /'
     grep -E "^(G1|G2|ntt|quotient) 2\^(16|20|22) " "$OUT/bench.log" | grep -E "chosen|^ntt|^quotient"
   fi
   echo
