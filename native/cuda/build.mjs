@@ -5,7 +5,7 @@
 //                                             programs (unit-*) and the harness (anchorproof-cards). For tests; it proves nothing fast
 //
 //     --force    although it is up to date            --json     one line of JSON about what was done
-//     --check    no kernel uses more of a multiprocessor, or spills more, than kernels.json says
+//     --check    no kernel spills more registers, or has a larger stack, than kernels.json says
 //     --update   writes that file (registers, stack and spilled bytes, by ptxas)
 //
 // A library is renamed into place when it is whole, and has a digest of its sources and tools beside it: an unchanged tree is
@@ -227,7 +227,9 @@ function demangled(names) {
 
 /** @throws BuildError when a kernel spills more than is written down, or is not written down */
 function checkKernels(update) {
-  const made = JSON.parse(fs.readFileSync(join(OUT, "kernels.json"), "utf8"));
+  const text = readText(join(OUT, "kernels.json"));
+  if (text === undefined) throw new BuildError("what ptxas said is gone: build it again with --force");
+  const made = JSON.parse(text);
   if (update) fs.writeFileSync(KERNELS, `${JSON.stringify(made, null, 2)}\n`);
   const written = JSON.parse(readText(KERNELS) ?? "{}");
   const faults = [];

@@ -45,8 +45,9 @@ AP_UNSEEN inline void learn(Knowledge& to, const Knowledge& from) {
 }
 AP_UNSEEN inline bool knows(const Knowledge& k, uint32_t stream, uint32_t number) { return stream < k.size() && k[stream] >= number; }
 
-// Between these lies all pinned memory. The host's accesses to anything else are of no interest, and the most.
-inline uintptr_t pinnedBegin = 0, pinnedEnd = 0;
+// Most accesses are of no interest, and known by their place: the stack of the kernel's thread that runs, and of the host's all
+// that is not between the first and the last piece of pinned memory.
+inline uintptr_t stackBegin = 0, stackEnd = 0, pinnedBegin = 0, pinnedEnd = 0;
 
 class Watch {
  public:
@@ -145,8 +146,8 @@ class Watch {
     }
   }
   AP_UNSEEN void stack(const char* bottom, size_t size) {
-    stackBegin_ = reinterpret_cast<uintptr_t>(bottom);
-    stackEnd_ = stackBegin_ + size;
+    stackBegin = reinterpret_cast<uintptr_t>(bottom);
+    stackEnd = stackBegin + size;
   }
   AP_UNSEEN void arguments(const void* at, size_t size) {
     argumentsBegin_ = reinterpret_cast<uintptr_t>(at);
@@ -157,7 +158,6 @@ class Watch {
 
   AP_UNSEEN void kernel(const void* p, size_t size, bool write, bool atomic, const void* code) {
     const auto at = reinterpret_cast<uintptr_t>(p);
-    if (at - stackBegin_ < stackEnd_ - stackBegin_) return;
     if (at - shared_.begin < shared_.end - shared_.begin) {
       if (size > shared_.end - at) fault(p, size, write, code, "runs over the end of the block's shared memory");
       access(shared_, at, size, write, atomic, code, threadIdx.x);
@@ -347,7 +347,7 @@ class Watch {
   std::map<uintptr_t, Pinned> pinned_;
   Region shared_;
   const Region* last_ = nullptr;
-  uintptr_t stackBegin_ = 0, stackEnd_ = 0, argumentsBegin_ = 0, argumentsEnd_ = 0;
+  uintptr_t argumentsBegin_ = 0, argumentsEnd_ = 0;
   uint32_t clocks_[1024][32] = {};
   std::vector<Origin> origins_;
   const char* name_ = "";
@@ -374,13 +374,24 @@ class Unseen {
 void hostTouches(const void* at, size_t size, bool write, const void* code);
 
 AP_UNSEEN inline void seen(const void* at, size_t size, bool write, bool atomic, const void* code) {
+  const auto place = reinterpret_cast<uintptr_t>(at);
+  if (place - stackBegin < stackEnd - stackBegin) return;
   if (Watch::isInKernel()) {
     const Unseen unseen;
     Watch::get().kernel(at, size, write, atomic, code);
-  } else if (reinterpret_cast<uintptr_t>(at) - pinnedBegin < pinnedEnd - pinnedBegin && Watch::inside() == 0) {
+  } else if (place - pinnedBegin < pinnedEnd - pinnedBegin && Watch::inside() == 0) {
     const Unseen unseen;
     hostTouches(at, size, write, code);
   }
+}
+
+// The compiler (gcc 12) makes no call for what a function returns in memory when that is stored at once, as in `nodes[i] = a * b`:
+// elements are assigned by this.
+AP_UNSEEN inline void assign(void* to, const void* from, size_t size) {
+  seen(from, size, false, false, __builtin_return_address(0));
+  seen(to, size, true, false, __builtin_return_address(0));
+  const Unseen unseen;
+  memmove(to, from, size);
 }
 
 }  // namespace emulator
