@@ -80,7 +80,8 @@ beforeEach(async () => {
   await symlink(join(PACKAGE_ROOT, "node_modules"), join(root, "node_modules"));
   await write("addon.cpp", ADDON.replace("NUMBER", "1"));
   await write("prover_main.cpp", PROVER);
-  for (const name of ["engine", "engine_portable", "engine_adx", "engine_ifma"]) await write(`${name}.cpp`, "");
+  for (const name of ["engine", "engine_portable", "engine_adx", "engine_ifma", "cards"])
+    await write(`${name}.cpp`, "");
 });
 
 describe("install", () => {
