@@ -172,7 +172,7 @@ describe("build", () => {
     });
     expect(load()["version"]).toBe(1);
     expect(await readdir(output())).toEqual(["Release"]);
-    expect((await readdir(output("Release"))).sort()).toEqual(["anchorproof-prover", "anchorproof.node"]);
+    expect((await readdir(output("Release"))).sort()).toEqual(["anchorproof-prover", "anchorproof.node", "engines.a"]);
 
     // Nothing to compile with is needed when nothing has changed.
     const second = await script(["install"], { PATH: await only() });
