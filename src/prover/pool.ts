@@ -87,7 +87,7 @@ export interface PoolOptions {
   onProgress?: (event: ProgressEvent) => void;
   /**
    * Called with one line when the CPU has to prove in a card's place, or a card's proof did not verify; once for each
-   * reason, never before the constructor has returned.
+   * reason, never before the constructor has returned. What it throws is ignored.
    */
   onNotice?: (notice: string) => void;
 }
@@ -779,7 +779,10 @@ export class ProverPool {
     const tell = this.#onNotice;
     if (!tell || this.#told.has(reason) || this.#told.size >= MAX_NOTICES) return;
     this.#told.add(reason);
-    queueMicrotask(() => tell(text));
+    // A promise that it gives may fail as well.
+    Promise.resolve(text)
+      .then(tell)
+      .catch(() => {});
   }
 
   #progress(job: Job, phase: string): void {

@@ -295,6 +295,20 @@ describe.skipIf(!hasCore())("the prover pool with emulated cards", () => {
     expect(counted(auto.metrics).fallbacks).toMatchObject({ CUDA_UNAVAILABLE: 0 });
   });
 
+  it("does not mind what the caller's notice callback throws", async () => {
+    const report = await inChild(
+      `
+      for (const onNotice of [() => { throw new Error("no"); }, async () => { throw new Error("no"); }]) {
+        const another = new ProverPool({ backend: "cuda", onNotice });
+        await new Promise(setImmediate);
+        await another.close();
+      }
+    `,
+      { ANCHORPROOF_CUDA: "/nowhere/cards.so" },
+    );
+    expect(report.notices).toHaveLength(1);
+  });
+
   it("takes cards by itself where there are some", async () => {
     const report = await inChild("await make(1);", {}, { backend: "auto" });
     expect([by(report), report.backend]).toEqual([["cuda"], "cuda"]);
