@@ -53,7 +53,8 @@ const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 export interface PoolOptions {
   /**
    * "auto" is "cuda" where the GPU library is built and finds a card, else "native" where the core is built, else "snarkjs".
-   * Where "cuda" is asked for by name and there is no card, the CPU serves, and a notice says why.
+   * Where "cuda" is asked for by name and there is no card, the CPU serves, and a notice says why; with "auto" where the
+   * library is there and does not serve.
    */
   backend?: "auto" | BackendName;
   /** Cores for proofs; all unless told. snarkjs and a card use one a proof. */
@@ -263,7 +264,7 @@ export class ProverPool {
     if (preparedKeys !== undefined && (typeof preparedKeys !== "string" || preparedKeys === "")) {
       throw new AnchorError("INPUT_INVALID", "preparedKeys must be a folder's path");
     }
-    const { cards, cuda } = findCards(backend, options);
+    const { cards, cuda, missed } = findCards(backend, options);
     this.#cards = cards;
     const usual = cards && cards.count > 0 ? Math.min(cards.count * cards.perCard, 256) : this.threads;
     this.concurrency = options.concurrency ?? usual;
@@ -312,7 +313,7 @@ export class ProverPool {
     metrics.gauge("anchorproof_process_resident_memory_bytes", "Resident memory, workers included.", () =>
       process.memoryUsage.rss(),
     );
-    if (cards?.count === 0) this.#notice("none", `${cards.loss.message}; the CPU proves`);
+    if (missed !== undefined) this.#notice("none", `${missed}; the CPU proves`);
   }
 
   /** What serves: "cuda" as long as there is a card; {@link ProveResult.backend} tells what made a proof. */
@@ -871,14 +872,15 @@ function checkCallback(name: string, callback: unknown): void {
 }
 
 /**
- * The cards that a pool has to itself, with what its workers are told of them; nothing where none are asked for.
+ * The cards that a pool has to itself, with what its workers are told of them; nothing where none are asked for. `missed`
+ * says why there are none where that is to be told.
  *
  * @throws INPUT_INVALID
  */
 function findCards(
   backend: "auto" | BackendName,
   { devices, proofsPerDevice, concurrency }: PoolOptions,
-): { cards?: Cards; cuda?: BackendSettings["cuda"] } {
+): { cards?: Cards; cuda?: BackendSettings["cuda"]; missed?: string } {
   if (devices !== undefined && !isListOfIndices(devices)) {
     throw new AnchorError("INPUT_INVALID", "devices must be a list of cards' indices, each once");
   }
@@ -886,8 +888,10 @@ function findCards(
   if (backend === "native" || backend === "snarkjs") return {};
   const status = cudaStatus();
   if (!status.available) {
-    if (backend === "auto") return {};
-    return { cards: new Cards([], 1, { reason: "CUDA_UNAVAILABLE", message: status.reason }) };
+    const { kind, reason: missed } = status;
+    // Nobody who built the library means to do without it. Without the core there is none.
+    if (backend === "auto") return nativeStatus().available && (kind === "broken" || kind === "none") ? { missed } : {};
+    return { cards: new Cards([], 1, { reason: "CUDA_UNAVAILABLE", message: missed }), missed };
   }
   // The emulated card is for tests: it is there for those who name it.
   if (backend === "auto" && status.emulated && !process.env["ANCHORPROOF_CUDA"]) return {};
