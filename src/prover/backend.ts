@@ -67,7 +67,14 @@ export interface BackendSettings {
   /** A folder for prepared keys, which load and prove faster. */
   preparedKeys?: string | undefined;
   /** Where the backend has cards. */
-  cuda?: { library: string; cards: readonly { index: number; memoryBytes: number }[] } | undefined;
+  cuda?:
+    | {
+        library: string;
+        cards: readonly { index: number; memoryBytes: number }[];
+        /** Bytes of each that keys may take. */
+        deviceMemory: number | undefined;
+      }
+    | undefined;
 }
 
 /** The backend of that name for this thread. @throws NATIVE_UNAVAILABLE */
@@ -263,7 +270,7 @@ class CudaBackend implements ProverBackend {
 
   /**
    * A key may take its share of the card with multiples of its points, so that `maxKeys` of them have room side by side. One
-   * that is larger has what it finds free once those of this thread are gone.
+   * that is larger has what it finds free once those of this thread are gone, within `deviceMemory` where that was told.
    */
   #load(
     key: KeyFile,
@@ -273,18 +280,20 @@ class CudaBackend implements ProverBackend {
   ): ProvingKeyHandle {
     onPhase("key");
     const { maxKeys, cuda } = this.#settings;
-    const { library, cards } = cuda!;
+    const { library, cards, deviceMemory } = cuda!;
     const memoryBytes = cards.find(({ index }) => index === device)!.memoryBytes;
     const open = (memoryLimit: number) =>
       this.#core.openProvingKey(key.path, { threads, control, cuda: { library, device, memoryLimit } });
-    // A part stays for the working spaces of proofs.
-    if (maxKeys === 1) return open(0);
+    // 0: what is free, less what proofs need.
+    const most = deviceMemory ?? 0;
+    if (maxKeys === 1) return open(most);
     try {
-      return open(Math.floor((0.8 * memoryBytes) / maxKeys));
+      // A part stays for the working spaces of proofs.
+      return open(Math.max(1, Math.floor((deviceMemory ?? 0.8 * memoryBytes) / maxKeys)));
     } catch (error) {
       if (!isAnchorError(error, "OUT_OF_MEMORY")) throw error;
       keys.closeAll();
-      return open(0);
+      return open(most);
     }
   }
 

@@ -78,6 +78,12 @@ export interface PoolOptions {
    * told.
    */
   maxKeys?: number;
+  /**
+   * Bytes of each card's memory for keys, of which each of `maxKeys` has the same share: it takes that with multiples of its
+   * points, as far as they serve it. A key that needs more than its share may take all of them. Unless told 80 % of the
+   * memory, and what is free for such a key; the rest is for proofs. Workers that keep different keys may together hold more than `maxKeys`.
+   */
+  deviceMemory?: number;
   /** A folder where the native core keeps prepared keys. */
   preparedKeys?: string;
   /** A thread without a job for so long ends and gives its memory back. 5 minutes unless told. */
@@ -879,12 +885,13 @@ function checkCallback(name: string, callback: unknown): void {
  */
 function findCards(
   backend: "auto" | BackendName,
-  { devices, proofsPerDevice, concurrency }: PoolOptions,
+  { devices, proofsPerDevice, deviceMemory, concurrency }: PoolOptions,
 ): { cards?: Cards; cuda?: BackendSettings["cuda"]; missed?: string } {
   if (devices !== undefined && !isListOfIndices(devices)) {
     throw new AnchorError("INPUT_INVALID", "devices must be a list of cards' indices, each once");
   }
   if (proofsPerDevice !== undefined) integerOption("proofsPerDevice", proofsPerDevice, 1, 256);
+  if (deviceMemory !== undefined) integerOption("deviceMemory", deviceMemory, 1, 2 ** 50);
   if (backend === "native" || backend === "snarkjs") return {};
   const status = cudaStatus();
   if (!status.available) {
@@ -907,7 +914,7 @@ function findCards(
     .filter(({ index }) => devices?.includes(index) ?? true);
   const share = concurrency === undefined ? 2 : Math.max(1, Math.ceil(concurrency / own.length));
   const cards = new Cards(own, proofsPerDevice ?? share, { reason: "CUDA_UNAVAILABLE", message: "no card" });
-  return { cards, cuda: { library: status.library, cards: own } };
+  return { cards, cuda: { library: status.library, cards: own, deviceMemory } };
 }
 
 function isListOfIndices(devices: unknown): boolean {

@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type CompiledCircuit, compileCircuit } from "../../src/circuit/compile.js";
@@ -208,13 +208,14 @@ describe.skipIf(!hasCore())("the prover pool with emulated cards", () => {
       };
       tell([[2], [0, 0], [], [-1], [0.5], 0, [1]].map((devices) => refused({ devices })).concat(
         [0, 257, "2"].map((proofsPerDevice) => refused({ proofsPerDevice })),
+        [0, -1, 2 ** 51].map((deviceMemory) => refused({ deviceMemory })),
         refused({ onNotice: "print" }),
       ));
     `,
       { AP_EMULATOR_DEVICES: "2" },
     );
     const invalid = Array(6).fill("INPUT_INVALID");
-    expect(report.more).toEqual([...invalid, "made", ...Array(4).fill("INPUT_INVALID")]);
+    expect(report.more).toEqual([...invalid, "made", ...Array(7).fill("INPUT_INVALID")]);
   });
 
   it("has the CPU prove with a key that no card has room for, and says so once", async () => {
@@ -225,6 +226,17 @@ describe.skipIf(!hasCore())("the prover pool with emulated cards", () => {
     expect(report.notices).toEqual([expect.stringMatching(/^card 0 \(.+\): .+; the CPU proves with .+\.zkey$/)]);
     expect(report.backend).toBe("cuda"); // for smaller keys
     expect(counted(report.metrics).fallbacks).toMatchObject({ OUT_OF_MEMORY: 4, CUDA_FAILED: 0 });
+  });
+
+  it("gives keys no more of a card than it is told", async () => {
+    const script = "await make(1);";
+    for (const [deviceMemory, expected] of [
+      [1000, "native"],
+      [2 ** 20, "cuda"],
+    ] as const) {
+      const report = await inChild(script, {}, { deviceMemory });
+      expect(by(report)).toEqual([expected]);
+    }
   });
 
   it("fails the job whose card breaks, has the CPU prove the next ones, and lives", async () => {
@@ -307,6 +319,12 @@ describe.skipIf(!hasCore())("the prover pool with emulated cards", () => {
       { ANCHORPROOF_CUDA: "/nowhere/cards.so" },
     );
     expect(report.notices).toHaveLength(1);
+  });
+
+  it("finds a library by a relative path also from another directory", async () => {
+    const script = `process.chdir("/"); await make(1);`;
+    const report = await inChild(script, { ANCHORPROOF_CUDA: relative(process.cwd(), library) });
+    expect([by(report), report.notices]).toEqual([["cuda"], []]);
   });
 
   it("takes cards by itself where there are some", async () => {
