@@ -41,9 +41,9 @@ export interface BackendProof {
   phases: { name: string; ms: number }[];
 }
 
-/** A card that cannot be used, or has no room for the key. Nothing is wrong with the job: the next best proves it. */
+/** A card that cannot be used, or does not take the key. Nothing is wrong with the job: the next best proves it. */
 export interface Refusal {
-  /** OUT_OF_MEMORY or CUDA_UNAVAILABLE */
+  /** OUT_OF_MEMORY, CUDA_UNAVAILABLE, or INPUT_INVALID from a card that finds fault with the key */
   refused: AnchorError;
   /** How long it took to find out. */
   keyMs: number;
@@ -54,7 +54,8 @@ export interface ProverBackend {
   /**
    * @param wtns bytes of a `.wtns`; the caller wipes them
    * @throws PROVE_FAILED; the native core also KEY_MALFORMED, WITNESS_INVALID, OUT_OF_MEMORY and ABORTED; a card
-   *   also CUDA_FAILED, with `lost` among the details when it serves this process no more
+   *   also CUDA_FAILED, and INPUT_INVALID where it finds fault with the witness. CUDA_FAILED and OUT_OF_MEMORY of a card
+   *   have its index, `device`, among the details, and whether it serves this process no more, `lost`
    */
   prove(key: KeyFile, wtns: Uint8Array, options: BackendOptions): Promise<BackendProof | Refusal>;
   /** Gives the keys back. */
@@ -251,15 +252,16 @@ class CudaBackend implements ProverBackend {
       const keyMs = loaded ? 0 : performance.now() - started;
       return { backend: this.name, keyMs, ...coreProof(this.#core, handle, wtns, options) };
     } catch (error) {
-      if (isAnchorError(error, "CUDA_UNAVAILABLE") || (!opened && isAnchorError(error, "OUT_OF_MEMORY"))) {
+      // What is no error of the core's or the card's is no fault of the card's either.
+      if (!isAnchorError(error)) throw toAnchorError(error, "INTERNAL", "the proof of a card could not be read");
+      const { code } = error;
+      if (code === "CUDA_UNAVAILABLE" || (!opened && (code === "OUT_OF_MEMORY" || code === "INPUT_INVALID"))) {
         return { refused: error, keyMs: performance.now() - started };
       }
-      if (!isAnchorError(error, "CUDA_FAILED")) {
-        throw toAnchorError(error, "PROVE_FAILED", "the card could not make the proof");
-      }
-      const lost = !this.#answers(device);
+      if (code !== "CUDA_FAILED" && code !== "OUT_OF_MEMORY") throw error;
+      const lost = code === "CUDA_FAILED" && !this.#answers(device);
       if (lost) keys.closeAll();
-      throw new AnchorError(error.code, error.message, { details: { device, lost }, cause: error });
+      throw new AnchorError(code, error.message, { details: { device, lost }, cause: error });
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * The GPUs of a pool: which of them serve, and which of them has no room for a key.
+ * The GPUs of a pool: which of them serve, and which of them does not take a key.
  *
  * @module
  */
@@ -22,8 +22,8 @@ export interface Refused {
   message: string;
 }
 
-/** Keys that are remembered as too large; of the oldest it is found out again. */
-const MAX_TOO_LARGE = 1000;
+/** Refusals that are remembered; of the oldest it is found out again. */
+const MAX_REFUSALS = 1000;
 
 export class Cards {
   /** Proofs that a card makes at the same time. */
@@ -31,7 +31,7 @@ export class Cards {
   readonly #cards: readonly Card[];
   readonly #serving: Map<number, Card>;
   /** By card and key. */
-  readonly #tooLarge = new Map<string, Refused>();
+  readonly #refusals = new Map<string, Refused>();
   /** Why there is no card, or one less. */
   #loss: Refused;
 
@@ -60,21 +60,21 @@ export class Cards {
     let refused = this.#loss;
     const load = (index: number) => proofs.get(index) ?? 0;
     for (const index of this.#serving.keys()) {
-      const tooLarge = this.#tooLarge.get(`${index} ${keyId}`);
-      if (tooLarge) refused = tooLarge;
+      const refusal = this.#refusals.get(`${index} ${keyId}`);
+      if (refusal) refused = refusal;
       else if (best === undefined || load(index) < load(best)) best = index;
     }
     if (best === undefined) return refused;
     return load(best) < this.perCard ? best : "busy";
   }
 
-  /** The card has no room for the key. */
-  tooLarge(index: number, keyId: string, message: string): void {
-    for (const oldest of this.#tooLarge.keys()) {
-      if (this.#tooLarge.size < MAX_TOO_LARGE) break;
-      this.#tooLarge.delete(oldest);
+  /** The card does not take the key: it has no room for it, or finds fault with it. */
+  refuse(index: number, keyId: string, { reason, message }: Refused): void {
+    for (const oldest of this.#refusals.keys()) {
+      if (this.#refusals.size < MAX_REFUSALS) break;
+      this.#refusals.delete(oldest);
     }
-    this.#tooLarge.set(`${index} ${keyId}`, { reason: "OUT_OF_MEMORY", message: `${this.title(index)}: ${message}` });
+    this.#refusals.set(`${index} ${keyId}`, { reason, message: `${this.title(index)}: ${message}` });
   }
 
   /** The card serves no more. @returns whether it did until now */

@@ -142,7 +142,7 @@ export interface ProveResult {
   publicSignals: bigint[];
   /** What made this proof; "native" also in a pool with cards, where none of them could. */
   backend: BackendName;
-  /** Whether a card's proof did not verify, and the CPU made this one in its place. */
+  /** Whether a card's proof did not verify, or it said that there is none, and the CPU made this one in its place. */
   redone: boolean;
   /** Cores that the proof was made with. */
   threads: number;
@@ -287,7 +287,7 @@ export class ProverPool {
     this.#proofsTotal = metrics.counter("anchorproof_pool_proofs_total", "Proofs made and verified, by backend.");
     this.#redoneTotal = metrics.counter(
       "anchorproof_pool_proofs_redone_total",
-      "Proofs of a card that did not verify, and did when the CPU made them again.",
+      "Proofs of a card that did not verify, for the CPU to make again.",
     );
     this.#fallbacksTotal = metrics.counter(
       "anchorproof_pool_fallbacks_total",
@@ -565,7 +565,7 @@ export class ProverPool {
     }
     const choice = this.#cards.choose(job.keyId, proofs);
     if (typeof choice !== "object") return choice;
-    if (choice.reason === "OUT_OF_MEMORY") {
+    if (choice !== this.#cards.loss) {
       this.#notice(`key ${job.keyId}`, `${choice.message}; the CPU proves with ${job.zkeyPath}`);
     }
     job.refused = choice;
@@ -678,12 +678,16 @@ export class ProverPool {
         break;
       case "refused": {
         const { code, message: why } = message.error;
-        if (code === "OUT_OF_MEMORY") this.#cards!.tooLarge(message.device, job.keyId, why);
-        else this.#lose(message.device, { reason: "CUDA_UNAVAILABLE", message: why });
+        if (code === "CUDA_UNAVAILABLE") this.#lose(message.device, { reason: code, message: why });
+        else {
+          const reason = code === "OUT_OF_MEMORY" ? code : "CUDA_FAILED";
+          this.#cards!.refuse(message.device, job.keyId, { reason, message: why });
+        }
         this.#again(job);
         break;
       }
       case "unverified":
+        this.#redoneTotal.add();
         job.mistrusted = message.device;
         this.#again(job);
         break;
@@ -760,7 +764,6 @@ export class ProverPool {
     this.#jobsTotal.add({ outcome: "proved" });
     this.#proofsTotal.add({ backend: outcome.backend });
     if (job.mistrusted !== undefined) {
-      this.#redoneTotal.add();
       const title = this.#cards!.title(job.mistrusted);
       this.#notice(`proof ${job.mistrusted}`, `a proof by ${title} did not verify, and the CPU made it again`);
     } else if (job.refused) this.#fallbacksTotal.add({ reason: job.refused.reason });

@@ -14,6 +14,7 @@ import { PACKAGE_ROOT } from "../../src/paths.js";
 import { parseProof, type SnarkjsProof, verifyGroth16, verifyingKeyToJson } from "../../src/verifier/groth16.js";
 import { simulateKey } from "../chain/simulated.js";
 import { EMULATED_TIMEOUT, emulatedLibrary, hasCore } from "../native/emulated.js";
+import { buildStandIn } from "../native/standIn.js";
 import { parseMetrics } from "./support.js";
 
 /** out = x^8 + c in steps, with c public: a few rows, as emulated kernels are slow. */
@@ -117,7 +118,8 @@ async function inChild(script: string, env: Record<string, string> = {}, options
     expect(signals[0]).toBe(6561n + signals[1]!);
     expect(verifyGroth16(key.verifyingKey, signals, parseProof(proof))).toBe(true);
   }
-  const { proofs, redone, fallbacks } = counted(report.metrics);
+  const { proofs, fallbacks } = counted(report.metrics);
+  const redone = report.outcomes.filter(({ by }) => by.endsWith(" again")).length;
   // Every proof that is not a card's has its reason.
   const byCpu = (proofs["native"] ?? 0) + (proofs["snarkjs"] ?? 0);
   if (settings.backend === "cuda") {
@@ -145,6 +147,9 @@ function counted(metrics: string) {
     redone: families.get("anchorproof_pool_proofs_redone_total")!.samples.get("")!,
   };
 }
+
+/** A library whose cards answer with these codes. */
+const standIn = (macros: Record<string, string | number>) => buildStandIn(directory, macros);
 
 const by = ({ outcomes }: Report) => outcomes.map((outcome) => outcome.by);
 
@@ -287,7 +292,42 @@ describe.skipIf(!hasCore())("the prover pool with emulated cards", () => {
     expect(by(report)).toEqual(["PROVE_FAILED", "cuda"]);
     expect(report.more).toEqual(["key", "verify", "key", "verify"]);
     expect(report.notices).toEqual([]);
-    expect(counted(report.metrics).redone).toBe(0);
+    expect(counted(report.metrics).redone).toBe(1);
+  });
+
+  it("counts a proof that did not verify also when its job is stopped", async () => {
+    const report = await inChild(`
+      await make(1);
+      arm("flip:1");
+      const stop = new AbortController();
+      let proven = false;
+      await make(2, {
+        signal: stop.signal,
+        onProgress: ({ phase }) => {
+          if (phase === "key" && proven) stop.abort();
+          proven ||= phase === "verify";
+        },
+      });
+    `);
+    expect(by(report)).toEqual(["cuda", "ABORTED"]);
+    expect(counted(report.metrics).redone).toBe(1);
+  });
+
+  it.each(["CARD_WITNESS_INVALID", "CARD_INPUT_INVALID", "CARD_ABORTED", "CARD_OK"])(
+    "does not believe a card that answers with %s",
+    async (code) => {
+      const report = await inChild("await make(1);", { ANCHORPROOF_CUDA: standIn({ CARDS: 1, PROVE: code }) });
+      expect(by(report)).toEqual(["native again"]);
+      expect(counted(report.metrics).redone).toBe(1);
+    },
+  );
+
+  it("has the CPU prove with a key that a card finds fault with", async () => {
+    const library = standIn({ CARDS: 1, OPEN: "CARD_INPUT_INVALID" });
+    const report = await inChild("await make(1); await make(2);", { ANCHORPROOF_CUDA: library });
+    expect(by(report)).toEqual(["native", "native"]);
+    expect(report.notices).toEqual([expect.stringMatching(/^card 0 \(.+\): .+; the CPU proves with .+\.zkey$/)]);
+    expect(counted(report.metrics).fallbacks).toMatchObject({ CUDA_FAILED: 2 });
   });
 
   it.each([
@@ -362,6 +402,31 @@ describe.skipIf(!hasCore())("the prover pool with emulated cards", () => {
     `);
     expect(by(report)).toEqual(Array(3).fill("POOL_CLOSED"));
   });
+});
+
+it("takes an error that nobody knows for one of ours, and not of the card", async () => {
+  vi.doMock("../../src/field/native.js", () => ({
+    nativeCore: () => ({
+      openProvingKey: () => ({}),
+      prove: () => {
+        throw new RangeError("out of bounds");
+      },
+    }),
+  }));
+  vi.resetModules();
+  try {
+    const { openBackend } = await import("../../src/prover/backend.js");
+    const cards = [{ index: 0, memoryBytes: 2 ** 30 }];
+    const backend = openBackend("cuda", { maxKeys: 1, cuda: { library: "", cards, deviceMemory: undefined } });
+    const options = { threads: 1, control: new Int32Array(1), onPhase: () => {}, device: 0 };
+    const proof = backend.prove({ path: "", id: "" }, new Uint8Array(), options);
+    const { AnchorError } = await import("../../src/errors.js");
+    await expect(proof).rejects.toBeInstanceOf(AnchorError);
+    await expect(proof).rejects.toMatchObject({ code: "INTERNAL" });
+  } finally {
+    vi.doUnmock("../../src/field/native.js");
+    vi.resetModules();
+  }
 });
 
 it("an emulated card is nobody's choice but by name", async () => {
