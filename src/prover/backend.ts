@@ -58,7 +58,9 @@ export interface ProverBackend {
    *   have its index, `device`, among the details, and whether it serves this process no more, `lost`
    */
   prove(key: KeyFile, wtns: Uint8Array, options: BackendOptions): Promise<BackendProof | Refusal>;
-  /** Gives the keys back. */
+  /** Gives the keys on a card back. @returns how many it had */
+  release(device: number): number;
+  /** Gives all keys back. */
   close(): void;
 }
 
@@ -105,6 +107,10 @@ class SnarkjsBackend implements ProverBackend {
     }
   }
 
+  release(): number {
+    return 0;
+  }
+
   close(): void {}
 }
 
@@ -149,8 +155,11 @@ class LoadedKeys {
     return handle;
   }
 
-  closeAll(): void {
+  /** @returns how many there were */
+  closeAll(): number {
+    const { size } = this.#handles;
     for (const id of this.#handles.keys()) this.#close(id);
+    return size;
   }
 
   #close(id: string): void {
@@ -204,6 +213,10 @@ class NativeBackend implements ProverBackend {
     }
   }
 
+  release(): number {
+    return 0;
+  }
+
   close(): void {
     this.#keys.closeAll();
   }
@@ -221,7 +234,7 @@ class NativeBackend implements ProverBackend {
 
 /**
  * GPUs, by the library that the core opens. The pool says for each proof which card makes it, or that the CPU does; this
- * class decides nothing, so that a key is not tried again and again on a card that has no room for it.
+ * class decides nothing: what a card refuses may depend on the keys that other threads keep there.
  */
 class CudaBackend implements ProverBackend {
   readonly name = "cuda";
@@ -263,6 +276,10 @@ class CudaBackend implements ProverBackend {
       if (lost) keys.closeAll();
       throw new AnchorError(code, error.message, { details: { device, lost }, cause: error });
     }
+  }
+
+  release(device: number): number {
+    return this.#keys.get(device)?.closeAll() ?? 0;
   }
 
   close(): void {

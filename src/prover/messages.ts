@@ -49,6 +49,11 @@ export interface WorkerJob {
   control: Int32Array;
 }
 
+/** Has a thread give back the keys that it keeps on a card, between two jobs. */
+export interface ReleaseKeys {
+  release: number;
+}
+
 export interface JobPayload {
   /** For circom's generator, or for a program. */
   inputs: CircuitInputs | InferenceRequest | DatasetRequest;
@@ -87,5 +92,7 @@ export type WorkerMessage =
   /** The witness is there: the job wants cores, and a card if there is one. */
   | { type: "witnessed" }
   | Again
+  /** The answer to {@link ReleaseKeys}. @param keys how many it had */
+  | { type: "released"; keys: number }
   | { type: "done"; result: WorkerResult }
   | { type: "failed"; error: ReturnType<AnchorError["toJSON"]> };

@@ -7,9 +7,10 @@
  * taken, one worker more than there are proofs prepares the next witness.
  *
  * With GPUs ("cards") a job gets one with its core: the one that makes the fewest proofs. What a card cannot prove, the CPU
- * does, with as many cores as it would have without cards; {@link PoolOptions.onNotice} tells why. An error of a card
- * during a proof fails that job alone, and a card that is lost gets no more jobs. No proof leaves unverified; a card's that
- * does not verify is made again by the CPU ({@link ProveResult.redone}).
+ * does, with as many cores as it would have without cards; {@link PoolOptions.onNotice} tells why. A card that has no room
+ * for a key is asked once more when idle threads have given back their keys there, and then after a minute. An error of a
+ * card during a proof fails that job alone; a card that is lost, or fails three times in a row, gets no more jobs. No proof
+ * leaves unverified; a card's that does not verify is made again by the CPU ({@link ProveResult.redone}).
  *
  * Idle threads keep neither the process nor, after a while, memory; {@link ProverPool.close} ends them at once. Files
  * of keys and circuits are read once and again when they change.
@@ -33,7 +34,7 @@ import type { InferenceRequest } from "../model/circuit/statement.js";
 import { GRAPH_LIMITS } from "../model/graph.js";
 import type { Proof } from "../verifier/groth16.js";
 import type { BackendName, BackendSettings } from "./backend.js";
-import { Cards, FALLBACK_REASONS, type Refused } from "./cards.js";
+import { Cards, FALLBACK_REASONS, MAX_FAILURES, type Refused } from "./cards.js";
 import { Control, type JobPayload, type WitnessSource, type WorkerMessage, type WorkerResult } from "./messages.js";
 import { Metrics } from "./metrics.js";
 import { coresFor, RankedQueue } from "./schedule.js";
@@ -74,8 +75,8 @@ export interface PoolOptions {
   /** Jobs that may wait beyond those that can prove at once; one more is refused with POOL_FULL. 256 unless told. */
   maxQueue?: number;
   /**
-   * Keys that a native worker keeps loaded, and that have room on a card side by side; workers share what they load. 4 unless
-   * told.
+   * Keys that a native worker keeps loaded, and that have room on a card side by side; workers share what they load. Where
+   * workers keep so many different ones that another has no room, those that are idle give theirs back. 4 unless told.
    */
   maxKeys?: number;
   /**
@@ -194,6 +195,10 @@ interface Job {
   mistrusted: number | undefined;
   /** Why no card proves. */
   refused: Refused | undefined;
+  /** The card that was asked last. */
+  asked: number | undefined;
+  /** Cards where others have made room for its key. */
+  readonly room: Set<number>;
   /** Before its cores are granted. */
   preparing: boolean;
   /** Whether its thread was told of it. */
@@ -229,6 +234,8 @@ export class ProverPool {
   /** Jobs with their witness, waiting for cores. */
   readonly #witnessed = new RankedQueue<Job>();
   readonly #threads = new Set<ProverThread<Job>>();
+  /** Cards where idle threads are giving keys back. */
+  readonly #makingRoom = new Map<number, Promise<boolean>>();
   /** Callers of {@link ready}. */
   readonly #waiting: (() => void)[] = [];
   readonly #empty: (() => void)[] = [];
@@ -405,6 +412,8 @@ export class ProverPool {
         device: undefined,
         mistrusted: undefined,
         refused: undefined,
+        asked: undefined,
+        room: new Set(),
         preparing: true,
         posted: false,
         settled: false,
@@ -534,6 +543,10 @@ export class ProverPool {
       this.#witnessed.shift();
       job.cores = cores;
       job.device = device;
+      if (device !== undefined) {
+        job.asked = device;
+        job.refused = undefined;
+      }
       job.preparing = false;
       grant(job, cores, device);
     }
@@ -565,7 +578,7 @@ export class ProverPool {
     }
     const choice = this.#cards.choose(job.keyId, proofs);
     if (typeof choice !== "object") return choice;
-    if (choice !== this.#cards.loss) {
+    if (choice.ofKey) {
       this.#notice(`key ${job.keyId}`, `${choice.message}; the CPU proves with ${job.zkeyPath}`);
     }
     job.refused = choice;
@@ -576,8 +589,63 @@ export class ProverPool {
   #lose(device: number, refused: Refused): void {
     const cards = this.#cards!;
     if (!cards.lose(device, refused)) return;
-    const next = ["the CPU proves", "the other card goes on"][cards.count] ?? "the other cards go on";
-    this.#notice(`card ${device}`, `${cards.loss.message}; ${next}`);
+    this.#notice(`card ${device}`, `${cards.loss.message}; ${this.#next()}`);
+    for (const thread of this.#threads) void thread.releaseKeys(device);
+  }
+
+  /** A proof came to nothing, by the card's fault. */
+  #blame(device: number, why: string): void {
+    if (!this.#cards!.failed(device)) return;
+    const message = `${MAX_FAILURES} proofs in a row failed, the last one: ${why}`;
+    this.#lose(device, { reason: "CUDA_FAILED", message });
+  }
+
+  /** Who proves where a card does not. */
+  #next(): string {
+    return ["the CPU proves", "the other card goes on"][this.#cards!.usable] ?? "the other cards go on";
+  }
+
+  /** A card does not take the job. */
+  async #refused(job: Job, device: number, { code, message, details }: AnchorError): Promise<void> {
+    const cards = this.#cards!;
+    job.cores = 0;
+    job.device = undefined;
+    job.preparing = true;
+    if (code === "CUDA_UNAVAILABLE") {
+      const refused = { reason: code, message } as const;
+      if (details["kind"] === "missing") this.#lose(device, refused);
+      else {
+        const { message: pause } = cards.pause(device, refused);
+        this.#notice(`pause ${device}`, `${pause}; ${this.#next()} for now`);
+      }
+    } else {
+      // Only once: room that others take at once is none.
+      const first = code === "OUT_OF_MEMORY" && !job.settled && !job.room.has(device);
+      if (first) {
+        job.room.add(device);
+        this.#pump();
+      }
+      if (!(first && (await this.#makeRoom(device)))) {
+        cards.refuse(device, job.keyId, { reason: code === "OUT_OF_MEMORY" ? code : "CUDA_FAILED", message });
+      }
+    }
+    this.#again(job);
+  }
+
+  /** Idle threads give back their keys on a card. @returns whether there were any */
+  #makeRoom(device: number): Promise<boolean> {
+    let making = this.#makingRoom.get(device);
+    if (!making) {
+      const idle = [...this.#threads].filter((thread) => thread.idle);
+      making = Promise.all(idle.map((thread) => thread.releaseKeys(device))).then((given) => {
+        this.#makingRoom.delete(device);
+        if (!given.includes(true)) return false;
+        this.#cards!.freed(device);
+        return true;
+      });
+      this.#makingRoom.set(device, making);
+    }
+    return making;
   }
 
   /** The job's worker asks for cores once more. */
@@ -676,31 +744,26 @@ export class ProverPool {
         this.#witnessed.push(job);
         this.#pump();
         break;
-      case "refused": {
-        const { code, message: why } = message.error;
-        if (code === "CUDA_UNAVAILABLE") this.#lose(message.device, { reason: code, message: why });
-        else {
-          const reason = code === "OUT_OF_MEMORY" ? code : "CUDA_FAILED";
-          this.#cards!.refuse(message.device, job.keyId, { reason, message: why });
-        }
-        this.#again(job);
+      case "refused":
+        void this.#refused(job, message.device, AnchorError.fromJSON(message.error));
         break;
-      }
       case "unverified":
         this.#redoneTotal.add();
         job.mistrusted = message.device;
         this.#again(job);
         break;
       case "done":
+        if (message.result.backend === "cuda") this.#cards!.proved(job.asked!, job.keyId);
+        // Of a proof that does not verify by the CPU either, the card is not to blame.
+        else if (job.mistrusted !== undefined) this.#blame(job.mistrusted, "it did not verify");
         this.#settle(job, message.result);
         this.#finish(thread, job);
         break;
       case "failed": {
         const error = AnchorError.fromJSON(message.error);
         const { device, lost } = error.details;
-        if (error.code === "CUDA_FAILED" && lost === true) {
-          this.#lose(device as number, { reason: "CUDA_FAILED", message: error.message });
-        }
+        if (lost === true) this.#lose(device as number, { reason: "CUDA_FAILED", message: error.message });
+        else if (device !== undefined && lost === false) this.#blame(device as number, error.message);
         this.#settle(job, error);
         this.#finish(thread, job);
       }
@@ -710,6 +773,7 @@ export class ProverPool {
   #onExit(thread: ProverThread<Job>, reason: string): void {
     const { job } = thread;
     this.#threads.delete(thread);
+    this.#cards?.freed();
     if (job) {
       if (!job.settled) this.#deathsTotal.add();
       this.#settle(job, new AnchorError("WORKER_CRASHED", `the worker died: ${reason}`, { details: { reason } }));

@@ -27,6 +27,7 @@ import {
   type Again,
   Control,
   type JobPayload,
+  type ReleaseKeys,
   type WitnessSource,
   type WorkerJob,
   type WorkerMessage,
@@ -47,12 +48,17 @@ const MAX_PROGRAMS = 4;
 /** What a card says of the witness, or of its own answer. The CPU finds out whether it is so. */
 const DISBELIEVED: readonly ErrorCode[] = ["PROVE_FAILED", "WITNESS_INVALID", "INPUT_INVALID", "ABORTED"];
 
-// A job, or null to end the thread.
-port.on("message", async (job: WorkerJob | null) => {
-  if (!job) {
+// A job, keys to give back, or null to end the thread.
+port.on("message", async (order: WorkerJob | ReleaseKeys | null) => {
+  if (!order) {
     backend?.close();
     process.exit();
   }
+  if ("release" in order) {
+    port.postMessage({ type: "released", keys: backend?.release(order.release) ?? 0 } satisfies WorkerMessage);
+    return;
+  }
+  const job = order;
   let reply: WorkerMessage;
   try {
     reply = { type: "done", result: await prove(job) };

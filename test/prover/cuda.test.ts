@@ -7,10 +7,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type CompiledCircuit, compileCircuit } from "../../src/circuit/compile.js";
 import { type CircuitKey, developmentKey } from "../../src/circuit/setup.js";
 import { PACKAGE_ROOT } from "../../src/paths.js";
+import { Cards } from "../../src/prover/cards.js";
 import { parseProof, type SnarkjsProof, verifyGroth16, verifyingKeyToJson } from "../../src/verifier/groth16.js";
 import { simulateKey } from "../chain/simulated.js";
 import { EMULATED_TIMEOUT, emulatedLibrary, hasCore } from "../native/emulated.js";
@@ -67,6 +68,7 @@ async function inChild(script: string, env: Record<string, string> = {}, options
   await writeFile(
     file,
     `
+    import { copyFileSync } from "node:fs";
     import { ProverPool } from ${JSON.stringify(moduleUrl("dist", "prover", "pool.js"))};
     import { nativeCore } from ${JSON.stringify(moduleUrl("dist", "field", "native.js"))};
     import { parseVerifyingKey, proofToJson } from ${JSON.stringify(moduleUrl("dist", "verifier", "groth16.js"))};
@@ -233,6 +235,19 @@ describe.skipIf(!hasCore())("the prover pool with emulated cards", () => {
     expect(counted(report.metrics).fallbacks).toMatchObject({ OUT_OF_MEMORY: 4, CUDA_FAILED: 0 });
   });
 
+  it("has idle threads give back their keys when another has no room", async () => {
+    const report = await inChild(
+      `
+      await Promise.all([1, 2].map((c) => make(c))); // two threads with the key
+      const other = { ...key, zkeyPath: ${JSON.stringify(join(directory, "other.zkey"))} };
+      copyFileSync(key.zkeyPath, other.zkeyPath);
+      for (const own of [other, key, other]) await make(3, { with: own });
+    `,
+      { AP_EMULATOR_MEMORY: "370K" }, // one key and its proof, and not two
+    );
+    expect([by(report), report.notices]).toEqual([Array(5).fill("cuda"), []]);
+  });
+
   it("gives keys no more of a card than it is told", async () => {
     const script = "await make(1);";
     for (const [deviceMemory, expected] of [
@@ -267,6 +282,55 @@ describe.skipIf(!hasCore())("the prover pool with emulated cards", () => {
     const report = await inChild(`await make(1); arm("call:40"); await make(2); await make(3);`);
     expect(by(report)).toEqual(["cuda", "CUDA_FAILED", "cuda"]);
     expect(report.notices).toEqual([]);
+  });
+
+  it.each([
+    ["breaks off", { PROVE: "CARD_FAILED" }, "CUDA_FAILED", "the card gave no reason"],
+    ["finds no memory for", { PROVE: "CARD_OUT_OF_MEMORY" }, "OUT_OF_MEMORY", "the card gave no reason"],
+    ["gets wrong", {}, "native again", "it did not verify"],
+  ])("leaves a card alone that %s three proofs in a row", async (_, macros, outcome, why) => {
+    const library = standIn({ CARDS: 1, ...macros });
+    const report = await inChild("for (let c = 1; c < 6; c++) await make(c);", { ANCHORPROOF_CUDA: library });
+    expect(by(report)).toEqual([outcome, outcome, outcome, "native", "native"]);
+    expect(report.notices.at(-1)).toMatch(
+      /^card 0 \(.+\): 3 proofs in a row failed, the last one: .+; the CPU proves$/,
+    );
+    expect(report.notices.at(-1)).toContain(why);
+    expect(report.notices).toHaveLength(outcome === "native again" ? 2 : 1);
+    expect(report.backend).toBe("native");
+    expect(counted(report.metrics).fallbacks).toMatchObject({ CUDA_FAILED: 2 });
+  });
+
+  it("keeps a card whose failures have good proofs between, and one that wrong keys were proved with", async () => {
+    const report = await inChild(`
+      const another = parseVerifyingKey(${JSON.stringify(verifyingKeyToJson(simulateKey(2).vkey))});
+      for (let i = 0; i < 3; i++) await make(1, { with: { ...key, verifyingKey: another } });
+      for (let i = 0; i < 4; i++) {
+        arm("flip:1");
+        await make(2);
+        arm(""); // its count begins anew
+        await make(3);
+      }
+    `);
+    const pairs = Array(4).fill(["native again", "cuda"]).flat();
+    expect(by(report)).toEqual([...Array(3).fill("PROVE_FAILED"), ...pairs]);
+    expect(report.backend).toBe("cuda");
+  });
+
+  it("asks a card again that cannot be used for now", async () => {
+    const library = standIn({ CARDS: 1, OPEN: "CARD_UNAVAILABLE" });
+    const script = `
+      await make(1);
+      await make(2);
+      const now = performance.now.bind(performance);
+      performance.now = () => now() + 60_000;
+      tell(pool.backend);
+      await make(3);
+    `;
+    const report = await inChild(script, { ANCHORPROOF_CUDA: library });
+    expect([by(report), report.more]).toEqual([Array(3).fill("native"), "cuda"]);
+    expect(report.notices).toEqual([expect.stringMatching(/^card 0 \(.+\): .+; the CPU proves for now$/)]);
+    expect(counted(report.metrics).fallbacks).toMatchObject({ CUDA_UNAVAILABLE: 3 });
   });
 
   it("makes a proof again on the CPU that a card got wrong, and counts it", async () => {
@@ -427,6 +491,49 @@ it("takes an error that nobody knows for one of ours, and not of the card", asyn
     vi.doUnmock("../../src/field/native.js");
     vi.resetModules();
   }
+});
+
+describe("what is remembered of cards", () => {
+  const none = new Map<number, number>();
+  const open = () => {
+    let now = 1e6;
+    vi.spyOn(performance, "now").mockImplementation(() => now);
+    const pair = [0, 1].map((index) => ({ index, name: "a card", memoryBytes: 2 ** 30 }));
+    const cards = new Cards(pair, 2, { reason: "CUDA_UNAVAILABLE", message: "no card" });
+    return { cards, pass: (ms: number) => (now += ms) };
+  };
+  const noRoom = { reason: "OUT_OF_MEMORY", message: "no room" } as const;
+  const faulty = { reason: "CUDA_FAILED", message: "no key" } as const;
+  afterEach(() => void vi.restoreAllMocks());
+
+  it("is forgotten after a minute", () => {
+    const { cards, pass } = open();
+    cards.refuse(0, "key", noRoom);
+    cards.pause(1, faulty);
+    expect(cards.choose("key", none)).toMatchObject({ reason: "OUT_OF_MEMORY", ofKey: true });
+    expect([cards.choose("other", none), cards.usable, cards.count]).toEqual([0, 1, 2]);
+    pass(59_999);
+    expect(cards.choose("key", none)).toMatchObject({ reason: "OUT_OF_MEMORY", message: "card 0 (a card): no room" });
+    pass(1);
+    expect([cards.choose("key", none), cards.usable]).toEqual([0, 2]);
+  });
+
+  it("is forgotten when keys are given back, as far as it was for room", () => {
+    const { cards } = open();
+    for (const index of [0, 1]) cards.refuse(index, "large", noRoom);
+    cards.refuse(0, "faulty", faulty);
+    cards.freed(1);
+    expect([cards.choose("large", none), cards.choose("faulty", none)]).toEqual([1, 1]);
+    cards.freed();
+    expect([cards.choose("large", none), cards.choose("faulty", none)]).toEqual([0, 1]);
+  });
+
+  it("are failures in a row, of each card by itself", () => {
+    const { cards } = open();
+    expect([0, 0, 1, 1].map((index) => cards.failed(index))).toEqual(Array(4).fill(false));
+    cards.proved(0, "key");
+    expect([0, 1, 0, 0].map((index) => cards.failed(index))).toEqual([false, true, false, true]);
+  });
 });
 
 it("an emulated card is nobody's choice but by name", async () => {
