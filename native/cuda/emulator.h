@@ -60,6 +60,7 @@ enum cudaError_t {
   cudaErrorInvalidResourceHandle = 400,
   cudaErrorNotReady = 600,
   cudaErrorIllegalAddress = 700,
+  cudaErrorLaunchOutOfResources = 701,
   cudaErrorLaunchFailure = 719,
   cudaErrorUnknown = 999
 };
@@ -74,6 +75,10 @@ struct cudaDeviceProp {
   size_t totalGlobalMem, sharedMemPerBlock, sharedMemPerBlockOptin;
   int major, minor, multiProcessorCount, memoryBusWidth, l2CacheSize, warpSize, maxThreadsPerBlock;
 };
+
+// Of this program or library alone, which the kernels that it launches are part of.
+extern "C" __attribute__((weak, visibility("hidden"))) const uintptr_t __start___patchable_function_entries[];
+extern "C" __attribute__((weak, visibility("hidden"))) const uintptr_t __stop___patchable_function_entries[];
 
 namespace anchorproof {
 namespace emulator {
@@ -615,6 +620,26 @@ cudaError_t giveBack(Body body) {
   return record(state != cudaSuccess ? state : error);
 }
 
+// The bound that AP_KERNEL gave a kernel. The compiler lists where the no-operations of each begin.
+inline uint64_t launchBound(const char* name, const void* kernel) {
+#if defined(__x86_64__)
+  constexpr uintptr_t BYTES = 1;
+#else
+  constexpr uintptr_t BYTES = 4;
+#endif
+  const auto at = reinterpret_cast<uintptr_t>(kernel);
+  uintptr_t nearest = 0;
+  for (const uintptr_t* entry = __start___patchable_function_entries; entry < __stop___patchable_function_entries; entry++) {
+    if (*entry <= at && *entry > nearest) nearest = *entry;
+  }
+  const uint64_t bound = (at - nearest) / BYTES;
+  const char* const begin = reinterpret_cast<const char*>(nearest);  // from here on the same instruction again and again
+  if (bound == 0 || bound > 1024 || memcmp(begin, begin + BYTES, at - nearest - BYTES) != 0) {
+    misuse("%s was not defined by AP_KERNEL, or for no block that there is", name);
+  }
+  return bound;
+}
+
 // A kernel with its configuration, called with its arguments: these are taken by value at once, as CUDA does.
 template <class... P>
 class Launcher {
@@ -632,6 +657,7 @@ class Launcher {
       const int device = stream_->device;
       if (device != Machine::currentDevice()) return cudaErrorInvalidResourceHandle;
       if (blocks_ == 0 || blocks_ > 0x7fffffff || threads_ == 0 || threads_ > 1024) return cudaErrorInvalidConfiguration;
+      if (threads_ > launchBound(name_, reinterpret_cast<const void*>(kernel_))) return cudaErrorLaunchOutOfResources;
       const auto limit = m.current().sharedLimits.find(reinterpret_cast<const void*>(kernel_));
       if (shared_ > (limit == m.current().sharedLimits.end() ? SHARED_LIMIT : limit->second)) return cudaErrorInvalidValue;
       const bool fails = m.strikes(Machine::LAUNCH);
@@ -756,6 +782,7 @@ inline const char* cudaGetErrorName(cudaError_t error) {
     AP_NAME(cudaErrorInvalidResourceHandle)
     AP_NAME(cudaErrorNotReady)
     AP_NAME(cudaErrorIllegalAddress)
+    AP_NAME(cudaErrorLaunchOutOfResources)
     AP_NAME(cudaErrorLaunchFailure)
     AP_NAME(cudaErrorUnknown)
 #undef AP_NAME
@@ -790,6 +817,8 @@ inline const char* cudaGetErrorString(cudaError_t error) {
       return "device not ready";
     case cudaErrorIllegalAddress:
       return "an illegal memory access was encountered";
+    case cudaErrorLaunchOutOfResources:
+      return "too many resources requested for launch";
     case cudaErrorLaunchFailure:
       return "unspecified launch failure";
     case cudaErrorUnknown:

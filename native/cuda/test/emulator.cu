@@ -864,8 +864,43 @@ AP_KERNEL(1024, 1) usesSharedToo(unsigned bytes) {
   AP_SHARED(unsigned char, s);
   if (bytes > 0) s[bytes - 1] = 2;
 }
+AP_KERNEL(128, 1) atMost128(unsigned* out) { out[blockIdx.x * blockDim.x + threadIdx.x] = 1; }
+template <unsigned bound>
+AP_KERNEL(2 * bound, 1) atMostTwice(unsigned* out) {
+  if (!out) return;
+  out[blockIdx.x * blockDim.x + threadIdx.x] = 1;
+}
+void plainFunction(unsigned*) {}
+void launchesPlainFunction() {
+  const cudaStream_t s = newStream();
+  AP_LAUNCH(plainFunction, 1, 64, 0, s, nullptr);
+  cudaStreamSynchronize(s);
+}
+// What a kernel is compiled for is all that it can be launched with; what was refused has not run.
+void launchBounds() {
+  const cudaStream_t s = newStream();
+  unsigned* out = onCard(512);
+  const auto holds = [&](void (*kernel)(unsigned*), uint64_t bound) {
+    for (uint64_t threads : {bound, bound + 1, 2 * bound}) {
+      CHECK_CUDA(cudaMemsetAsync(out, 0, 2048, s));
+      AP_LAUNCH(kernel, 1, threads, 0, s, out);
+      const cudaError_t error = cudaGetLastError();
+      CHECK(error == (threads > bound ? cudaErrorLaunchOutOfResources : cudaSuccess) && cudaGetLastError() == cudaSuccess);
+      const auto got = download(out, 512, s);
+      for (uint64_t i = 0; i < 512; i++) CHECK(got[i] == (threads == bound && i < bound), "%d threads", static_cast<int>(threads));
+    }
+  };
+  holds(atMost128, 128);
+  holds(atMostTwice<16>, 32);
+  holds(atMostTwice<48>, 96);
+  holds(atMostTwice<128>, 256);
+  dies("a function that is no kernel", launchesPlainFunction, "plainFunction was not defined by AP_KERNEL");
+  CHECK_CUDA(cudaFree(out));
+  CHECK_CUDA(cudaStreamDestroy(s));
+}
 void launches() {
   NothingLeft watch;
+  launchBounds();
   const cudaStream_t s = newStream();
   const auto answer = [&](uint64_t blocks, uint64_t threads, size_t shared) {
     AP_LAUNCH(usesShared, blocks, threads, shared, s, static_cast<unsigned>(shared));
