@@ -1087,6 +1087,16 @@ AP_KERNEL(32, 1) pairsMeet(unsigned* out) {
     out[t] = s[3 - t] + s[2 - (t & 2) + (t & 1)];
   }
 }
+// All blocks use a word; the last one does so twice, a barrier between, and then changes it. What the others did is not forgotten.
+template <bool atomically>
+AP_KERNEL(64, 1) usesTwice(unsigned* word, unsigned* out) {
+  const unsigned t = threadIdx.x, block = blockIdx.x, rounds = block + 1 == gridDim.x ? 2 : 1;
+  for (unsigned round = 0; round < rounds; round++) {
+    out[t + block * 16] = atomically ? atomicAdd(word, 1) : *word;
+    __syncthreads();
+  }
+  if (t == 0 && rounds == 2) *word = 7;
+}
 AP_KERNEL(64, 1) readsPointer(const unsigned* from, unsigned* out) { out[threadIdx.x] = from[threadIdx.x]; }
 AP_KERNEL(64, 1) writesBytes(unsigned char* at, unsigned n) {
   if (threadIdx.x < n) at[blockIdx.x * n + threadIdx.x] = 1;
@@ -1149,6 +1159,51 @@ void relay() {
   for (cudaStream_t s : {a, b, c}) CHECK_CUDA(cudaStreamDestroy(s));
   CHECK_CUDA(cudaEventDestroy(e));
 }
+// Several streams read, one of them twice, and it waits for all of the others but one before it writes.
+template <unsigned readers, bool wait>
+void readersOfStreams() {
+  const cudaEvent_t e = newEvent();
+  cudaStream_t s[readers];
+  unsigned *values = onCard(64), *out[readers];
+  for (unsigned i = 0; i < readers; i++) {
+    s[i] = newStream();
+    out[i] = onCard(64);
+  }
+  CHECK_CUDA(cudaMemsetAsync(values, 0, 256, s[0]));
+  CHECK_CUDA(cudaStreamSynchronize(s[0]));
+  for (unsigned i = 0; i < readers; i++) AP_LAUNCH(readsPointer, 1, 64, 0, s[i], values, out[i]);
+  const cudaStream_t last = s[readers - 1];
+  AP_LAUNCH(readsPointer, 1, 64, 0, last, values, out[readers - 1]);
+  for (unsigned i = wait ? 0 : 1; i + 1 < readers; i++) {
+    CHECK_CUDA(cudaEventRecord(e, s[i]));
+    CHECK_CUDA(cudaStreamWaitEvent(last, e));
+  }
+  AP_LAUNCH(addOne, 1, 64, 0, last, values);
+  LAUNCHED();
+  CHECK_CUDA(cudaDeviceSynchronize());
+  CHECK_CUDA(cudaFree(values));
+  for (unsigned i = 0; i < readers; i++) {
+    CHECK_CUDA(cudaFree(out[i]));
+    CHECK_CUDA(cudaStreamDestroy(s[i]));
+  }
+  CHECK_CUDA(cudaEventDestroy(e));
+}
+// With each seed, not with some.
+template <class Body>
+void alwaysDies(const char* what, Body, const char* says) {
+  static uint64_t seed;
+  for (seed = 1; seed <= 6; seed++) {
+    dies(what, [] { emulator::restart(seed), Body()(); }, says);
+  }
+}
+template <bool atomically, unsigned blocks>
+struct UsesTwice {
+  void operator()() const { alone64(usesTwice<atomically>, blocks, 16); }
+};
+template <unsigned readers>
+struct Readers {
+  void operator()() const { readersOfStreams<readers, false>(); }
+};
 void bytesBesideEachOther() {
   const cudaStream_t s = newStream();
   auto* bytes = onCard<unsigned char>(15);
@@ -1177,8 +1232,18 @@ void everyAccess() {
   dies("the host's memory in a kernel", hostPointer, "is not the card's memory");
   dies("pinned memory in a kernel", pinnedPointer, "is not the card's memory");
   dies("a copy of what was written in part", readsPart, "was never written");
+  alwaysDies("a reader of another block forgotten", UsesTwice<false, 2>(), noBarrier);
+  alwaysDies("a reader of other blocks forgotten", UsesTwice<false, 4>(), noBarrier);
+  alwaysDies("atomics of another block forgotten", UsesTwice<true, 2>(), noBarrier);
+  alone64(usesTwice<false>, 1, 16);
+  alone64(usesTwice<true>, 1, 16);
+  alwaysDies("a reader of another stream forgotten", Readers<2>(), noWait);
+  alwaysDies("a reader of three streams forgotten", Readers<3>(), noWait);
   for (uint64_t seed = 1; seed <= 8; seed++) {
     emulator::restart(seed);
+    readersOfStreams<2, true>();
+    readersOfStreams<3, true>();
+    readersOfStreams<4, true>();
     relay<0>();
     bytesBesideEachOther();
   }
