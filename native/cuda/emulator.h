@@ -19,6 +19,7 @@
 //
 //   AP_EMULATOR_SEED      of all orders and garbage; 1
 //   AP_EMULATOR_DEVICES   how many cards; 1
+//   AP_EMULATOR_MULTIPROCESSORS   that each says it has; 1 to 256, 2
 //   AP_EMULATOR_MEMORY    of each, in bytes, or with K, M or G behind; 4G
 //   AP_EMULATOR_FAULT     what goes wrong, by commas. Read by cudaGetDeviceCount and cudaMemGetInfo, counted from when it changed
 //       driver, none      there is no driver that is new enough; there is no card
@@ -33,6 +34,7 @@
 #include <signal.h>
 
 #include <atomic>
+#include <cinttypes>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -141,6 +143,7 @@ class Machine {
   Machine() : random_(number("AP_EMULATOR_SEED", 1)) {
     devices_.resize(std::max<size_t>(1, number("AP_EMULATOR_DEVICES", 1)));
     for (Device& d : devices_) d.limit = number("AP_EMULATOR_MEMORY", static_cast<size_t>(4) << 30);
+    multiprocessors_ = static_cast<int>(number("AP_EMULATOR_MULTIPROCESSORS", 2, 1, 256));
     readFaults();
 #if defined(AP_ADDRESS_SANITIZER)
     // A report of the sanitizer says where; this adds which thread of which kernel.
@@ -164,6 +167,7 @@ class Machine {
 
   Random& random() { return random_; }
   std::vector<Device>& devices() { return devices_; }
+  int multiprocessors() const { return multiprocessors_; }
   Device& current() { return devices_[static_cast<size_t>(currentDevice())]; }
 
   // Faults
@@ -399,7 +403,7 @@ class Machine {
   // In which order work runs until something is done: nothing but what it needs; drawn each time; by priorities; it comes last.
   enum Mode { NEEDED, RANDOM, PRIORITIES, OTHERS_FIRST, MODES };
 
-  static uint64_t number(const char* name, uint64_t otherwise) {
+  static uint64_t number(const char* name, uint64_t otherwise, uint64_t least = 0, uint64_t most = UINT64_MAX) {
     const char* text = getenv(name);
     if (!text || !*text) return otherwise;
     char* rest = nullptr;
@@ -412,6 +416,7 @@ class Machine {
       }
     }
     if (rest == text || *rest) misuse("%s: \"%s\" is no number", name, text);
+    if (value < least || value > most) misuse("%s: %s is not from %" PRIu64 " to %" PRIu64, name, text, least, most);
     return value;
   }
 
@@ -565,7 +570,7 @@ class Machine {
   std::map<uintptr_t, Allocation> memory_;
   std::vector<std::shared_ptr<Stream>> streams_;
   uint64_t pinnedBytes_ = 0, eagerness_ = 0;
-  int openDevice_ = -1;
+  int openDevice_ = -1, multiprocessors_ = 2;
   std::string faultText_;
   bool noDriver_ = false, noCard_ = false;
   Counter faults_[FAULTS];
@@ -872,7 +877,7 @@ inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* out, int device) {
     out->sharedMemPerBlockOptin = anchorproof::emulator::SHARED_OPT_IN;
     out->major = 8;
     out->minor = 9;
-    out->multiProcessorCount = 2;
+    out->multiProcessorCount = m.multiprocessors();
     out->memoryBusWidth = 64;
     out->l2CacheSize = 1 << 20;
     out->warpSize = 32;
@@ -883,7 +888,7 @@ inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* out, int device) {
 inline cudaError_t cudaDeviceGetAttribute(int* out, cudaDeviceAttr attribute, int device) {
   return anchorproof::emulator::call([&](anchorproof::emulator::Machine& m, auto&) {
     if (device < 0 || static_cast<size_t>(device) >= m.devices().size()) return cudaErrorInvalidDevice;
-    *out = attribute == cudaDevAttrMultiProcessorCount ? 2 : 1000000;  // clocks in kHz
+    *out = attribute == cudaDevAttrMultiProcessorCount ? m.multiprocessors() : 1000000;  // clocks in kHz
     return cudaSuccess;
   });
 }

@@ -1264,8 +1264,25 @@ void crossesCards() {
   LAUNCHED();
   cudaStreamSynchronize(s);
 }
+// As the environment says when the machine is made.
+void multiprocessors() {
+  const auto made = [] { return std::make_unique<emulator::Machine>()->multiprocessors(); };
+  setenv("AP_EMULATOR_MULTIPROCESSORS", "256", 1);
+  CHECK(made() == 256);
+  dies("no multiprocessors", [] { setenv("AP_EMULATOR_MULTIPROCESSORS", "0", 1), emulator::Machine(); }, "0 is not from 1 to 256");
+  dies("more than there are", [] { setenv("AP_EMULATOR_MULTIPROCESSORS", "257", 1), emulator::Machine(); }, "257 is not from 1 to 256");
+  unsetenv("AP_EMULATOR_MULTIPROCESSORS");
+  CHECK(made() == 2);
+  int attribute = 0;
+  cudaDeviceProp properties;
+  CHECK_CUDA(cudaDeviceGetAttribute(&attribute, cudaDevAttrMultiProcessorCount, 0));
+  CHECK_CUDA(cudaGetDeviceProperties(&properties, 0));
+  const int own = emulator::Machine::get().multiprocessors();
+  CHECK(attribute == own && properties.multiProcessorCount == own);
+}
 void cards() {
   NothingLeft watch;
+  multiprocessors();
   emulator::setDevices(3);
   int count = 0, device = -1;
   CHECK_CUDA(cudaGetDeviceCount(&count));
