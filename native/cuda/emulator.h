@@ -21,6 +21,7 @@
 //   AP_EMULATOR_DEVICES   how many cards; 1
 //   AP_EMULATOR_MULTIPROCESSORS   that each says it has; 1 to 256, 2
 //   AP_EMULATOR_MEMORY    of each, in bytes, or with K, M or G behind; 4G
+//   AP_EMULATOR_OVERHEAD  what each kernel takes of a card's memory for good, when it is first launched there; 0
 //   AP_EMULATOR_FAULT     what goes wrong, by commas. Read by cudaGetDeviceCount and cudaMemGetInfo, counted from when it changed
 //       driver, none      there is no driver that is new enough; there is no card
 //       alloc:N           the Nth cudaMalloc finds no memory          pinned:N  the Nth cudaMallocHost
@@ -135,14 +136,17 @@ class Machine {
   std::atomic<int> waiting{0};
 
   struct Device {
-    size_t limit = 0, used = 0;
+    size_t limit = 0, used = 0, overhead = 0;  // used: by what the program asked for
     cudaError_t lost = cudaSuccess;  // the context is broken, and by what
     std::map<const void*, size_t> sharedLimits;
+    std::set<const void*> loaded;  // kernels
+    size_t available() const { return limit - std::min(limit, used + overhead); }
   };
 
   Machine() : random_(number("AP_EMULATOR_SEED", 1)) {
     devices_.resize(std::max<size_t>(1, number("AP_EMULATOR_DEVICES", 1)));
     for (Device& d : devices_) d.limit = number("AP_EMULATOR_MEMORY", static_cast<size_t>(4) << 30);
+    overhead_ = number("AP_EMULATOR_OVERHEAD", 0);
     multiprocessors_ = static_cast<int>(number("AP_EMULATOR_MULTIPROCESSORS", 2, 1, 256));
     readFaults();
 #if defined(AP_ADDRESS_SANITIZER)
@@ -277,7 +281,28 @@ class Machine {
 #endif
     munmap(a.pages - GUARD, a.span + 2 * GUARD);
   }
-  static size_t charged(size_t size) { return (size + 511) / 512 * 512; }
+  // What it costs: the driver hands out large pieces in pages of 2 MiB.
+  static size_t charged(size_t size) {
+    const size_t unit = size > 1 << 20 ? 2 << 20 : 512;
+    return size > SIZE_MAX - unit ? size : (size + unit - 1) / unit * unit;
+  }
+  // A kernel's code and the local memory of its threads are put on the card when they are needed first, and stay.
+  bool load(const void* kernel) {
+    Device& d = current();
+    if (overhead_ == 0 || d.loaded.count(kernel) > 0) return true;
+    if (d.available() < overhead_) return false;
+    d.loaded.insert(kernel);
+    d.overhead += overhead_;
+    return true;
+  }
+  size_t overhead() const { return overhead_; }
+  void setOverhead(size_t bytes) {
+    overhead_ = bytes;
+    for (Device& d : devices_) {
+      d.loaded.clear();
+      d.overhead = 0;
+    }
+  }
   uint64_t pinnedBytes() const { return pinnedBytes_; }
   std::function<void(const void*, size_t, bool)> freeObserver;
 
@@ -569,7 +594,7 @@ class Machine {
   std::vector<Device> devices_;
   std::map<uintptr_t, Allocation> memory_;
   std::vector<std::shared_ptr<Stream>> streams_;
-  uint64_t pinnedBytes_ = 0, eagerness_ = 0;
+  uint64_t pinnedBytes_ = 0, eagerness_ = 0, overhead_ = 0;
   int openDevice_ = -1, multiprocessors_ = 2;
   std::string faultText_;
   bool noDriver_ = false, noCard_ = false;
@@ -665,6 +690,7 @@ class Launcher {
       if (threads_ > launchBound(name_, reinterpret_cast<const void*>(kernel_))) return cudaErrorLaunchOutOfResources;
       const auto limit = m.current().sharedLimits.find(reinterpret_cast<const void*>(kernel_));
       if (shared_ > (limit == m.current().sharedLimits.end() ? SHARED_LIMIT : limit->second)) return cudaErrorInvalidValue;
+      if (!m.load(reinterpret_cast<const void*>(kernel_))) return cudaErrorMemoryAllocation;
       const bool fails = m.strikes(Machine::LAUNCH);
       const Launch launch{name_, static_cast<unsigned>(blocks_), static_cast<unsigned>(threads_), shared_};
       Work work;
@@ -733,7 +759,12 @@ inline void setMemory(size_t bytes) {
   Machine& m = turn.machine;
   for (auto& d : m.devices()) d.limit = bytes;
 }
-// What was taken and not given back.
+// As AP_EMULATOR_OVERHEAD; no kernel is on a card yet.
+inline void setOverhead(size_t bytes) {
+  Turn turn;
+  turn.machine.setOverhead(bytes);
+}
+// What was taken and not given back, without what kernels take.
 inline uint64_t allocatedBytes(int device = 0) {
   Turn turn;
   Machine& m = turn.machine;
@@ -900,7 +931,7 @@ inline cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
   return anchorproof::emulator::call([&](anchorproof::emulator::Machine& m, auto&) {
     m.readFaults();
     *total = m.current().limit;
-    *available = *total - std::min(*total, m.current().used);
+    *available = m.current().available();
     return cudaSuccess;
   });
 }
@@ -909,6 +940,7 @@ cudaError_t cudaFuncSetAttribute(Kernel* kernel, cudaFuncAttribute, int bytes) {
   using namespace anchorproof::emulator;
   return call([&](Machine& m, auto&) {
     if (bytes < 0 || static_cast<size_t>(bytes) > SHARED_OPT_IN) return cudaErrorInvalidValue;
+    if (!m.load(reinterpret_cast<const void*>(kernel))) return cudaErrorMemoryAllocation;
     m.current().sharedLimits[reinterpret_cast<const void*>(kernel)] = std::max(static_cast<size_t>(bytes), SHARED_LIMIT);
     return cudaSuccess;
   });
@@ -921,9 +953,7 @@ cudaError_t cudaMalloc(T** out, size_t size) {
     *out = nullptr;
     if (size == 0) return cudaSuccess;
     auto& d = m.current();
-    if (m.strikes(Machine::ALLOC) || d.used > d.limit || size > d.limit - d.used || Machine::charged(size) > d.limit - d.used) {
-      return cudaErrorMemoryAllocation;
-    }
+    if (m.strikes(Machine::ALLOC) || Machine::charged(size) > d.available()) return cudaErrorMemoryAllocation;
     *out = static_cast<T*>(m.allocate(size, Machine::currentDevice()));
     return *out ? cudaSuccess : cudaErrorMemoryAllocation;
   });

@@ -802,6 +802,45 @@ void usesFreed() {
   AP_LAUNCH(addOne, 1, 64, 0, s, values);
   cudaStreamSynchronize(s);
 }
+// What kernels take is missing from what is free, once for each, and is no leak. Who planned with all that was free sees it fail.
+void overhead() {
+  constexpr size_t TOTAL = 1 << 20, EACH = 100 << 10;
+  const auto available = [] {
+    size_t free, total;
+    CHECK_CUDA(cudaMemGetInfo(&free, &total));
+    CHECK(total == TOTAL);
+    return free;
+  };
+  emulator::setMemory(TOTAL);
+  emulator::setOverhead(EACH);
+  const cudaStream_t s = newStream();
+  unsigned* values = onCard(64);
+  auto* bytes = reinterpret_cast<unsigned char*>(values);
+  CHECK_CUDA(cudaMemsetAsync(values, 0, 256, s));
+  CHECK(available() == TOTAL - 512);
+  for (int i = 0; i < 2; i++) {
+    AP_LAUNCH(addOne, 1, 64, 0, s, values);
+    CHECK_CUDA(cudaGetLastError());
+    CHECK(available() == TOTAL - 512 - EACH && emulator::allocatedBytes() == 512);
+  }
+  auto* rest = onCard<char>(available() - EACH + 512);
+  AP_LAUNCH(addOne, 1, 64, 0, s, values);
+  CHECK_CUDA(cudaGetLastError());
+  AP_LAUNCH(writeAt, 1, 64, 0, s, bytes, 3);
+  CHECK(cudaGetLastError() == cudaErrorMemoryAllocation && cudaGetLastError() == cudaSuccess);
+  CHECK_CUDA(cudaFree(rest));
+  AP_LAUNCH(writeAt, 1, 64, 0, s, bytes, 3);
+  CHECK_CUDA(cudaGetLastError());
+  CHECK(download(values, 1, s)[0] == 0x01000003);
+  CHECK_CUDA(cudaFree(values));
+  CHECK(available() == TOTAL - 2 * EACH && emulator::allocatedBytes() == 0);
+  CHECK_CUDA(cudaStreamDestroy(s));
+  emulator::setOverhead(0);
+  emulator::setMemory(static_cast<size_t>(4) << 30);
+  setenv("AP_EMULATOR_OVERHEAD", "3K", 1);
+  CHECK(std::make_unique<emulator::Machine>()->overhead() == 3 << 10);
+  unsetenv("AP_EMULATOR_OVERHEAD");
+}
 void memory() {
   NothingLeft watch;
   finds<countsUp<true>, countsUp<false>>("memory that nobody wrote", "was never written");
@@ -833,6 +872,19 @@ void memory() {
   CHECK_CUDA(cudaMalloc(&more, 0));
   CHECK(more == nullptr);
   emulator::setMemory(static_cast<size_t>(4) << 30);
+
+  // Small pieces cost 512 bytes or a multiple, large ones 2 MiB; all is back when they are.
+  for (const auto& [size, cost] : {std::pair<size_t, size_t>{1, 512}, {513, 1024}, {1 << 20, 1 << 20}, {(1 << 20) + 1, 2 << 20}, {(4 << 20) + 1, 6 << 20}}) {
+    size_t before, with, after;
+    CHECK_CUDA(cudaMemGetInfo(&before, &total));
+    CHECK_CUDA(cudaMalloc(&more, size));
+    CHECK_CUDA(cudaMemGetInfo(&with, &total));
+    CHECK(before - with == cost && emulator::allocatedBytes() == cost);
+    CHECK_CUDA(cudaFree(more));
+    CHECK_CUDA(cudaMemGetInfo(&after, &total));
+    CHECK(after == before);
+  }
+  overhead();
 
   // Giving back waits for the card, and shows what is given back as it was last.
   for (uint64_t seed = 1; seed <= 8; seed++) {
