@@ -65,7 +65,7 @@ const tests = () => fs.readdirSync(join(HERE, "test")).filter((name) => name.end
 /** Names what would be compiled, and how. */
 function buildId(tool, extra) {
   const hash = createHash("sha256").update(version(tool)).update(JSON.stringify([extra, HOST_FLAGS, TARGETS]));
-  for (const folder of [HERE, join(HERE, "test"), join(NATIVE, "src")]) {
+  for (const folder of [HERE, join(HERE, "harness"), join(HERE, "test"), join(NATIVE, "src")]) {
     for (const name of fs.readdirSync(folder).sort()) {
       if (/\.(?:cu|h|cpp|map)$/.test(name)) hash.update(`${name}\0`).update(fs.readFileSync(join(folder, name)));
     }
@@ -268,7 +268,7 @@ async function buildEmulated(force) {
       await all([
         ...programs.map(({ test, name }) => () => compile(join(HERE, "test", test), `${name}.o`)),
         ...units().map((unit) => () => compile(join(HERE, unit), `${unit}.o`)),
-        () => compile(join(HERE, "harness.cpp"), "anchorproof-cards.o"),
+        () => compile(join(HERE, "harness", "main.cpp"), "anchorproof-cards.o"),
       ]);
       const link = (objects, out, more) =>
         run(tool, ["-pthread", ...objects.map((o) => join(workshop, o)), ...more, "-ldl", "-o", join(workshop, out)], log);
