@@ -163,7 +163,7 @@ for unit in engine_portable engine_adx; do core_unit "$unit"; done
 if [[ " $STEPS " == *" units "* || "${BUILD_ONLY:-0}" = 1 ]]; then
   for test in "${tests[@]}"; do compile "$kind-unit-$test" "$card_id" "${card_compile[@]}" -c "native/cuda/test/$test.cu"; done
 fi
-compile harness "$headers_id-$(digest native/cuda/harness.cpp)" "$CXX" "${core_flags[@]}" -Wall -Wextra -c native/cuda/harness.cpp
+compile harness "$headers_id-$(digest native/cuda/harness/*)" "$CXX" "${core_flags[@]}" -Wall -Wextra -c native/cuda/harness/main.cpp
 for unit in engine cards; do core_unit "$unit"; done
 join
 uncompiled=$broken
