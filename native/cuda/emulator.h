@@ -359,6 +359,7 @@ class Machine {
         if (w.record) w.record->passed = true;
       }
       s->queue.clear();
+      AP_WATCH(learn(known_, s->known);)
     }
   }
   // Whether the card can be asked for something by this thread.
