@@ -13,7 +13,6 @@
 //                    a copy to pageable memory waits for the stream
 //   errors           returned as CUDA does, at the call or when the work runs; those that cost the context stay. What a card would
 //                    not even report (divergent barriers, pinned memory given back while a copy waits for it) ends the process
-//
 //   every access     emulator_watch.h, compiled with -fsanitize=thread: races of threads, blocks and streams whatever the order, memory
 //                    that was never written, pointers to what is not the card's
 //
