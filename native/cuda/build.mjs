@@ -5,7 +5,7 @@
 //                                             programs (unit-*) and the harness (anchorproof-cards). For tests; it proves nothing fast
 //
 //     --force    although it is up to date            --json     one line of JSON about what was done
-//     --check    no kernel uses more of a multiprocessor, or spills more, than kernels.json says
+//     --check    no kernel spills more registers, or has a larger stack, than kernels.json says
 //     --update   writes that file (registers, stack and spilled bytes, by ptxas)
 //
 // A library is renamed into place when it is whole, and has a digest of its sources and tools beside it: an unchanged tree is
@@ -22,6 +22,8 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const NATIVE = dirname(HERE);
 const OUT = join(NATIVE, "build", "cuda");
 const KERNELS = join(HERE, "kernels.json");
+/** One function; not what the standard library's templates and CUDA's runtime would show besides. */
+const EXPORTS = join(HERE, "exports.map");
 /** A100, L4 and 40-series, H100 and H200. Newer cards compile the PTX of the last one. */
 const TARGETS = (process.env.ANCHORPROOF_CUDA_TARGETS || "80,89,90").split(",");
 /** Warnings stay on: an unused register array or a fallen-through path is worth a look. */
@@ -63,9 +65,9 @@ const tests = () => fs.readdirSync(join(HERE, "test")).filter((name) => name.end
 /** Names what would be compiled, and how. */
 function buildId(tool, extra) {
   const hash = createHash("sha256").update(version(tool)).update(JSON.stringify([extra, HOST_FLAGS, TARGETS]));
-  for (const folder of [HERE, join(HERE, "test"), join(NATIVE, "src")]) {
+  for (const folder of [HERE, join(HERE, "harness"), join(HERE, "test"), join(NATIVE, "src")]) {
     for (const name of fs.readdirSync(folder).sort()) {
-      if (/\.(?:cu|h|cpp)$/.test(name)) hash.update(`${name}\0`).update(fs.readFileSync(join(folder, name)));
+      if (/\.(?:cu|h|cpp|map)$/.test(name)) hash.update(`${name}\0`).update(fs.readFileSync(join(folder, name)));
     }
   }
   return hash.update(fs.readFileSync(join(HERE, "build.mjs"))).digest("hex").slice(0, 32);
@@ -188,7 +190,8 @@ async function buildForCards(force) {
       );
       fs.writeFileSync(join(workshop, "kernels.json"), `${JSON.stringify(kernelsOf(texts.join("\n")), null, 2)}\n`);
       const objects = order.map((unit) => join(workshop, `${unit}.o`));
-      await run(tool, ["-shared", "-cudart", "static", "-ccbin", host, ...objects, "-o", join(workshop, name)], log);
+      const link = ["-shared", "-cudart", "static", "-Xlinker", `--version-script=${EXPORTS}`];
+      await run(tool, [...link, "-ccbin", host, ...objects, "-o", join(workshop, name)], log);
     },
   });
   return { made, file: join(OUT, name) };
@@ -224,7 +227,9 @@ function demangled(names) {
 
 /** @throws BuildError when a kernel spills more than is written down, or is not written down */
 function checkKernels(update) {
-  const made = JSON.parse(fs.readFileSync(join(OUT, "kernels.json"), "utf8"));
+  const text = readText(join(OUT, "kernels.json"));
+  if (text === undefined) throw new BuildError("what ptxas said is gone: build it again with --force");
+  const made = JSON.parse(text);
   if (update) fs.writeFileSync(KERNELS, `${JSON.stringify(made, null, 2)}\n`);
   const written = JSON.parse(readText(KERNELS) ?? "{}");
   const faults = [];
@@ -263,12 +268,12 @@ async function buildEmulated(force) {
       await all([
         ...programs.map(({ test, name }) => () => compile(join(HERE, "test", test), `${name}.o`)),
         ...units().map((unit) => () => compile(join(HERE, unit), `${unit}.o`)),
-        () => compile(join(HERE, "harness.cpp"), "anchorproof-cards.o"),
+        () => compile(join(HERE, "harness", "main.cpp"), "anchorproof-cards.o"),
       ]);
       const link = (objects, out, more) =>
         run(tool, ["-pthread", ...objects.map((o) => join(workshop, o)), ...more, "-ldl", "-o", join(workshop, out)], log);
       await all([
-        () => link(units().map((unit) => `${unit}.o`), name, ["-shared"]),
+        () => link(units().map((unit) => `${unit}.o`), name, ["-shared", `-Wl,--version-script=${EXPORTS}`]),
         () => link(["anchorproof-cards.o"], "anchorproof-cards", [archive]),
         ...programs.map(({ name }) => () => link([`${name}.o`], name, [archive])),
       ]);

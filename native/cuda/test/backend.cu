@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <functional>
 #include <memory>
 #include <string>
@@ -701,7 +702,7 @@ void stopped() {
       std::atomic<bool> begun{false};
       std::thread other([&] {
         while (!begun) std::this_thread::yield();
-        std::this_thread::sleep_for(std::chrono::microseconds(200) * step * (step + 1));
+        std::this_thread::sleep_for(std::chrono::microseconds(static_cast<int64_t>(200 * std::pow(1.6, step))));
         __atomic_store_n(&flag, 1, __ATOMIC_RELAXED);
       });
       begun = true;
@@ -713,7 +714,7 @@ void stopped() {
         through++;
       } else {
         stops++;
-        if (step % 3 != 0) continue;
+        if (step % 2 != 0) continue;
         status = proveInto(*proof, opened.key, witness);
         CHECK_STATUS(status, CARD_OK);
         checkSums(*proof, wanted, "after one that was stopped");
@@ -1022,6 +1023,9 @@ size_t pagesWith(const std::vector<Fr>& patterns) {
 // Nothing of a witness is left on the card or in pinned memory after a proof, by whichever way it ended.
 void wiped() {
   if (!isEmulated()) return;
+#if defined(__SANITIZE_ADDRESS__)
+  return;  // its own maps look like pinned memory, and keep what was freed
+#endif
   const TestKey key(45, 64, 11);
   apart({}, [&] {
     Opened opened(key);
