@@ -13,6 +13,8 @@
 //                    a copy to pageable memory waits for the stream
 //   errors           returned as CUDA does, at the call or when the work runs; those that cost the context stay. What a card would
 //                    not even report (divergent barriers, pinned memory given back while a copy waits for it) ends the process
+//   every access     emulator_watch.h, compiled with -fsanitize=thread: races of threads, blocks and streams whatever the order, memory
+//                    that was never written, pointers to what is not the card's
 //
 // What CUDA leaves open is decided against the program: the legacy stream is refused, blocking streams are not to be had, a launch
 // for a stream of a card that is not current fails, cudaFreeHost does not wait.
@@ -393,6 +395,7 @@ class Machine {
         if (w.record) w.record->passed = true;
       }
       s->queue.clear();
+      AP_WATCH(learn(known_, s->known);)
     }
   }
   // Whether the card can be asked for something by this thread.
