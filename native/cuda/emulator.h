@@ -65,7 +65,12 @@ enum cudaError_t {
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
-enum cudaDeviceAttr { cudaDevAttrClockRate = 13, cudaDevAttrMultiProcessorCount = 16, cudaDevAttrMemoryClockRate = 36 };
+enum cudaDeviceAttr {
+  cudaDevAttrClockRate = 13,
+  cudaDevAttrMultiProcessorCount = 16,
+  cudaDevAttrMemoryClockRate = 36,
+  cudaDevAttrMaxThreadsPerMultiProcessor = 39
+};
 constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDefault = 0, cudaEventBlockingSync = 1, cudaEventDisableTiming = 2;
 
 // What is asked of an emulated card.
@@ -854,7 +859,7 @@ inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* out, int device) {
 inline cudaError_t cudaDeviceGetAttribute(int* out, cudaDeviceAttr attribute, int device) {
   return anchorproof::emulator::call([&](anchorproof::emulator::Machine& m, auto&) {
     if (device < 0 || static_cast<size_t>(device) >= m.devices().size()) return cudaErrorInvalidDevice;
-    *out = attribute == cudaDevAttrMultiProcessorCount ? 2 : 1000000;  // clocks in kHz
+    *out = attribute == cudaDevAttrMultiProcessorCount ? 2 : attribute == cudaDevAttrMaxThreadsPerMultiProcessor ? 1536 : 1000000;  // clocks in kHz
     return cudaSuccess;
   });
 }
