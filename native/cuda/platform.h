@@ -54,7 +54,15 @@ inline unsigned launchSize(uint64_t n) { return n <= 0x7fffffff ? static_cast<un
 #define AP_CALL inline __attribute__((noinline))
 #define AP_PRODUCT AP_CALL
 #define AP_UNROLL
+// The bound is kept as that many no-operations before the kernel's code, which emulator.h counts: this macro stands before the
+// kernel's name and may depend on its template's arguments, so that nothing else could tell which kernel it is about. (sizeof: gcc 12
+// takes no named constants there; clang none of a template's, and bounds are not looked at.)
+#if defined(__clang__)
 #define AP_KERNEL(threads, blocks) static void
+#else
+#define AP_KERNEL(threads, blocks) \
+  __attribute__((patchable_function_entry(sizeof(char[threads]), sizeof(char[threads])))) static void
+#endif
 #define AP_SHARED(T, name) T* const name = static_cast<T*>(::anchorproof::emulator::sharedMemory())
 #if defined(__SANITIZE_THREAD__)
 #define AP_ELEMENT(T)                                                 \

@@ -158,7 +158,7 @@ done
 for unit in engine_adx engine_portable engine cards; do
   compile "$unit" "$headers_id-$(digest "native/src/$unit.cpp")" "$CXX" "${core_flags[@]}" -c "native/src/$unit.cpp"
 done
-compile harness "$headers_id-$(digest native/cuda/harness.cpp)" "$CXX" "${core_flags[@]}" -Wall -Wextra -c native/cuda/harness.cpp
+compile harness "$headers_id-$(digest native/cuda/harness/*)" "$CXX" "${core_flags[@]}" -Wall -Wextra -c native/cuda/harness/main.cpp
 if [[ " $STEPS " == *" units "* || "${BUILD_ONLY:-0}" = 1 ]]; then
   for test in "${tests[@]}"; do compile "$kind-unit-$test" "$card_id" "${card_compile[@]}" -c "native/cuda/test/$test.cu"; done
 fi

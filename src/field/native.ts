@@ -11,7 +11,7 @@
  * @module
  */
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { AnchorError, ERROR_CODES, type ErrorCode } from "../errors.js";
 import { PACKAGE_ROOT } from "../paths.js";
 
@@ -428,6 +428,8 @@ type Loaded =
 
 let loaded: Loaded | undefined;
 let cuda: CudaStatus | undefined;
+/** What `ANCHORPROOF_CUDA` named last, and where that is. */
+let named: { wanted: string; path: string } | undefined;
 
 /**
  * The native core, loaded on the first call of each thread; `undefined` when it is not built, does not load, or
@@ -447,11 +449,14 @@ export function nativeStatus(): NativeStatus {
 
 /**
  * The GPU library that serves this process, which need not be there: the one that `ANCHORPROOF_CUDA` names, or what
- * `npm run build:cuda` makes; `undefined` when the variable is `off`.
+ * `npm run build:cuda` makes; `undefined` when the variable is `off`. A relative path is one of the directory that the
+ * process was in when this was asked first.
  */
 export function cudaLibrary(): string | undefined {
   const wanted = process.env["ANCHORPROOF_CUDA"] || CUDA_LIBRARY;
-  return wanted === "off" ? undefined : wanted;
+  if (wanted === "off") return undefined;
+  if (named?.wanted !== wanted) named = { wanted, path: resolve(wanted) };
+  return named.path;
 }
 
 /**

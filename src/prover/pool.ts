@@ -7,9 +7,10 @@
  * taken, one worker more than there are proofs prepares the next witness.
  *
  * With GPUs ("cards") a job gets one with its core: the one that makes the fewest proofs. What a card cannot prove, the CPU
- * does, with as many cores as it would have without cards; {@link PoolOptions.onNotice} tells why. An error of a card
- * during a proof fails that job alone, and a card that is lost gets no more jobs. No proof leaves unverified; a card's that
- * does not verify is made again by the CPU ({@link ProveResult.redone}).
+ * does, with as many cores as it would have without cards; {@link PoolOptions.onNotice} tells why. A card that has no room
+ * for a key is asked once more when idle threads have given back their keys there, and then after a minute. An error of a
+ * card during a proof fails that job alone; a card that is lost, or fails three times in a row, gets no more jobs. No proof
+ * leaves unverified; a card's that does not verify is made again by the CPU ({@link ProveResult.redone}).
  *
  * Idle threads keep neither the process nor, after a while, memory; {@link ProverPool.close} ends them at once. Files
  * of keys and circuits are read once and again when they change.
@@ -33,7 +34,7 @@ import type { InferenceRequest } from "../model/circuit/statement.js";
 import { GRAPH_LIMITS } from "../model/graph.js";
 import type { Proof } from "../verifier/groth16.js";
 import type { BackendName, BackendSettings } from "./backend.js";
-import { Cards, FALLBACK_REASONS, type Refused } from "./cards.js";
+import { Cards, FALLBACK_REASONS, MAX_FAILURES, type Refused } from "./cards.js";
 import { Control, type JobPayload, type WitnessSource, type WorkerMessage, type WorkerResult } from "./messages.js";
 import { Metrics } from "./metrics.js";
 import { coresFor, RankedQueue } from "./schedule.js";
@@ -53,7 +54,8 @@ const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 export interface PoolOptions {
   /**
    * "auto" is "cuda" where the GPU library is built and finds a card, else "native" where the core is built, else "snarkjs".
-   * Where "cuda" is asked for by name and there is no card, the CPU serves, and a notice says why.
+   * Where "cuda" is asked for by name and there is no card, the CPU serves, and a notice says why; with "auto" where the
+   * library is there and does not serve.
    */
   backend?: "auto" | BackendName;
   /** Cores for proofs; all unless told. snarkjs and a card use one a proof. */
@@ -73,10 +75,16 @@ export interface PoolOptions {
   /** Jobs that may wait beyond those that can prove at once; one more is refused with POOL_FULL. 256 unless told. */
   maxQueue?: number;
   /**
-   * Keys that a native worker keeps loaded, and that have room on a card side by side; workers share what they load. 4 unless
-   * told.
+   * Keys that a native worker keeps loaded, and that have room on a card side by side; workers share what they load. Where
+   * workers keep so many different ones that another has no room, those that are idle give theirs back. 4 unless told.
    */
   maxKeys?: number;
+  /**
+   * Bytes of each card's memory for keys, of which each of `maxKeys` has the same share: it takes that with multiples of its
+   * points, as far as they serve it. A key that needs more than its share may take all of them. Unless told 80 % of the
+   * memory, and what is free for such a key; the rest is for proofs. Workers that keep different keys may together hold more than `maxKeys`.
+   */
+  deviceMemory?: number;
   /** A folder where the native core keeps prepared keys. */
   preparedKeys?: string;
   /** A thread without a job for so long ends and gives its memory back. 5 minutes unless told. */
@@ -87,7 +95,7 @@ export interface PoolOptions {
   onProgress?: (event: ProgressEvent) => void;
   /**
    * Called with one line when the CPU has to prove in a card's place, or a card's proof did not verify; once for each
-   * reason, never before the constructor has returned.
+   * reason, never before the constructor has returned. What it throws is ignored.
    */
   onNotice?: (notice: string) => void;
 }
@@ -135,7 +143,7 @@ export interface ProveResult {
   publicSignals: bigint[];
   /** What made this proof; "native" also in a pool with cards, where none of them could. */
   backend: BackendName;
-  /** Whether a card's proof did not verify, and the CPU made this one in its place. */
+  /** Whether a card's proof did not verify, or it said that there is none, and the CPU made this one in its place. */
   redone: boolean;
   /** Cores that the proof was made with. */
   threads: number;
@@ -187,6 +195,10 @@ interface Job {
   mistrusted: number | undefined;
   /** Why no card proves. */
   refused: Refused | undefined;
+  /** The card that was asked last. */
+  asked: number | undefined;
+  /** Cards where others have made room for its key. */
+  readonly room: Set<number>;
   /** Before its cores are granted. */
   preparing: boolean;
   /** Whether its thread was told of it. */
@@ -222,6 +234,8 @@ export class ProverPool {
   /** Jobs with their witness, waiting for cores. */
   readonly #witnessed = new RankedQueue<Job>();
   readonly #threads = new Set<ProverThread<Job>>();
+  /** Cards where idle threads are giving keys back. */
+  readonly #makingRoom = new Map<number, Promise<boolean>>();
   /** Callers of {@link ready}. */
   readonly #waiting: (() => void)[] = [];
   readonly #empty: (() => void)[] = [];
@@ -263,7 +277,7 @@ export class ProverPool {
     if (preparedKeys !== undefined && (typeof preparedKeys !== "string" || preparedKeys === "")) {
       throw new AnchorError("INPUT_INVALID", "preparedKeys must be a folder's path");
     }
-    const { cards, cuda } = findCards(backend, options);
+    const { cards, cuda, missed } = findCards(backend, options);
     this.#cards = cards;
     const usual = cards && cards.count > 0 ? Math.min(cards.count * cards.perCard, 256) : this.threads;
     this.concurrency = options.concurrency ?? usual;
@@ -280,7 +294,7 @@ export class ProverPool {
     this.#proofsTotal = metrics.counter("anchorproof_pool_proofs_total", "Proofs made and verified, by backend.");
     this.#redoneTotal = metrics.counter(
       "anchorproof_pool_proofs_redone_total",
-      "Proofs of a card that did not verify, and did when the CPU made them again.",
+      "Proofs of a card that did not verify, for the CPU to make again.",
     );
     this.#fallbacksTotal = metrics.counter(
       "anchorproof_pool_fallbacks_total",
@@ -312,7 +326,7 @@ export class ProverPool {
     metrics.gauge("anchorproof_process_resident_memory_bytes", "Resident memory, workers included.", () =>
       process.memoryUsage.rss(),
     );
-    if (cards?.count === 0) this.#notice("none", `${cards.loss.message}; the CPU proves`);
+    if (missed !== undefined) this.#notice("none", `${missed}; the CPU proves`);
   }
 
   /** What serves: "cuda" as long as there is a card; {@link ProveResult.backend} tells what made a proof. */
@@ -398,6 +412,8 @@ export class ProverPool {
         device: undefined,
         mistrusted: undefined,
         refused: undefined,
+        asked: undefined,
+        room: new Set(),
         preparing: true,
         posted: false,
         settled: false,
@@ -527,6 +543,10 @@ export class ProverPool {
       this.#witnessed.shift();
       job.cores = cores;
       job.device = device;
+      if (device !== undefined) {
+        job.asked = device;
+        job.refused = undefined;
+      }
       job.preparing = false;
       grant(job, cores, device);
     }
@@ -558,7 +578,7 @@ export class ProverPool {
     }
     const choice = this.#cards.choose(job.keyId, proofs);
     if (typeof choice !== "object") return choice;
-    if (choice.reason === "OUT_OF_MEMORY") {
+    if (choice.ofKey) {
       this.#notice(`key ${job.keyId}`, `${choice.message}; the CPU proves with ${job.zkeyPath}`);
     }
     job.refused = choice;
@@ -569,8 +589,63 @@ export class ProverPool {
   #lose(device: number, refused: Refused): void {
     const cards = this.#cards!;
     if (!cards.lose(device, refused)) return;
-    const next = ["the CPU proves", "the other card goes on"][cards.count] ?? "the other cards go on";
-    this.#notice(`card ${device}`, `${cards.loss.message}; ${next}`);
+    this.#notice(`card ${device}`, `${cards.loss.message}; ${this.#next()}`);
+    for (const thread of this.#threads) void thread.releaseKeys(device);
+  }
+
+  /** A proof came to nothing, by the card's fault. */
+  #blame(device: number, why: string): void {
+    if (!this.#cards!.failed(device)) return;
+    const message = `${MAX_FAILURES} proofs in a row failed, the last one: ${why}`;
+    this.#lose(device, { reason: "CUDA_FAILED", message });
+  }
+
+  /** Who proves where a card does not. */
+  #next(): string {
+    return ["the CPU proves", "the other card goes on"][this.#cards!.usable] ?? "the other cards go on";
+  }
+
+  /** A card does not take the job. */
+  async #refused(job: Job, device: number, { code, message, details }: AnchorError): Promise<void> {
+    const cards = this.#cards!;
+    job.cores = 0;
+    job.device = undefined;
+    job.preparing = true;
+    if (code === "CUDA_UNAVAILABLE") {
+      const refused = { reason: code, message } as const;
+      if (details["kind"] === "missing") this.#lose(device, refused);
+      else {
+        const { message: pause } = cards.pause(device, refused);
+        this.#notice(`pause ${device}`, `${pause}; ${this.#next()} for now`);
+      }
+    } else {
+      // Only once: room that others take at once is none.
+      const first = code === "OUT_OF_MEMORY" && !job.settled && !job.room.has(device);
+      if (first) {
+        job.room.add(device);
+        this.#pump();
+      }
+      if (!(first && (await this.#makeRoom(device)))) {
+        cards.refuse(device, job.keyId, { reason: code === "OUT_OF_MEMORY" ? code : "CUDA_FAILED", message });
+      }
+    }
+    this.#again(job);
+  }
+
+  /** Idle threads give back their keys on a card. @returns whether there were any */
+  #makeRoom(device: number): Promise<boolean> {
+    let making = this.#makingRoom.get(device);
+    if (!making) {
+      const idle = [...this.#threads].filter((thread) => thread.idle);
+      making = Promise.all(idle.map((thread) => thread.releaseKeys(device))).then((given) => {
+        this.#makingRoom.delete(device);
+        if (!given.includes(true)) return false;
+        this.#cards!.freed(device);
+        return true;
+      });
+      this.#makingRoom.set(device, making);
+    }
+    return making;
   }
 
   /** The job's worker asks for cores once more. */
@@ -669,27 +744,26 @@ export class ProverPool {
         this.#witnessed.push(job);
         this.#pump();
         break;
-      case "refused": {
-        const { code, message: why } = message.error;
-        if (code === "OUT_OF_MEMORY") this.#cards!.tooLarge(message.device, job.keyId, why);
-        else this.#lose(message.device, { reason: "CUDA_UNAVAILABLE", message: why });
-        this.#again(job);
+      case "refused":
+        void this.#refused(job, message.device, AnchorError.fromJSON(message.error));
         break;
-      }
       case "unverified":
+        this.#redoneTotal.add();
         job.mistrusted = message.device;
         this.#again(job);
         break;
       case "done":
+        if (message.result.backend === "cuda") this.#cards!.proved(job.asked!, job.keyId);
+        // Of a proof that does not verify by the CPU either, the card is not to blame.
+        else if (job.mistrusted !== undefined) this.#blame(job.mistrusted, "it did not verify");
         this.#settle(job, message.result);
         this.#finish(thread, job);
         break;
       case "failed": {
         const error = AnchorError.fromJSON(message.error);
         const { device, lost } = error.details;
-        if (error.code === "CUDA_FAILED" && lost === true) {
-          this.#lose(device as number, { reason: "CUDA_FAILED", message: error.message });
-        }
+        if (lost === true) this.#lose(device as number, { reason: "CUDA_FAILED", message: error.message });
+        else if (device !== undefined && lost === false) this.#blame(device as number, error.message);
         this.#settle(job, error);
         this.#finish(thread, job);
       }
@@ -699,6 +773,7 @@ export class ProverPool {
   #onExit(thread: ProverThread<Job>, reason: string): void {
     const { job } = thread;
     this.#threads.delete(thread);
+    this.#cards?.freed();
     if (job) {
       if (!job.settled) this.#deathsTotal.add();
       this.#settle(job, new AnchorError("WORKER_CRASHED", `the worker died: ${reason}`, { details: { reason } }));
@@ -753,7 +828,6 @@ export class ProverPool {
     this.#jobsTotal.add({ outcome: "proved" });
     this.#proofsTotal.add({ backend: outcome.backend });
     if (job.mistrusted !== undefined) {
-      this.#redoneTotal.add();
       const title = this.#cards!.title(job.mistrusted);
       this.#notice(`proof ${job.mistrusted}`, `a proof by ${title} did not verify, and the CPU made it again`);
     } else if (job.refused) this.#fallbacksTotal.add({ reason: job.refused.reason });
@@ -779,7 +853,10 @@ export class ProverPool {
     const tell = this.#onNotice;
     if (!tell || this.#told.has(reason) || this.#told.size >= MAX_NOTICES) return;
     this.#told.add(reason);
-    queueMicrotask(() => tell(text));
+    // A promise that it gives may fail as well.
+    Promise.resolve(text)
+      .then(tell)
+      .catch(() => {});
   }
 
   #progress(job: Job, phase: string): void {
@@ -868,23 +945,27 @@ function checkCallback(name: string, callback: unknown): void {
 }
 
 /**
- * The cards that a pool has to itself, with what its workers are told of them; nothing where none are asked for.
+ * The cards that a pool has to itself, with what its workers are told of them; nothing where none are asked for. `missed`
+ * says why there are none where that is to be told.
  *
  * @throws INPUT_INVALID
  */
 function findCards(
   backend: "auto" | BackendName,
-  { devices, proofsPerDevice, concurrency }: PoolOptions,
-): { cards?: Cards; cuda?: BackendSettings["cuda"] } {
+  { devices, proofsPerDevice, deviceMemory, concurrency }: PoolOptions,
+): { cards?: Cards; cuda?: BackendSettings["cuda"]; missed?: string } {
   if (devices !== undefined && !isListOfIndices(devices)) {
     throw new AnchorError("INPUT_INVALID", "devices must be a list of cards' indices, each once");
   }
   if (proofsPerDevice !== undefined) integerOption("proofsPerDevice", proofsPerDevice, 1, 256);
+  if (deviceMemory !== undefined) integerOption("deviceMemory", deviceMemory, 1, 2 ** 50);
   if (backend === "native" || backend === "snarkjs") return {};
   const status = cudaStatus();
   if (!status.available) {
-    if (backend === "auto") return {};
-    return { cards: new Cards([], 1, { reason: "CUDA_UNAVAILABLE", message: status.reason }) };
+    const { kind, reason: missed } = status;
+    // Nobody who built the library means to do without it. Without the core there is none.
+    if (backend === "auto") return nativeStatus().available && (kind === "broken" || kind === "none") ? { missed } : {};
+    return { cards: new Cards([], 1, { reason: "CUDA_UNAVAILABLE", message: missed }), missed };
   }
   // The emulated card is for tests: it is there for those who name it.
   if (backend === "auto" && status.emulated && !process.env["ANCHORPROOF_CUDA"]) return {};
@@ -900,7 +981,7 @@ function findCards(
     .filter(({ index }) => devices?.includes(index) ?? true);
   const share = concurrency === undefined ? 2 : Math.max(1, Math.ceil(concurrency / own.length));
   const cards = new Cards(own, proofsPerDevice ?? share, { reason: "CUDA_UNAVAILABLE", message: "no card" });
-  return { cards, cuda: { library: status.library, cards: own } };
+  return { cards, cuda: { library: status.library, cards: own, deviceMemory } };
 }
 
 function isListOfIndices(devices: unknown): boolean {
