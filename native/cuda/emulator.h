@@ -71,7 +71,12 @@ enum cudaError_t {
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
-enum cudaDeviceAttr { cudaDevAttrClockRate = 13, cudaDevAttrMultiProcessorCount = 16, cudaDevAttrMemoryClockRate = 36 };
+enum cudaDeviceAttr {
+  cudaDevAttrClockRate = 13,
+  cudaDevAttrMultiProcessorCount = 16,
+  cudaDevAttrMemoryClockRate = 36,
+  cudaDevAttrMaxThreadsPerMultiProcessor = 39
+};
 constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDefault = 0, cudaEventBlockingSync = 1, cudaEventDisableTiming = 2;
 
 // What is asked of an emulated card.
@@ -926,7 +931,11 @@ inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* out, int device) {
 inline cudaError_t cudaDeviceGetAttribute(int* out, cudaDeviceAttr attribute, int device) {
   return anchorproof::emulator::call([&](anchorproof::emulator::Machine& m, auto&) {
     if (device < 0 || static_cast<size_t>(device) >= m.devices().size()) return cudaErrorInvalidDevice;
-    *out = attribute == cudaDevAttrMultiProcessorCount ? m.multiprocessors() : 1000000;  // clocks in kHz
+    switch (attribute) {
+      case cudaDevAttrMultiProcessorCount: *out = m.multiprocessors(); break;
+      case cudaDevAttrMaxThreadsPerMultiProcessor: *out = 1536; break;
+      default: *out = 1000000;  // clocks in kHz
+    }
     return cudaSuccess;
   });
 }
