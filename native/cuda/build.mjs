@@ -5,7 +5,7 @@
 //                                             programs (unit-*) and the harness (anchorproof-cards). For tests; it proves nothing fast
 //
 //     --force    although it is up to date            --json     one line of JSON about what was done
-//     --check    no kernel uses more of a multiprocessor, or spills more, than kernels.json says
+//     --check    no kernel, nor a function that one calls, spills more registers, or has a larger stack, than kernels.json says
 //     --update   writes that file (registers, stack and spilled bytes, by ptxas)
 //
 // A library is renamed into place when it is whole, and has a digest of its sources and tools beside it: an unchanged tree is
@@ -22,6 +22,8 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const NATIVE = dirname(HERE);
 const OUT = join(NATIVE, "build", "cuda");
 const KERNELS = join(HERE, "kernels.json");
+/** One function; not what the standard library's templates and CUDA's runtime would show besides. */
+const EXPORTS = join(HERE, "exports.map");
 /** A100, L4 and 40-series, H100 and H200. Newer cards compile the PTX of the last one. */
 const TARGETS = (process.env.ANCHORPROOF_CUDA_TARGETS || "80,89,90").split(",");
 /** Warnings stay on: an unused register array or a fallen-through path is worth a look. */
@@ -60,12 +62,12 @@ const version = (command) => execFileSync(command, ["--version"], { encoding: "u
 const units = () => fs.readdirSync(HERE).filter((name) => name.endsWith(".cu")).sort();
 const tests = () => fs.readdirSync(join(HERE, "test")).filter((name) => name.endsWith(".cu")).sort();
 
-/** Names what would be compiled, and how. */
-function buildId(tool, extra) {
-  const hash = createHash("sha256").update(version(tool)).update(JSON.stringify([extra, HOST_FLAGS, TARGETS]));
-  for (const folder of [HERE, join(HERE, "test"), join(NATIVE, "src")]) {
+/** Names what would be compiled, by which compilers, and how. */
+function buildId(tools, extra) {
+  const hash = createHash("sha256").update(JSON.stringify([tools.map(version), extra, HOST_FLAGS, TARGETS]));
+  for (const folder of [HERE, join(HERE, "harness"), join(HERE, "test"), join(NATIVE, "src")]) {
     for (const name of fs.readdirSync(folder).sort()) {
-      if (/\.(?:cu|h|cpp)$/.test(name)) hash.update(`${name}\0`).update(fs.readFileSync(join(folder, name)));
+      if (/\.(?:cu|h|cpp|map)$/.test(name)) hash.update(`${name}\0`).update(fs.readFileSync(join(folder, name)));
     }
   }
   return hash.update(fs.readFileSync(join(HERE, "build.mjs"))).digest("hex").slice(0, 32);
@@ -166,7 +168,7 @@ function readText(file) {
 async function buildForCards(force) {
   const tool = nvcc();
   const host = compiler();
-  const id = buildId(tool, "cards");
+  const id = buildId([tool, host], "cards");
   const name = "anchorproof-cuda.so";
   const made = await build(name, id, {
     force,
@@ -188,24 +190,45 @@ async function buildForCards(force) {
       );
       fs.writeFileSync(join(workshop, "kernels.json"), `${JSON.stringify(kernelsOf(texts.join("\n")), null, 2)}\n`);
       const objects = order.map((unit) => join(workshop, `${unit}.o`));
-      await run(tool, ["-shared", "-cudart", "static", "-ccbin", host, ...objects, "-o", join(workshop, name)], log);
+      const link = ["-shared", "-cudart", "static", "-Xlinker", `--version-script=${EXPORTS}`];
+      await run(tool, [...link, "-ccbin", host, ...objects, "-o", join(workshop, name)], log);
     },
   });
   return { made, file: join(OUT, name) };
 }
 
-/** What ptxas says of each kernel: { "kernel": { "sm_90": { registers, stack, spills } } }, in bytes. */
+/**
+ * What ptxas says of each kernel: { "kernel": { "sm_90": { registers, stack, spills } } }, in bytes; and of each function that
+ * kernels call, if it has a stack or spills for any card: ptxas counts these for the function alone, and no registers. A function
+ * is compiled for each kernel that calls it: the worst of them.
+ */
 function kernelsOf(text) {
   const found = {};
-  const entry = /Compiling entry function '([^']+)' for '(sm_\d+)'([\s\S]*?)Used (\d+) registers/g;
-  for (const [, mangled, target, between, registers] of text.matchAll(entry)) {
-    const [, stack, stores, loads] =
-      /(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads/.exec(between) ?? [];
-    (found[mangled] ??= {})[target] = {
-      registers: Number(registers),
-      stack: Number(stack ?? 0),
-      spills: Number(stores ?? 0) + Number(loads ?? 0),
-    };
+  const called = {};
+  let entry;
+  let target;
+  let name;
+  for (const line of text.split("\n")) {
+    const compiling = /Compiling entry function '([^']+)' for '(sm_\d+)'/.exec(line);
+    const properties = /Function properties for (\S+)/.exec(line);
+    const bytes = /(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads/.exec(line);
+    const registers = /Used (\d+) registers/.exec(line);
+    if (compiling) {
+      [, entry, target] = compiling;
+      (found[entry] ??= {})[target] = { registers: 0, stack: 0, spills: 0 };
+    } else if (properties) {
+      name = properties[1];
+    } else if (bytes && target) {
+      const [stack, stores, loads] = bytes.slice(1).map(Number);
+      const of = name === entry ? found[entry][target] : ((called[name] ??= {})[target] ??= { stack: 0, spills: 0 });
+      of.stack = Math.max(of.stack, stack);
+      of.spills = Math.max(of.spills, stores + loads);
+    } else if (registers && target) {
+      found[entry][target].registers = Number(registers[1]);
+    }
+  }
+  for (const [name, targets] of Object.entries(called)) {
+    if (Object.values(targets).some(({ stack, spills }) => stack + spills > 0)) found[name] = targets;
   }
   const names = Object.keys(found);
   const plain = demangled(names);
@@ -222,9 +245,11 @@ function demangled(names) {
     .map((name) => name.replaceAll("anchorproof::cuda::", "").replace(/^void /, ""));
 }
 
-/** @throws BuildError when a kernel spills more than is written down, or is not written down */
+/** @throws BuildError when a kernel, or what it calls, spills more than is written down, or is not written down */
 function checkKernels(update) {
-  const made = JSON.parse(fs.readFileSync(join(OUT, "kernels.json"), "utf8"));
+  const text = readText(join(OUT, "kernels.json"));
+  if (text === undefined) throw new BuildError("what ptxas said is gone: build it again with --force");
+  const made = JSON.parse(text);
   if (update) fs.writeFileSync(KERNELS, `${JSON.stringify(made, null, 2)}\n`);
   const written = JSON.parse(readText(KERNELS) ?? "{}");
   const faults = [];
@@ -242,14 +267,15 @@ function checkKernels(update) {
   if (faults.length > 0) throw new BuildError(`${faults.join("; ")} (npm run build:cuda -- --update)`);
   const all = Object.values(made).flatMap(Object.values);
   const spilling = all.filter(({ spills }) => spills > 0).length;
-  return `${Object.keys(made).length} kernels for ${TARGETS.map((t) => `sm_${t}`).join(", ")}; spills in ${spilling} of ${all.length}, all as written down`;
+  const kernels = Object.values(made).filter((targets) => "registers" in Object.values(targets)[0]).length;
+  return `${kernels} kernels for ${TARGETS.map((t) => `sm_${t}`).join(", ")}; spills in ${spilling} of ${all.length}, all as written down`;
 }
 
 // ---- for the host ----
 
 async function buildEmulated(force) {
   const tool = compiler();
-  const id = buildId(tool, "emulated");
+  const id = buildId([tool], "emulated");
   const name = "anchorproof-cuda-emulated.so";
   const archive = join(NATIVE, "build", "Release", "engines.a");
   const made = await build(name, id, {
@@ -263,12 +289,12 @@ async function buildEmulated(force) {
       await all([
         ...programs.map(({ test, name }) => () => compile(join(HERE, "test", test), `${name}.o`)),
         ...units().map((unit) => () => compile(join(HERE, unit), `${unit}.o`)),
-        () => compile(join(HERE, "harness.cpp"), "anchorproof-cards.o"),
+        () => compile(join(HERE, "harness", "main.cpp"), "anchorproof-cards.o"),
       ]);
       const link = (objects, out, more) =>
         run(tool, ["-pthread", ...objects.map((o) => join(workshop, o)), ...more, "-ldl", "-o", join(workshop, out)], log);
       await all([
-        () => link(units().map((unit) => `${unit}.o`), name, ["-shared"]),
+        () => link(units().map((unit) => `${unit}.o`), name, ["-shared", `-Wl,--version-script=${EXPORTS}`]),
         () => link(["anchorproof-cards.o"], "anchorproof-cards", [archive]),
         ...programs.map(({ name }) => () => link([`${name}.o`], name, [archive])),
       ]);

@@ -13,13 +13,17 @@
 //                    a copy to pageable memory waits for the stream
 //   errors           returned as CUDA does, at the call or when the work runs; those that cost the context stay. What a card would
 //                    not even report (divergent barriers, pinned memory given back while a copy waits for it) ends the process
+//   every access     emulator_watch.h, compiled with -fsanitize=thread: races of threads, blocks and streams whatever the order, memory
+//                    that was never written, pointers to what is not the card's
 //
 // What CUDA leaves open is decided against the program: the legacy stream is refused, blocking streams are not to be had, a launch
 // for a stream of a card that is not current fails, cudaFreeHost does not wait.
 //
 //   AP_EMULATOR_SEED      of all orders and garbage; 1
 //   AP_EMULATOR_DEVICES   how many cards; 1
+//   AP_EMULATOR_MULTIPROCESSORS   that each says it has; 1 to 256, 2
 //   AP_EMULATOR_MEMORY    of each, in bytes, or with K, M or G behind; 4G
+//   AP_EMULATOR_OVERHEAD  what each kernel takes of a card's memory for good, when it is first launched there; 0
 //   AP_EMULATOR_FAULT     what goes wrong, by commas. Read by cudaGetDeviceCount and cudaMemGetInfo, counted from when it changed
 //       driver, none      there is no driver that is new enough; there is no card
 //       alloc:N           the Nth cudaMalloc finds no memory          pinned:N  the Nth cudaMallocHost
@@ -33,6 +37,7 @@
 #include <signal.h>
 
 #include <atomic>
+#include <cinttypes>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -60,6 +65,7 @@ enum cudaError_t {
   cudaErrorInvalidResourceHandle = 400,
   cudaErrorNotReady = 600,
   cudaErrorIllegalAddress = 700,
+  cudaErrorLaunchOutOfResources = 701,
   cudaErrorLaunchFailure = 719,
   cudaErrorUnknown = 999
 };
@@ -74,6 +80,10 @@ struct cudaDeviceProp {
   size_t totalGlobalMem, sharedMemPerBlock, sharedMemPerBlockOptin;
   int major, minor, multiProcessorCount, memoryBusWidth, l2CacheSize, warpSize, maxThreadsPerBlock;
 };
+
+// Of this program or library alone, which the kernels that it launches are part of.
+extern "C" __attribute__((weak, visibility("hidden"))) const uintptr_t __start___patchable_function_entries[];
+extern "C" __attribute__((weak, visibility("hidden"))) const uintptr_t __stop___patchable_function_entries[];
 
 namespace anchorproof {
 namespace emulator {
@@ -128,14 +138,18 @@ class Machine {
   std::atomic<int> waiting{0};
 
   struct Device {
-    size_t limit = 0, used = 0;
+    size_t limit = 0, used = 0, overhead = 0;  // used: by what the program asked for
     cudaError_t lost = cudaSuccess;  // the context is broken, and by what
     std::map<const void*, size_t> sharedLimits;
+    std::set<const void*> loaded;  // kernels
+    size_t available() const { return limit - std::min(limit, used + overhead); }
   };
 
   Machine() : random_(number("AP_EMULATOR_SEED", 1)) {
     devices_.resize(std::max<size_t>(1, number("AP_EMULATOR_DEVICES", 1)));
     for (Device& d : devices_) d.limit = number("AP_EMULATOR_MEMORY", static_cast<size_t>(4) << 30);
+    overhead_ = number("AP_EMULATOR_OVERHEAD", 0);
+    multiprocessors_ = static_cast<int>(number("AP_EMULATOR_MULTIPROCESSORS", 2, 1, 256));
     readFaults();
 #if defined(AP_ADDRESS_SANITIZER)
     // A report of the sanitizer says where; this adds which thread of which kernel.
@@ -159,6 +173,7 @@ class Machine {
 
   Random& random() { return random_; }
   std::vector<Device>& devices() { return devices_; }
+  int multiprocessors() const { return multiprocessors_; }
   Device& current() { return devices_[static_cast<size_t>(currentDevice())]; }
 
   // Faults
@@ -268,7 +283,28 @@ class Machine {
 #endif
     munmap(a.pages - GUARD, a.span + 2 * GUARD);
   }
-  static size_t charged(size_t size) { return (size + 511) / 512 * 512; }
+  // What it costs: the driver hands out large pieces in pages of 2 MiB.
+  static size_t charged(size_t size) {
+    const size_t unit = size > 1 << 20 ? 2 << 20 : 512;
+    return size > SIZE_MAX - unit ? size : (size + unit - 1) / unit * unit;
+  }
+  // A kernel's code and the local memory of its threads are put on the card when they are needed first, and stay.
+  bool load(const void* kernel) {
+    Device& d = current();
+    if (overhead_ == 0 || d.loaded.count(kernel) > 0) return true;
+    if (d.available() < overhead_) return false;
+    d.loaded.insert(kernel);
+    d.overhead += overhead_;
+    return true;
+  }
+  size_t overhead() const { return overhead_; }
+  void setOverhead(size_t bytes) {
+    overhead_ = bytes;
+    for (Device& d : devices_) {
+      d.loaded.clear();
+      d.overhead = 0;
+    }
+  }
   uint64_t pinnedBytes() const { return pinnedBytes_; }
   std::function<void(const void*, size_t, bool)> freeObserver;
 
@@ -359,6 +395,7 @@ class Machine {
         if (w.record) w.record->passed = true;
       }
       s->queue.clear();
+      AP_WATCH(learn(known_, s->known);)
     }
   }
   // Whether the card can be asked for something by this thread.
@@ -394,7 +431,7 @@ class Machine {
   // In which order work runs until something is done: nothing but what it needs; drawn each time; by priorities; it comes last.
   enum Mode { NEEDED, RANDOM, PRIORITIES, OTHERS_FIRST, MODES };
 
-  static uint64_t number(const char* name, uint64_t otherwise) {
+  static uint64_t number(const char* name, uint64_t otherwise, uint64_t least = 0, uint64_t most = UINT64_MAX) {
     const char* text = getenv(name);
     if (!text || !*text) return otherwise;
     char* rest = nullptr;
@@ -407,6 +444,7 @@ class Machine {
       }
     }
     if (rest == text || *rest) misuse("%s: \"%s\" is no number", name, text);
+    if (value < least || value > most) misuse("%s: %s is not from %" PRIu64 " to %" PRIu64, name, text, least, most);
     return value;
   }
 
@@ -559,8 +597,8 @@ class Machine {
   std::vector<Device> devices_;
   std::map<uintptr_t, Allocation> memory_;
   std::vector<std::shared_ptr<Stream>> streams_;
-  uint64_t pinnedBytes_ = 0, eagerness_ = 0;
-  int openDevice_ = -1;
+  uint64_t pinnedBytes_ = 0, eagerness_ = 0, overhead_ = 0;
+  int openDevice_ = -1, multiprocessors_ = 2;
   std::string faultText_;
   bool noDriver_ = false, noCard_ = false;
   Counter faults_[FAULTS];
@@ -615,11 +653,37 @@ cudaError_t giveBack(Body body) {
   return record(state != cudaSuccess ? state : error);
 }
 
+// The bound that AP_KERNEL gave a kernel. The compiler lists where the no-operations of each begin.
+inline uint64_t launchBound(const char* name, const void* kernel) {
+#if defined(__clang__)
+  return (void)name, (void)kernel, 1024;
+#else
+#if defined(__x86_64__)
+  constexpr uintptr_t BYTES = 1;
+#else
+  constexpr uintptr_t BYTES = 4;
+#endif
+  const auto at = reinterpret_cast<uintptr_t>(kernel);
+  uintptr_t nearest = 0;
+  for (const uintptr_t* entry = __start___patchable_function_entries; entry < __stop___patchable_function_entries; entry++) {
+    if (*entry <= at && *entry > nearest) nearest = *entry;
+  }
+  const uint64_t bound = (at - nearest) / BYTES;
+  const char* const begin = reinterpret_cast<const char*>(nearest);  // from here on the same instruction again and again
+  if (bound == 0 || bound > 1024 || memcmp(begin, begin + BYTES, at - nearest - BYTES) != 0) {
+    misuse("%s was not defined by AP_KERNEL, or for no block that there is", name);
+  }
+  return bound;
+#endif
+}
+
 // A kernel with its configuration, called with its arguments: these are taken by value at once, as CUDA does.
 template <class... P>
 class Launcher {
   static_assert((... && !std::is_reference<P>::value), "a kernel takes its arguments by value");
+#if !defined(__SANITIZE_THREAD__)  // AP_ELEMENT
   static_assert((... && std::is_trivially_copyable<P>::value), "a kernel's arguments are copied as bytes");
+#endif
   static_assert((sizeof(P) + ... + 0) <= 4096, "a kernel takes no more than 4 KiB of arguments");
 
  public:
@@ -630,8 +694,10 @@ class Launcher {
       const int device = stream_->device;
       if (device != Machine::currentDevice()) return cudaErrorInvalidResourceHandle;
       if (blocks_ == 0 || blocks_ > 0x7fffffff || threads_ == 0 || threads_ > 1024) return cudaErrorInvalidConfiguration;
+      if (threads_ > launchBound(name_, reinterpret_cast<const void*>(kernel_))) return cudaErrorLaunchOutOfResources;
       const auto limit = m.current().sharedLimits.find(reinterpret_cast<const void*>(kernel_));
       if (shared_ > (limit == m.current().sharedLimits.end() ? SHARED_LIMIT : limit->second)) return cudaErrorInvalidValue;
+      if (!m.load(reinterpret_cast<const void*>(kernel_))) return cudaErrorMemoryAllocation;
       const bool fails = m.strikes(Machine::LAUNCH);
       const Launch launch{name_, static_cast<unsigned>(blocks_), static_cast<unsigned>(threads_), shared_};
       Work work;
@@ -700,7 +766,12 @@ inline void setMemory(size_t bytes) {
   Machine& m = turn.machine;
   for (auto& d : m.devices()) d.limit = bytes;
 }
-// What was taken and not given back.
+// As AP_EMULATOR_OVERHEAD; no kernel is on a card yet.
+inline void setOverhead(size_t bytes) {
+  Turn turn;
+  turn.machine.setOverhead(bytes);
+}
+// What was taken and not given back, without what kernels take.
 inline uint64_t allocatedBytes(int device = 0) {
   Turn turn;
   Machine& m = turn.machine;
@@ -754,6 +825,7 @@ inline const char* cudaGetErrorName(cudaError_t error) {
     AP_NAME(cudaErrorInvalidResourceHandle)
     AP_NAME(cudaErrorNotReady)
     AP_NAME(cudaErrorIllegalAddress)
+    AP_NAME(cudaErrorLaunchOutOfResources)
     AP_NAME(cudaErrorLaunchFailure)
     AP_NAME(cudaErrorUnknown)
 #undef AP_NAME
@@ -788,6 +860,8 @@ inline const char* cudaGetErrorString(cudaError_t error) {
       return "device not ready";
     case cudaErrorIllegalAddress:
       return "an illegal memory access was encountered";
+    case cudaErrorLaunchOutOfResources:
+      return "too many resources requested for launch";
     case cudaErrorLaunchFailure:
       return "unspecified launch failure";
     case cudaErrorUnknown:
@@ -841,7 +915,7 @@ inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* out, int device) {
     out->sharedMemPerBlockOptin = anchorproof::emulator::SHARED_OPT_IN;
     out->major = 8;
     out->minor = 9;
-    out->multiProcessorCount = 2;
+    out->multiProcessorCount = m.multiprocessors();
     out->memoryBusWidth = 64;
     out->l2CacheSize = 1 << 20;
     out->warpSize = 32;
@@ -852,7 +926,7 @@ inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* out, int device) {
 inline cudaError_t cudaDeviceGetAttribute(int* out, cudaDeviceAttr attribute, int device) {
   return anchorproof::emulator::call([&](anchorproof::emulator::Machine& m, auto&) {
     if (device < 0 || static_cast<size_t>(device) >= m.devices().size()) return cudaErrorInvalidDevice;
-    *out = attribute == cudaDevAttrMultiProcessorCount ? 2 : 1000000;  // clocks in kHz
+    *out = attribute == cudaDevAttrMultiProcessorCount ? m.multiprocessors() : 1000000;  // clocks in kHz
     return cudaSuccess;
   });
 }
@@ -864,7 +938,7 @@ inline cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
   return anchorproof::emulator::call([&](anchorproof::emulator::Machine& m, auto&) {
     m.readFaults();
     *total = m.current().limit;
-    *available = *total - std::min(*total, m.current().used);
+    *available = m.current().available();
     return cudaSuccess;
   });
 }
@@ -873,6 +947,7 @@ cudaError_t cudaFuncSetAttribute(Kernel* kernel, cudaFuncAttribute, int bytes) {
   using namespace anchorproof::emulator;
   return call([&](Machine& m, auto&) {
     if (bytes < 0 || static_cast<size_t>(bytes) > SHARED_OPT_IN) return cudaErrorInvalidValue;
+    if (!m.load(reinterpret_cast<const void*>(kernel))) return cudaErrorMemoryAllocation;
     m.current().sharedLimits[reinterpret_cast<const void*>(kernel)] = std::max(static_cast<size_t>(bytes), SHARED_LIMIT);
     return cudaSuccess;
   });
@@ -885,9 +960,7 @@ cudaError_t cudaMalloc(T** out, size_t size) {
     *out = nullptr;
     if (size == 0) return cudaSuccess;
     auto& d = m.current();
-    if (m.strikes(Machine::ALLOC) || d.used > d.limit || size > d.limit - d.used || Machine::charged(size) > d.limit - d.used) {
-      return cudaErrorMemoryAllocation;
-    }
+    if (m.strikes(Machine::ALLOC) || Machine::charged(size) > d.available()) return cudaErrorMemoryAllocation;
     *out = static_cast<T*>(m.allocate(size, Machine::currentDevice()));
     return *out ? cudaSuccess : cudaErrorMemoryAllocation;
   });

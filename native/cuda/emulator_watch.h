@@ -12,8 +12,9 @@
 // what was written before, and constants of the program.
 //
 // To be compiled with -fsanitize=thread, which puts a call before each access, and linked without it: the calls come here, not to
-// ThreadSanitizer. memcpy and its like are seen with -Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset. Some ten times slower than without, and
-// forty bytes for each word of memory that is touched.
+// ThreadSanitizer. memcpy and its like are seen with -Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset, and -fno-builtin-memset -fno-builtin-memcpy
+// for those that gcc would write out in code. Some ten times slower than without, and a hundred bytes for each word of memory that is
+// touched. Of those who used a word as many are remembered as Users says; of plain writes to parts of a word, the last.
 #pragma once
 
 #include <dlfcn.h>
@@ -45,8 +46,9 @@ AP_UNSEEN inline void learn(Knowledge& to, const Knowledge& from) {
 }
 AP_UNSEEN inline bool knows(const Knowledge& k, uint32_t stream, uint32_t number) { return stream < k.size() && k[stream] >= number; }
 
-// Between these lies all pinned memory. The host's accesses to anything else are of no interest, and the most.
-inline uintptr_t pinnedBegin = 0, pinnedEnd = 0;
+// Most accesses are of no interest, and known by their place: the stack of the kernel's thread that runs, and of the host's all
+// that is not between the first and the last piece of pinned memory.
+inline uintptr_t stackBegin = 0, stackEnd = 0, pinnedBegin = 0, pinnedEnd = 0;
 
 class Watch {
  public:
@@ -56,8 +58,16 @@ class Watch {
     uint32_t thread : 10, bytes : 4, atomic : 1, clock : 17;
     uint32_t code;
   };
+  // Those whose accesses of one kind may still be in a race with what comes. Who comes before another for certain need not be kept
+  // beside it: what races with the first does with the second. So two threads of the latest block are enough, between two of its
+  // barriers (of those that only barriers of a warp order, the first and the last), and one more block of the launch; of other
+  // streams, besides, as long as no more than three use the same word and none waited for another.
+  struct Users {
+    Stamp latest[2], others[2];
+  };
   struct Cell {
-    Stamp write, reads[2];
+    Stamp write;  // not atomic: there is one at a time
+    Users atomics, reads;
     uint8_t known;          // bytes that were written
     uint32_t knownInBlock;  // in shared memory: by the block whose first epoch this is
   };
@@ -145,8 +155,8 @@ class Watch {
     }
   }
   AP_UNSEEN void stack(const char* bottom, size_t size) {
-    stackBegin_ = reinterpret_cast<uintptr_t>(bottom);
-    stackEnd_ = stackBegin_ + size;
+    stackBegin = reinterpret_cast<uintptr_t>(bottom);
+    stackEnd = stackBegin + size;
   }
   AP_UNSEEN void arguments(const void* at, size_t size) {
     argumentsBegin_ = reinterpret_cast<uintptr_t>(at);
@@ -157,7 +167,6 @@ class Watch {
 
   AP_UNSEEN void kernel(const void* p, size_t size, bool write, bool atomic, const void* code) {
     const auto at = reinterpret_cast<uintptr_t>(p);
-    if (at - stackBegin_ < stackEnd_ - stackBegin_) return;
     if (at - shared_.begin < shared_.end - shared_.begin) {
       if (size > shared_.end - at) fault(p, size, write, code, "runs over the end of the block's shared memory");
       access(shared_, at, size, write, atomic, code, threadIdx.x);
@@ -270,24 +279,53 @@ class Watch {
         cell.knownInBlock = firstOfBlock_;
       }
       if (!ordered(cell.write, me)) race(cell.write, true, me, write, at, r);
-      if (write) {
-        for (const Stamp& read : cell.reads) {
-          if (!ordered(read, me)) race(read, false, me, true, at, r);
-        }
-      }
+      check(cell.atomics, true, me, write, at, r);
+      if (write) check(cell.reads, false, me, true, at, r);
       if ((!write || atomic) && (cell.known & me.bytes) != me.bytes) {
         fault(reinterpret_cast<const void*>(at), size, false, code, shared ? "in shared memory was not written by this block" : "was never written");
       }
       if (write) {
-        cell.write = me;
+        if (atomic) {
+          note(cell.atomics, me);
+        } else {
+          cell.write = me;
+        }
         cell.known = static_cast<uint8_t>(cell.known | me.bytes);
-      } else if (cell.reads[0].epoch != me.epoch || cell.reads[0].thread == me.thread) {
-        if (cell.reads[0].epoch != me.epoch) cell.reads[1] = cell.reads[0];
-        cell.reads[0] = me;
       } else {
-        cell.reads[1] = me;
+        note(cell.reads, me);
       }
     }
+  }
+  AP_UNSEEN void check(const Users& users, bool wrote, const Stamp& me, bool write, uintptr_t at, const Region& r) const {
+    for (const Stamp* then : {&users.latest[0], &users.latest[1], &users.others[0], &users.others[1]}) {
+      if (!ordered(*then, me)) race(*then, wrote, me, write, at, r);
+    }
+  }
+  AP_UNSEEN void note(Users& users, const Stamp& me) const {
+    Stamp &last = users.latest[0], &second = users.latest[1];
+    if (last.epoch == me.epoch) {
+      (last.thread == me.thread && (last.bytes & ~me.bytes) == 0 ? last : second) = me;
+      return;
+    }
+    if (isBefore(last, me)) {
+      second = (last.bytes & ~me.bytes) != 0 ? last : Stamp();
+    } else {
+      Stamp& place = users.others[isSpare(users.others[0], last, me) ? 0 : 1];
+      if (!isSpare(place, last, me)) users.others[0] = place;  // the older one is forgotten
+      place = last;
+      second = Stamp();
+    }
+    last = me;
+  }
+  // Comes before one of the two, or is one more block beside them.
+  AP_UNSEEN bool isSpare(const Stamp& other, const Stamp& last, const Stamp& now) const {
+    return isBefore(other, now) || origins_[other.epoch].stream == origins_[last.epoch].stream;
+  }
+  // Of two epochs: between barriers, or between blocks, or between works.
+  AP_UNSEEN bool isBefore(const Stamp& then, const Stamp& now) const {
+    if (then.epoch == 0) return true;
+    const Origin &a = origins_[then.epoch], &b = origins_[now.epoch];
+    return a.stream == b.stream && a.number == b.number ? a.block == b.block : knows(known_, a.stream, a.number);
   }
   // Whether what was stamped comes before what this thread does now, or does not matter to it.
   AP_UNSEEN bool ordered(const Stamp& then, const Stamp& now) const {
@@ -296,9 +334,7 @@ class Watch {
       if (then.thread == now.thread) return true;
       return then.thread / 32 == now.thread / 32 && clocks_[now.thread][then.thread & 31] >= then.clock;
     }
-    const Origin &a = origins_[then.epoch], &b = origins_[now.epoch];
-    if (a.stream == b.stream && a.number == b.number) return a.block == b.block;  // between barriers, or between blocks
-    return knows(known_, a.stream, a.number);
+    return isBefore(then, now);
   }
 
   AP_UNSEEN std::string who(const Stamp& s) const {
@@ -347,7 +383,7 @@ class Watch {
   std::map<uintptr_t, Pinned> pinned_;
   Region shared_;
   const Region* last_ = nullptr;
-  uintptr_t stackBegin_ = 0, stackEnd_ = 0, argumentsBegin_ = 0, argumentsEnd_ = 0;
+  uintptr_t argumentsBegin_ = 0, argumentsEnd_ = 0;
   uint32_t clocks_[1024][32] = {};
   std::vector<Origin> origins_;
   const char* name_ = "";
@@ -374,13 +410,24 @@ class Unseen {
 void hostTouches(const void* at, size_t size, bool write, const void* code);
 
 AP_UNSEEN inline void seen(const void* at, size_t size, bool write, bool atomic, const void* code) {
+  const auto place = reinterpret_cast<uintptr_t>(at);
+  if (place - stackBegin < stackEnd - stackBegin) return;
   if (Watch::isInKernel()) {
     const Unseen unseen;
     Watch::get().kernel(at, size, write, atomic, code);
-  } else if (reinterpret_cast<uintptr_t>(at) - pinnedBegin < pinnedEnd - pinnedBegin && Watch::inside() == 0) {
+  } else if (place - pinnedBegin < pinnedEnd - pinnedBegin && Watch::inside() == 0) {
     const Unseen unseen;
     hostTouches(at, size, write, code);
   }
+}
+
+// The compiler (gcc 12) makes no call for what a function returns in memory when that is stored at once, as in `nodes[i] = a * b`:
+// elements are assigned by this.
+AP_UNSEEN inline void assign(void* to, const void* from, size_t size) {
+  seen(from, size, false, false, __builtin_return_address(0));
+  seen(to, size, true, false, __builtin_return_address(0));
+  const Unseen unseen;
+  memmove(to, from, size);
 }
 
 }  // namespace emulator

@@ -237,6 +237,7 @@ AP_HD uint32_t difference(uint32_t* out, const uint32_t* a, const uint32_t* b) {
 template <class Modulus>
 struct alignas(16) Fp {
   uint32_t l[8];
+  AP_ELEMENT(Fp)
 
   static constexpr uint32_t INV = negativeInverse(Modulus::P[0]);
   static constexpr Limbs R1 = powerOfTwo(256, Modulus::P);

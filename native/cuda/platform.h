@@ -11,6 +11,8 @@
 //   AP_HD, AP_DEVICE, AP_CALL      inline for both sides; inline for the card; a call on the card, for what is large
 //   AP_PRODUCT                     inline on the card, a call on the host, whose compilers would take minutes over the kernels
 //
+//   AP_ELEMENT(T)                  within a struct that functions return and kernels store: for emulator_watch.h, else nothing
+//
 // Kernels use dynamic shared memory only, __syncthreads, __shfl_*_sync, __ballot_sync and atomicAdd/Max/Or/Min on words, and no
 // other thread-to-thread communication.
 #pragma once
@@ -32,6 +34,7 @@
 #define AP_SHARED(T, name)                  \
   extern __shared__ uint4 apSharedMemory[]; \
   T* const name = reinterpret_cast<T*>(apSharedMemory)
+#define AP_ELEMENT(T)
 #define AP_LAUNCH(kernel, blocks, threads, shared, stream, ...) \
   kernel<<<::anchorproof::cuda::launchSize(blocks), ::anchorproof::cuda::launchSize(threads), (shared), (stream)>>>(__VA_ARGS__)
 
@@ -51,9 +54,28 @@ inline unsigned launchSize(uint64_t n) { return n <= 0x7fffffff ? static_cast<un
 #define AP_CALL inline __attribute__((noinline))
 #define AP_PRODUCT AP_CALL
 #define AP_UNROLL
+// The bound is kept as that many no-operations before the kernel's code, which emulator.h counts: this macro stands before the
+// kernel's name and may depend on its template's arguments, so that nothing else could tell which kernel it is about. (sizeof: gcc 12
+// takes no named constants there; clang none of a template's, and bounds are not looked at.)
+#if defined(__clang__)
 #define AP_KERNEL(threads, blocks) static void
+#else
+#define AP_KERNEL(threads, blocks) \
+  __attribute__((patchable_function_entry(sizeof(char[threads]), sizeof(char[threads])))) static void
+#endif
 #define AP_SHARED(T, name) T* const name = static_cast<T*>(::anchorproof::emulator::sharedMemory())
-#define AP_LAUNCH(kernel, blocks, threads, shared, stream, ...)                                                            \
+#if defined(__SANITIZE_THREAD__)
+#define AP_ELEMENT(T)                                                 \
+  T() = default;                                                      \
+  T(const T&) = default;                                              \
+  T& operator=(const T& from) {                                       \
+    ::anchorproof::emulator::assign(this, &from, sizeof *this);       \
+    return *this;                                                     \
+  }
+#else
+#define AP_ELEMENT(T)
+#endif
+#define AP_LAUNCH(kernel, blocks, threads, shared, stream, ...) \
   ::anchorproof::emulator::Launcher(#kernel, kernel, (blocks), (threads), (shared), (stream))(__VA_ARGS__)
 
 #endif

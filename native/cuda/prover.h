@@ -310,6 +310,11 @@ inline WorkingSpace::WorkingSpace(const ResidentKey& key)
 inline WorkingSpace::~WorkingSpace() {
   main_.drain();
   side_.drain();
+  if (!sound_) {
+    // Not wiped in its time: now that both streams are still, it needs nothing but this one call.
+    ignore(cudaMemsetAsync(memory_.get(), 0, memory_.bytes(), main_));
+    main_.drain();
+  }
   wipe(results_.get(), sizeof(Results));
 }
 

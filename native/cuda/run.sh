@@ -105,7 +105,7 @@ harness=$BUILD/anchorproof-cards
 
 # Of files' contents, and of how they are compiled.
 digest() { { cat "$@" 2>/dev/null; echo "${core_flags[@]}" "${card_compile[@]}"; } | sha256sum | cut -c1-32; }
-core_id=$(digest native/src/*)
+headers_id=$(digest native/src/*.h)
 card_id=$(digest native/src/*.h native/cuda/*.cu native/cuda/*.h native/cuda/test/*)-$kind
 
 # Starts a command beside the others. Its log and status are in $BUILD/NAME.{log,rc}.
@@ -151,14 +151,14 @@ done
 tests=()
 for test in native/cuda/test/*.cu; do tests+=("$(basename "$test" .cu)"); done
 core=(engine_portable engine_adx engine_ifma engine cards)  # linked in this order, see binding.gyp
-compile engine_ifma "$core_id" "$CXX" "${core_flags[@]}" -c native/src/engine_ifma.cpp
+compile engine_ifma "$headers_id-$(digest native/src/engine_ifma.cpp)" "$CXX" "${core_flags[@]}" -c native/src/engine_ifma.cpp
 for unit in "${units[@]}"; do
   compile "$kind-$unit" "$card_id" "${card_compile[@]}" "-DAP_CUDA_BUILD=\"$kind ${card_id:0:12}\"" -c "native/cuda/$unit.cu"
 done
 for unit in engine_adx engine_portable engine cards; do
-  compile "$unit" "$core_id" "$CXX" "${core_flags[@]}" -c "native/src/$unit.cpp"
+  compile "$unit" "$headers_id-$(digest "native/src/$unit.cpp")" "$CXX" "${core_flags[@]}" -c "native/src/$unit.cpp"
 done
-compile harness "$core_id-$(digest native/cuda/harness.cpp)" "$CXX" "${core_flags[@]}" -Wall -Wextra -c native/cuda/harness.cpp
+compile harness "$headers_id-$(digest native/cuda/harness/*)" "$CXX" "${core_flags[@]}" -Wall -Wextra -c native/cuda/harness/main.cpp
 if [[ " $STEPS " == *" units "* || "${BUILD_ONLY:-0}" = 1 ]]; then
   for test in "${tests[@]}"; do compile "$kind-unit-$test" "$card_id" "${card_compile[@]}" -c "native/cuda/test/$test.cu"; done
 fi

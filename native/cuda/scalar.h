@@ -8,6 +8,7 @@ namespace cuda {
 
 struct alignas(16) SignedScalar {
   uint32_t w[8];
+  AP_ELEMENT(SignedScalar)
 };
 constexpr uint32_t SIGN_BIT = 1u << 31;
 

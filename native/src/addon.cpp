@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <chrono>
 #include <climits>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <iterator>
@@ -913,7 +914,13 @@ Napi::Value cards(const Napi::CallbackInfo& info) {
   const std::shared_ptr<const Cards> cards = Cards::open(path(info[0], "library"));
   Napi::Array list = Napi::Array::New(env);
   for (int device = 0; device < cards->devices(); device++) {
-    const CardDescription about = cards->describe(device);
+    CardDescription about = {};
+    try {
+      about = cards->describe(device);
+    } catch (const Failure& failure) {
+      // The others serve all the same, and keep their numbers.
+      std::snprintf(about.name, sizeof about.name, "%s", failure.what());
+    }
     const auto version = [&](int32_t cuda) {
       return Napi::String::New(env, std::to_string(cuda / 1000) + "." + std::to_string(cuda % 1000 / 10));
     };

@@ -42,6 +42,7 @@ Point<F> sumOfSets(const Sum& sum) {
     for (uint32_t i = 0; i < sum.shift; i++) out = out.dbl();
     out += one;
   }
+  wipe(&one, sizeof one);  // without blinding it would tell about the witness
   return out;
 }
 

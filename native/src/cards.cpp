@@ -24,15 +24,22 @@ std::string firstLine(const char* text) {
   return line.substr(0, line.find('\n'));
 }
 
-// A library whose file is cut short would end the process: the loader maps what is not there. The table of sections is
-// what a file has last.
+// A library whose file is cut short would end the process: the loader maps what is not there. What is no ELF file the loader
+// refuses itself.
 bool isWhole(const InputFile& file) {
 #if defined(__linux__)
   ElfW(Ehdr) header;
   if (file.size() < sizeof header) return false;
   file.read(0, &header, sizeof header, Code::Io);
-  return std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
-         (header.e_shoff <= file.size() && uint64_t{header.e_shnum} * header.e_shentsize <= file.size() - header.e_shoff);
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return true;
+  const auto inside = [&](uint64_t offset, uint64_t size) { return offset <= file.size() && size <= file.size() - offset; };
+  if (header.e_phentsize != sizeof(ElfW(Phdr)) || !inside(header.e_phoff, uint64_t{header.e_phnum} * header.e_phentsize)) return false;
+  for (unsigned i = 0; i < header.e_phnum; i++) {
+    ElfW(Phdr) segment;
+    file.read(header.e_phoff + uint64_t{i} * sizeof segment, &segment, sizeof segment, Code::Io);
+    if (segment.p_type == PT_LOAD && !inside(segment.p_offset, segment.p_filesz)) return false;
+  }
+  return inside(header.e_shoff, uint64_t{header.e_shnum} * header.e_shentsize);
 #else
   return file.size() > 0;
 #endif

@@ -80,7 +80,8 @@ beforeEach(async () => {
   await symlink(join(PACKAGE_ROOT, "node_modules"), join(root, "node_modules"));
   await write("addon.cpp", ADDON.replace("NUMBER", "1"));
   await write("prover_main.cpp", PROVER);
-  for (const name of ["engine", "engine_portable", "engine_adx", "engine_ifma"]) await write(`${name}.cpp`, "");
+  for (const name of ["engine", "engine_portable", "engine_adx", "engine_ifma", "cards"])
+    await write(`${name}.cpp`, "");
 });
 
 describe("install", () => {
@@ -171,7 +172,7 @@ describe("build", () => {
     });
     expect(load()["version"]).toBe(1);
     expect(await readdir(output())).toEqual(["Release"]);
-    expect((await readdir(output("Release"))).sort()).toEqual(["anchorproof-prover", "anchorproof.node"]);
+    expect((await readdir(output("Release"))).sort()).toEqual(["anchorproof-prover", "anchorproof.node", "engines.a"]);
 
     // Nothing to compile with is needed when nothing has changed.
     const second = await script(["install"], { PATH: await only() });

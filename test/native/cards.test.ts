@@ -296,7 +296,7 @@ describeEngines("cards that fail", (core, engine) => {
     expect(core.cardMsm(engine, card("Serves"), 1, points.subarray(0, 64), little(9n)).sum).toEqual(multiple(5n));
     expect(core.cardMsm(engine, card("Serves"), 1, little(), little()).sum).toEqual(new Uint8Array(64));
     const infinity = Buffer.concat([multiple(5n), new Uint8Array(64)]);
-    expect(() => core.cardMsm(engine, card("Serves"), 1, infinity, little(1n, 1n))).toThrow(code("CUDA_FAILED"));
+    expect(() => core.cardMsm(engine, card("Serves"), 1, infinity, little(1n, 1n))).toThrow(code("PROVE_FAILED"));
     for (const [inverse, coset, first] of [
       [false, false, 0n],
       [true, false, 16n],

@@ -802,6 +802,45 @@ void usesFreed() {
   AP_LAUNCH(addOne, 1, 64, 0, s, values);
   cudaStreamSynchronize(s);
 }
+// What kernels take is missing from what is free, once for each, and is no leak. Who planned with all that was free sees it fail.
+void overhead() {
+  constexpr size_t TOTAL = 1 << 20, EACH = 100 << 10;
+  const auto available = [] {
+    size_t free, total;
+    CHECK_CUDA(cudaMemGetInfo(&free, &total));
+    CHECK(total == TOTAL);
+    return free;
+  };
+  emulator::setMemory(TOTAL);
+  emulator::setOverhead(EACH);
+  const cudaStream_t s = newStream();
+  unsigned* values = onCard(64);
+  auto* bytes = reinterpret_cast<unsigned char*>(values);
+  CHECK_CUDA(cudaMemsetAsync(values, 0, 256, s));
+  CHECK(available() == TOTAL - 512);
+  for (int i = 0; i < 2; i++) {
+    AP_LAUNCH(addOne, 1, 64, 0, s, values);
+    CHECK_CUDA(cudaGetLastError());
+    CHECK(available() == TOTAL - 512 - EACH && emulator::allocatedBytes() == 512);
+  }
+  auto* rest = onCard<char>(available() - EACH + 512);
+  AP_LAUNCH(addOne, 1, 64, 0, s, values);
+  CHECK_CUDA(cudaGetLastError());
+  AP_LAUNCH(writeAt, 1, 64, 0, s, bytes, 3);
+  CHECK(cudaGetLastError() == cudaErrorMemoryAllocation && cudaGetLastError() == cudaSuccess);
+  CHECK_CUDA(cudaFree(rest));
+  AP_LAUNCH(writeAt, 1, 64, 0, s, bytes, 3);
+  CHECK_CUDA(cudaGetLastError());
+  CHECK(download(values, 1, s)[0] == 0x01000003);
+  CHECK_CUDA(cudaFree(values));
+  CHECK(available() == TOTAL - 2 * EACH && emulator::allocatedBytes() == 0);
+  CHECK_CUDA(cudaStreamDestroy(s));
+  emulator::setOverhead(0);
+  emulator::setMemory(static_cast<size_t>(4) << 30);
+  setenv("AP_EMULATOR_OVERHEAD", "3K", 1);
+  CHECK(std::make_unique<emulator::Machine>()->overhead() == 3 << 10);
+  unsetenv("AP_EMULATOR_OVERHEAD");
+}
 void memory() {
   NothingLeft watch;
   finds<countsUp<true>, countsUp<false>>("memory that nobody wrote", "was never written");
@@ -834,6 +873,19 @@ void memory() {
   CHECK(more == nullptr);
   emulator::setMemory(static_cast<size_t>(4) << 30);
 
+  // Small pieces cost 512 bytes or a multiple, large ones 2 MiB; all is back when they are.
+  for (const auto& [size, cost] : {std::pair<size_t, size_t>{1, 512}, {513, 1024}, {1 << 20, 1 << 20}, {(1 << 20) + 1, 2 << 20}, {(4 << 20) + 1, 6 << 20}}) {
+    size_t before, with, after;
+    CHECK_CUDA(cudaMemGetInfo(&before, &total));
+    CHECK_CUDA(cudaMalloc(&more, size));
+    CHECK_CUDA(cudaMemGetInfo(&with, &total));
+    CHECK(before - with == cost && emulator::allocatedBytes() == cost);
+    CHECK_CUDA(cudaFree(more));
+    CHECK_CUDA(cudaMemGetInfo(&after, &total));
+    CHECK(after == before);
+  }
+  overhead();
+
   // Giving back waits for the card, and shows what is given back as it was last.
   for (uint64_t seed = 1; seed <= 8; seed++) {
     emulator::restart(seed);
@@ -864,8 +916,46 @@ AP_KERNEL(1024, 1) usesSharedToo(unsigned bytes) {
   AP_SHARED(unsigned char, s);
   if (bytes > 0) s[bytes - 1] = 2;
 }
+constexpr unsigned AT_MOST = 128;
+AP_KERNEL(AT_MOST, 1) atMost128(unsigned* out) { out[blockIdx.x * blockDim.x + threadIdx.x] = 1; }
+template <unsigned bound>
+AP_KERNEL(2 * bound, 1) atMostTwice(unsigned* out) {
+  if (!out) return;
+  out[blockIdx.x * blockDim.x + threadIdx.x] = 1;
+}
+void plainFunction(unsigned*) {}
+void launchesPlainFunction() {
+  const cudaStream_t s = newStream();
+  AP_LAUNCH(plainFunction, 1, 64, 0, s, nullptr);
+  cudaStreamSynchronize(s);
+}
+// What a kernel is compiled for is all that it can be launched with; what was refused has not run.
+void launchBounds() {
+  const cudaStream_t s = newStream();
+  unsigned* out = onCard(512);
+  const auto holds = [&](void (*kernel)(unsigned*), uint64_t bound) {
+    for (uint64_t threads : {bound, bound + 1, 2 * bound}) {
+      CHECK_CUDA(cudaMemsetAsync(out, 0, 2048, s));
+      AP_LAUNCH(kernel, 1, threads, 0, s, out);
+      const cudaError_t error = cudaGetLastError();
+      CHECK(error == (threads > bound ? cudaErrorLaunchOutOfResources : cudaSuccess) && cudaGetLastError() == cudaSuccess);
+      const auto got = download(out, 512, s);
+      for (uint64_t i = 0; i < 512; i++) CHECK(got[i] == (threads == bound && i < bound), "%d threads", static_cast<int>(threads));
+    }
+  };
+  holds(atMost128, 128);
+  holds(atMostTwice<16>, 32);
+  holds(atMostTwice<48>, 96);
+  holds(atMostTwice<128>, 256);
+  dies("a function that is no kernel", launchesPlainFunction, "plainFunction was not defined by AP_KERNEL");
+  CHECK_CUDA(cudaFree(out));
+  CHECK_CUDA(cudaStreamDestroy(s));
+}
 void launches() {
   NothingLeft watch;
+#if !defined(__clang__)
+  launchBounds();
+#endif
   const cudaStream_t s = newStream();
   const auto answer = [&](uint64_t blocks, uint64_t threads, size_t shared) {
     AP_LAUNCH(usesShared, blocks, threads, shared, s, static_cast<unsigned>(shared));
@@ -923,10 +1013,12 @@ void faults() {
       fine += cudaGetLastError() == cudaSuccess;
     }
     CHECK(fine >= 2);
+    cudaMemcpyAsync(values, buffer, 256, cudaMemcpyHostToDevice, s);
     cudaEventRecord(e, s);
     cudaStreamWaitEvent(other, e);
     CHECK(cudaStreamSynchronize(seed % 2 ? s : other) == cudaErrorLaunchFailure);
     for (int i = 0; i < 2; i++) CHECK(cudaGetLastError() == cudaErrorLaunchFailure);
+    buffer[0] = 0;  // no copy is under way any more
     size_t available, total;
     cudaDeviceProp properties;
     CHECK(cudaMalloc(&more, 4) == cudaErrorLaunchFailure && cudaMallocHost(&more, 4) == cudaErrorLaunchFailure);
@@ -1052,6 +1144,16 @@ AP_KERNEL(32, 1) pairsMeet(unsigned* out) {
     out[t] = s[3 - t] + s[2 - (t & 2) + (t & 1)];
   }
 }
+// All blocks use a word; the last one does so twice, a barrier between, and then changes it. What the others did is not forgotten.
+template <bool atomically>
+AP_KERNEL(64, 1) usesTwice(unsigned* word, unsigned* out) {
+  const unsigned t = threadIdx.x, block = blockIdx.x, rounds = block + 1 == gridDim.x ? 2 : 1;
+  for (unsigned round = 0; round < rounds; round++) {
+    out[t + block * 16] = atomically ? atomicAdd(word, 1) : *word;
+    __syncthreads();
+  }
+  if (t == 0 && rounds == 2) *word = 7;
+}
 AP_KERNEL(64, 1) readsPointer(const unsigned* from, unsigned* out) { out[threadIdx.x] = from[threadIdx.x]; }
 AP_KERNEL(64, 1) writesBytes(unsigned char* at, unsigned n) {
   if (threadIdx.x < n) at[blockIdx.x * n + threadIdx.x] = 1;
@@ -1114,6 +1216,51 @@ void relay() {
   for (cudaStream_t s : {a, b, c}) CHECK_CUDA(cudaStreamDestroy(s));
   CHECK_CUDA(cudaEventDestroy(e));
 }
+// Several streams read, one of them twice, and it waits for all of the others but one before it writes.
+template <unsigned readers, bool wait>
+void readersOfStreams() {
+  const cudaEvent_t e = newEvent();
+  cudaStream_t s[readers];
+  unsigned *values = onCard(64), *out[readers];
+  for (unsigned i = 0; i < readers; i++) {
+    s[i] = newStream();
+    out[i] = onCard(64);
+  }
+  CHECK_CUDA(cudaMemsetAsync(values, 0, 256, s[0]));
+  CHECK_CUDA(cudaStreamSynchronize(s[0]));
+  for (unsigned i = 0; i < readers; i++) AP_LAUNCH(readsPointer, 1, 64, 0, s[i], values, out[i]);
+  const cudaStream_t last = s[readers - 1];
+  AP_LAUNCH(readsPointer, 1, 64, 0, last, values, out[readers - 1]);
+  for (unsigned i = wait ? 0 : 1; i + 1 < readers; i++) {
+    CHECK_CUDA(cudaEventRecord(e, s[i]));
+    CHECK_CUDA(cudaStreamWaitEvent(last, e));
+  }
+  AP_LAUNCH(addOne, 1, 64, 0, last, values);
+  LAUNCHED();
+  CHECK_CUDA(cudaDeviceSynchronize());
+  CHECK_CUDA(cudaFree(values));
+  for (unsigned i = 0; i < readers; i++) {
+    CHECK_CUDA(cudaFree(out[i]));
+    CHECK_CUDA(cudaStreamDestroy(s[i]));
+  }
+  CHECK_CUDA(cudaEventDestroy(e));
+}
+// With each seed, not with some.
+template <class Body>
+void alwaysDies(const char* what, Body, const char* says) {
+  static uint64_t seed;
+  for (seed = 1; seed <= 6; seed++) {
+    dies(what, [] { emulator::restart(seed), Body()(); }, says);
+  }
+}
+template <bool atomically, unsigned blocks>
+struct UsesTwice {
+  void operator()() const { alone64(usesTwice<atomically>, blocks, 16); }
+};
+template <unsigned readers>
+struct Readers {
+  void operator()() const { readersOfStreams<readers, false>(); }
+};
 void bytesBesideEachOther() {
   const cudaStream_t s = newStream();
   auto* bytes = onCard<unsigned char>(15);
@@ -1142,8 +1289,18 @@ void everyAccess() {
   dies("the host's memory in a kernel", hostPointer, "is not the card's memory");
   dies("pinned memory in a kernel", pinnedPointer, "is not the card's memory");
   dies("a copy of what was written in part", readsPart, "was never written");
+  alwaysDies("a reader of another block forgotten", UsesTwice<false, 2>(), noBarrier);
+  alwaysDies("a reader of other blocks forgotten", UsesTwice<false, 4>(), noBarrier);
+  alwaysDies("atomics of another block forgotten", UsesTwice<true, 2>(), noBarrier);
+  alone64(usesTwice<false>, 1, 16);
+  alone64(usesTwice<true>, 1, 16);
+  alwaysDies("a reader of another stream forgotten", Readers<2>(), noWait);
+  alwaysDies("a reader of three streams forgotten", Readers<3>(), noWait);
   for (uint64_t seed = 1; seed <= 8; seed++) {
     emulator::restart(seed);
+    readersOfStreams<2, true>();
+    readersOfStreams<3, true>();
+    readersOfStreams<4, true>();
     relay<0>();
     bytesBesideEachOther();
   }
@@ -1164,8 +1321,25 @@ void crossesCards() {
   LAUNCHED();
   cudaStreamSynchronize(s);
 }
+// As the environment says when the machine is made.
+void multiprocessors() {
+  const auto made = [] { return std::make_unique<emulator::Machine>()->multiprocessors(); };
+  setenv("AP_EMULATOR_MULTIPROCESSORS", "256", 1);
+  CHECK(made() == 256);
+  dies("no multiprocessors", [] { setenv("AP_EMULATOR_MULTIPROCESSORS", "0", 1), emulator::Machine(); }, "0 is not from 1 to 256");
+  dies("more than there are", [] { setenv("AP_EMULATOR_MULTIPROCESSORS", "257", 1), emulator::Machine(); }, "257 is not from 1 to 256");
+  unsetenv("AP_EMULATOR_MULTIPROCESSORS");
+  CHECK(made() == 2);
+  int attribute = 0;
+  cudaDeviceProp properties;
+  CHECK_CUDA(cudaDeviceGetAttribute(&attribute, cudaDevAttrMultiProcessorCount, 0));
+  CHECK_CUDA(cudaGetDeviceProperties(&properties, 0));
+  const int own = emulator::Machine::get().multiprocessors();
+  CHECK(attribute == own && properties.multiProcessorCount == own);
+}
 void cards() {
   NothingLeft watch;
+  multiprocessors();
   emulator::setDevices(3);
   int count = 0, device = -1;
   CHECK_CUDA(cudaGetDeviceCount(&count));
