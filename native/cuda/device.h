@@ -28,6 +28,11 @@ struct CardError : std::runtime_error {
   bool lost;
 };
 
+// What needs more of the card than anybody could give back.
+struct TooLarge : CardError {
+  explicit TooLarge(const std::string& message) : CardError(CARD_OUT_OF_MEMORY, message) {}
+};
+
 // The device that this thread's calls go to, and which devices this process has lost. After some errors ("sticky" in CUDA's
 // manual) a context serves nobody any more, and only a new process gets another.
 inline thread_local int currentDevice = 0;

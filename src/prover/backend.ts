@@ -272,7 +272,7 @@ class CudaBackend implements ProverBackend {
         return { refused: error, keyMs: performance.now() - started };
       }
       if (code !== "CUDA_FAILED" && code !== "OUT_OF_MEMORY") throw error;
-      const lost = code === "CUDA_FAILED" && !this.#answers(device);
+      const lost = error.details["lost"] === true;
       if (lost) keys.closeAll();
       throw new AnchorError(code, error.message, { details: { device, lost }, cause: error });
     }
@@ -313,17 +313,6 @@ class CudaBackend implements ProverBackend {
       if (!isAnchorError(error, "OUT_OF_MEMORY")) throw error;
       keys.closeAll();
       return open(most);
-    }
-  }
-
-  /** Whether the card still does anything. After an error of some kinds it serves its process no more. */
-  #answers(device: number): boolean {
-    try {
-      const { library } = this.#settings.cuda!;
-      this.#core.cardNtt(undefined, { library, device }, new Uint8Array(2 * 32));
-      return true;
-    } catch {
-      return false;
     }
   }
 }

@@ -7,7 +7,7 @@
  * taken, one worker more than there are proofs prepares the next witness.
  *
  * With GPUs ("cards") a job gets one with its core: the one that makes the fewest proofs. What a card cannot prove, the CPU
- * does, with as many cores as it would have without cards; {@link PoolOptions.onNotice} tells why. A card that has no room
+ * does, on all cores but one for each card; {@link PoolOptions.onNotice} tells why. A card that has no room
  * for a key is asked once more when idle threads have given back their keys there, and then after a minute. An error of a
  * card during a proof fails that job alone; a card that is lost, or fails three times in a row, gets no more jobs. No proof
  * leaves unverified; a card's that does not verify is made again by the CPU ({@link ProveResult.redone}).
@@ -42,6 +42,8 @@ import { ProverThread, type ThreadOptions } from "./thread.js";
 
 /** Node's timers take no more, and fire at once for anything longer. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+/** How long `close` waits for threads to end. */
+const CLOSE_MS = 10_000;
 /** Compiled witness generators that the pool keeps. */
 const MAX_MODULES = 16;
 /** Reasons that are told, and remembered; a pool with as many has other troubles. */
@@ -58,19 +60,16 @@ export interface PoolOptions {
    * library is there and does not serve.
    */
   backend?: "auto" | BackendName;
-  /** Cores for proofs; all unless told. snarkjs and a card use one a proof. */
-  threads?: number;
   /**
-   * Proofs made at the same time, each on one core at least; unless told one a core, or with cards `proofsPerDevice` for
-   * each of them.
+   * Cores for proofs; all unless told. snarkjs and a card use one a proof. Of those of a pool with cards the CPU's own proofs
+   * leave one for each card, as long as one is left for them.
    */
+  threads?: number;
+  /** Proofs made at the same time, on cards or not, each on one core at least; unless told one a core. */
   concurrency?: number;
   /** Indices of the cards that prove, as CUDA counts them; all unless told. */
   devices?: readonly number[];
-  /**
-   * Proofs that a card makes at the same time; with two, one's end overlaps the other's start. Unless told 2, or with
-   * `concurrency` given its even share.
-   */
+  /** Proofs that a card makes at the same time; with 2, as unless told, one's end overlaps the other's start. */
   proofsPerDevice?: number;
   /** Jobs that may wait beyond those that can prove at once; one more is refused with POOL_FULL. 256 unless told. */
   maxQueue?: number;
@@ -279,8 +278,7 @@ export class ProverPool {
     }
     const { cards, cuda, missed } = findCards(backend, options);
     this.#cards = cards;
-    const usual = cards && cards.count > 0 ? Math.min(cards.count * cards.perCard, 256) : this.threads;
-    this.concurrency = options.concurrency ?? usual;
+    this.concurrency = options.concurrency ?? this.threads;
     // With more proofs allowed than there are cores, the cores decide how many are made at once.
     this.#capacity = Math.min(this.concurrency, this.threads) + maxQueue;
     // The workers must find what this thread has found, also when the environment has changed since.
@@ -466,7 +464,7 @@ export class ProverPool {
 
   /**
    * Takes no more jobs, lets those inside end, and closes. When `timeoutMs` passes or `signal` fires first, what is
-   * left fails with POOL_CLOSED.
+   * left fails with POOL_CLOSED. Stopped jobs are not waited for but as {@link close} does.
    *
    * @returns how many jobs were cut off
    * @throws INPUT_INVALID
@@ -475,18 +473,20 @@ export class ProverPool {
     if (timeoutMs !== undefined) integerOption("timeoutMs", timeoutMs, 0, MAX_TIMEOUT_MS);
     checkSignal(signal);
     this.#refuse();
-    if (this.#inside() > 0) {
+    if (this.#unsettled() > 0) {
       const limits = signal ? [signal] : [];
       if (timeoutMs !== undefined) limits.push(AbortSignal.timeout(timeoutMs));
       await waitIn(this.#empty, AbortSignal.any(limits)).catch(() => {});
     }
-    // A stopped job may still have its thread; its promise was rejected then, and not by this.
-    const left = this.#queue.size + [...this.#threads].filter(({ job }) => job && !job.settled).length;
+    const left = this.#unsettled();
     await this.close();
     return left;
   }
 
-  /** Takes no more jobs and ends the threads; jobs that still run or wait fail with POOL_CLOSED. */
+  /**
+   * Takes no more jobs and ends the threads; jobs that still run or wait fail with POOL_CLOSED. A thread that a driver's call
+   * does not let go of is waited for no longer than 10 seconds; the process cannot end before that call does.
+   */
   async close(): Promise<void> {
     this.#refuse();
     const threads = [...this.#threads];
@@ -495,7 +495,10 @@ export class ProverPool {
       this.#stop(job, new AnchorError("POOL_CLOSED", "the pool was closed while the job was in it"));
     }
     for (const thread of threads) thread.end();
-    await Promise.all(threads.map(({ exited }) => exited));
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise((resolve) => (timer = setTimeout(resolve, CLOSE_MS)));
+    await Promise.race([Promise.all(threads.map(({ exited }) => exited)), late]);
+    clearTimeout(timer);
   }
 
   #refuse(): void {
@@ -507,17 +510,23 @@ export class ProverPool {
     return this.#queue.size + this.running;
   }
 
+  /** Jobs without an outcome. A stopped one may still have its thread; its promise was rejected then. */
+  #unsettled(): number {
+    return this.#queue.size + [...this.#threads].filter(({ job }) => job && !job.settled).length;
+  }
+
   #hasRoom(): boolean {
     return this.#inside() < this.#capacity;
   }
 
   /** What the workers do at this moment. */
-  #load(): { running: number; preparing: number; proving: number; busy: number } {
-    const load = { running: 0, preparing: 0, proving: 0, busy: 0 };
+  #load(): { running: number; preparing: number; proving: number; busy: number; byCpu: number } {
+    const load = { running: 0, preparing: 0, proving: 0, busy: 0, byCpu: 0 };
     for (const { job } of this.#threads) {
       if (!job) continue;
       load.running++;
       load.busy += job.cores;
+      if (job.device === undefined) load.byCpu += job.cores;
       if (job.preparing) load.preparing++;
       else if (job.cores > 0) load.proving++;
     }
@@ -526,35 +535,12 @@ export class ProverPool {
 
   /** Grants cores and starts jobs as far as there is room for them. To be called after every change. */
   #pump(): void {
-    for (;;) {
-      const job = this.#witnessed.first;
-      const { preparing, proving, busy } = this.#load();
-      if (!job || proving >= this.concurrency) break;
-      const load = {
-        cores: this.threads,
-        free: this.threads - busy,
-        concurrency: this.concurrency,
-        jobs: this.#queue.size + preparing + proving,
-      };
-      const device = this.#choose(job);
-      if (device === "busy") break;
-      const cores = coresFor(load, device === undefined && this.#cpu === "native" ? job.keyBytes : 0);
-      if (cores === 0) break;
-      this.#witnessed.shift();
-      job.cores = cores;
-      job.device = device;
-      if (device !== undefined) {
-        job.asked = device;
-        job.refused = undefined;
-      }
-      job.preparing = false;
-      grant(job, cores, device);
-    }
+    const blocked = this.#grant();
     while (this.#queue.size > 0) {
       const { running, preparing, proving, busy } = this.#load();
       // One witness ahead also when all cores prove: they go from proof to proof.
       const ahead = Math.max(1, Math.min(this.concurrency - proving, this.threads - busy));
-      if (running > this.concurrency || preparing >= ahead) break;
+      if (running > this.concurrency || preparing - blocked >= ahead) break;
       void this.#start(this.#queue.shift()!);
     }
     if (this.#hasRoom() && this.#waiting.length > 0 && !this.#waking) {
@@ -566,7 +552,56 @@ export class ProverPool {
         this.#pump();
       });
     }
-    if (this.#inside() === 0) for (const go of this.#empty.splice(0)) go();
+    if (this.#unsettled() === 0) for (const go of this.#empty.splice(0)) go();
+  }
+
+  /**
+   * Grants cores, and cards, to jobs with their witness, by rank. Who waits for a card, or for the CPU, lets those behind it
+   * pass that are for another place; who waits for a core lets nobody pass.
+   *
+   * @returns how many wait for one place while another may have room
+   */
+  #grant(): number {
+    let cpuIsFull = false;
+    let blocked = 0;
+    for (const job of [...this.#witnessed]) {
+      const { preparing, proving, busy, byCpu } = this.#load();
+      const free = this.threads - busy;
+      if (proving >= this.concurrency) break;
+      const device = this.#choose(job);
+      cpuIsFull ||= free < 1;
+      if (device === "busy" || (device === undefined ? cpuIsFull : free < 1)) {
+        // Also where no core is free: the next one may be a card's.
+        if (device === undefined || free > 0) blocked++;
+        continue;
+      }
+      let cores = 1;
+      if (device === undefined) {
+        // Cards go on beside a long proof.
+        const own = this.threads - Math.min(this.#cards?.usable ?? 0, this.threads - 1);
+        const load = {
+          cores: own,
+          free: Math.min(free, own - byCpu),
+          concurrency: this.concurrency,
+          jobs: this.#queue.size + preparing + proving,
+        };
+        cores = coresFor(load, this.#cpu === "native" ? job.keyBytes : 0);
+        cpuIsFull = cores === 0;
+        if (cpuIsFull) {
+          blocked++;
+          continue;
+        }
+      } else {
+        job.asked = device;
+        job.refused = undefined;
+      }
+      this.#witnessed.delete(job);
+      job.cores = cores;
+      job.device = device;
+      job.preparing = false;
+      grant(job, cores, device);
+    }
+    return this.#cards && this.#cards.usable > 0 ? blocked : 0;
   }
 
   /** The card that makes a job's proof; `undefined` for the CPU, and the job knows why. */
@@ -952,12 +987,12 @@ function checkCallback(name: string, callback: unknown): void {
  */
 function findCards(
   backend: "auto" | BackendName,
-  { devices, proofsPerDevice, deviceMemory, concurrency }: PoolOptions,
+  { devices, proofsPerDevice = 2, deviceMemory }: PoolOptions,
 ): { cards?: Cards; cuda?: BackendSettings["cuda"]; missed?: string } {
   if (devices !== undefined && !isListOfIndices(devices)) {
     throw new AnchorError("INPUT_INVALID", "devices must be a list of cards' indices, each once");
   }
-  if (proofsPerDevice !== undefined) integerOption("proofsPerDevice", proofsPerDevice, 1, 256);
+  integerOption("proofsPerDevice", proofsPerDevice, 1, 256);
   if (deviceMemory !== undefined) integerOption("deviceMemory", deviceMemory, 1, 2 ** 50);
   if (backend === "native" || backend === "snarkjs") return {};
   const status = cudaStatus();
@@ -979,8 +1014,7 @@ function findCards(
   const own = status.cards
     .map(({ name, memoryBytes }, index) => ({ index, name, memoryBytes }))
     .filter(({ index }) => devices?.includes(index) ?? true);
-  const share = concurrency === undefined ? 2 : Math.max(1, Math.ceil(concurrency / own.length));
-  const cards = new Cards(own, proofsPerDevice ?? share, { reason: "CUDA_UNAVAILABLE", message: "no card" });
+  const cards = new Cards(own, proofsPerDevice, { reason: "CUDA_UNAVAILABLE", message: "no card" });
   return { cards, cuda: { library: status.library, cards: own, deviceMemory } };
 }
 

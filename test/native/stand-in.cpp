@@ -3,6 +3,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <atomic>
+
 #include "card.h"
 
 #ifndef VERSION
@@ -14,6 +16,10 @@
 // Codes of all cards for a key and for a proof, in place of what they do else.
 #ifndef OPEN
 #define OPEN CARD_OK
+#endif
+// Keys that have room side by side, on all cards together.
+#ifndef KEYS
+#define KEYS 1000
 #endif
 #ifndef PROVE
 #define PROVE CARD_OK
@@ -74,6 +80,7 @@ void tell(CardPhases* phases, const char* name, uint64_t bytes, uint64_t operati
 }
 
 uint64_t digest = 0;
+std::atomic<int> keys{0};
 void take(const void* data, uint64_t size) {
   for (uint64_t i = 0; i < size; i++) digest = (digest ^ ((const uint8_t*)data)[i]) * 0x100000001b3;
 }
@@ -109,6 +116,11 @@ CardKey* openKey(int32_t device, const CardKeyView* key, const CardOptions*, con
     return nullptr;
   }
   if (device == NoKey || (device == NoMemory && !serves(device, abort, status))) return nullptr;
+  if (++keys > KEYS) {
+    keys--;
+    status->code = CARD_OUT_OF_MEMORY;
+    return nullptr;
+  }
   digest = 0xcbf29ce484222325;
   takePoints(key->a, 64);
   takePoints(key->b1, 64);
@@ -124,7 +136,10 @@ CardKey* openKey(int32_t device, const CardKeyView* key, const CardOptions*, con
   return reinterpret_cast<CardKey*>(new int32_t(device));
 }
 
-void closeKey(CardKey* key) { delete reinterpret_cast<int32_t*>(key); }
+void closeKey(CardKey* key) {
+  keys--;
+  delete reinterpret_cast<int32_t*>(key);
+}
 
 void prove(CardKey* key, const uint8_t* witness, const CardControl* control, CardProof* out, CardStatus* status) {
   const int32_t device = *reinterpret_cast<int32_t*>(key);

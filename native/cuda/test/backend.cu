@@ -872,9 +872,10 @@ void lostCards() {
     const TestKey::Sums wanted = key.sums(witness);
     const CardKeyView view = key.view();
     CardStatus status;
-    CardKey* opened[2];
-    for (int32_t device : {0, 1}) {
-      opened[device] = api->openKey(device, &view, nullptr, nullptr, nullptr, &status);
+    // One on the first card, two on the second, of which one keeps its working space to the end.
+    CardKey* opened[3];
+    for (int i = 0; i < 3; i++) {
+      opened[i] = api->openKey(std::min(i, 1), &view, nullptr, nullptr, nullptr, &status);
       CHECK_STATUS(status, CARD_OK);
     }
     freeBytes();
@@ -885,6 +886,7 @@ void lostCards() {
     CHECK(status.lost == 1, "%s", status.message);
     freeBytes();
     api->closeKey(opened[1]);
+    api->closeKey(opened[2]);
     api->freeMemory(1, &status);
     CHECK(status.code == CARD_FAILED && status.lost == 1, "%s", status.message);
     status = proveInto(*proof, opened[0], witness);
@@ -951,6 +953,100 @@ void memory() {
       for (std::thread& thread : threads) thread.join();
     });
   }
+  // One that no memory would be enough for: the processor's, not the caller's fault.
+  apart({}, [&] {
+    CardKeyView view = key.view();
+    view.variables = 1u << 28;
+    view.b1 = {key.b1.data(), nullptr, view.variables, view.variables};
+    CardStatus status;
+    CHECK(!api->openKey(0, &view, nullptr, nullptr, nullptr, &status));
+    CHECK_STATUS(status, CARD_OUT_OF_MEMORY);
+    CHECK(strstr(status.message, "too large for a card"), "%s", status.message);
+  });
+  auto& used = shared<uint64_t>();
+  apart({}, [&] {
+    const uint64_t before = freeBytes();
+    Opened opened(key, plain);
+    used = before - freeBytes();
+  });
+  // Room for a second working space only in what is left to CUDA, a 64th of so small a card.
+  const uint64_t two = used + facts.proofBytes;
+  for (const bool reserved : {true, false}) {
+    const uint64_t bytes = reserved ? two + two / 128 : two + two / 32;
+    onCardOf(bytes, [&] {
+      Opened opened(key, plain);
+      CHECK_STATUS(opened.status, CARD_OK);
+      const uint64_t before = freeBytes();
+      std::vector<std::thread> threads;
+      for (int t = 0; t < 2; t++) {
+        threads.emplace_back([&] {
+          auto proof = std::make_unique<CardProof>();
+          for (int i = 0; i < 2; i++) {
+            const CardStatus status = proveInto(*proof, opened.key, witness);
+            CHECK_STATUS(status, CARD_OK);
+            checkSums(*proof, wanted, "in little memory");
+          }
+        });
+      }
+      for (std::thread& thread : threads) thread.join();
+      if (reserved) CHECK(freeBytes() == before, "a second working space was made of what is CUDA's");
+      else CHECK(freeBytes() < before, "no second working space was made");
+    });
+  }
+  // A key that is opened with whatever there is does not leave the one before without a working space, though it has taken that.
+  const TestKey small(30, 32, 7);
+  const std::vector<Fr> smallWitness = small.witness(2);
+  const TestKey::Sums smallWanted = small.sums(smallWitness);
+  auto& besideEachOther = shared<int>();
+  for (uint64_t bytes = used + used / 32; bytes < two + two / 4; bytes += facts.proofBytes / 4) {
+    onCardOf(bytes, [&] {
+      Opened first(key, plain), second(small);
+      CHECK_STATUS(first.status, CARD_OK);
+      if (!second.key) CHECK_STATUS(second.status, CARD_OUT_OF_MEMORY);
+      besideEachOther += second.key != nullptr;
+      auto proof = std::make_unique<CardProof>();
+      for (const bool again : {false, true}) {
+        CardStatus status = proveInto(*proof, first.key, witness);
+        CHECK_STATUS(status, CARD_OK);
+        checkSums(*proof, wanted, "of the older key");
+        if (!second.key || again) break;
+        status = proveInto(*proof, second.key, smallWitness);
+        CHECK_STATUS(status, CARD_OK);
+        checkSums(*proof, smallWanted, "of the newer key");
+      }
+    });
+  }
+  CHECK(besideEachOther > 1, "the keys fitted %d times", besideEachOther);
+  // A key that is opened while proofs are under way waits for their memory.
+  onCardOf(least + facts.keyBytes + facts.proofBytes / 2, [&] {
+    Opened first(key, plain);
+    CHECK_STATUS(first.status, CARD_OK);
+    std::atomic<bool> ended{false};
+    std::atomic<int> proved{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 2; t++) {
+      threads.emplace_back([&] {
+        auto proof = std::make_unique<CardProof>();
+        while (!ended) {
+          const CardStatus status = proveInto(*proof, first.key, witness);
+          CHECK_STATUS(status, CARD_OK);
+          checkSums(*proof, wanted, "beside a key that is opened");
+          proved++;
+        }
+      });
+    }
+    while (proved == 0) std::this_thread::yield();
+    for (int i = 0; i < 2; i++) {
+      Opened second(key, plain);
+      CHECK_STATUS(second.status, CARD_OK);
+      auto proof = std::make_unique<CardProof>();
+      const CardStatus status = proveInto(*proof, second.key, witness);
+      CHECK_STATUS(status, CARD_OK);
+      checkSums(*proof, wanted, "of a key that was opened beside proofs");
+    }
+    ended = true;
+    for (std::thread& thread : threads) thread.join();
+  });
   // Room for two keys and one working space. Each takes the other's when it lies idle, and waits for it when it does not.
   onCardOf(least + facts.keyBytes + facts.proofBytes / 2, [&] {
     Opened first(key, plain), second(key, plain);
