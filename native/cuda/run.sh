@@ -221,7 +221,7 @@ else
   check_args=(--max 22 --max-proof 16) bench_args=(--sizes 16..22 --proof 20 --runs 7)
 fi
 common=(--device "$DEVICE" --seed "$SEED")
-# An eighth of the log's time is left to whatever ends late.
+# What the harness may begin things for: it ends what it has begun.
 budget() { local most=$1; [ "$(left)" -lt "$most" ] && most=$(left); echo $((most > 20 ? most - 10 : most)); }
 ready() {
   [ -x "$harness" ] && [ -f "$library" ] && return
@@ -309,7 +309,7 @@ done
   echo
   echo "================ $(sed -n 's/^card [0-9]* of [0-9]*: //p' "$OUT/check.log" "$OUT/bench.log" 2>/dev/null | head -1)"
   if [ -f "$OUT/bench.log" ]; then
-    grep -E "^(limits|proof of|  [0-9.]+ GB and|  [0-9]+ in flight|  on the card|FAILED|left out)" "$OUT/bench.log"
+    grep -E "^(limits|proof of|  [0-9.]+ GB and|  [0-9]+ in flight|  on the card|FAILED|STOPPED|left out)" "$OUT/bench.log"
     grep -m 1 "^msm G1" "$OUT/bench.log" | sed 's/^msm G1/      /'
     grep -E "^(G1|G2|ntt|quotient) 2\^(16|20|22) " "$OUT/bench.log" | grep -E "chosen|^ntt|^quotient"
   fi

@@ -86,18 +86,23 @@ class Bench {
         .add("core", std::string(engine().name()))
         .add("threads", card_.control.threads);
 
-    // What matters most comes first, since time may end.
-    std::vector<unsigned> powers;
-    for (unsigned log : {16u, 18u, 20u, 22u}) {
-      if (log < arguments_.proof) powers.push_back(log);
+    try {
+      // What matters most comes first, since time may end.
+      std::vector<unsigned> powers;
+      for (unsigned log : {16u, 18u, 20u, 22u}) {
+        if (log < arguments_.proof) powers.push_back(log);
+      }
+      if (arguments_.proof > 1) powers.push_back(arguments_.proof);
+      for (unsigned log : powers) section(text("proofs of 2^%u rows", log), [&] { proofs(log); });
+      section("multiplications in G1", [&] { sums<Fq>(); });
+      section("transforms", [&] { transforms(); });
+      section("multiplications in G2", [&] { sums<Fq2>(); });
+      section("windows in G1", [&] { windows<Fq>(); });
+      section("windows in G2", [&] { windows<Fq2>(); });
+    } catch (const Stop& stop) {
+      failed_++;
+      printf("STOPPED %s\n", stop.what());
     }
-    if (arguments_.proof > 1) powers.push_back(arguments_.proof);
-    for (unsigned log : powers) section(text("proofs of 2^%u rows", log), [&] { proofs(log); });
-    section("multiplications in G1", [&] { sums<Fq>(); });
-    section("transforms", [&] { transforms(); });
-    section("multiplications in G2", [&] { sums<Fq2>(); });
-    section("windows in G1", [&] { windows<Fq>(); });
-    section("windows in G2", [&] { windows<Fq2>(); });
     if (!arguments_.json.empty()) json_.write(arguments_.json);
     printf("\nbench: %zu wrong or failed, %zu left out for time, %.1f s%s\n", failed_, leftOut_, secondsSince(start_),
            card_.cards->emulated() ? "; emulated: times mean nothing" : "");
@@ -136,6 +141,10 @@ class Bench {
       body();
     } catch (const Stop&) {
       throw;
+    } catch (const CardFailure& failure) {
+      if (failure.lost) throw Stop(what + ": " + failure.what());
+      failed_++;
+      printf("FAILED  %s: %s\n", what.c_str(), failure.what());
     } catch (const std::exception& error) {
       failed_++;
       printf("FAILED  %s: %s\n", what.c_str(), error.what());

@@ -76,15 +76,18 @@ class Checks {
   void check(const std::string& what, const Body& body) {
     done_++;
     std::string reason;
+    bool lost = false;
     try {
       body();
       return;
     } catch (const Stop& stop) {
       throw Stop(what + ": " + stop.what());
+    } catch (const CardFailure& failure) {
+      reason = failure.what();
+      lost = failure.lost;
     } catch (const std::exception& error) {
       reason = error.what();
     }
-    const bool lost = reason.find("serves this process no more") != std::string::npos;  // throwCardStatus() says so
     failed_++;
     printf("WRONG   %s: %s  [--seed %llu]\n", what.c_str(), reason.c_str(), (unsigned long long)arguments_.seed);
     fflush(stdout);
