@@ -299,15 +299,12 @@ void limits(int32_t device, CardLimits* out, CardStatus* status) {
 
 void closeKey(::CardKey* key) {
   if (!key) return;
-  // On a card that is lost every call fails, but the host's side goes.
   CardStatus unread;
-  bool closed = false;
   guarded(&unread, [&] {
-    OnDevice on(key->device());
-    closed = true;
+    // On a card that is lost every call fails, but the host's side goes.
+    OnDevice on(key->device(), OnDevice::CLOSING);
     delete key;
   });
-  if (!closed) guarded(&unread, [&] { delete key; });
 }
 
 void prove(::CardKey* key, const uint8_t* witness, const CardControl* control, CardProof* out, CardStatus* status) {

@@ -253,12 +253,14 @@ function checkKernels(update) {
   if (update) fs.writeFileSync(KERNELS, `${JSON.stringify(made, null, 2)}\n`);
   const written = JSON.parse(readText(KERNELS) ?? "{}");
   const faults = [];
+  const reserved = Number(/LARGEST_STACK = (\d+)/.exec(readText(join(HERE, "prover.h")) ?? "")?.[1]);
   for (const [kernel, targets] of Object.entries(made)) {
     for (const [target, { spills, stack }] of Object.entries(targets)) {
       const known = written[kernel]?.[target];
       if (!known) faults.push(`${kernel} (${target}) is not in kernels.json`);
       else if (spills > known.spills) faults.push(`${kernel} (${target}) spills ${spills} bytes, not ${known.spills}`);
       else if (stack > known.stack) faults.push(`${kernel} (${target}) has a stack of ${stack} bytes, not ${known.stack}`);
+      if (!(stack <= reserved)) faults.push(`${kernel} (${target}) has a stack of ${stack} bytes, prover.h reserves ${reserved}`);
     }
   }
   for (const kernel of Object.keys(written)) {

@@ -28,6 +28,11 @@ struct CardError : std::runtime_error {
   bool lost;
 };
 
+// What needs more of the card than anybody could give back.
+struct TooLarge : CardError {
+  explicit TooLarge(const std::string& message) : CardError(CARD_OUT_OF_MEMORY, message) {}
+};
+
 // The device that this thread's calls go to, and which devices this process has lost. After some errors ("sticky" in CUDA's
 // manual) a context serves nobody any more, and only a new process gets another.
 inline thread_local int currentDevice = 0;
@@ -112,16 +117,18 @@ inline void check(cudaError_t error, const char* what) {
   if (error != cudaSuccess) fail(error, what);
 }
 
-// Where nothing can be done about an error: a lost device, a destructor.
+// Where nothing can be done about an error: a lost device, a destructor. That the card is lost is remembered all the same.
 inline void ignore(cudaError_t error) {
-  if (error != cudaSuccess) cudaGetLastError();
+  if (error == cudaSuccess) return;
+  cudaGetLastError();
+  if (kindOf(error).lost) lostDevices[currentDevice].store(true, std::memory_order_relaxed);
 }
 
-// Of a wait that a destructor needs, before what was waited for is wiped or given back: if it fails, for the whole card.
+// Of a wait that a destructor needs, before what was waited for is wiped or given back: if it fails, for the whole card. A lost
+// card does nothing more, so there is nothing to wait for.
 inline void settle(cudaError_t waited) {
-  if (waited == cudaSuccess) return;
-  cudaGetLastError();
-  ignore(cudaDeviceSynchronize());
+  ignore(waited);
+  if (waited != cudaSuccess && !kindOf(waited).lost) ignore(cudaDeviceSynchronize());
 }
 
 inline std::string mebibytes(uint64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
@@ -137,28 +144,45 @@ inline void throwIfAborted(const int32_t* abort) {
 // never worked on it: since CUDA 12 to set a device is to make its context, some hundred MiB of a card that nobody asked for.
 class OnDevice {
  public:
-  explicit OnDevice(int device) : before_(currentDevice) {
+  enum Closing { CLOSING };
+
+  explicit OnDevice(int device) {
     if (device < 0 || device >= MAX_DEVICES) throw CardError(CARD_INPUT_INVALID, "there is no such card");
     if (lostDevices[device].load(std::memory_order_relaxed)) {
       throw CardError(CARD_FAILED, "this process has lost the card after an earlier error", true);
     }
-    currentDevice = device;
-    ignore(cudaGetDevice(&previous_));
-    const cudaError_t error = cudaSetDevice(device);
-    if (error != cudaSuccess) {
-      currentDevice = before_;
+    const cudaError_t error = choose(device);
+    if (error == cudaSuccess) return;
+    try {
       fail(error, "choosing the card");
+    } catch (...) {
+      leave();
+      throw;
     }
-    used(device).store(true, std::memory_order_relaxed);
   }
+  // For what is given back: also on a card that is lost, where every call fails, and never for another card.
+  OnDevice(int device, Closing) { ignore(choose(device)); }
   OnDevice(const OnDevice&) = delete;
-  ~OnDevice() {
-    if (previous_ != currentDevice && previous_ < MAX_DEVICES && used(previous_)) ignore(cudaSetDevice(previous_));
-    currentDevice = before_;
-  }
+  ~OnDevice() { leave(); }
 
  private:
-  int before_, previous_ = 0;
+  int previous_ = 0;
+
+  cudaError_t choose(int device) {
+    if (cudaGetDevice(&previous_) != cudaSuccess) {
+      cudaGetLastError();
+      previous_ = currentDevice;
+    }
+    currentDevice = device;
+    const cudaError_t error = cudaSetDevice(device);
+    if (error == cudaSuccess) used(device).store(true, std::memory_order_relaxed);
+    return error;
+  }
+  void leave() {
+    if (previous_ == currentDevice || previous_ >= MAX_DEVICES || !used(previous_)) return;
+    currentDevice = previous_;
+    ignore(cudaSetDevice(previous_));
+  }
   static std::atomic<bool>& used(int device) {
     static std::atomic<bool> devices[MAX_DEVICES];
     return devices[device];

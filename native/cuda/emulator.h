@@ -13,6 +13,8 @@
 //                    a copy to pageable memory waits for the stream
 //   errors           returned as CUDA does, at the call or when the work runs; those that cost the context stay. What a card would
 //                    not even report (divergent barriers, pinned memory given back while a copy waits for it) ends the process
+//   every access     emulator_watch.h, compiled with -fsanitize=thread: races of threads, blocks and streams whatever the order, memory
+//                    that was never written, pointers to what is not the card's
 //
 // What CUDA leaves open is decided against the program: the legacy stream is refused, blocking streams are not to be had, a launch
 // for a stream of a card that is not current fails, cudaFreeHost does not wait.
@@ -69,7 +71,12 @@ enum cudaError_t {
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
-enum cudaDeviceAttr { cudaDevAttrClockRate = 13, cudaDevAttrMultiProcessorCount = 16, cudaDevAttrMemoryClockRate = 36 };
+enum cudaDeviceAttr {
+  cudaDevAttrClockRate = 13,
+  cudaDevAttrMultiProcessorCount = 16,
+  cudaDevAttrMemoryClockRate = 36,
+  cudaDevAttrMaxThreadsPerMultiProcessor = 39
+};
 constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDefault = 0, cudaEventBlockingSync = 1, cudaEventDisableTiming = 2;
 
 // What is asked of an emulated card.
@@ -393,6 +400,7 @@ class Machine {
         if (w.record) w.record->passed = true;
       }
       s->queue.clear();
+      AP_WATCH(learn(known_, s->known);)
     }
   }
   // Whether the card can be asked for something by this thread.
@@ -923,7 +931,11 @@ inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* out, int device) {
 inline cudaError_t cudaDeviceGetAttribute(int* out, cudaDeviceAttr attribute, int device) {
   return anchorproof::emulator::call([&](anchorproof::emulator::Machine& m, auto&) {
     if (device < 0 || static_cast<size_t>(device) >= m.devices().size()) return cudaErrorInvalidDevice;
-    *out = attribute == cudaDevAttrMultiProcessorCount ? m.multiprocessors() : 1000000;  // clocks in kHz
+    switch (attribute) {
+      case cudaDevAttrMultiProcessorCount: *out = m.multiprocessors(); break;
+      case cudaDevAttrMaxThreadsPerMultiProcessor: *out = 1536; break;
+      default: *out = 1000000;  // clocks in kHz
+    }
     return cudaSuccess;
   });
 }

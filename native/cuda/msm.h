@@ -71,7 +71,9 @@ MsmPlan planMsm(uint64_t count, const CardOptions& options, uint64_t bytesAllowe
   }
   if (options.coordinates > 2) throw CardError(CARD_INPUT_INVALID, "coordinates are 0, 1 or 2");
   const uint64_t pointBytes = sizeof(Affine<F>), limit = uint64_t{1} << 31;
-  if (count >= limit) throw CardError(CARD_INPUT_INVALID, "too many points for one multiplication");
+  // No fault of the caller's: a processor can do it.
+  auto tooLarge = [&] { throw TooLarge("too large for a card: " + std::to_string(count) + " points in one multiplication"); };
+  if (count >= limit) tooLarge();
   if (count * (pointBytes + sizeof(uint32_t)) > bytesAllowed) {
     throw CardError(CARD_OUT_OF_MEMORY, "the key's points do not fit into the card's memory");
   }
@@ -101,7 +103,7 @@ MsmPlan planMsm(uint64_t count, const CardOptions& options, uint64_t bytesAllowe
       }
     }
   }
-  if (best.window == 0) throw CardError(CARD_INPUT_INVALID, "too many points for one multiplication with this window");
+  if (best.window == 0) tooLarge();
   return best;
 }
 

@@ -184,8 +184,30 @@ class WorkingSpace {
   void read(CardProof& out) const;
 };
 
+// What CUDA itself takes of a card once kernels run, and gives back to nobody: local memory for the stacks of all threads that the
+// card holds at a time, and code, which is loaded when it is first called. A small card is asked for no more than a share.
+constexpr uint32_t LARGEST_STACK = 768;  // bytes, of kernels.json; build.mjs --check compares
+inline uint64_t reserveOf(uint64_t total) {
+  int device = 0, threads = 0;
+  check(cudaGetDevice(&device), "asking for the card");
+  check(cudaDeviceGetAttribute(&threads, cudaDevAttrMaxThreadsPerMultiProcessor, device), "asking about the card");
+  const uint64_t stacks = uint64_t{LARGEST_STACK} * static_cast<uint32_t>(threads) * multiprocessors();
+  return std::min(total / 64, stacks + (uint64_t{64} << 20));
+}
+
+// Bytes of the card that is current, for keys and working spaces.
+inline uint64_t availableMemory() {
+  size_t available = 0, total = 0;
+  check(cudaMemGetInfo(&available, &total), "asking for the card's memory");
+  const uint64_t reserve = reserveOf(total);
+  return available > reserve ? available - reserve : 0;
+}
+
 // The working spaces of all keys of a device. Who finds none free makes one; where the card has no room for it, those that lie
 // idle are given up, also of other keys, and otherwise one waits until a proof ends.
+//
+// Whoever takes memory measures first what is free. So a key is opened, or a space made, one at a time. A proof that is under way
+// already has its space, and goes on meanwhile.
 class Spaces {
  public:
   static Spaces& of(int device) {
@@ -196,24 +218,48 @@ class Spaces {
   std::unique_ptr<WorkingSpace> take(ResidentKey& key, const int32_t* abort);
   // Null: it was not worth keeping.
   void giveBack(ResidentKey& key, std::unique_ptr<WorkingSpace> space);
-  void add(ResidentKey& key);
   // Waits for the key's proofs, and frees its spaces.
   void remove(ResidentKey& key);
-  // Frees what lies idle. Whether there was anything.
-  bool freeIdle();
-  // Keys are opened one after the other: each plans with what is free.
-  std::unique_lock<std::timed_mutex> lockOpening(const int32_t* abort) {
-    std::unique_lock<std::timed_mutex> lock(opening_, std::defer_lock);
-    while (!lock.try_lock_for(std::chrono::milliseconds(2))) throwIfAborted(abort);
-    return lock;
-  }
+
+  // While a key is opened.
+  class Opening {
+   public:
+    Opening(Spaces& spaces, const int32_t* abort) : spaces_(spaces), abort_(abort), lock_(spaces.alone_, std::defer_lock) {
+      while (!lock_.try_lock_for(std::chrono::milliseconds(2))) throwIfAborted(abort);
+    }
+    ~Opening() {
+      const std::lock_guard<std::mutex> lock(spaces_.mutex_);
+      spaces_.withheld_ = false;
+      spaces_.returned_.notify_all();
+    }
+    // Runs `attempt`. When it finds too little memory, spaces that lie idle are given up, or else the next that a proof returns,
+    // and it is run again. Meanwhile no proof begins, so that this ends: what fails on a card without proofs under way fails.
+    template <class Attempt>
+    void insist(Attempt&& attempt);
+    // Most bytes that a proof takes of a key that has no space at the moment.
+    uint64_t largestWithout() const;
+    // With its first space. The lock is held to the end of the opening.
+    void add(ResidentKey& key, std::unique_ptr<WorkingSpace> space);
+
+   private:
+    Spaces& spaces_;
+    const int32_t* abort_;
+    std::unique_lock<std::timed_mutex> lock_;
+
+    bool makeRoom(uint64_t returnsBefore);
+  };
 
  private:
-  std::timed_mutex opening_;
+  std::timed_mutex alone_;  // who opens a key or makes a space; waited for only by those who do not hold mutex_
   std::mutex mutex_;
   std::condition_variable returned_;
   std::vector<ResidentKey*> keys_;
-  uint64_t out_ = 0, returns_ = 0;  // spaces that proofs have or are making; how often one came back
+  uint64_t out_ = 0, returns_ = 0;  // spaces that proofs have; how often one came back
+  bool withheld_ = false;  // no proof begins
+
+  // Frees what lies idle. Whether there was anything.
+  bool freeIdle();
+  static std::unique_ptr<WorkingSpace> make(const ResidentKey& key, bool first);
 };
 
 class ResidentKey {
@@ -255,10 +301,12 @@ class ResidentKey {
   CardKeyFacts facts_ = {};
   // In Spaces' care.
   std::vector<std::unique_ptr<WorkingSpace>> free_;
-  uint32_t running_ = 0;
+  uint32_t spaces_ = 0, running_ = 0;  // spaces that there are, free or not; proofs that have one or wait for one
 
   static void checkView(const CardKeyView& view);
-  void planPoints(const CardKeyView& view, const CardOptions& options, MsmPlan (&plans)[4]);
+  void dropPoints();
+  void loadMatrices(const CardKeyView& view, const int32_t* abort);
+  void planPoints(const CardKeyView& view, const CardOptions& options, const Spaces::Opening& opening, MsmPlan (&plans)[4]);
   void loadPoints(const CardKeyView& view, const MsmPlan (&plans)[4], const int32_t* abort);
 };
 
@@ -310,6 +358,11 @@ inline WorkingSpace::WorkingSpace(const ResidentKey& key)
 inline WorkingSpace::~WorkingSpace() {
   main_.drain();
   side_.drain();
+  if (!sound_) {
+    // Not wiped in its time: now that both streams are still, it needs nothing but this one call.
+    ignore(cudaMemsetAsync(memory_.get(), 0, memory_.bytes(), main_));
+    main_.drain();
+  }
   wipe(results_.get(), sizeof(Results));
 }
 
@@ -414,48 +467,61 @@ inline void WorkingSpace::prove(const uint8_t* witness, const CardControl& contr
 
 // --- Working spaces of a device -------------------------------------------------------------------------------------
 
+// Null: there is no room. The key's first is made however little it leaves, since without it no proof ends.
+inline std::unique_ptr<WorkingSpace> Spaces::make(const ResidentKey& key, bool first) {
+  if (!first && availableMemory() < key.facts_.proofBytes) return nullptr;
+  try {
+    return std::make_unique<WorkingSpace>(key);
+  } catch (const CardError& error) {
+    if (error.code != CARD_OUT_OF_MEMORY) throw;
+    return nullptr;
+  }
+}
+
 inline std::unique_ptr<WorkingSpace> Spaces::take(ResidentKey& key, const int32_t* abort) {
   std::unique_lock<std::mutex> lock(mutex_);
-  key.free_.reserve(key.free_.size() + key.running_ + 1);  // so that giving back takes no memory
   key.running_++;
-  bool making = false;
   try {
-    for (;;) {
+    for (uint64_t tried = std::numeric_limits<uint64_t>::max();;) {
       throwIfAborted(abort);
-      out_++;
-      if (!key.free_.empty()) {
+      if (!key.free_.empty() && !withheld_) {
         // Rather one that has nothing left to do.
         auto chosen = std::find_if(key.free_.begin(), key.free_.end(), [](const auto& space) { return space->isIdle(); });
         if (chosen == key.free_.end()) chosen = key.free_.begin();
         std::unique_ptr<WorkingSpace> space = std::move(*chosen);
         key.free_.erase(chosen);
+        out_++;
         return space;
       }
-      const uint64_t returns = returns_;
-      making = true;
-      lock.unlock();
-      try {
-        return std::make_unique<WorkingSpace>(key);
-      } catch (const CardError& error) {
-        if (error.code != CARD_OUT_OF_MEMORY) throw;
-      }
-      const bool freed = freeIdle();
-      lock.lock();
-      making = false;
-      out_--;
-      returned_.notify_all();
-      if (freed) continue;
-      while (returns == returns_) {
+      // After one that failed, not before something has come back.
+      std::unique_lock<std::timed_mutex> alone(alone_, std::defer_lock);
+      if (tried != returns_ && alone.try_lock()) {
+        tried = returns_;
+        key.free_.reserve(key.spaces_ + 1);  // so that giving back takes no memory
+        const bool first = key.spaces_ == 0;
+        lock.unlock();
+        std::unique_ptr<WorkingSpace> space = make(key, first);
+        const bool freed = !space && freeIdle();
+        lock.lock();
+        if (space) {
+          key.spaces_++;
+          out_++;
+          return space;
+        }
+        if (freed) {
+          tried = std::numeric_limits<uint64_t>::max();
+          continue;
+        }
+        if (tried != returns_) continue;
         if (out_ == 0) {
           throw CardError(CARD_OUT_OF_MEMORY, "a proof needs " + mebibytes(key.facts_.proofBytes) + " of the card, more than is free");
         }
-        throwIfAborted(abort);
-        returned_.wait_for(lock, std::chrono::milliseconds(2));
+        alone.unlock();
       }
+      returned_.wait_for(lock, std::chrono::milliseconds(2));
     }
   } catch (...) {
     if (!lock.owns_lock()) lock.lock();
-    if (making) out_--;
     key.running_--;
     returned_.notify_all();
     throw;
@@ -464,16 +530,15 @@ inline std::unique_ptr<WorkingSpace> Spaces::take(ResidentKey& key, const int32_
 
 inline void Spaces::giveBack(ResidentKey& key, std::unique_ptr<WorkingSpace> space) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (space) key.free_.push_back(std::move(space));
+  if (space) {
+    key.free_.push_back(std::move(space));
+  } else {
+    key.spaces_--;
+  }
   key.running_--;
   out_--;
   returns_++;
   returned_.notify_all();
-}
-
-inline void Spaces::add(ResidentKey& key) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  keys_.push_back(&key);
 }
 
 inline void Spaces::remove(ResidentKey& key) {
@@ -486,15 +551,69 @@ inline void Spaces::remove(ResidentKey& key) {
 }
 
 inline bool Spaces::freeIdle() {
-  std::vector<std::unique_ptr<WorkingSpace>> spaces;
+  std::vector<std::unique_ptr<WorkingSpace>> spaces;  // freed without the lock
   {
     const std::lock_guard<std::mutex> lock(mutex_);
+    size_t count = 0;
+    for (const ResidentKey* key : keys_) count += key->free_.size();
+    spaces.reserve(count);  // before anything moves: it may throw
     for (ResidentKey* key : keys_) {
+      key->spaces_ -= static_cast<uint32_t>(key->free_.size());
       for (auto& space : key->free_) spaces.push_back(std::move(space));
       key->free_.clear();
     }
   }
   return !spaces.empty();
+}
+
+template <class Attempt>
+void Spaces::Opening::insist(Attempt&& attempt) {
+  for (;;) {
+    uint64_t returns;
+    {
+      const std::lock_guard<std::mutex> lock(spaces_.mutex_);
+      returns = spaces_.returns_;
+    }
+    try {
+      return attempt();
+    } catch (const TooLarge&) {
+      throw;
+    } catch (const CardError& error) {
+      if (error.code != CARD_OUT_OF_MEMORY || !makeRoom(returns)) throw;
+    }
+  }
+}
+
+// False: no proof is under way, and none was since; there is no more.
+inline bool Spaces::Opening::makeRoom(uint64_t returnsBefore) {
+  std::unique_lock<std::mutex> lock(spaces_.mutex_);
+  spaces_.withheld_ = true;
+  for (;;) {
+    throwIfAborted(abort_);
+    const bool returned = spaces_.returns_ != returnsBefore, out = spaces_.out_ > 0;
+    lock.unlock();
+    if (spaces_.freeIdle() || returned) return true;
+    if (!out) return false;
+    lock.lock();
+    spaces_.returned_.wait_for(lock, std::chrono::milliseconds(2));
+  }
+}
+
+inline uint64_t Spaces::Opening::largestWithout() const {
+  const std::lock_guard<std::mutex> lock(spaces_.mutex_);
+  uint64_t most = 0;
+  for (const ResidentKey* key : spaces_.keys_) {
+    if (key->spaces_ == 0) most = std::max(most, key->facts_.proofBytes);
+  }
+  return most;
+}
+
+inline void Spaces::Opening::add(ResidentKey& key, std::unique_ptr<WorkingSpace> space) {
+  const std::lock_guard<std::mutex> lock(spaces_.mutex_);
+  spaces_.keys_.reserve(spaces_.keys_.size() + 1);
+  key.free_.push_back(std::move(space));
+  key.spaces_ = 1;
+  spaces_.keys_.push_back(&key);
 }
 
 // --- A key ----------------------------------------------------------------------------------------------------------
@@ -518,10 +637,11 @@ inline void ResidentKey::checkView(const CardKeyView& view) {
   }
 }
 
-// Splits what is free into points, working spaces and a reserve for what CUDA itself takes later (code, stacks, fragments) and for
-// what making the multiples takes. Two working spaces, if that leaves room for the points: the card computes one proof while
-// another's witness arrives.
-inline void ResidentKey::planPoints(const CardKeyView& view, const CardOptions& options, MsmPlan (&plans)[4]) {
+// Splits what is free, but for the reserve, into points, working spaces and what making the multiples takes. Two working spaces, if
+// that leaves room for the points: the card computes one proof while another's witness arrives. Besides, what another key's proof
+// takes whose space was given up for this key; or else the two take it in turns.
+inline void ResidentKey::planPoints(const CardKeyView& view, const CardOptions& options, const Spaces::Opening& opening,
+                                    MsmPlan (&plans)[4]) {
   Choices choices[4] = {Choices::of<Fq>(view.a, options), Choices::of<Fq>(view.b1, options), Choices::of<Fq>(view.ch, options),
                         Choices::of<Fq2>(view.b2, options)};
   auto choose = [&](uint64_t budget) {
@@ -530,38 +650,34 @@ inline void ResidentKey::planPoints(const CardKeyView& view, const CardOptions& 
     return choices[0].bytes() + choices[1].bytes() + choices[2].bytes() + choices[3].bytes();
   };
   const uint32_t processors = multiprocessors();
+  const uint64_t others = opening.largestWithout();
   // What is needed besides the points: first for making the multiples of all four at once, then for proofs.
-  auto besides = [&](uint64_t spaces) {
-    facts_.proofBytes = WorkingSpace::bytes(*this, plans, processors);
+  enum Proofs { IN_TURNS, ONE, TWO };
+  auto besides = [&](Proofs proofs) {
+    const uint64_t one = facts_.proofBytes = WorkingSpace::bytes(*this, plans, processors);
     const uint64_t construction = constructionBytes<Fq>(plans[0]) + constructionBytes<Fq>(plans[1]) + constructionBytes<Fq>(plans[2]) +
                                   constructionBytes<Fq2>(plans[3]);
-    return std::max(construction, spaces * facts_.proofBytes);
+    return std::max(construction, proofs == IN_TURNS ? std::max(one, others) : proofs * one + others);
   };
-  auto available = [] {
-    size_t available = 0, total = 0;
-    check(cudaMemGetInfo(&available, &total), "asking for the card's memory");
-    const uint64_t reserve = std::min<uint64_t>(total / 64, uint64_t{256} << 20);
-    return available > reserve ? available - reserve : 0;
-  };
-  const uint64_t held = facts_.keyBytes, least = choose(0), one = besides(1);
+  const uint64_t held = facts_.keyBytes, least = choose(0), needed = besides(IN_TURNS);
   const uint64_t limit = options.memoryLimit ? options.memoryLimit : std::numeric_limits<uint64_t>::max();
   if (held + least > limit) {
-    throw CardError(CARD_OUT_OF_MEMORY, "the key needs " + mebibytes(held + least) + " of the card, more than the limit of " + mebibytes(limit));
+    throw TooLarge("the key needs " + mebibytes(held + least) + " of the card, more than the limit of " + mebibytes(limit));
   }
-  uint64_t free = available();
-  if (least + one > free && Spaces::of(device_).freeIdle()) free = available();
-  if (least + one > free) {
-    throw CardError(CARD_OUT_OF_MEMORY, "the key needs " + mebibytes(held + least) + " of the card and its proofs " + mebibytes(one) + ", and " +
-                                            mebibytes(held + free) + " are free");
+  const uint64_t free = availableMemory();
+  if (least + needed > free) {
+    throw CardError(CARD_OUT_OF_MEMORY, "the key needs " + mebibytes(held + least) + " of the card and its proofs " + mebibytes(needed) +
+                                            ", and " + mebibytes(held + free) + " are free");
   }
-  const uint64_t spaces = least + besides(2) <= free ? 2 : 1;
-  uint64_t budget = std::min(limit - held, free - besides(spaces)) - least;
+  Proofs proofs = TWO;
+  while (proofs != IN_TURNS && least + besides(proofs) > free) proofs = proofs == TWO ? ONE : IN_TURNS;
+  uint64_t budget = std::min(limit - held, free - besides(proofs)) - least;
   // Other plans need other working spaces: where they turn out larger, once more with less than was spent. Without anything to
   // spend the plans are those that fit.
   for (;;) {
-    const uint64_t points = choose(budget), needed = points + besides(spaces);
-    if (needed <= free) return;
-    budget = points - least - std::min(points - least, needed - free);
+    const uint64_t points = choose(budget), all = points + besides(proofs);
+    if (all <= free) return;
+    budget = points - least - std::min(points - least, all - free);
   }
 }
 
@@ -601,25 +717,49 @@ inline void ResidentKey::loadPoints(const CardKeyView& view, const MsmPlan (&pla
   }
 }
 
+inline void ResidentKey::loadMatrices(const CardKeyView& view, const int32_t* abort) {
+  facts_ = {};
+  for (auto& rows : rows_) rows.reset();
+  domain_.reset();
+  Stream stream;
+  unsigned log = 0;
+  while (uint32_t{1} << log < domainSize_) log++;
+  domain_ = std::make_unique<CardDomain>(log, stream);
+  facts_.keyBytes = domain_->bytes();
+  for (int i = 0; i < 2; i++) {
+    rows_[i] = std::make_unique<CardMatrix>(view.rows[i], domainSize_, variables_, stream, abort);
+    facts_.keyBytes += rows_[i]->bytes();
+  }
+  finish(stream, abort);
+}
+
+inline void ResidentKey::dropPoints() {
+  a_.reset();
+  b1_.reset();
+  ch_.reset();
+  b2_.reset();
+}
+
 inline ResidentKey::ResidentKey(int device, const CardKeyView& view, const CardOptions& options, const int32_t* abort)
     : device_(device), variables_(view.variables), domainSize_(view.domain) {
   checkView(view);
-  const auto alone = Spaces::of(device_).lockOpening(abort);
-  {
-    Stream stream;
-    unsigned log = 0;
-    while (uint32_t{1} << log < domainSize_) log++;
-    domain_ = std::make_unique<CardDomain>(log, stream);
-    facts_.keyBytes = domain_->bytes();
-    for (int i = 0; i < 2; i++) {
-      rows_[i] = std::make_unique<CardMatrix>(view.rows[i], domainSize_, variables_, stream, abort);
-      facts_.keyBytes += rows_[i]->bytes();
-    }
-    finish(stream, abort);
-  }
+  Spaces::Opening opening(Spaces::of(device_), abort);
+  opening.insist([&] { loadMatrices(view, abort); });
   MsmPlan plans[4];
-  planPoints(view, options, plans);
-  loadPoints(view, plans, abort);
+  std::unique_ptr<WorkingSpace> space;
+  const CardKeyFacts before = facts_;
+  opening.insist([&] {
+    facts_ = before;
+    try {
+      planPoints(view, options, opening, plans);
+      loadPoints(view, plans, abort);
+      // The first proof's, so that a card that is too small shows now.
+      space = std::make_unique<WorkingSpace>(*this);
+    } catch (...) {
+      dropPoints();
+      throw;
+    }
+  });
   const CardPoints* const points[4] = {&view.a, &view.b1, &view.ch, &view.b2};
   for (int i = 0; i < 4; i++) {
     if (points[i]->count == 0) continue;
@@ -629,9 +769,7 @@ inline ResidentKey::ResidentKey(int device, const CardKeyView& view, const CardO
     facts_.sets[i] = plans[i].sets;
   }
   throwIfAborted(abort);
-  // The first proof's, so that a card that is too small shows now.
-  free_.push_back(std::make_unique<WorkingSpace>(*this));
-  Spaces::of(device_).add(*this);
+  opening.add(*this, std::move(space));
 }
 
 }  // namespace cuda

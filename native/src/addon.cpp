@@ -89,15 +89,19 @@ void wipe(void* data, size_t size) {
   while (size--) *bytes++ = 0;
 }
 
-// kind: what the error's property of that name says, where it has one.
-void throwJs(Napi::Env env, const char* code, const char* message, const char* kind = nullptr) {
-  napi_value codeValue, messageValue, kindValue, error;
+// kind, lost: what the error's properties of these names say, where it has them.
+void throwJs(Napi::Env env, const char* code, const char* message, const char* kind = nullptr, bool lost = false) {
+  napi_value codeValue, messageValue, kindValue, lostValue, error;
   if (napi_create_string_utf8(env, code, NAPI_AUTO_LENGTH, &codeValue) != napi_ok) return;
   if (napi_create_string_utf8(env, message, NAPI_AUTO_LENGTH, &messageValue) != napi_ok) return;
   if (napi_create_error(env, codeValue, messageValue, &error) != napi_ok) return;
   if (kind) {
     if (napi_create_string_utf8(env, kind, NAPI_AUTO_LENGTH, &kindValue) != napi_ok) return;
     if (napi_set_named_property(env, error, "kind", kindValue) != napi_ok) return;
+  }
+  if (lost) {
+    if (napi_get_boolean(env, true, &lostValue) != napi_ok) return;
+    if (napi_set_named_property(env, error, "lost", lostValue) != napi_ok) return;
   }
   // Fails when the environment is being terminated: then there is nobody to tell.
   napi_throw(env, error);
@@ -113,6 +117,8 @@ Napi::Value guarded(const Napi::CallbackInfo& info) {
     throw;  // already JavaScript's; node-addon-api hands it over
   } catch (const NoCards& failure) {
     throwJs(env, codeName(failure.code), failure.what(), kindName(failure.kind));
+  } catch (const CardFailure& failure) {
+    throwJs(env, codeName(failure.code), failure.what(), nullptr, failure.lost);
   } catch (const Failure& failure) {
     throwJs(env, codeName(failure.code), failure.what());
   } catch (const std::bad_alloc&) {

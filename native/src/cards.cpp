@@ -125,7 +125,7 @@ void throwCardStatus(const CardStatus& status) {
     case CARD_ABORTED: throw Failure(Code::Aborted, "stopped");
     case CARD_INPUT_INVALID: throw Failure(Code::InputInvalid, message);
     case CARD_WITNESS_INVALID: throw Failure(Code::WitnessInvalid, message);
-    default: throw Failure(Code::CudaFailed, message);
+    default: throw CardFailure(message, status.lost != 0);
   }
 }
 

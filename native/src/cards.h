@@ -21,6 +21,12 @@ struct NoCards : Failure {
   Kind kind;
 };
 
+// What a card reports: CudaFailed.
+struct CardFailure : Failure {
+  CardFailure(const std::string& message, bool lost_) : Failure(Code::CudaFailed, message), lost(lost_) {}
+  bool lost;  // the card serves this process no more
+};
+
 // A loaded library. It stays loaded for the process's life: threads of CUDA's may be in it.
 class Cards {
  public:
@@ -33,7 +39,7 @@ class Cards {
   int devices() const { return devices_; }
   // Throws InputInvalid for an index that is out of range.
   void check(int device) const;
-  // Throw as check() does; CudaFailed.
+  // Throw as check() does; CardFailure.
   CardDescription describe(int device) const;
   CardLimits limits(int device) const;
 
@@ -44,7 +50,7 @@ class Cards {
   int devices_;
 };
 
-// Throws the Failure of a status that is not CARD_OK.
+// Throws the Failure of a status that is not CARD_OK: NoCards, CardFailure, or another.
 void throwCardStatus(const CardStatus& status);
 
 }  // namespace anchorproof

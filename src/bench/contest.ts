@@ -26,7 +26,7 @@ export interface Settings {
   runs: number;
   /** For the pool. */
   proofs: number;
-  /** One a thread, or two on a GPU, unless told. */
+  /** One a thread unless told. */
   concurrency: number | undefined;
   externals: readonly ExternalProver[];
   /** Models that inference was asked for; it runs all otherwise. */

@@ -63,7 +63,7 @@ export const benchCommand: Command = {
   --threads N        cores for every implementation [all]
   --runs N           rounds; their order rotates [5]
   --proofs N         proofs through the pool, for each circuit [32]
-  --concurrency N    proofs at a time in the pool [one a thread; on a GPU two]
+  --concurrency N    proofs at a time in the pool [one a thread]
   --models LIST      models for inference: ${BENCH_MODELS.map(({ name }) => name).join(", ")} [all]
   --backend NAME     cuda: a GPU takes part in prove, msm, ntt and pool, beside the others [native]
   --device N         the GPU, as \`anchorproof native status\` counts them [0]

@@ -11,7 +11,7 @@
  * @module
  */
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { AnchorError, ERROR_CODES, type ErrorCode } from "../errors.js";
 import { PACKAGE_ROOT } from "../paths.js";
 
@@ -145,7 +145,8 @@ export interface NativeCore {
    * @param options.timed    of a key on a card: measure the phases there
    * @returns the proof, its public signals of 32 bytes each, and how long each phase took. It is not verified
    *   here: a damaged key or a witness that breaks a row gives a proof that does not hold
-   * @throws WITNESS_INVALID, ABORTED; of a key on a card CUDA_FAILED, and PROVE_FAILED for sums that are none, too
+   * @throws WITNESS_INVALID, ABORTED; of a key on a card CUDA_FAILED, and PROVE_FAILED for sums that are none, too. Of a card
+   *   that serves this process no more `details.lost` is true
    */
   prove(
     key: ProvingKeyHandle,
@@ -427,6 +428,8 @@ type Loaded =
 
 let loaded: Loaded | undefined;
 let cuda: CudaStatus | undefined;
+/** What `ANCHORPROOF_CUDA` named last, and where that is. */
+let named: { wanted: string; path: string } | undefined;
 
 /**
  * The native core, loaded on the first call of each thread; `undefined` when it is not built, does not load, or
@@ -446,11 +449,14 @@ export function nativeStatus(): NativeStatus {
 
 /**
  * The GPU library that serves this process, which need not be there: the one that `ANCHORPROOF_CUDA` names, or what
- * `npm run build:cuda` makes; `undefined` when the variable is `off`.
+ * `npm run build:cuda` makes; `undefined` when the variable is `off`. A relative path is one of the directory that the
+ * process was in when this was asked first.
  */
 export function cudaLibrary(): string | undefined {
   const wanted = process.env["ANCHORPROOF_CUDA"] || CUDA_LIBRARY;
-  return wanted === "off" ? undefined : wanted;
+  if (wanted === "off") return undefined;
+  if (named?.wanted !== wanted) named = { wanted, path: resolve(wanted) };
+  return named.path;
 }
 
 /**
@@ -544,9 +550,9 @@ function withAnchorErrors(addon: Addon): NativeCore {
 /** An error of the addon as an {@link AnchorError}; anything else, such as a callback's own, as it is. */
 function fromNative(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof AnchorError) return error;
-  const { code, kind } = error as NodeJS.ErrnoException & { kind?: string };
+  const { code, kind, lost } = error as NodeJS.ErrnoException & { kind?: string; lost?: true };
   if (code === "IO_FAILED") return new AnchorError("FILE_UNREADABLE", error.message, { cause: error });
-  return code !== undefined && Object.hasOwn(ERROR_CODES, code)
-    ? new AnchorError(code as ErrorCode, error.message, { cause: error, ...(kind && { details: { kind } }) })
-    : error;
+  if (code === undefined || !Object.hasOwn(ERROR_CODES, code)) return error;
+  const details = { ...(kind && { kind }), ...(lost && { lost }) };
+  return new AnchorError(code as ErrorCode, error.message, { cause: error, details });
 }

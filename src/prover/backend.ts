@@ -41,9 +41,9 @@ export interface BackendProof {
   phases: { name: string; ms: number }[];
 }
 
-/** A card that cannot be used, or has no room for the key. Nothing is wrong with the job: the next best proves it. */
+/** A card that cannot be used, or does not take the key. Nothing is wrong with the job: the next best proves it. */
 export interface Refusal {
-  /** OUT_OF_MEMORY or CUDA_UNAVAILABLE */
+  /** OUT_OF_MEMORY, CUDA_UNAVAILABLE, or INPUT_INVALID from a card that finds fault with the key */
   refused: AnchorError;
   /** How long it took to find out. */
   keyMs: number;
@@ -54,10 +54,13 @@ export interface ProverBackend {
   /**
    * @param wtns bytes of a `.wtns`; the caller wipes them
    * @throws PROVE_FAILED; the native core also KEY_MALFORMED, WITNESS_INVALID, OUT_OF_MEMORY and ABORTED; a card
-   *   also CUDA_FAILED, with `lost` among the details when it serves this process no more
+   *   also CUDA_FAILED, and INPUT_INVALID where it finds fault with the witness. CUDA_FAILED and OUT_OF_MEMORY of a card
+   *   have its index, `device`, among the details, and whether it serves this process no more, `lost`
    */
   prove(key: KeyFile, wtns: Uint8Array, options: BackendOptions): Promise<BackendProof | Refusal>;
-  /** Gives the keys back. */
+  /** Gives the keys on a card back. @returns how many it had */
+  release(device: number): number;
+  /** Gives all keys back. */
   close(): void;
 }
 
@@ -67,7 +70,14 @@ export interface BackendSettings {
   /** A folder for prepared keys, which load and prove faster. */
   preparedKeys?: string | undefined;
   /** Where the backend has cards. */
-  cuda?: { library: string; cards: readonly { index: number; memoryBytes: number }[] } | undefined;
+  cuda?:
+    | {
+        library: string;
+        cards: readonly { index: number; memoryBytes: number }[];
+        /** Bytes of each that keys may take. */
+        deviceMemory: number | undefined;
+      }
+    | undefined;
 }
 
 /** The backend of that name for this thread. @throws NATIVE_UNAVAILABLE */
@@ -95,6 +105,10 @@ class SnarkjsBackend implements ProverBackend {
       const cause = error instanceof AnchorError ? new Error(error.message, { cause: error }) : error;
       throw toAnchorError(cause, "PROVE_FAILED", "snarkjs could not make the proof");
     }
+  }
+
+  release(): number {
+    return 0;
   }
 
   close(): void {}
@@ -141,8 +155,11 @@ class LoadedKeys {
     return handle;
   }
 
-  closeAll(): void {
+  /** @returns how many there were */
+  closeAll(): number {
+    const { size } = this.#handles;
     for (const id of this.#handles.keys()) this.#close(id);
+    return size;
   }
 
   #close(id: string): void {
@@ -196,6 +213,10 @@ class NativeBackend implements ProverBackend {
     }
   }
 
+  release(): number {
+    return 0;
+  }
+
   close(): void {
     this.#keys.closeAll();
   }
@@ -213,7 +234,7 @@ class NativeBackend implements ProverBackend {
 
 /**
  * GPUs, by the library that the core opens. The pool says for each proof which card makes it, or that the CPU does; this
- * class decides nothing, so that a key is not tried again and again on a card that has no room for it.
+ * class decides nothing: what a card refuses may depend on the keys that other threads keep there.
  */
 class CudaBackend implements ProverBackend {
   readonly name = "cuda";
@@ -244,16 +265,21 @@ class CudaBackend implements ProverBackend {
       const keyMs = loaded ? 0 : performance.now() - started;
       return { backend: this.name, keyMs, ...coreProof(this.#core, handle, wtns, options) };
     } catch (error) {
-      if (isAnchorError(error, "CUDA_UNAVAILABLE") || (!opened && isAnchorError(error, "OUT_OF_MEMORY"))) {
+      // What is no error of the core's or the card's is no fault of the card's either.
+      if (!isAnchorError(error)) throw toAnchorError(error, "INTERNAL", "the proof of a card could not be read");
+      const { code } = error;
+      if (code === "CUDA_UNAVAILABLE" || (!opened && (code === "OUT_OF_MEMORY" || code === "INPUT_INVALID"))) {
         return { refused: error, keyMs: performance.now() - started };
       }
-      if (!isAnchorError(error, "CUDA_FAILED")) {
-        throw toAnchorError(error, "PROVE_FAILED", "the card could not make the proof");
-      }
-      const lost = !this.#answers(device);
+      if (code !== "CUDA_FAILED" && code !== "OUT_OF_MEMORY") throw error;
+      const lost = error.details["lost"] === true;
       if (lost) keys.closeAll();
-      throw new AnchorError(error.code, error.message, { details: { device, lost }, cause: error });
+      throw new AnchorError(code, error.message, { details: { device, lost }, cause: error });
     }
+  }
+
+  release(device: number): number {
+    return this.#keys.get(device)?.closeAll() ?? 0;
   }
 
   close(): void {
@@ -263,7 +289,7 @@ class CudaBackend implements ProverBackend {
 
   /**
    * A key may take its share of the card with multiples of its points, so that `maxKeys` of them have room side by side. One
-   * that is larger has what it finds free once those of this thread are gone.
+   * that is larger has what it finds free once those of this thread are gone, within `deviceMemory` where that was told.
    */
   #load(
     key: KeyFile,
@@ -273,29 +299,20 @@ class CudaBackend implements ProverBackend {
   ): ProvingKeyHandle {
     onPhase("key");
     const { maxKeys, cuda } = this.#settings;
-    const { library, cards } = cuda!;
+    const { library, cards, deviceMemory } = cuda!;
     const memoryBytes = cards.find(({ index }) => index === device)!.memoryBytes;
     const open = (memoryLimit: number) =>
       this.#core.openProvingKey(key.path, { threads, control, cuda: { library, device, memoryLimit } });
-    // A part stays for the working spaces of proofs.
-    if (maxKeys === 1) return open(0);
+    // 0: what is free, less what proofs need.
+    const most = deviceMemory ?? 0;
+    if (maxKeys === 1) return open(most);
     try {
-      return open(Math.floor((0.8 * memoryBytes) / maxKeys));
+      // A part stays for the working spaces of proofs.
+      return open(Math.max(1, Math.floor((deviceMemory ?? 0.8 * memoryBytes) / maxKeys)));
     } catch (error) {
       if (!isAnchorError(error, "OUT_OF_MEMORY")) throw error;
       keys.closeAll();
-      return open(0);
-    }
-  }
-
-  /** Whether the card still does anything. After an error of some kinds it serves its process no more. */
-  #answers(device: number): boolean {
-    try {
-      const { library } = this.#settings.cuda!;
-      this.#core.cardNtt(undefined, { library, device }, new Uint8Array(2 * 32));
-      return true;
-    } catch {
-      return false;
+      return open(most);
     }
   }
 }

@@ -49,6 +49,11 @@ export interface WorkerJob {
   control: Int32Array;
 }
 
+/** Has a thread give back the keys that it keeps on a card, between two jobs. */
+export interface ReleaseKeys {
+  release: number;
+}
+
 export interface JobPayload {
   /** For circom's generator, or for a program. */
   inputs: CircuitInputs | InferenceRequest | DatasetRequest;
@@ -59,7 +64,7 @@ export interface JobPayload {
 
 export interface WorkerResult {
   backend: BackendName;
-  /** Whether a card's proof did not verify, and this one was made in its place. */
+  /** Whether a card's answer was no proof that verifies, and this one was made in its place. */
   redone: boolean;
   proof: Proof;
   publicSignals: bigint[];
@@ -77,9 +82,9 @@ export interface WorkerResult {
 
 /** A card did not prove: the job wants cores once more. */
 export type Again =
-  /** It cannot be used (CUDA_UNAVAILABLE), or has no room for the key: another one may. */
+  /** It cannot be used (CUDA_UNAVAILABLE), has no room for the key or finds fault with it: another one may serve. */
   | { type: "refused"; device: number; error: ReturnType<AnchorError["toJSON"]> }
-  /** Its proof does not verify: no card makes the next one. */
+  /** Its proof does not verify, or it says that there is none: no card makes the next one. */
   | { type: "unverified"; device: number };
 
 export type WorkerMessage =
@@ -87,5 +92,7 @@ export type WorkerMessage =
   /** The witness is there: the job wants cores, and a card if there is one. */
   | { type: "witnessed" }
   | Again
+  /** The answer to {@link ReleaseKeys}. @param keys how many it had */
+  | { type: "released"; keys: number }
   | { type: "done"; result: WorkerResult }
   | { type: "failed"; error: ReturnType<AnchorError["toJSON"]> };

@@ -7,9 +7,10 @@
  * taken, one worker more than there are proofs prepares the next witness.
  *
  * With GPUs ("cards") a job gets one with its core: the one that makes the fewest proofs. What a card cannot prove, the CPU
- * does, with as many cores as it would have without cards; {@link PoolOptions.onNotice} tells why. An error of a card
- * during a proof fails that job alone, and a card that is lost gets no more jobs. No proof leaves unverified; a card's that
- * does not verify is made again by the CPU ({@link ProveResult.redone}).
+ * does, on all cores but one for each card; {@link PoolOptions.onNotice} tells why. A card that has no room
+ * for a key is asked once more when idle threads have given back their keys there, and then after a minute. An error of a
+ * card during a proof fails that job alone; a card that is lost, or fails three times in a row, gets no more jobs. No proof
+ * leaves unverified; a card's that does not verify is made again by the CPU ({@link ProveResult.redone}).
  *
  * Idle threads keep neither the process nor, after a while, memory; {@link ProverPool.close} ends them at once. Files
  * of keys and circuits are read once and again when they change.
@@ -33,7 +34,7 @@ import type { InferenceRequest } from "../model/circuit/statement.js";
 import { GRAPH_LIMITS } from "../model/graph.js";
 import type { Proof } from "../verifier/groth16.js";
 import type { BackendName, BackendSettings } from "./backend.js";
-import { Cards, FALLBACK_REASONS, type Refused } from "./cards.js";
+import { Cards, FALLBACK_REASONS, MAX_FAILURES, type Refused } from "./cards.js";
 import { Control, type JobPayload, type WitnessSource, type WorkerMessage, type WorkerResult } from "./messages.js";
 import { Metrics } from "./metrics.js";
 import { coresFor, RankedQueue } from "./schedule.js";
@@ -41,6 +42,8 @@ import { ProverThread, type ThreadOptions } from "./thread.js";
 
 /** Node's timers take no more, and fire at once for anything longer. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+/** How long `close` waits for threads to end. */
+const CLOSE_MS = 10_000;
 /** Compiled witness generators that the pool keeps. */
 const MAX_MODULES = 16;
 /** Reasons that are told, and remembered; a pool with as many has other troubles. */
@@ -53,30 +56,34 @@ const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 export interface PoolOptions {
   /**
    * "auto" is "cuda" where the GPU library is built and finds a card, else "native" where the core is built, else "snarkjs".
-   * Where "cuda" is asked for by name and there is no card, the CPU serves, and a notice says why.
+   * Where "cuda" is asked for by name and there is no card, the CPU serves, and a notice says why; with "auto" where the
+   * library is there and does not serve.
    */
   backend?: "auto" | BackendName;
-  /** Cores for proofs; all unless told. snarkjs and a card use one a proof. */
-  threads?: number;
   /**
-   * Proofs made at the same time, each on one core at least; unless told one a core, or with cards `proofsPerDevice` for
-   * each of them.
+   * Cores for proofs; all unless told. snarkjs and a card use one a proof. Of those of a pool with cards the CPU's own proofs
+   * leave one for each card, as long as one is left for them.
    */
+  threads?: number;
+  /** Proofs made at the same time, on cards or not, each on one core at least; unless told one a core. */
   concurrency?: number;
   /** Indices of the cards that prove, as CUDA counts them; all unless told. */
   devices?: readonly number[];
-  /**
-   * Proofs that a card makes at the same time; with two, one's end overlaps the other's start. Unless told 2, or with
-   * `concurrency` given its even share.
-   */
+  /** Proofs that a card makes at the same time; with 2, as unless told, one's end overlaps the other's start. */
   proofsPerDevice?: number;
   /** Jobs that may wait beyond those that can prove at once; one more is refused with POOL_FULL. 256 unless told. */
   maxQueue?: number;
   /**
-   * Keys that a native worker keeps loaded, and that have room on a card side by side; workers share what they load. 4 unless
-   * told.
+   * Keys that a native worker keeps loaded, and that have room on a card side by side; workers share what they load. Where
+   * workers keep so many different ones that another has no room, those that are idle give theirs back. 4 unless told.
    */
   maxKeys?: number;
+  /**
+   * Bytes of each card's memory for keys, of which each of `maxKeys` has the same share: it takes that with multiples of its
+   * points, as far as they serve it. A key that needs more than its share may take all of them. Unless told 80 % of the
+   * memory, and what is free for such a key; the rest is for proofs. Workers that keep different keys may together hold more than `maxKeys`.
+   */
+  deviceMemory?: number;
   /** A folder where the native core keeps prepared keys. */
   preparedKeys?: string;
   /** A thread without a job for so long ends and gives its memory back. 5 minutes unless told. */
@@ -87,7 +94,7 @@ export interface PoolOptions {
   onProgress?: (event: ProgressEvent) => void;
   /**
    * Called with one line when the CPU has to prove in a card's place, or a card's proof did not verify; once for each
-   * reason, never before the constructor has returned.
+   * reason, never before the constructor has returned. What it throws is ignored.
    */
   onNotice?: (notice: string) => void;
 }
@@ -135,7 +142,7 @@ export interface ProveResult {
   publicSignals: bigint[];
   /** What made this proof; "native" also in a pool with cards, where none of them could. */
   backend: BackendName;
-  /** Whether a card's proof did not verify, and the CPU made this one in its place. */
+  /** Whether a card's proof did not verify, or it said that there is none, and the CPU made this one in its place. */
   redone: boolean;
   /** Cores that the proof was made with. */
   threads: number;
@@ -187,6 +194,10 @@ interface Job {
   mistrusted: number | undefined;
   /** Why no card proves. */
   refused: Refused | undefined;
+  /** The card that was asked last. */
+  asked: number | undefined;
+  /** Cards where others have made room for its key. */
+  readonly room: Set<number>;
   /** Before its cores are granted. */
   preparing: boolean;
   /** Whether its thread was told of it. */
@@ -222,6 +233,8 @@ export class ProverPool {
   /** Jobs with their witness, waiting for cores. */
   readonly #witnessed = new RankedQueue<Job>();
   readonly #threads = new Set<ProverThread<Job>>();
+  /** Cards where idle threads are giving keys back. */
+  readonly #makingRoom = new Map<number, Promise<boolean>>();
   /** Callers of {@link ready}. */
   readonly #waiting: (() => void)[] = [];
   readonly #empty: (() => void)[] = [];
@@ -263,10 +276,9 @@ export class ProverPool {
     if (preparedKeys !== undefined && (typeof preparedKeys !== "string" || preparedKeys === "")) {
       throw new AnchorError("INPUT_INVALID", "preparedKeys must be a folder's path");
     }
-    const { cards, cuda } = findCards(backend, options);
+    const { cards, cuda, missed } = findCards(backend, options);
     this.#cards = cards;
-    const usual = cards && cards.count > 0 ? Math.min(cards.count * cards.perCard, 256) : this.threads;
-    this.concurrency = options.concurrency ?? usual;
+    this.concurrency = options.concurrency ?? this.threads;
     // With more proofs allowed than there are cores, the cores decide how many are made at once.
     this.#capacity = Math.min(this.concurrency, this.threads) + maxQueue;
     // The workers must find what this thread has found, also when the environment has changed since.
@@ -280,7 +292,7 @@ export class ProverPool {
     this.#proofsTotal = metrics.counter("anchorproof_pool_proofs_total", "Proofs made and verified, by backend.");
     this.#redoneTotal = metrics.counter(
       "anchorproof_pool_proofs_redone_total",
-      "Proofs of a card that did not verify, and did when the CPU made them again.",
+      "Proofs of a card that did not verify, for the CPU to make again.",
     );
     this.#fallbacksTotal = metrics.counter(
       "anchorproof_pool_fallbacks_total",
@@ -312,7 +324,7 @@ export class ProverPool {
     metrics.gauge("anchorproof_process_resident_memory_bytes", "Resident memory, workers included.", () =>
       process.memoryUsage.rss(),
     );
-    if (cards?.count === 0) this.#notice("none", `${cards.loss.message}; the CPU proves`);
+    if (missed !== undefined) this.#notice("none", `${missed}; the CPU proves`);
   }
 
   /** What serves: "cuda" as long as there is a card; {@link ProveResult.backend} tells what made a proof. */
@@ -398,6 +410,8 @@ export class ProverPool {
         device: undefined,
         mistrusted: undefined,
         refused: undefined,
+        asked: undefined,
+        room: new Set(),
         preparing: true,
         posted: false,
         settled: false,
@@ -450,7 +464,7 @@ export class ProverPool {
 
   /**
    * Takes no more jobs, lets those inside end, and closes. When `timeoutMs` passes or `signal` fires first, what is
-   * left fails with POOL_CLOSED.
+   * left fails with POOL_CLOSED. Stopped jobs are not waited for but as {@link close} does.
    *
    * @returns how many jobs were cut off
    * @throws INPUT_INVALID
@@ -459,18 +473,20 @@ export class ProverPool {
     if (timeoutMs !== undefined) integerOption("timeoutMs", timeoutMs, 0, MAX_TIMEOUT_MS);
     checkSignal(signal);
     this.#refuse();
-    if (this.#inside() > 0) {
+    if (this.#unsettled() > 0) {
       const limits = signal ? [signal] : [];
       if (timeoutMs !== undefined) limits.push(AbortSignal.timeout(timeoutMs));
       await waitIn(this.#empty, AbortSignal.any(limits)).catch(() => {});
     }
-    // A stopped job may still have its thread; its promise was rejected then, and not by this.
-    const left = this.#queue.size + [...this.#threads].filter(({ job }) => job && !job.settled).length;
+    const left = this.#unsettled();
     await this.close();
     return left;
   }
 
-  /** Takes no more jobs and ends the threads; jobs that still run or wait fail with POOL_CLOSED. */
+  /**
+   * Takes no more jobs and ends the threads; jobs that still run or wait fail with POOL_CLOSED. A thread that a driver's call
+   * does not let go of is waited for no longer than 10 seconds; the process cannot end before that call does.
+   */
   async close(): Promise<void> {
     this.#refuse();
     const threads = [...this.#threads];
@@ -479,7 +495,10 @@ export class ProverPool {
       this.#stop(job, new AnchorError("POOL_CLOSED", "the pool was closed while the job was in it"));
     }
     for (const thread of threads) thread.end();
-    await Promise.all(threads.map(({ exited }) => exited));
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise((resolve) => (timer = setTimeout(resolve, CLOSE_MS)));
+    await Promise.race([Promise.all(threads.map(({ exited }) => exited)), late]);
+    clearTimeout(timer);
   }
 
   #refuse(): void {
@@ -491,17 +510,23 @@ export class ProverPool {
     return this.#queue.size + this.running;
   }
 
+  /** Jobs without an outcome. A stopped one may still have its thread; its promise was rejected then. */
+  #unsettled(): number {
+    return this.#queue.size + [...this.#threads].filter(({ job }) => job && !job.settled).length;
+  }
+
   #hasRoom(): boolean {
     return this.#inside() < this.#capacity;
   }
 
   /** What the workers do at this moment. */
-  #load(): { running: number; preparing: number; proving: number; busy: number } {
-    const load = { running: 0, preparing: 0, proving: 0, busy: 0 };
+  #load(): { running: number; preparing: number; proving: number; busy: number; byCpu: number } {
+    const load = { running: 0, preparing: 0, proving: 0, busy: 0, byCpu: 0 };
     for (const { job } of this.#threads) {
       if (!job) continue;
       load.running++;
       load.busy += job.cores;
+      if (job.device === undefined) load.byCpu += job.cores;
       if (job.preparing) load.preparing++;
       else if (job.cores > 0) load.proving++;
     }
@@ -510,31 +535,12 @@ export class ProverPool {
 
   /** Grants cores and starts jobs as far as there is room for them. To be called after every change. */
   #pump(): void {
-    for (;;) {
-      const job = this.#witnessed.first;
-      const { preparing, proving, busy } = this.#load();
-      if (!job || proving >= this.concurrency) break;
-      const load = {
-        cores: this.threads,
-        free: this.threads - busy,
-        concurrency: this.concurrency,
-        jobs: this.#queue.size + preparing + proving,
-      };
-      const device = this.#choose(job);
-      if (device === "busy") break;
-      const cores = coresFor(load, device === undefined && this.#cpu === "native" ? job.keyBytes : 0);
-      if (cores === 0) break;
-      this.#witnessed.shift();
-      job.cores = cores;
-      job.device = device;
-      job.preparing = false;
-      grant(job, cores, device);
-    }
+    const blocked = this.#grant();
     while (this.#queue.size > 0) {
       const { running, preparing, proving, busy } = this.#load();
       // One witness ahead also when all cores prove: they go from proof to proof.
       const ahead = Math.max(1, Math.min(this.concurrency - proving, this.threads - busy));
-      if (running > this.concurrency || preparing >= ahead) break;
+      if (running > this.concurrency || preparing - blocked >= ahead) break;
       void this.#start(this.#queue.shift()!);
     }
     if (this.#hasRoom() && this.#waiting.length > 0 && !this.#waking) {
@@ -546,7 +552,56 @@ export class ProverPool {
         this.#pump();
       });
     }
-    if (this.#inside() === 0) for (const go of this.#empty.splice(0)) go();
+    if (this.#unsettled() === 0) for (const go of this.#empty.splice(0)) go();
+  }
+
+  /**
+   * Grants cores, and cards, to jobs with their witness, by rank. Who waits for a card, or for the CPU, lets those behind it
+   * pass that are for another place; who waits for a core lets nobody pass.
+   *
+   * @returns how many wait for one place while another may have room
+   */
+  #grant(): number {
+    let cpuIsFull = false;
+    let blocked = 0;
+    for (const job of [...this.#witnessed]) {
+      const { preparing, proving, busy, byCpu } = this.#load();
+      const free = this.threads - busy;
+      if (proving >= this.concurrency) break;
+      const device = this.#choose(job);
+      cpuIsFull ||= free < 1;
+      if (device === "busy" || (device === undefined ? cpuIsFull : free < 1)) {
+        // Also where no core is free: the next one may be a card's.
+        if (device === undefined || free > 0) blocked++;
+        continue;
+      }
+      let cores = 1;
+      if (device === undefined) {
+        // Cards go on beside a long proof.
+        const own = this.threads - Math.min(this.#cards?.usable ?? 0, this.threads - 1);
+        const load = {
+          cores: own,
+          free: Math.min(free, own - byCpu),
+          concurrency: this.concurrency,
+          jobs: this.#queue.size + preparing + proving,
+        };
+        cores = coresFor(load, this.#cpu === "native" ? job.keyBytes : 0);
+        cpuIsFull = cores === 0;
+        if (cpuIsFull) {
+          blocked++;
+          continue;
+        }
+      } else {
+        job.asked = device;
+        job.refused = undefined;
+      }
+      this.#witnessed.delete(job);
+      job.cores = cores;
+      job.device = device;
+      job.preparing = false;
+      grant(job, cores, device);
+    }
+    return this.#cards && this.#cards.usable > 0 ? blocked : 0;
   }
 
   /** The card that makes a job's proof; `undefined` for the CPU, and the job knows why. */
@@ -558,7 +613,7 @@ export class ProverPool {
     }
     const choice = this.#cards.choose(job.keyId, proofs);
     if (typeof choice !== "object") return choice;
-    if (choice.reason === "OUT_OF_MEMORY") {
+    if (choice.ofKey) {
       this.#notice(`key ${job.keyId}`, `${choice.message}; the CPU proves with ${job.zkeyPath}`);
     }
     job.refused = choice;
@@ -569,8 +624,63 @@ export class ProverPool {
   #lose(device: number, refused: Refused): void {
     const cards = this.#cards!;
     if (!cards.lose(device, refused)) return;
-    const next = ["the CPU proves", "the other card goes on"][cards.count] ?? "the other cards go on";
-    this.#notice(`card ${device}`, `${cards.loss.message}; ${next}`);
+    this.#notice(`card ${device}`, `${cards.loss.message}; ${this.#next()}`);
+    for (const thread of this.#threads) void thread.releaseKeys(device);
+  }
+
+  /** A proof came to nothing, by the card's fault. */
+  #blame(device: number, why: string): void {
+    if (!this.#cards!.failed(device)) return;
+    const message = `${MAX_FAILURES} proofs in a row failed, the last one: ${why}`;
+    this.#lose(device, { reason: "CUDA_FAILED", message });
+  }
+
+  /** Who proves where a card does not. */
+  #next(): string {
+    return ["the CPU proves", "the other card goes on"][this.#cards!.usable] ?? "the other cards go on";
+  }
+
+  /** A card does not take the job. */
+  async #refused(job: Job, device: number, { code, message, details }: AnchorError): Promise<void> {
+    const cards = this.#cards!;
+    job.cores = 0;
+    job.device = undefined;
+    job.preparing = true;
+    if (code === "CUDA_UNAVAILABLE") {
+      const refused = { reason: code, message } as const;
+      if (details["kind"] === "missing") this.#lose(device, refused);
+      else {
+        const { message: pause } = cards.pause(device, refused);
+        this.#notice(`pause ${device}`, `${pause}; ${this.#next()} for now`);
+      }
+    } else {
+      // Only once: room that others take at once is none.
+      const first = code === "OUT_OF_MEMORY" && !job.settled && !job.room.has(device);
+      if (first) {
+        job.room.add(device);
+        this.#pump();
+      }
+      if (!(first && (await this.#makeRoom(device)))) {
+        cards.refuse(device, job.keyId, { reason: code === "OUT_OF_MEMORY" ? code : "CUDA_FAILED", message });
+      }
+    }
+    this.#again(job);
+  }
+
+  /** Idle threads give back their keys on a card. @returns whether there were any */
+  #makeRoom(device: number): Promise<boolean> {
+    let making = this.#makingRoom.get(device);
+    if (!making) {
+      const idle = [...this.#threads].filter((thread) => thread.idle);
+      making = Promise.all(idle.map((thread) => thread.releaseKeys(device))).then((given) => {
+        this.#makingRoom.delete(device);
+        if (!given.includes(true)) return false;
+        this.#cards!.freed(device);
+        return true;
+      });
+      this.#makingRoom.set(device, making);
+    }
+    return making;
   }
 
   /** The job's worker asks for cores once more. */
@@ -669,27 +779,26 @@ export class ProverPool {
         this.#witnessed.push(job);
         this.#pump();
         break;
-      case "refused": {
-        const { code, message: why } = message.error;
-        if (code === "OUT_OF_MEMORY") this.#cards!.tooLarge(message.device, job.keyId, why);
-        else this.#lose(message.device, { reason: "CUDA_UNAVAILABLE", message: why });
-        this.#again(job);
+      case "refused":
+        void this.#refused(job, message.device, AnchorError.fromJSON(message.error));
         break;
-      }
       case "unverified":
+        this.#redoneTotal.add();
         job.mistrusted = message.device;
         this.#again(job);
         break;
       case "done":
+        if (message.result.backend === "cuda") this.#cards!.proved(job.asked!, job.keyId);
+        // Of a proof that does not verify by the CPU either, the card is not to blame.
+        else if (job.mistrusted !== undefined) this.#blame(job.mistrusted, "it did not verify");
         this.#settle(job, message.result);
         this.#finish(thread, job);
         break;
       case "failed": {
         const error = AnchorError.fromJSON(message.error);
         const { device, lost } = error.details;
-        if (error.code === "CUDA_FAILED" && lost === true) {
-          this.#lose(device as number, { reason: "CUDA_FAILED", message: error.message });
-        }
+        if (lost === true) this.#lose(device as number, { reason: "CUDA_FAILED", message: error.message });
+        else if (device !== undefined && lost === false) this.#blame(device as number, error.message);
         this.#settle(job, error);
         this.#finish(thread, job);
       }
@@ -699,6 +808,7 @@ export class ProverPool {
   #onExit(thread: ProverThread<Job>, reason: string): void {
     const { job } = thread;
     this.#threads.delete(thread);
+    this.#cards?.freed();
     if (job) {
       if (!job.settled) this.#deathsTotal.add();
       this.#settle(job, new AnchorError("WORKER_CRASHED", `the worker died: ${reason}`, { details: { reason } }));
@@ -753,7 +863,6 @@ export class ProverPool {
     this.#jobsTotal.add({ outcome: "proved" });
     this.#proofsTotal.add({ backend: outcome.backend });
     if (job.mistrusted !== undefined) {
-      this.#redoneTotal.add();
       const title = this.#cards!.title(job.mistrusted);
       this.#notice(`proof ${job.mistrusted}`, `a proof by ${title} did not verify, and the CPU made it again`);
     } else if (job.refused) this.#fallbacksTotal.add({ reason: job.refused.reason });
@@ -779,7 +888,10 @@ export class ProverPool {
     const tell = this.#onNotice;
     if (!tell || this.#told.has(reason) || this.#told.size >= MAX_NOTICES) return;
     this.#told.add(reason);
-    queueMicrotask(() => tell(text));
+    // A promise that it gives may fail as well.
+    Promise.resolve(text)
+      .then(tell)
+      .catch(() => {});
   }
 
   #progress(job: Job, phase: string): void {
@@ -868,23 +980,27 @@ function checkCallback(name: string, callback: unknown): void {
 }
 
 /**
- * The cards that a pool has to itself, with what its workers are told of them; nothing where none are asked for.
+ * The cards that a pool has to itself, with what its workers are told of them; nothing where none are asked for. `missed`
+ * says why there are none where that is to be told.
  *
  * @throws INPUT_INVALID
  */
 function findCards(
   backend: "auto" | BackendName,
-  { devices, proofsPerDevice, concurrency }: PoolOptions,
-): { cards?: Cards; cuda?: BackendSettings["cuda"] } {
+  { devices, proofsPerDevice = 2, deviceMemory }: PoolOptions,
+): { cards?: Cards; cuda?: BackendSettings["cuda"]; missed?: string } {
   if (devices !== undefined && !isListOfIndices(devices)) {
     throw new AnchorError("INPUT_INVALID", "devices must be a list of cards' indices, each once");
   }
-  if (proofsPerDevice !== undefined) integerOption("proofsPerDevice", proofsPerDevice, 1, 256);
+  integerOption("proofsPerDevice", proofsPerDevice, 1, 256);
+  if (deviceMemory !== undefined) integerOption("deviceMemory", deviceMemory, 1, 2 ** 50);
   if (backend === "native" || backend === "snarkjs") return {};
   const status = cudaStatus();
   if (!status.available) {
-    if (backend === "auto") return {};
-    return { cards: new Cards([], 1, { reason: "CUDA_UNAVAILABLE", message: status.reason }) };
+    const { kind, reason: missed } = status;
+    // Nobody who built the library means to do without it. Without the core there is none.
+    if (backend === "auto") return nativeStatus().available && (kind === "broken" || kind === "none") ? { missed } : {};
+    return { cards: new Cards([], 1, { reason: "CUDA_UNAVAILABLE", message: missed }), missed };
   }
   // The emulated card is for tests: it is there for those who name it.
   if (backend === "auto" && status.emulated && !process.env["ANCHORPROOF_CUDA"]) return {};
@@ -898,9 +1014,8 @@ function findCards(
   const own = status.cards
     .map(({ name, memoryBytes }, index) => ({ index, name, memoryBytes }))
     .filter(({ index }) => devices?.includes(index) ?? true);
-  const share = concurrency === undefined ? 2 : Math.max(1, Math.ceil(concurrency / own.length));
-  const cards = new Cards(own, proofsPerDevice ?? share, { reason: "CUDA_UNAVAILABLE", message: "no card" });
-  return { cards, cuda: { library: status.library, cards: own } };
+  const cards = new Cards(own, proofsPerDevice, { reason: "CUDA_UNAVAILABLE", message: "no card" });
+  return { cards, cuda: { library: status.library, cards: own, deviceMemory } };
 }
 
 function isListOfIndices(devices: unknown): boolean {

@@ -5,7 +5,7 @@
  */
 import type { Worker } from "node:worker_threads";
 import { startWorker } from "../workers.js";
-import type { WorkerJob, WorkerMessage, WorkerSettings } from "./messages.js";
+import type { ReleaseKeys, WorkerJob, WorkerMessage, WorkerSettings } from "./messages.js";
 
 export interface ThreadOptions {
   settings: WorkerSettings;
@@ -23,6 +23,8 @@ export interface ThreadEvents<J> {
 
 /** How long a stopped job or an ended thread has before the thread is killed. The native core stops sooner. */
 const GRACE_MS = 200;
+/** How long a thread has to give its keys back. */
+const RELEASE_MS = 10_000;
 
 export class ProverThread<J> {
   /** The key used last: a backend may still have it. */
@@ -33,6 +35,8 @@ export class ProverThread<J> {
   #ending = false;
   #killer: NodeJS.Timeout | undefined;
   #retirement: NodeJS.Timeout | undefined;
+  /** Who waits for keys to be given back, in the order in which they asked. */
+  readonly #releases: ((given: boolean) => void)[] = [];
 
   constructor({ settings, engine, heapMb }: ThreadOptions, { onMessage, onExit }: ThreadEvents<J>) {
     this.#worker = startWorker("prover/worker", {
@@ -45,7 +49,10 @@ export class ProverThread<J> {
     // An idle thread does not keep the process alive.
     this.#worker.unref();
     let reason: string | undefined;
-    this.#worker.on("message", (message: WorkerMessage) => onMessage(this, message));
+    this.#worker.on("message", (message: WorkerMessage) => {
+      if (message.type === "released") this.#releases.shift()?.(message.keys > 0);
+      else onMessage(this, message);
+    });
     this.#worker.on("error", (error: unknown) => {
       this.#ending = true;
       reason = error instanceof Error ? error.message : String(error);
@@ -55,6 +62,7 @@ export class ProverThread<J> {
         clearTimeout(this.#killer);
         clearTimeout(this.#retirement);
         onExit(this, reason ?? `exit code ${code}`);
+        for (const answer of this.#releases.splice(0)) answer(true);
         resolve();
       });
     });
@@ -79,6 +87,23 @@ export class ProverThread<J> {
 
   post(job: WorkerJob): void {
     this.#worker.postMessage(job);
+  }
+
+  /**
+   * Has the thread give back the keys that it keeps on a card, once it has no job.
+   *
+   * @returns whether there were any, as far as is known in time; true when it ends
+   */
+  releaseKeys(device: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, RELEASE_MS, false).unref();
+      // It stays in its place when the time has passed: the answers come in order.
+      this.#releases.push((given) => {
+        clearTimeout(timer);
+        resolve(given);
+      });
+      this.#worker.postMessage({ release: device } satisfies ReleaseKeys);
+    });
   }
 
   /** Gives the job back. With nothing else to do for `idleMs` the thread ends. */

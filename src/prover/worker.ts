@@ -5,7 +5,8 @@
  * they are.
  *
  * A proof of a card that does not verify is made again on the CPU, from the same witness. Only if that one does not verify
- * either is it the key's or the witness's fault, and the job's end.
+ * either is it the key's or the witness's fault, and the job's end. A card that finds fault with the witness, or says that it
+ * was stopped when it was not, is believed no more than that.
  *
  * The thread blocks while it waits for cores and while the native core proves: what it is told then, it is told
  * through the job's {@link Control} words.
@@ -18,7 +19,7 @@ import { deserialize } from "node:v8";
 import { parentPort, workerData } from "node:worker_threads";
 import { type CircuitInputs, calculateWtns } from "../circuit/witness.js";
 import type { DatasetProgramSpec } from "../dataset/circuit/index.js";
-import { AnchorError, isAnchorError, toAnchorError } from "../errors.js";
+import { AnchorError, type ErrorCode, isAnchorError, toAnchorError } from "../errors.js";
 import { type Proof, type VerifyingKey, verifyGroth16 } from "../verifier/groth16.js";
 import { lintVerifyingKey } from "../verifier/lint.js";
 import { type BackendProof, openBackend, type ProverBackend, type Refusal } from "./backend.js";
@@ -26,6 +27,7 @@ import {
   type Again,
   Control,
   type JobPayload,
+  type ReleaseKeys,
   type WitnessSource,
   type WorkerJob,
   type WorkerMessage,
@@ -43,12 +45,20 @@ type OwnProgram = (request: never) => Uint8Array;
 const programs = new Map<string, OwnProgram>();
 const MAX_PROGRAMS = 4;
 
-// A job, or null to end the thread.
-port.on("message", async (job: WorkerJob | null) => {
-  if (!job) {
+/** What a card says of the witness, or of its own answer. The CPU finds out whether it is so. */
+const DISBELIEVED: readonly ErrorCode[] = ["PROVE_FAILED", "WITNESS_INVALID", "INPUT_INVALID", "ABORTED"];
+
+// A job, keys to give back, or null to end the thread.
+port.on("message", async (order: WorkerJob | ReleaseKeys | null) => {
+  if (!order) {
     backend?.close();
     process.exit();
   }
+  if ("release" in order) {
+    port.postMessage({ type: "released", keys: backend?.release(order.release) ?? 0 } satisfies WorkerMessage);
+    return;
+  }
+  const job = order;
   let reply: WorkerMessage;
   try {
     reply = { type: "done", result: await prove(job) };
@@ -94,8 +104,10 @@ async function prove({ source, key, payload, control }: WorkerJob): Promise<Work
       try {
         made = await prover.prove(key, wtns, { threads, control, onPhase, device });
       } catch (error) {
+        throwIfStopped();
         // What a card sends may be no proof at all.
-        if (device !== undefined && isAnchorError(error, "PROVE_FAILED")) return { type: "unverified", device };
+        const disbelieved = isAnchorError(error) && DISBELIEVED.includes(error.code);
+        if (device !== undefined && disbelieved) return { type: "unverified", device };
         throw error;
       }
       timings.keyMs += made.keyMs;
@@ -107,9 +119,10 @@ async function prove({ source, key, payload, control }: WorkerJob): Promise<Work
       // A wrong key file, a fault of the prover or of the machine: nothing unverified leaves.
       const valid = verifies(verifyingKey, made.publicSignals, made.proof);
       timings.verifyMs += performance.now() - proven;
+      // The pool counts it also where the job has been stopped.
+      if (!valid && device !== undefined) return { type: "unverified", device };
       throwIfStopped();
       if (valid) return made;
-      if (device !== undefined) return { type: "unverified", device };
       throw new AnchorError(
         "PROVE_FAILED",
         "the new proof does not verify: the proving key is not this verifying key's",

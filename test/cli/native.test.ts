@@ -17,7 +17,7 @@ interface Run {
 /** The command of a package that lies in `root`. */
 function anchorproof(root: string, args: string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
   const inherited = Object.entries(process.env).filter(([name]) => !/^npm_|^ANCHORPROOF_/i.test(name));
-  const options = { env: { ...Object.fromEntries(inherited), ...env } };
+  const options = { env: { ...Object.fromEntries(inherited), ANCHORPROOF_CUDA: "off", ...env } };
   return new Promise((resolve) => {
     execFile(process.execPath, [join(root, "dist", "cli", "main.js"), ...args], options, (error, out, err) => {
       resolve({ status: error ? Number(error.code) : 0, out, err });

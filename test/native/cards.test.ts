@@ -235,16 +235,15 @@ describeEngines("cards that fail", (core, engine) => {
   });
 
   it.each([
-    ["NoMemory", "OUT_OF_MEMORY", "the card has too little memory"],
-    ["IsLost", "CUDA_FAILED", `${"x".repeat(50)}; the card serves this process no more`],
-    ["UnknownCode", "CUDA_FAILED", "the card gave no reason"],
-  ] as const)("end with a code: %s", (does, expected, message) => {
+    ["NoMemory", "OUT_OF_MEMORY", "the card has too little memory", {}],
+    ["IsLost", "CUDA_FAILED", `${"x".repeat(50)}; the card serves this process no more`, { lost: true }],
+    ["UnknownCode", "CUDA_FAILED", "the card gave no reason", {}],
+  ] as const)("end with a code: %s", (does, expected, message, details) => {
     const transform = () => core.cardNtt(engine, card(does), little(1n));
     for (const call of [prove, sum, sum2, transform]) {
-      expect(
-        failure(() => call(does)),
-        call.name,
-      ).toMatchObject({ code: expected, message });
+      const error = failure(() => call(does));
+      expect(error, call.name).toMatchObject({ code: expected, message });
+      expect(error.details, call.name).toEqual(details);
     }
   });
 

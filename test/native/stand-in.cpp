@@ -3,6 +3,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <atomic>
+
 #include "card.h"
 
 #ifndef VERSION
@@ -10,6 +12,17 @@
 #endif
 #ifndef CARDS
 #define CARDS 9
+#endif
+// Codes of all cards for a key and for a proof, in place of what they do else.
+#ifndef OPEN
+#define OPEN CARD_OK
+#endif
+// Keys that have room side by side, on all cards together.
+#ifndef KEYS
+#define KEYS 1000
+#endif
+#ifndef PROVE
+#define PROVE CARD_OK
 #endif
 
 namespace {
@@ -67,6 +80,7 @@ void tell(CardPhases* phases, const char* name, uint64_t bytes, uint64_t operati
 }
 
 uint64_t digest = 0;
+std::atomic<int> keys{0};
 void take(const void* data, uint64_t size) {
   for (uint64_t i = 0; i < size; i++) digest = (digest ^ ((const uint8_t*)data)[i]) * 0x100000001b3;
 }
@@ -97,7 +111,16 @@ void limits(int32_t, CardLimits*, CardStatus*) {}
 
 CardKey* openKey(int32_t device, const CardKeyView* key, const CardOptions*, const int32_t* abort, CardKeyFacts* facts,
                  CardStatus* status) {
+  if (OPEN != CARD_OK) {
+    status->code = OPEN;
+    return nullptr;
+  }
   if (device == NoKey || (device == NoMemory && !serves(device, abort, status))) return nullptr;
+  if (++keys > KEYS) {
+    keys--;
+    status->code = CARD_OUT_OF_MEMORY;
+    return nullptr;
+  }
   digest = 0xcbf29ce484222325;
   takePoints(key->a, 64);
   takePoints(key->b1, 64);
@@ -113,10 +136,17 @@ CardKey* openKey(int32_t device, const CardKeyView* key, const CardOptions*, con
   return reinterpret_cast<CardKey*>(new int32_t(device));
 }
 
-void closeKey(CardKey* key) { delete reinterpret_cast<int32_t*>(key); }
+void closeKey(CardKey* key) {
+  keys--;
+  delete reinterpret_cast<int32_t*>(key);
+}
 
 void prove(CardKey* key, const uint8_t* witness, const CardControl* control, CardProof* out, CardStatus* status) {
   const int32_t device = *reinterpret_cast<int32_t*>(key);
+  if (PROVE != CARD_OK) {
+    status->code = PROVE;
+    return;
+  }
   if (!serves(device, control->abort, status)) return;
   spoil(device, &out->b2);
   tell(&out->phases, "a name of 24 characters!", witness[0], witness[32]);

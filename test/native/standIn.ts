@@ -7,7 +7,7 @@ import { PACKAGE_ROOT } from "../../src/paths.js";
  *
  * @param settings macros
  */
-export function buildStandIn(folder: string, settings: Record<string, number> = {}): string {
+export function buildStandIn(folder: string, settings: Record<string, string | number> = {}): string {
   const macros = Object.entries(settings).map(([name, value]) => `-D${name}=${value}`);
   const library = join(folder, `stand-in${macros.join("")}.so`);
   const source = join(PACKAGE_ROOT, "test", "native", "stand-in.cpp");

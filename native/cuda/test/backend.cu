@@ -23,6 +23,7 @@
 
 #include "../../src/card.h"
 #include "../curve.h"
+#include "../device.h"
 #include "../scalar.h"
 #include "check.h"
 
@@ -798,6 +799,103 @@ void together() {
   });
 }
 
+// Of two cards one is lost: that one and no other, whoever meets it first, and also when it shows only where an error is ignored.
+void lostCards() {
+#if !defined(__CUDACC__)
+  using anchorproof::emulator::Machine;
+  // device.h by itself, on this program's own emulated cards.
+  const auto alone = [](const std::function<void(Machine&)>& body) {
+    apart({{"AP_EMULATOR_DEVICES", "2"}}, [&] { body(Machine::get()); });
+  };
+  const auto isLost = [](int device) { return lostDevices[device].load(); };
+  alone([&](Machine& machine) {
+    const OnDevice first(0);
+    machine.lose(1, cudaErrorLaunchFailure);
+    try {
+      const OnDevice second(1);
+      CHECK(false, "a lost card was chosen");
+    } catch (const CardError& error) {
+      CHECK(error.lost && error.code == CARD_FAILED, "%s", error.what());
+    }
+    CHECK(isLost(1) && !isLost(0));
+    int device = -1;
+    CHECK_CUDA(cudaGetDevice(&device));
+    CHECK(device == 0 && currentDevice == 0);
+  });
+  for (const bool settles : {false, true}) {
+    alone([&](Machine& machine) {
+      const OnDevice first(0);
+      {
+        const OnDevice second(1);
+        machine.lose(1, cudaErrorIllegalAddress);
+        (settles ? settle : [](cudaError_t error) { ignore(error); })(cudaDeviceSynchronize());
+      }
+      CHECK(isLost(1) && !isLost(0));
+    });
+  }
+  // Back to a card that was lost meanwhile.
+  alone([&](Machine& machine) {
+    const OnDevice first(0);
+    {
+      const OnDevice second(1);
+      machine.lose(0, cudaErrorLaunchFailure);
+    }
+    CHECK(isLost(0) && !isLost(1));
+  });
+  // What is closed on a lost card waits for no other: work that waits there stays.
+  alone([&](Machine& machine) {
+    const OnDevice first(0);
+    const Stream stream, other;
+    DeviceArray<uint8_t> memory(64);
+    size_t waiting = 0;
+    for (int tries = 0; tries < 100 && waiting == 0; tries++) {
+      check(cudaMemsetAsync(memory.get(), 1, 64, stream), "filling");
+      waiting = static_cast<cudaStream_t>(stream)->queue.size();
+    }
+    CHECK(waiting > 0, "all was done at once");
+    machine.lose(1, cudaErrorLaunchFailure);
+    {
+      const OnDevice closing(1, OnDevice::CLOSING);
+      CHECK(currentDevice == 1 && isLost(1));
+      settle(cudaErrorLaunchFailure);
+    }
+    CHECK(currentDevice == 0 && !isLost(0));
+    settle(cudaErrorLaunchFailure);
+    CHECK(static_cast<cudaStream_t>(stream)->queue.size() == waiting, "another card was waited for");
+  });
+#endif
+  if (!isEmulated()) return;
+  // The same by the library's functions, on a thread whose card is the other.
+  apart({{"AP_EMULATOR_DEVICES", "2"}}, [] {
+    const TestKey key(20, 16, 8);
+    const std::vector<Fr> witness = key.witness(1);
+    const TestKey::Sums wanted = key.sums(witness);
+    const CardKeyView view = key.view();
+    CardStatus status;
+    // One on the first card, two on the second, of which one keeps its working space to the end.
+    CardKey* opened[3];
+    for (int i = 0; i < 3; i++) {
+      opened[i] = api->openKey(std::min(i, 1), &view, nullptr, nullptr, nullptr, &status);
+      CHECK_STATUS(status, CARD_OK);
+    }
+    freeBytes();
+    fault("launch:3");
+    auto proof = std::make_unique<CardProof>();
+    status = proveInto(*proof, opened[1], witness);
+    CHECK_STATUS(status, CARD_FAILED);
+    CHECK(status.lost == 1, "%s", status.message);
+    freeBytes();
+    api->closeKey(opened[1]);
+    api->closeKey(opened[2]);
+    api->freeMemory(1, &status);
+    CHECK(status.code == CARD_FAILED && status.lost == 1, "%s", status.message);
+    status = proveInto(*proof, opened[0], witness);
+    CHECK_STATUS(status, CARD_OK);
+    checkSums(*proof, wanted, "beside a lost card");
+    api->closeKey(opened[0]);
+  });
+}
+
 // What processes of their own find out.
 template <class T>
 T& shared() {
@@ -855,6 +953,100 @@ void memory() {
       for (std::thread& thread : threads) thread.join();
     });
   }
+  // One that no memory would be enough for: the processor's, not the caller's fault.
+  apart({}, [&] {
+    CardKeyView view = key.view();
+    view.variables = 1u << 28;
+    view.b1 = {key.b1.data(), nullptr, view.variables, view.variables};
+    CardStatus status;
+    CHECK(!api->openKey(0, &view, nullptr, nullptr, nullptr, &status));
+    CHECK_STATUS(status, CARD_OUT_OF_MEMORY);
+    CHECK(strstr(status.message, "too large for a card"), "%s", status.message);
+  });
+  auto& used = shared<uint64_t>();
+  apart({}, [&] {
+    const uint64_t before = freeBytes();
+    Opened opened(key, plain);
+    used = before - freeBytes();
+  });
+  // Room for a second working space only in what is left to CUDA, a 64th of so small a card.
+  const uint64_t two = used + facts.proofBytes;
+  for (const bool reserved : {true, false}) {
+    const uint64_t bytes = reserved ? two + two / 128 : two + two / 32;
+    onCardOf(bytes, [&] {
+      Opened opened(key, plain);
+      CHECK_STATUS(opened.status, CARD_OK);
+      const uint64_t before = freeBytes();
+      std::vector<std::thread> threads;
+      for (int t = 0; t < 2; t++) {
+        threads.emplace_back([&] {
+          auto proof = std::make_unique<CardProof>();
+          for (int i = 0; i < 2; i++) {
+            const CardStatus status = proveInto(*proof, opened.key, witness);
+            CHECK_STATUS(status, CARD_OK);
+            checkSums(*proof, wanted, "in little memory");
+          }
+        });
+      }
+      for (std::thread& thread : threads) thread.join();
+      if (reserved) CHECK(freeBytes() == before, "a second working space was made of what is CUDA's");
+      else CHECK(freeBytes() < before, "no second working space was made");
+    });
+  }
+  // A key that is opened with whatever there is does not leave the one before without a working space, though it has taken that.
+  const TestKey small(30, 32, 7);
+  const std::vector<Fr> smallWitness = small.witness(2);
+  const TestKey::Sums smallWanted = small.sums(smallWitness);
+  auto& besideEachOther = shared<int>();
+  for (uint64_t bytes = used + used / 32; bytes < two + two / 4; bytes += facts.proofBytes / 4) {
+    onCardOf(bytes, [&] {
+      Opened first(key, plain), second(small);
+      CHECK_STATUS(first.status, CARD_OK);
+      if (!second.key) CHECK_STATUS(second.status, CARD_OUT_OF_MEMORY);
+      besideEachOther += second.key != nullptr;
+      auto proof = std::make_unique<CardProof>();
+      for (const bool again : {false, true}) {
+        CardStatus status = proveInto(*proof, first.key, witness);
+        CHECK_STATUS(status, CARD_OK);
+        checkSums(*proof, wanted, "of the older key");
+        if (!second.key || again) break;
+        status = proveInto(*proof, second.key, smallWitness);
+        CHECK_STATUS(status, CARD_OK);
+        checkSums(*proof, smallWanted, "of the newer key");
+      }
+    });
+  }
+  CHECK(besideEachOther > 1, "the keys fitted %d times", besideEachOther);
+  // A key that is opened while proofs are under way waits for their memory.
+  onCardOf(least + facts.keyBytes + facts.proofBytes / 2, [&] {
+    Opened first(key, plain);
+    CHECK_STATUS(first.status, CARD_OK);
+    std::atomic<bool> ended{false};
+    std::atomic<int> proved{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 2; t++) {
+      threads.emplace_back([&] {
+        auto proof = std::make_unique<CardProof>();
+        while (!ended) {
+          const CardStatus status = proveInto(*proof, first.key, witness);
+          CHECK_STATUS(status, CARD_OK);
+          checkSums(*proof, wanted, "beside a key that is opened");
+          proved++;
+        }
+      });
+    }
+    while (proved == 0) std::this_thread::yield();
+    for (int i = 0; i < 2; i++) {
+      Opened second(key, plain);
+      CHECK_STATUS(second.status, CARD_OK);
+      auto proof = std::make_unique<CardProof>();
+      const CardStatus status = proveInto(*proof, second.key, witness);
+      CHECK_STATUS(status, CARD_OK);
+      checkSums(*proof, wanted, "of a key that was opened beside proofs");
+    }
+    ended = true;
+    for (std::thread& thread : threads) thread.join();
+  });
   // Room for two keys and one working space. Each takes the other's when it lies idle, and waits for it when it does not.
   onCardOf(least + facts.keyBytes + facts.proofBytes / 2, [&] {
     Opened first(key, plain), second(key, plain);
@@ -1099,6 +1291,7 @@ int main(int argc, char** argv) {
                                  {"wrong inputs", wrongInputs},
                                  {"stopped", stopped},
                                  {"together", together},
+                                 {"lost cards", lostCards},
                                  {"memory", memory},
                                  {"failures", failures},
                                  {"wiped", wiped}});

@@ -1013,10 +1013,12 @@ void faults() {
       fine += cudaGetLastError() == cudaSuccess;
     }
     CHECK(fine >= 2);
+    cudaMemcpyAsync(values, buffer, 256, cudaMemcpyHostToDevice, s);
     cudaEventRecord(e, s);
     cudaStreamWaitEvent(other, e);
     CHECK(cudaStreamSynchronize(seed % 2 ? s : other) == cudaErrorLaunchFailure);
     for (int i = 0; i < 2; i++) CHECK(cudaGetLastError() == cudaErrorLaunchFailure);
+    buffer[0] = 0;  // no copy is under way any more
     size_t available, total;
     cudaDeviceProp properties;
     CHECK(cudaMalloc(&more, 4) == cudaErrorLaunchFailure && cudaMallocHost(&more, 4) == cudaErrorLaunchFailure);

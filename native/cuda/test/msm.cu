@@ -514,9 +514,9 @@ int32_t refusal(uint64_t count, const CardOptions& options, uint64_t bytes) {
 void plans() {
   CHECK(refusal<Fq>(1, options(3), PLENTY) == CARD_INPUT_INVALID && refusal<Fq>(1, options(21), PLENTY) == CARD_INPUT_INVALID);
   CHECK(refusal<Fq>(1, CardOptions{0, 0, 0, 3}, PLENTY) == CARD_INPUT_INVALID);
-  CHECK(refusal<Fq>(uint64_t{1} << 31, options(), PLENTY) == CARD_INPUT_INVALID);
+  CHECK(refusal<Fq>(uint64_t{1} << 31, options(), PLENTY) == CARD_OUT_OF_MEMORY);
   CHECK(refusal<Fq>(uint64_t{1} << 27, options(), PLENTY) == CARD_OK);
-  CHECK(refusal<Fq>(uint64_t{1} << 27, options(16), PLENTY) == CARD_INPUT_INVALID);  // 2^31 entries
+  CHECK(refusal<Fq>(uint64_t{1} << 27, options(16), PLENTY) == CARD_OUT_OF_MEMORY);  // 2^31 entries
   CHECK(refusal<Fq>(1000, options(), 1000 * 68) == CARD_OK && refusal<Fq>(1000, options(), 1000 * 68 - 1) == CARD_OUT_OF_MEMORY);
   CHECK(refusal<Fq2>(1000, options(), 1000 * 132) == CARD_OK && refusal<Fq2>(1000, options(), 1000 * 132 - 1) == CARD_OUT_OF_MEMORY);
   uint32_t narrow = 0;
