@@ -363,14 +363,14 @@ void largeWindows() {
   Random random(6);
   const Input<Fq> input = randomInput<Fq>(21, random);
   const Point<Fq> expected = input.expected();
-  for (uint32_t window : {11, 13, 14, 16}) checkAgainst(input, expected, planMsm<Fq>(input.count(), options(window, 0), PLENTY), "large");
+  for (uint32_t window : {11, 13, 16}) checkAgainst(input, expected, planMsm<Fq>(input.count(), options(window, 0), PLENTY), "large");
   const Input<Fq2> input2 = randomInput<Fq2>(21, random);
   checkAgainst(input2, input2.expected(), planMsm<Fq2>(input2.count(), options(12, 0), PLENTY), "large");
 }
 void largestWindow() {
   Random random(7);
   const Input<Fq> input = randomInput<Fq>(5, random);
-  checkAgainst(input, input.expected(), planMsm<Fq>(input.count(), options(MAX_WINDOW, 0), PLENTY), "large");
+  CHECK(same(onCard(input, planMsm<Fq>(input.count(), options(MAX_WINDOW, 0), PLENTY)), input.expected()));
 }
 
 template <class F>
@@ -422,7 +422,7 @@ template <class F>
 void collisions() {
   Random random(9);
   const Known<F> p = pool<F>()[1];
-  for (size_t n : {2, 9, 90}) {
+  for (size_t n : {2, 90}) {
     const Fr s = random.oneIn(2) ? anyScalar(random) : integer(1);
     std::vector<Known<F>> equal(n, p), opposite, infinite, mixed;
     std::vector<Fr> plus(n, s), alternating;
@@ -613,11 +613,11 @@ void core(size_t n) {
 }
 void coreG1() {
   core<Fq>(64);
-  core<Fq>(4096);
+  core<Fq>(1500);
 }
 void coreG2() {
   core<Fq2>(64);
-  core<Fq2>(1200);
+  core<Fq2>(500);
 }
 
 }  // namespace
