@@ -148,20 +148,23 @@ for unit in native/cuda/*.cu; do
   name=$(basename "$unit" .cu)
   [[ " ${units[*]} " == *" $name "* ]] || units+=("$name")
 done
-tests=()
-for test in native/cuda/test/*.cu; do tests+=("$(basename "$test" .cu)"); done
+tests=(field msm)
+for test in native/cuda/test/*.cu; do
+  name=$(basename "$test" .cu)
+  [[ " ${tests[*]} " == *" $name "* ]] || tests+=("$name")
+done
 core=(engine_portable engine_adx engine_ifma engine cards)  # linked in this order, see binding.gyp
-compile engine_ifma "$headers_id-$(digest native/src/engine_ifma.cpp)" "$CXX" "${core_flags[@]}" -c native/src/engine_ifma.cpp
+core_unit() { compile "$1" "$headers_id-$(digest "native/src/$1.cpp")" "$CXX" "${core_flags[@]}" -c "native/src/$1.cpp"; }
+core_unit engine_ifma
 for unit in "${units[@]}"; do
   compile "$kind-$unit" "$card_id" "${card_compile[@]}" "-DAP_CUDA_BUILD=\"$kind ${card_id:0:12}\"" -c "native/cuda/$unit.cu"
 done
-for unit in engine_adx engine_portable engine cards; do
-  compile "$unit" "$headers_id-$(digest "native/src/$unit.cpp")" "$CXX" "${core_flags[@]}" -c "native/src/$unit.cpp"
-done
-compile harness "$headers_id-$(digest native/cuda/harness/*)" "$CXX" "${core_flags[@]}" -Wall -Wextra -c native/cuda/harness/main.cpp
+for unit in engine_portable engine_adx; do core_unit "$unit"; done
 if [[ " $STEPS " == *" units "* || "${BUILD_ONLY:-0}" = 1 ]]; then
   for test in "${tests[@]}"; do compile "$kind-unit-$test" "$card_id" "${card_compile[@]}" -c "native/cuda/test/$test.cu"; done
 fi
+compile harness "$headers_id-$(digest native/cuda/harness/*)" "$CXX" "${core_flags[@]}" -Wall -Wextra -c native/cuda/harness/main.cpp
+for unit in engine cards; do core_unit "$unit"; done
 join
 uncompiled=$broken
 core_objects=("${core[@]/#/$BUILD/}")
@@ -187,9 +190,12 @@ join
 broken="$uncompiled$broken"
 for log in "$BUILD"/*.log; do cat "$log" && echo; done >"$OUT/build.log"
 
-# What ptxas says: registers, stack and spills by kernel.
-kernels=$(sed -n -e "s/.*Compiling entry function '\([^']*\)'.*/kernel \1/p" -e 's/^ *\([0-9]* bytes stack frame.*\)/frame \1/p' \
-  -e 's/.*Used \([0-9]*\) registers.*/registers \1/p' "$OUT/build.log" |
+# What ptxas says of the library's kernels, where they were compiled now: registers, stack and spills.
+unit_logs=()
+for unit in "${units[@]}"; do [ -f "$BUILD/$kind-$unit.log" ] && unit_logs+=("$BUILD/$kind-$unit.log"); done
+kernels=""
+[ ${#unit_logs[@]} -gt 0 ] && kernels=$(cat "${unit_logs[@]}" | sed -n -e "s/.*Compiling entry function '\([^']*\)'.*/kernel \1/p" \
+  -e 's/^ *\([0-9]* bytes stack frame.*\)/frame \1/p' -e 's/.*Used \([0-9]*\) registers.*/registers \1/p' |
   awk '$1 == "kernel" { name = $2 } $1 == "frame" { stack = $2; spills = $6 + $10 } $1 == "registers" { print $2, stack + 0, spills + 0, name }' |
   (c++filt 2>/dev/null || cat))
 if [ -n "$kernels" ]; then
@@ -230,7 +236,9 @@ for step in $STEPS; do
       wrong=""
       for test in "${built_tests[@]}"; do
         echo "--- $test"
-        timed 60 "$BUILD/unit-$test"
+        arguments=()
+        [ "$test" = backend ] && arguments=("$library")  # the one that opens it as the core does
+        timed $((EMULATED ? 600 : 60)) "$BUILD/unit-$test" "${arguments[@]}"
         [ $status = 0 ] || wrong+=" $test($status)"
       done >"$OUT/units.log" 2>&1
       for test in "${tests[@]}"; do [[ " ${built_tests[*]} " == *" $test "* ]] || wrong+=" $test(not built)"; done
@@ -302,7 +310,7 @@ done
   echo "================ $(sed -n 's/^card [0-9]* of [0-9]*: //p' "$OUT/check.log" "$OUT/bench.log" 2>/dev/null | head -1)"
   if [ -f "$OUT/bench.log" ]; then
     grep -E "^(limits|proof of|  [0-9.]+ GB and|  [0-9]+ in flight|  on the card|FAILED|left out)" "$OUT/bench.log"
-    grep -m 1 "of the limit" "$OUT/bench.log" | sed 's/^msm G1/      /'
+    grep -m 1 "^msm G1" "$OUT/bench.log" | sed 's/^msm G1/      /'
     grep -E "^(G1|G2|ntt|quotient) 2\^(16|20|22) " "$OUT/bench.log" | grep -E "chosen|^ntt|^quotient"
   fi
   echo

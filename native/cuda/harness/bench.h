@@ -96,6 +96,8 @@ class Bench {
     section("multiplications in G1", [&] { sums<Fq>(); });
     section("transforms", [&] { transforms(); });
     section("multiplications in G2", [&] { sums<Fq2>(); });
+    section("windows in G1", [&] { windows<Fq>(); });
+    section("windows in G2", [&] { windows<Fq2>(); });
     if (!arguments_.json.empty()) json_.write(arguments_.json);
     printf("\nbench: %zu wrong or failed, %zu left out for time, %.1f s%s\n", failed_, leftOut_, secondsSince(start_),
            card_.cards->emulated() ? "; emulated: times mean nothing" : "");
@@ -156,9 +158,9 @@ class Bench {
   void line(const char* kind, const std::string& what, const std::string& variant, double ms, double bytes, double operations, double coreMs) {
     double share = 0;
     const std::string limit = fraction(ms, bytes, operations, &share);
-    printf("%-20s %-32s %10.3f %9.4f %9.4f %8.1f %8.2f  %-17s", what.c_str(), variant.c_str(), ms, bytes / 1e9, operations / 1e9,
+    printf("%-20s %-32s %10.3f %9.4f %9.4f %8.1f %8.2f  %s", what.c_str(), variant.c_str(), ms, bytes / 1e9, operations / 1e9,
            bytes / ms / 1e6, operations / ms / 1e6, limit.c_str());
-    if (coreMs > 0) printf(" %10.1f %7.1f", coreMs, coreMs / ms);
+    if (coreMs > 0) printf("%*s %10.1f %7.1f", (int)(17 - std::min<size_t>(17, limit.size())), "", coreMs, coreMs / ms);
     printf("\n");
     json_.begin(kind)
         .add("what", what)
@@ -236,13 +238,20 @@ class Bench {
       }
     }
     phaseLines(last, "msm phase", text("of %s 2^%u, chosen", Of::name, arguments_.to));
-    // What the choice of a window is made from.
+  }
+
+  // What the choice of a window is made from.
+  template <class F>
+  void windows() {
+    using Of = SumOf<F>;
+    header(text("windows %s", Of::name).c_str());
+    const bool emulated = card_.cards->emulated();
     const unsigned log = std::min(arguments_.to, Of::group == 1 ? 20u : 18u);
-    const std::vector<Fr> random = scalarsOf(ScalarKind::Random, (size_t)1 << log, seedFor(31, log), card_.control);
-    const unsigned widest = card_.cards->emulated() ? 6 : 20;
-    for (uint32_t window = card_.cards->emulated() ? 4 : 10; window <= widest; window += 2) {
-      const std::string what = text("%s 2^%u window %u", Of::name, log, window);
-      if (outOfTime("msm " + what)) break;
+    const Points<F> points = distinctPoints<F>((size_t)1 << log, seedFor(30, Of::group), card_.control);
+    const std::vector<Fr> random = scalarsOf(ScalarKind::Random, points.size(), seedFor(31, log), card_.control);
+    for (uint32_t window = emulated ? 4 : 10; window <= (emulated ? 6u : 20u); window += 2) {
+      const std::string what = text("%s 2^%u, %u bits", Of::name, log, window);
+      if (outOfTime("windows " + what)) break;
       for (uint32_t multiples : {1u, 4u, 0u}) {
         for (uint32_t coordinates : {1u, 2u}) {
           CardOptions options = {};
