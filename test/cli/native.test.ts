@@ -149,6 +149,7 @@ describe.skipIf(process.env["ANCHORPROOF_NATIVE"] === "off")("with the core", ()
       prover: null,
     });
     await cp(NATIVE_PROVER, join(addonOf(copy), "..", "anchorproof-prover"));
+    await cp(join(NATIVE_PROVER, "..", "engines.a"), join(addonOf(copy), "..", "engines.a"));
     const { out } = await anchorproof(copy, ["native", "build"], { PATH: "/nonexistent" });
     expect(out).toMatch(/^the native core is up to date\nnative core: \w+\n$/);
     const quiet = ["dataset", "commit", "--out", join(copy, "with-core"), join(copy, "package.json")];

@@ -698,12 +698,12 @@ void stopped() {
     CHECK_STATUS(status, CARD_ABORTED);
     // At any moment: the flag goes up a little later each time, until the proof is quicker.
     int stops = 0;
-    for (int step = 0, through = 0; through < 2; step++) {
+    for (int step = 0, through = 0; through < 1; step++) {
       int32_t flag = 0;
       std::atomic<bool> begun{false};
       std::thread other([&] {
         while (!begun) std::this_thread::yield();
-        std::this_thread::sleep_for(std::chrono::microseconds(static_cast<int64_t>(200 * std::pow(1.6, step))));
+        std::this_thread::sleep_for(std::chrono::microseconds(static_cast<int64_t>(200 * std::pow(2, step))));
         __atomic_store_n(&flag, 1, __ATOMIC_RELAXED);
       });
       begun = true;
@@ -752,7 +752,7 @@ void together() {
       for (int t = 0; t < 2; t++) {
         threads.emplace_back([&] {
           auto proof = std::make_unique<CardProof>();
-          for (int i = 0; i < 3; i++) {
+          for (int i = 0; i < 2; i++) {
             const CardStatus status = proveInto(*proof, opened.key, witness);
             CHECK_STATUS(status, CARD_OK);
             checkSums(*proof, wanted, "beside others");
@@ -929,7 +929,7 @@ void memory() {
   auto onCardOf = [&](uint64_t bytes, const std::function<void()>& body) { apart({{"AP_EMULATOR_MEMORY", std::to_string(bytes).c_str()}}, body); };
   auto& least = shared<uint64_t>();
   // From too little to enough: never anything but a refusal or a key that proves, and one that fits once fits in more.
-  for (uint64_t bytes = facts.keyBytes / 2; least == 0; bytes += facts.proofBytes / 4) {
+  for (uint64_t bytes = facts.keyBytes / 2; least == 0; bytes += facts.proofBytes / 2) {
     CHECK(bytes < 4 * (facts.keyBytes + facts.proofBytes), "the key does not fit where it should");
     onCardOf(bytes, [&] {
       Opened opened(key);
@@ -998,7 +998,7 @@ void memory() {
   const std::vector<Fr> smallWitness = small.witness(2);
   const TestKey::Sums smallWanted = small.sums(smallWitness);
   auto& besideEachOther = shared<int>();
-  for (uint64_t bytes = used + used / 32; bytes < two + two / 4; bytes += facts.proofBytes / 4) {
+  for (uint64_t bytes = used + used / 32; bytes < two + two / 4; bytes += facts.proofBytes / 2) {
     onCardOf(bytes, [&] {
       Opened first(key, plain), second(small);
       CHECK_STATUS(first.status, CARD_OK);
@@ -1101,7 +1101,7 @@ void failures() {
         }
         fault("");
         CHECK(freeBytes() == before, "%s%d left something on the card", kind, n);
-        if (n % 16 == 1) CHECK(attempt(status), "after %s%d: %s", kind, n, status.message);
+        if (n % 64 == 1) CHECK(attempt(status), "after %s%d: %s", kind, n, status.message);
       }
     });
   };
@@ -1112,7 +1112,7 @@ void failures() {
     CardStatus status;
     CHECK(attempt(status), "%s", status.message);
     int failed = 0, inRow = 0;
-    for (int n = 1; inRow < 40; n += 1 + n / 40) {
+    for (int n = 1; inRow < 16; n += 1 + n / 16) {
       fault("call:" + std::to_string(n));
       if (attempt(status)) {
         inRow++;
@@ -1123,13 +1123,13 @@ void failures() {
         inRow = 0;
       }
       fault("");
-      if (n % 32 == 1) CHECK(attempt(status), "after call:%d: %s", n, status.message);
+      if (n % 64 == 1) CHECK(attempt(status), "after call:%d: %s", n, status.message);
     }
     CHECK(failed > 50, "only %d calls failed", failed);
   });
   // A kernel or a copy breaks the context: everything afterwards says that the card is lost, and nothing waits for it.
   for (const char* kind : {"launch:", "copy:"}) {
-    for (int n = 1, through = 0; !through; n = n * 3 / 2 + 1) {
+    for (int n = 1, through = 0; !through; n = n * 2 + 1) {
       auto& done = shared<int>();
       apart({}, [&] {
         fault(kind + std::to_string(n));
@@ -1258,7 +1258,7 @@ void wiped() {
     CHECK(pagesWith(patterns) == 0, "after a witness that was none");
     // Stopped on its way: gone by the time that another proof has its turn in the same working space.
     int stops = 0;
-    for (int step = 1; step < 6; step++) {
+    for (int step = 1; step < 6; step += 2) {
       int32_t flag = 0;
       std::thread other([&] {
         std::this_thread::sleep_for(std::chrono::microseconds(500) * step * step);

@@ -273,8 +273,10 @@ Point<F> onCard(const Input<F>& input, const MsmPlan& plan, size_t chunk = Resid
   const DeviceArray<SignedScalar> wireScalars = uploaded(signedOf(input.wireScalars)), quotients = uploaded(signedOf(input.quotients));
   DeviceArray<Point<F>> sums(plan.sums);
   Point<F> out;
-  // A space serves proof after proof.
-  for (int run = 0; run < 2; run++) {
+  // A space serves proof after proof: every fifth one does so twice.
+  static unsigned call = 0;
+  const int runs = call++ % 5 == 0 ? 2 : 1;
+  for (int run = 0; run < runs; run++) {
     CHECK_CUDA(cudaMemsetAsync(sums.get(), 0x5a, sums.bytes(), stream));
     Names names;
     msm.enqueue(stream, wireScalars.get(), quotients.get(), sums.get(), &names);
@@ -295,9 +297,9 @@ template <class F>
 void checkAgainst(const Input<F>& input, const Point<F>& expected, const MsmPlan& plan, const char* what, size_t chunk = ResidentPoints<F>::CHUNK) {
   CHECK(same(onCard(input, plan, chunk), expected), "G%d, %s: n = %zu, window %u, levels %u, sets %u, chunk %zu", sizeof(F) > sizeof(Fq) ? 2 : 1,
         what, input.count(), plan.window, plan.levels, plan.sets, chunk);
-  // Every third one by affine additions, too.
+  // Every fourth one by affine additions, too.
   static unsigned turn = 0;
-  if (turn++ % 3 != 0) return;
+  if (turn++ % 4 != 0) return;
   MsmPlan affine = plan;
   affine.coordinates = 2;
   affine.rounds = 1 + input.count() % 3;
@@ -329,8 +331,8 @@ Input<F> randomInput(size_t n, Random& random) {
 template <class F>
 void sizes() {
   Random random(4);
-  for (size_t n = 0; n <= 40; n += n < 6 ? 1 : 7) checkInput(randomInput<F>(n, random), "random", 6);
-  for (size_t n : {255, 256, 257, 1000}) {
+  for (size_t n = 0; n <= 40; n += n < 3 ? 1 : 17) checkInput(randomInput<F>(n, random), "random", 6);
+  for (size_t n : sizeof(F) == sizeof(Fq) ? std::vector<size_t>{255, 256, 257, 1000} : std::vector<size_t>{257, 400}) {
     const Input<F> input = randomInput<F>(n, random);
     checkAgainst(input, input.expected(), planMsm<F>(n, options(0, 1), PLENTY), "random");
   }
@@ -341,8 +343,8 @@ void shapes() {
   Random random(5);
   Input<F> input = randomInput<F>(37, random);
   const Point<F> expected = input.expected();
-  const uint32_t most = sizeof(F) == sizeof(Fq) ? 9 : 6;
-  for (uint32_t window = MIN_WINDOW; window <= most; window++) {
+  const uint32_t most = sizeof(F) == sizeof(Fq) ? 9 : 5;
+  for (uint32_t window = MIN_WINDOW; window <= most; window += window < 5 ? 1 : 2) {
     uint32_t before = 0;
     for (uint32_t multiples = 1; multiples <= windowsOf(window); multiples++) {
       const MsmPlan plan = planMsm<F>(input.count(), options(window, multiples), PLENTY);
@@ -350,7 +352,7 @@ void shapes() {
       CHECK(plan.levels * plan.sets >= plan.windows && (plan.levels - 1) * plan.sets < plan.windows);
       CHECK(plan.sums <= CARD_MAX_SETS && plan.sums * plan.shift >= plan.window * plan.sets);
       // Few of the many shapes with equal sets; all of them would take minutes.
-      if (plan.levels == before || (multiples > 4 && multiples % 11 != 0 && multiples != windowsOf(window))) continue;
+      if (plan.levels == before || (multiples > 2 && multiples % 23 != 0 && multiples != windowsOf(window))) continue;
       before = plan.levels;
       checkAgainst(input, expected, plan, "shape");
     }
@@ -361,14 +363,14 @@ void largeWindows() {
   Random random(6);
   const Input<Fq> input = randomInput<Fq>(21, random);
   const Point<Fq> expected = input.expected();
-  for (uint32_t window : {11, 13, 14, 16}) checkAgainst(input, expected, planMsm<Fq>(input.count(), options(window, 0), PLENTY), "large");
+  for (uint32_t window : {11, 13, 16}) checkAgainst(input, expected, planMsm<Fq>(input.count(), options(window, 0), PLENTY), "large");
   const Input<Fq2> input2 = randomInput<Fq2>(21, random);
   checkAgainst(input2, input2.expected(), planMsm<Fq2>(input2.count(), options(12, 0), PLENTY), "large");
 }
 void largestWindow() {
   Random random(7);
   const Input<Fq> input = randomInput<Fq>(5, random);
-  checkAgainst(input, input.expected(), planMsm<Fq>(input.count(), options(MAX_WINDOW, 0), PLENTY), "large");
+  CHECK(same(onCard(input, planMsm<Fq>(input.count(), options(MAX_WINDOW, 0), PLENTY)), input.expected()));
 }
 
 template <class F>
@@ -376,7 +378,7 @@ void scalars() {
   Random random(8);
   const uint32_t window = 7;
   std::vector<Fr> borders = {integer(0), integer(1), integer(2), integer(63), integer(64), integer(65), integer(127), integer(128), half(), plus(half(), integer(1))};
-  for (unsigned k : {7, 13, 14, 31, 32, 63, 64, 127, 128, 191, 224, 251, 252}) {
+  for (unsigned k : {7, 14, 31, 32, 64, 127, 224, 252}) {
     borders.push_back(powerOf(k));
     borders.push_back(plus(powerOf(k), minus(integer(1))));
   }
@@ -391,8 +393,11 @@ void scalars() {
   std::vector<Fr> both;
   for (const Fr& s : borders) {
     for (const Fr& value : {s, minus(s)}) {
-      checkAgainst(direct<F>({pool<F>()[5]}, {value}), times(generator<F>(), times(pool<F>()[5].factor, value.toMontgomery()).fromMontgomery()),
-                   planMsm<F>(1, options(both.size() % 8 ? window : 4, 1), PLENTY), "border");
+      if (both.size() % 8 == 0 || both.size() % 8 == 5) {  // by itself, too: one of the two
+        const Fr factor = times(pool<F>()[5].factor, value.toMontgomery());
+        checkAgainst(direct<F>({pool<F>()[5]}, {value}), times(generator<F>(), factor.fromMontgomery()),
+                     planMsm<F>(1, options(both.size() % 8 ? window : 4, 1), PLENTY), "border");
+      }
       both.push_back(value);
       points.push_back(anyPoint<F>(random));
     }
@@ -400,7 +405,7 @@ void scalars() {
   checkInput(direct(points, both), "borders", window);
   // The same scalar for all: one bucket a window has every entry.
   points.clear();
-  for (int i = 0; i < 300; i++) points.push_back(anyPoint<F>(random));
+  for (int i = 0; i < (sizeof(F) == sizeof(Fq) ? 300 : 100); i++) points.push_back(anyPoint<F>(random));
   for (const Fr& s : {integer(0), integer(1), minus(integer(1)), half(), anyScalar(random)}) {
     const Input<F> input = direct(points, std::vector<Fr>(points.size(), s));
     checkAgainst(input, input.expected(), planMsm<F>(points.size(), options(window, 1), PLENTY), "equal scalars");
@@ -417,7 +422,7 @@ template <class F>
 void collisions() {
   Random random(9);
   const Known<F> p = pool<F>()[1];
-  for (size_t n : {2, 9, 17, 150}) {
+  for (size_t n : {2, 90}) {
     const Fr s = random.oneIn(2) ? anyScalar(random) : integer(1);
     std::vector<Known<F>> equal(n, p), opposite, infinite, mixed;
     std::vector<Fr> plus(n, s), alternating;
@@ -440,7 +445,7 @@ void collisions() {
 template <class F>
 void sources() {
   Random random(10);
-  for (size_t n : {1, 20, 100}) {
+  for (size_t n : {1, 20, sizeof(F) == sizeof(Fq) ? 100 : 55}) {
     for (size_t wireCount : {size_t{0}, n / 3, n}) {
       Input<F> input;
       for (size_t i = 0; i < n; i++) input.add(random.oneIn(9) ? nowhere<F>() : anyPoint<F>(random));
@@ -450,11 +455,11 @@ void sources() {
       for (size_t i = 0; i < wireCount; i++) input.wires.push_back(static_cast<uint32_t>(random.below(40)));
       if (input.wires.empty()) input.wires.push_back(0);  // not null: the key has such a list
       const Point<F> expected = input.expected();
-      checkAgainst(input, expected, planMsm<F>(n, options(6, 0), PLENTY), "sources", 64);
-      checkAgainst(input, expected, planMsm<F>(n, options(8, 3), PLENTY), "sources", n < 50 ? 1 : 99);
+      if (wireCount != n) checkAgainst(input, expected, planMsm<F>(n, options(6, 0), PLENTY), "sources", n < 50 ? 64 : n - 36);
+      if (wireCount != 0) checkAgainst(input, expected, planMsm<F>(n, options(8, 3), PLENTY), "sources", n < 50 ? 1 : n - 1);
     }
     const Input<F> input = randomInput<F>(n, random);
-    checkAgainst(input, input.expected(), planMsm<F>(n, options(6, 7), PLENTY), "sources", 49);
+    checkAgainst(input, input.expected(), planMsm<F>(n, options(6, 7), PLENTY), "sources", 49 * n / 100 + 1);
   }
 }
 
@@ -608,11 +613,11 @@ void core(size_t n) {
 }
 void coreG1() {
   core<Fq>(64);
-  core<Fq>(4096);
+  core<Fq>(1500);
 }
 void coreG2() {
   core<Fq2>(64);
-  core<Fq2>(1200);
+  core<Fq2>(500);
 }
 
 }  // namespace
