@@ -20,7 +20,7 @@ describe.skipIf(!hasCore())("kernels on the emulated card", () => {
   });
 
   it("agrees with the CPU core in the harness's checks", async () => {
-    const args = ["check", library, "--max", "7", "--max-proof", "5", "--seed", "1"];
+    const args = ["check", library, "--max", "6", "--max-proof", "4", "--seed", "1"];
     const { stdout } = await run(join(CUDA_FOLDER, "anchorproof-cards"), args, { maxBuffer: 1 << 24 });
     expect(stdout).toMatch(/\d+ checks/);
   });
