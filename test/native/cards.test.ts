@@ -1,9 +1,8 @@
 /**
- * Keys on cards. The stand-in's cards (stand-in.cpp) fail in every way that card.h leaves them: each ends with a code. Where
- * the library for the emulated card is built, it must make the processor's proofs, sums and transforms byte for byte.
+ * Keys on cards. The stand-in's cards (stand-in.cpp) fail in every way that card.h leaves them: each ends with a code. The
+ * emulated card makes the processor's proofs, sums and transforms, byte for byte.
  */
 import { once as onceEmitted } from "node:events";
-import { existsSync } from "node:fs";
 import { copyFile, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
@@ -26,6 +25,7 @@ import { PACKAGE_ROOT } from "../../src/paths.js";
 import { workerFile } from "../../src/workers.js";
 import { TINY, TINY_INPUTS, temporaryFolder } from "../circuit/support.js";
 import { code, outcomeOf } from "../support/errors.js";
+import { EMULATED_TIMEOUT, emulatedLibrary } from "./emulated.js";
 import { buildStandIn } from "./standIn.js";
 import { describeEngines, integers, little, MIXED, MIXED_INPUTS, numbers } from "./support.js";
 
@@ -336,17 +336,17 @@ describeEngines("cards that fail", (core, engine) => {
 });
 
 describeEngines("the emulated card", (core, engine) => {
-  if (!existsSync(EMULATED)) return it.skip("is not built", () => {});
   // What the card does is the same for all engines.
   const once = it.runIf(engine === core.defaultEngine());
 
   const cuda: CardChoice = { library: EMULATED, device: 0 };
   let onCard: ProvingKeyHandle;
   let onHost: ProvingKeyHandle;
-  beforeAll(() => {
+  beforeAll(async () => {
+    expect(await emulatedLibrary()).toBe(EMULATED);
     onCard = core.openProvingKey(key.zkeyPath, { engine, cuda });
     onHost = core.openProvingKey(key.zkeyPath, { engine });
-  });
+  }, EMULATED_TIMEOUT);
   afterAll(() => {
     core.closeProvingKey(onCard);
     core.closeProvingKey(onHost);

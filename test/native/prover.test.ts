@@ -4,22 +4,22 @@
  */
 import { type ExecFileException, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { chmod, mkdir, open, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import * as snarkjs from "snarkjs";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { encodeG2 } from "../../src/circuit/binfile.js";
 import { type CompiledCircuit, compileCircuit } from "../../src/circuit/compile.js";
 import { type CircuitKey, developmentKey } from "../../src/circuit/setup.js";
 import { calculateWitness, encodeWtns } from "../../src/circuit/witness.js";
-import { CUDA_LIBRARY, NATIVE_PROVER, nativeCore, nativeStatus } from "../../src/field/native.js";
+import { NATIVE_PROVER, nativeCore, nativeStatus } from "../../src/field/native.js";
 import { R } from "../../src/field/scalar.js";
 import { affineG2, g2Point } from "../../src/verifier/curve.js";
 import { parseProof, parsePublicSignals, verifyGroth16, verifyingKeyToJson } from "../../src/verifier/groth16.js";
 import { changedFile, patch } from "../circuit/files.js";
 import { temporaryFolder } from "../circuit/support.js";
+import { EMULATED_TIMEOUT, emulatedLibrary } from "./emulated.js";
 import { buildStandIn } from "./standIn.js";
 
 const off = process.env["ANCHORPROOF_NATIVE"] === "off";
@@ -359,10 +359,8 @@ describe.skipIf(off)("anchorproof-prover", () => {
       );
     });
 
-    it("takes the emulated card's proof", async () => {
-      const emulated = join(dirname(CUDA_LIBRARY), "anchorproof-cuda-emulated.so");
-      if (!existsSync(emulated)) return;
-      expect(await run([...files, `--cuda=${emulated}`])).toEqual({ status: 0, out: "", err: "" });
+    it("takes the emulated card's proof", { timeout: EMULATED_TIMEOUT }, async () => {
+      expect(await run([...files, `--cuda=${await emulatedLibrary()}`])).toEqual({ status: 0, out: "", err: "" });
       await expectValid(key);
     });
   });
