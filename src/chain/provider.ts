@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { JsonRpcProvider, type Provider } from "ethers";
+import { JsonRpcProvider, type Provider, type Subscriber, type Subscription } from "ethers";
 import { AnchorError, throwIfAborted, toAnchorError } from "../errors.js";
 import type { Hex } from "../field/bytes.js";
 
@@ -26,7 +26,7 @@ export async function connectProvider(url: string, options: ConnectOptions = {})
     throw new AnchorError("INPUT_INVALID", "the node's address must be an http or https URL");
   }
   const chainId = await readChainId(url, options.signal);
-  return new JsonRpcProvider(url, chainId, {
+  return new AnchorProvider(url, chainId, {
     staticNetwork: true,
     batchMaxCount: 1,
     // A cache of answers, even for ethers' 250 ms, gives stale nonces and balances on a chain that mines at once.
@@ -36,14 +36,66 @@ export async function connectProvider(url: string, options: ConnectOptions = {})
 }
 
 /**
- * Waits until a transaction is in a block. ethers' own `wait` looks once and then waits for the next block: one that was
- * mined in between goes unseen until another comes, which on a chain that mines on demand may be never.
+ * Waits until a transaction is in a block, whosever provider it is. On those of {@link connectProvider} ethers' own `wait` does as
+ * well, but cannot be aborted.
  */
 export async function untilMined(provider: Provider, hash: string, signal?: AbortSignal): Promise<void> {
   while ((await provider.getTransactionReceipt(hash)) === null) {
     throwIfAborted(signal);
     const interval = provider instanceof JsonRpcProvider ? provider.pollingInterval : 1000;
     await new Promise((resolve) => setTimeout(resolve, interval));
+  }
+}
+
+/**
+ * ethers looks for a receipt once and then at each new block, counted from a look at the height after that: what is mined
+ * between the two goes unseen until another block comes, which on a chain that mines on demand may be never.
+ */
+class AnchorProvider extends JsonRpcProvider {
+  override _getSubscriber(subscription: Subscription): Subscriber {
+    if (subscription.type === "transaction") return new ReceiptSubscriber(this, subscription.hash);
+    return super._getSubscriber(subscription);
+  }
+}
+
+/** Looks for a transaction's receipt at each polling interval. */
+class ReceiptSubscriber implements Subscriber {
+  readonly #provider: JsonRpcProvider;
+  readonly #hash: string;
+  /** Of the row of looks under way, if any: a look that was stopped meanwhile is not followed by another. */
+  #row: symbol | undefined;
+  #timer = 0;
+
+  constructor(provider: JsonRpcProvider, hash: string) {
+    this.#provider = provider;
+    this.#hash = hash;
+  }
+
+  start(): void {
+    if (this.#row) return;
+    this.#row = Symbol("row");
+    void this.#look(this.#row);
+  }
+
+  stop(): void {
+    this.#row = undefined;
+    this.#provider._clearTimeout(this.#timer);
+  }
+
+  pause(): void {
+    this.stop();
+  }
+
+  resume(): void {
+    this.start();
+  }
+
+  async #look(row: symbol): Promise<void> {
+    // A node that fails to answer is asked again, as ethers does.
+    const receipt = await this.#provider.getTransactionReceipt(this.#hash).catch(() => null);
+    if (receipt && this.#row === row) await this.#provider.emit(this.#hash, receipt);
+    if (this.#row !== row) return;
+    this.#timer = this.#provider._setTimeout(() => void this.#look(row), this.#provider.pollingInterval);
   }
 }
 

@@ -1,7 +1,10 @@
 import { spawn } from "node:child_process";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { json } from "node:stream/consumers";
 import { Interface } from "ethers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findAnvil, startAnvil } from "../../src/chain/anvil.js";
@@ -168,6 +171,48 @@ describe("anvil", () => {
 });
 
 describe("connecting", () => {
+  it("sees a transaction that was mined between two looks, with no block after it", async () => {
+    const hash = `0x${"ab".repeat(32)}`;
+    const common = { from: `0x${"11".repeat(20)}`, to: `0x${"22".repeat(20)}`, type: "0x2" };
+    const block = { blockHash: `0x${"cd".repeat(32)}`, blockNumber: "0x7", transactionIndex: "0x0" };
+    const gas = { gas: "0x5208", maxFeePerGas: "0x1", maxPriorityFeePerGas: "0x1" };
+    const signature = { r: `0x${"01".repeat(32)}`, s: `0x${"01".repeat(32)}`, v: "0x0" };
+    const pending = {
+      ...common,
+      ...gas,
+      ...signature,
+      hash,
+      nonce: "0x0",
+      value: "0x0",
+      input: "0x",
+      chainId: "0x7a69",
+    };
+    const used = { gasUsed: "0x5208", cumulativeGasUsed: "0x5208", effectiveGasPrice: "0x1", status: "0x1" };
+    const logs = { logs: [], logsBloom: `0x${"00".repeat(256)}`, contractAddress: null };
+    const receipt = { ...common, ...block, ...used, ...logs, transactionHash: hash };
+    let looks = 0;
+    const node = createServer(async (request, response) => {
+      const { id, method } = (await json(request)) as { id: number; method: string };
+      const answers: Record<string, () => unknown> = {
+        eth_chainId: () => "0x7a69",
+        eth_blockNumber: () => "0x7",
+        eth_getTransactionByHash: () => pending,
+        // once for the caller, once for the subscription, before either knows a height
+        eth_getTransactionReceipt: () => (++looks > 2 ? receipt : null),
+      };
+      response.end(JSON.stringify({ jsonrpc: "2.0", id, result: answers[method]!() }));
+    });
+    await new Promise<void>((resolve) => node.listen(0, "127.0.0.1", resolve));
+    const provider = await connectProvider(`http://127.0.0.1:${(node.address() as AddressInfo).port}`);
+    try {
+      const found = await (await provider.getTransaction(hash))!.wait(1, 10_000);
+      expect([found?.hash, looks]).toEqual([hash, 3]);
+    } finally {
+      provider.destroy();
+      node.close();
+    }
+  });
+
   it("refuses what is no URL, and nodes without the deployment", async () => {
     await expect(connectProvider("nowhere")).rejects.toMatchObject({ code: "INPUT_INVALID" });
     await expect(connectProvider("http://127.0.0.1:1/secret-key")).rejects.toMatchObject({

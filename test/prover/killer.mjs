@@ -1,6 +1,6 @@
 // Preloaded into every thread of a child process (`node --import`). When the file $KILL_ORDER exists, the first worker
 // that comes to the place it names removes it and dies there, in the way that it names: "place how".
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync, unlinkSync } from "node:fs";
 import { isMainThread } from "node:worker_threads";
 
 /** @returns whether the thread is about to die */
@@ -10,7 +10,8 @@ function dieAt(place) {
     const [where, way] = readFileSync(process.env.KILL_ORDER, "utf8").split(" ");
     if (where !== place) return false;
     how = way;
-    rmSync(process.env.KILL_ORDER);
+    // Of two threads that read it, one removes it: rmSync would not tell the other that it was gone.
+    unlinkSync(process.env.KILL_ORDER);
   } catch {
     return false;
   }
