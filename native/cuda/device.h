@@ -342,9 +342,8 @@ class Upload {
     }
   }
 
-  // Returns when `from` has been read, not when all has arrived. onPiece(offset, size) may enqueue work on what has come.
-  template <class OnPiece>
-  void copy(cudaStream_t stream, void* to, const void* from, size_t size, const int32_t* abort, OnPiece&& onPiece) {
+  // Returns when `from` has been read, not when all has arrived.
+  void copy(cudaStream_t stream, void* to, const void* from, size_t size, const int32_t* abort) {
     for (size_t at = 0; at < size; at += piece_) {
       const size_t take = std::min(piece_, size - at);
       const size_t slot = next_++ % PIECES;
@@ -357,11 +356,7 @@ class Upload {
       begin(slot);
       check(cudaMemcpyAsync(static_cast<uint8_t*>(to) + at, buffer, take, cudaMemcpyHostToDevice, stream), "copying to the card");
       end(slot, stream);
-      onPiece(at, take);
     }
-  }
-  void copy(cudaStream_t stream, void* to, const void* from, size_t size, const int32_t* abort) {
-    copy(stream, to, from, size, abort, [](size_t, size_t) {});
   }
 
   // Has the card write zeros over what the pieces held, in the stream's order; `zeros` are on the card. Who waits for the stream

@@ -166,17 +166,18 @@ foldParts(const uint32_t* starts, uint32_t buckets, uint32_t capacity, uint32_t 
 template <class F>
 AP_KERNEL(Shape<F>::THREADS, Shape<F>::FOLD_BLOCKS)
 foldJobs(const Job* jobs, const uint32_t* count, const Point<F>* parts, Point<F>* results, Point<F>* out) {
-  const uint32_t index = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
-  if (index >= *count) return;  // whole warps
+  const uint32_t warps = blockDim.x / 32, jobCount = *count;
   const unsigned lane = threadIdx.x % 32;
-  const Job job = jobs[index];
-  Point<F> sum = Point<F>::infinity();
-  for (uint32_t i = lane; i < job.length; i += 32) addTo(&sum, &parts[job.from + i]);
-  for (unsigned by = 16; by > 0; by /= 2) {
-    const Point<F> other = shuffledDown(sum, by);
-    if (lane < by) addTo(&sum, &other);
+  for (uint32_t index = blockIdx.x * warps + threadIdx.x / 32; index < jobCount; index += gridDim.x * warps) {
+    const Job job = jobs[index];
+    Point<F> sum = Point<F>::infinity();
+    for (uint32_t i = lane; i < job.length; i += 32) addTo(&sum, &parts[job.from + i]);
+    for (unsigned by = 16; by > 0; by /= 2) {
+      const Point<F> other = shuffledDown(sum, by);
+      if (lane < by) addTo(&sum, &other);
+    }
+    if (lane == 0) *(job.bucket == NO_BUCKET ? &results[index] : &out[job.bucket]) = sum;
   }
-  if (lane == 0) *(job.bucket == NO_BUCKET ? &results[index] : &out[job.bucket]) = sum;
 }
 
 // ── Merging ──
@@ -278,7 +279,9 @@ void ExtendedSums<F>::enqueue(cudaStream_t stream, const Affine<F>* points, cons
   for (unsigned i = 0; i < ROUNDS; i++) {
     const Round round = rounds_[i];
     if (round.most == 0) break;
-    AP_LAUNCH(foldJobs<F>, blocksFor(round.most, THREADS / 32), THREADS, 0, stream, (const Job*)round.jobs,
+    // There may be many jobs, and most often there are none.
+    const unsigned blocks = std::min(blocksFor(round.most, THREADS / 32), capacity_ / THREADS);
+    AP_LAUNCH(foldJobs<F>, blocks, THREADS, 0, stream, (const Job*)round.jobs,
               (const uint32_t*)(counters_ + i), parts, round.results, buckets);
     checkLaunch("foldJobs");
     parts = round.results;

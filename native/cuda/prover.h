@@ -4,11 +4,11 @@
 // the two matrices and the domain's tables. What a proof needs besides is a working space: one allocation, two streams, pinned
 // memory. A working space serves one proof at a time and is kept for the next.
 //
-//   main   witness ──┬── B in G2 ── A ── B in G1 ───────────────┬── C and H ── sums ── wipe
-//   side             └── A·w ── B·w ── a·b − c on the coset ────┘
+//   main   witness ──┬── A ── B in G1 ───────────────────────────┬── C and H ──┬── sums ── wipe
+//   side             └── A·w ── B·w ── a·b − c on the coset ──┴── B in G2 ───┘
 //
 // The multiplications by the witness and the quotient depend on nothing but the witness, so they share the card; the streams'
-// kernels fill each other's tails.
+// kernels fill each other's tails. A multiplication ends in a chain of additions that wait for one another, in G2 the longest.
 //
 // Secrets. The whole working space is overwritten with zeros after every proof, also after one that failed or was stopped, and
 // so is the pinned memory; prove() returns when that has happened. Two exceptions. When a proof is stopped, what was enqueued
@@ -52,17 +52,15 @@ convertKernel(SignedScalar* scalars, Fr* elements, uint64_t n, uint32_t* flag) {
   if (elements) elements[i] = value.toMontgomery();
 }
 
-// Piece by piece: while the host fills a pinned piece, the card copies the one before and converts the one before that.
+// One conversion behind all copies, although those that came first could begin: a kernel between two copies waits for room on the
+// card, which another proof may fill for long, and the copies behind it would wait too.
 inline void uploadScalars(cudaStream_t stream, Upload& upload, const uint8_t* values, uint64_t n, SignedScalar* scalars, Fr* elements,
                           uint32_t* flag, const int32_t* abort) {
-  static_assert(sizeof(SignedScalar) == 32 && sizeof(Fr) == 32 && Upload::PIECE % 32 == 0, "integers of 32 bytes, whole in a piece");
-  upload.copy(stream, scalars, values, n * 32, abort, [&](size_t at, size_t size) {
-    SignedScalar* const to = scalars + at / 32;
-    Fr* const element = elements ? elements + at / 32 : nullptr;
-    const uint64_t count = size / 32;
-    AP_LAUNCH(convertKernel, blocksFor(count, CONVERT_THREADS), CONVERT_THREADS, 0, stream, to, element, count, flag);
-    checkLaunch("conversion of scalars");
-  });
+  static_assert(sizeof(SignedScalar) == 32 && sizeof(Fr) == 32, "integers of 32 bytes");
+  upload.copy(stream, scalars, values, n * 32, abort);
+  if (n == 0) return;
+  AP_LAUNCH(convertKernel, blocksFor(n, CONVERT_THREADS), CONVERT_THREADS, 0, stream, scalars, elements, n, flag);
+  checkLaunch("conversion of scalars");
 }
 
 // --- Plans ----------------------------------------------------------------------------------------------------------
@@ -175,7 +173,7 @@ class WorkingSpace {
   Upload upload_;
   EventMeter meter_;
   Stream main_, side_;
-  Event witnessReady_, quotientReady_, summed_, sideDone_, wiped_;
+  Event witnessReady_, quotientReady_, b2Ready_, summed_, sideDone_, wiped_;
   bool sound_ = true;
 
   static Layout layout(const ResidentKey& key, Arena& arena);
@@ -333,25 +331,25 @@ inline WorkingSpace::Layout WorkingSpace::layout(const ResidentKey& key, Arena& 
 inline uint64_t WorkingSpace::bytes(const ResidentKey& key, const MsmPlan (&plans)[4], uint32_t multiprocessors) {
   Arena arena;
   const uint64_t from = layout(key, arena).multiplications;
-  // They follow one another on one stream, and take the same space.
+  // Those in G1 follow one another on one stream, and take the same space.
   return from + std::max({workBytes<Fq>(plans[0], multiprocessors), workBytes<Fq>(plans[1], multiprocessors),
-                          workBytes<Fq>(plans[2], multiprocessors), workBytes<Fq2>(plans[3], multiprocessors)});
+                          workBytes<Fq>(plans[2], multiprocessors)}) + workBytes<Fq2>(plans[3], multiprocessors);
 }
 
 inline WorkingSpace::WorkingSpace(const ResidentKey& key)
     : key_(key), memory_(key.facts_.proofBytes), results_(1), upload_(size_t{key.variables_} * 32) {
   Arena arena(memory_.get(), memory_.size());
   at_ = layout(key, arena);
-  auto make = [&](auto& msm, const auto& points) {
+  auto make = [&](size_t at, auto& msm, const auto& points) {
     using Of = typename std::decay_t<decltype(msm)>::element_type;
     if (!points) return;
-    arena.rewind(at_.multiplications);
+    arena.rewind(at);
     msm = std::make_unique<Of>(*points, arena);
   };
-  make(a_, key.a_);
-  make(b1_, key.b1_);
-  make(ch_, key.ch_);
-  make(b2_, key.b2_);
+  make(at_.multiplications, a_, key.a_);
+  make(at_.multiplications, b1_, key.b1_);
+  make(at_.multiplications, ch_, key.ch_);
+  make(arena.peak(), b2_, key.b2_);
   memset(static_cast<void*>(results_.get()), 0, sizeof(Results));
 }
 
@@ -396,16 +394,18 @@ inline void WorkingSpace::enqueue(const uint8_t* witness, const CardControl& con
   key_.domain_->quotient(side_, at_.a, at_.b, at_.c, at_.quotients, meter);
   quotientReady_.record(side_);
 
-  auto run = [&](const char* prefix, const auto& msm, const SignedScalar* quotients, auto* sums) {
+  auto run = [&](cudaStream_t stream, const char* prefix, const auto& msm, const SignedScalar* quotients, auto* sums) {
     throwIfAborted(control.abort);
     meter_.prefix(prefix);
-    if (msm) msm->enqueue(main_, at_.scalars, quotients, sums, meter);
+    if (msm) msm->enqueue(stream, at_.scalars, quotients, sums, meter);
   };
-  run("b2: ", b2_, nullptr, results->b2);
-  run("a: ", a_, nullptr, results->a);
-  run("b1: ", b1_, nullptr, results->b1);
+  run(side_, "b2: ", b2_, nullptr, results->b2);
+  b2Ready_.record(side_);
+  run(main_, "a: ", a_, nullptr, results->a);
+  run(main_, "b1: ", b1_, nullptr, results->b1);
   quotientReady_.holdUp(main_);
-  run("ch: ", ch_, at_.quotients, results->ch);
+  run(main_, "ch: ", ch_, at_.quotients, results->ch);
+  b2Ready_.holdUp(main_);
 
   check(cudaMemcpyAsync(results_.get(), results, sizeof(Results), cudaMemcpyDeviceToHost, main_), "copying the sums");
   summed_.record(main_);

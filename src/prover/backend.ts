@@ -173,13 +173,16 @@ function coreProof(
   core: NativeCore,
   handle: ProvingKeyHandle,
   wtns: Uint8Array,
-  { threads, control, onPhase }: BackendOptions,
+  { threads, control, onPhase, device }: BackendOptions,
 ): Pick<BackendProof, "proof" | "publicSignals" | "proveMs" | "phases"> {
   const started = performance.now();
+  // While the core calls back it works on a copy of the witness, which takes about as long as a card takes for the proof.
+  const step = (phase: string) => onPhase(`prove:${phase}`);
+  if (device !== undefined) step("card");
   const { proof, publics, phases } = core.prove(handle, wtns, {
     threads,
     control,
-    onPhase: (phase) => onPhase(`prove:${phase}`),
+    ...(device === undefined ? { onPhase: step } : {}),
   });
   return {
     proof: decodeProof(proof),
