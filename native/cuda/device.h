@@ -93,6 +93,10 @@ inline ErrorKind kindOf(cudaError_t error) {
   }
 }
 
+inline std::string textOf(cudaError_t error, const char* what) {
+  return std::string(what) + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")";
+}
+
 [[noreturn]] inline void fail(cudaError_t error, const char* what) {
   // Errors that are not sticky are kept for the next caller of cudaGetLastError, who would take them for his own.
   cudaGetLastError();
@@ -104,7 +108,7 @@ inline ErrorKind kindOf(cudaError_t error) {
     kind.lost = true;
   }
   if (kind.lost) lostDevices[currentDevice].store(true, std::memory_order_relaxed);
-  std::string message = std::string(what) + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")";
+  std::string message = textOf(error, what);
   cudaDeviceProp properties;
   if (kind.notBuilt && cudaGetDeviceProperties(&properties, currentDevice) == cudaSuccess) {
     message = "the library was not built for this card (compute capability " + std::to_string(properties.major) + "." +
