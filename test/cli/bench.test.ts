@@ -1,7 +1,6 @@
 /** `anchorproof bench` as a process. */
 import { execFile, spawn } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { PACKAGE_ROOT } from "../../src/paths.js";
@@ -117,19 +116,21 @@ describe("bench", () => {
   });
 
   it("ends soon when it is stopped, and leaves no files", async () => {
-    const before = (await readdir(tmpdir())).filter((name) => name.startsWith("anchorproof-bench-"));
+    // Its own, where no other run leaves anything.
+    const folder = await temporaryFolder();
     const child = spawn(process.execPath, [MAIN, "bench", "poseidon", "--runs", "1000"], {
+      env: { ...process.env, TMPDIR: folder },
       stdio: ["ignore", "pipe", "pipe"],
     });
     let err = "";
     child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
     // The header comes when the run has begun.
     await new Promise((resolve) => child.stdout.once("data", resolve));
+    expect(await readdir(folder)).toEqual([expect.stringMatching(/^anchorproof-bench-/)]);
     child.kill("SIGINT");
     const status = await new Promise((resolve) => child.on("exit", resolve));
     expect(status).toBe(130);
     expect(err).toMatch(/^error ABORTED: /m);
-    const after = (await readdir(tmpdir())).filter((name) => name.startsWith("anchorproof-bench-"));
-    expect(after.filter((name) => !before.includes(name))).toEqual([]);
+    expect(await readdir(folder)).toEqual([]);
   });
 });
