@@ -240,22 +240,24 @@ AffineSums<F>::AffineSums(const MsmPlan& plan, uint32_t multiprocessors, Arena& 
   restEntries_ = arena.take<uint32_t>(last);
 }
 
-// Of a round's pairs: x read and both points, a prefix written and read, the sum. The points of the first round are counted by the caller.
+// Of a round's pairs: x read and both points, a prefix written and read; and the sums. The points of the first round are counted by the
+// caller. Every list of odd length is taken to end in a place that is left over, so that there are not fewer pairs than these.
 template <class F>
-uint64_t AffineSums<F>::bytes() const {
-  uint64_t out = rest_.bytes();
+Work AffineSums<F>::work(uint64_t entries) const {
+  if (rounds_ == 0) return rest_.work(entries);
+  Work out;
+  uint64_t before = entries;
   for (unsigned r = 0; r < rounds_; r++) {
-    const uint64_t places = placesAfter(r + 1, entries_, buckets_);
-    out += places * ((r == 0 ? 2 : 6) * sizeof(F) + 2 * sizeof(F) + sizeof(Affine<F>));
+    const uint64_t places = placesAfter(r + 1, entries, buckets_), pairs = before > places ? before - places : 0;
+    out.bytes += static_cast<double>(pairs * ((r == 0 ? 2 : 6) + 2) * sizeof(F) + places * sizeof(Affine<F>));
+    out.operations += static_cast<double>(pairs) * Cost<F>::AFFINE_ADD;
+    before = places;
   }
-  if (rounds_ > 0) out += placesAfter(rounds_, entries_, buckets_) * (sizeof(Affine<F>) + 2 * sizeof(uint32_t));
+  const Work rest = rest_.work(before);
+  out.bytes += rest.bytes + static_cast<double>(before * (sizeof(Affine<F>) + 2 * sizeof(uint32_t)));
+  // With few entries most places are left over, and nothing is added there.
+  out.operations += std::min(rest.operations, static_cast<double>(entries) * Cost<F>::ADD);
   return out;
-}
-
-template <class F>
-uint64_t AffineSums<F>::operations() const {
-  const uint64_t left = rounds_ > 0 ? placesAfter(rounds_, entries_, buckets_) : entries_;
-  return (entries_ > left ? entries_ - left : 0) * Cost<F>::AFFINE_ADD + rest_.operations();
 }
 
 template <class F>

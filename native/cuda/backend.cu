@@ -327,6 +327,11 @@ template <class Once>
 void repeated(cudaStream_t stream, uint32_t repeat, const CardControl& control, CardPhases* phases, Once&& once) {
   require(repeat <= 1000, "too many runs");
   EventMeter meter;
+  // Whatever happens, the card is done with it before it goes.
+  struct Drain {
+    cudaStream_t stream;
+    ~Drain() { settle(cudaStreamSynchronize(stream)); }
+  } drain{stream};
   std::vector<CardPhases> runs(std::max(repeat, 1u));
   for (CardPhases& run : runs) {
     meter.reset();

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -426,23 +427,45 @@ class Arena {
   size_t size_ = 0, used_ = 0, peak_ = 0;
 };
 
+// What there is to do: bytes that must move through the card's memory, and multiplications in Fq and Fr. A product of two different
+// factors is one, and everything else what it takes of that, by field.h's table.
+struct Work {
+  double bytes = 0, operations = 0;
+};
+
 // Phases by the card's clock. A phase is everything that its stream does between begin and end. Phases of two streams may
 // overlap, and then share the card: their times do not add up to the whole.
 class Meter {
  public:
+  // By the number of entries, which only the card knows: of scalars, only the digits that are not zero make work.
+  using WorkOf = std::function<Work(uint64_t entries)>;
+
   virtual ~Meter() = default;
-  // bytes that must move through the card's memory, multiplications in Fq and Fr
-  virtual void begin(cudaStream_t stream, const char* name, uint64_t bytes, uint64_t operations) = 0;
+  virtual void begin(cudaStream_t stream, const char* name, WorkOf work) = 0;
   virtual void end(cudaStream_t stream) = 0;
+  // Where the card has the number of entries of the stream's phases since the last call, when all before on the stream is done.
+  virtual void count(cudaStream_t stream, const uint32_t* entries) = 0;
+
+  // Of a phase that is the same whatever the scalars are.
+  void begin(cudaStream_t stream, const char* name, uint64_t bytes, uint64_t operations) {
+    const Work work{static_cast<double>(bytes), static_cast<double>(operations)};
+    begin(stream, name, [work](uint64_t) { return work; });
+  }
 };
 
-// A meter by timed events, which are kept for the next run.
+// A meter by timed events, which are kept for the next run. The streams must be done when it goes.
 class EventMeter : public Meter {
  public:
+  using Meter::begin;
+  EventMeter() = default;
+  EventMeter(const EventMeter&) = delete;
+  ~EventMeter() {
+    if (counts_.size() > 0) wipe(counts_.get(), counts_.bytes());
+  }
   // What names begin with from here on.
   void prefix(const char* prefix) { prefix_ = prefix; }
-  void begin(cudaStream_t stream, const char* name, uint64_t bytes, uint64_t operations) override {
-    phases_.push_back({prefix_ + name, stream, next(), nullptr, bytes, operations});
+  void begin(cudaStream_t stream, const char* name, WorkOf work) override {
+    phases_.push_back({prefix_ + name, stream, next(), nullptr, std::move(work), NOT_COUNTED});
     phases_.back().from->record(stream);
   }
   // Of the stream's latest phase.
@@ -452,6 +475,15 @@ class EventMeter : public Meter {
       if (phase.stream != stream || phase.to) continue;
       phase.to = next();
       return phase.to->record(stream);
+    }
+  }
+  void count(cudaStream_t stream, const uint32_t* entries) override {
+    if (counts_.size() == 0) counts_ = PinnedArray<uint32_t>(MAX_COUNTS);
+    if (counted_ == MAX_COUNTS) throw CardError(CARD_FAILED, "more multiplications than a meter has room for");
+    const uint32_t place = counted_++;
+    check(cudaMemcpyAsync(counts_.get() + place, entries, sizeof *entries, cudaMemcpyDeviceToHost, stream), "copying a number of entries");
+    for (Span& phase : phases_) {
+      if (phase.stream == stream && phase.count == NOT_COUNTED) phase.count = place;
     }
   }
   // After the streams are done. Phases of one name are added up; the last place takes what has none.
@@ -470,14 +502,20 @@ class EventMeter : public Meter {
         snprintf(phase.name, sizeof phase.name, "%s", i + 1 == CARD_MAX_PHASES ? "the rest" : span.name.c_str());
         out.count++;
       }
+      const Work work = span.work(span.count == NOT_COUNTED ? 0 : counts_.get()[span.count]);
       phase.ms += ms;
-      phase.bytes += span.bytes;
-      phase.operations += span.operations;
+      phase.bytes += static_cast<uint64_t>(work.bytes + 0.5);
+      phase.operations += static_cast<uint64_t>(work.operations + 0.5);
     }
+  }
+  // Has the card write zeros over the numbers, as Upload::wipeBehind: how many of a witness's digits are zero is its secret, too.
+  void wipeBehind(cudaStream_t stream, const void* zeros) {
+    if (counted_ == 0) return;
+    check(cudaMemcpyAsync(counts_.get(), zeros, counted_ * sizeof(uint32_t), cudaMemcpyDeviceToHost, stream), "wiping");
   }
   void reset() {
     phases_.clear();
-    used_ = 0;
+    used_ = counted_ = 0;
   }
 
  private:
@@ -485,12 +523,16 @@ class EventMeter : public Meter {
     std::string name;
     cudaStream_t stream;
     const Event *from, *to;
-    uint64_t bytes, operations;
+    WorkOf work;
+    uint32_t count;  // a place in counts_
   };
+  static constexpr uint32_t MAX_COUNTS = 8, NOT_COUNTED = ~0u;
   std::string prefix_;
   std::vector<Span> phases_;
   std::vector<std::unique_ptr<Event>> events_;
+  PinnedArray<uint32_t> counts_;  // made when there is something to count
   size_t used_ = 0;
+  uint32_t counted_ = 0;
 
   const Event* next() {
     if (used_ == events_.size()) events_.push_back(std::make_unique<Event>(true));

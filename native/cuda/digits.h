@@ -134,16 +134,19 @@ void DigitSort::enqueue(cudaStream_t stream, const SignedScalar* wireScalars, co
     task.offset[bit / 32] |= 1u << (bit % 32);
   }
   const unsigned blocks = blocksFor(plan_.count, DIGIT_THREADS);
-  const uint64_t scalars = plan_.count * (sizeof(SignedScalar) + sizeof(uint32_t)), entries = plan_.entries(), buckets = plan_.buckets();
-  // A counter is read and written, a rank written; then rank, start and entry.
-  if (meter) meter->begin(stream, "digits", scalars + entries * 12 + buckets * 4, 0);
+  const uint64_t scalars = plan_.count * (sizeof(SignedScalar) + sizeof(uint32_t)), buckets = plan_.buckets();
+  // For an entry a counter is read and written, a rank written; then rank, start and entry.
+  auto begin = [&](const char* name, uint64_t fixed) {
+    if (meter) meter->begin(stream, name, [fixed](uint64_t entries) { return Work{static_cast<double>(fixed + entries * 12)}; });
+  };
+  begin("digits", scalars + buckets * 4);
   check(cudaMemsetAsync(counts_, 0, buckets * sizeof(uint32_t), stream), "clearing counters");
   if (blocks > 0) {
     AP_LAUNCH(countDigits, blocks, DIGIT_THREADS, 0, stream, task, counts_, ranks_);
     checkLaunch("countDigits");
   }
   if (meter) meter->end(stream);
-  if (meter) meter->begin(stream, "sort", scalars + entries * 12 + buckets * 12, 0);
+  begin("sort", scalars + buckets * 12);
   exclusiveScan(stream, counts_, starts_, buckets, scanWork_);
   if (blocks > 0) {
     AP_LAUNCH(placeEntries, blocks, DIGIT_THREADS, 0, stream, task, (const uint32_t*)starts_, (const uint32_t*)ranks_, entries_);

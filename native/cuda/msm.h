@@ -40,25 +40,23 @@ struct MsmPlan {
   uint64_t entries() const { return count * windows; }  // at most
 };
 
-// Multiplications in Fq.
+// What additions take, in multiplications in Fq of two different factors, whose 128 wide products are the measure: see the table in
+// field.h. An addition has ten products, two squares and a difference of products; a mixed one four products less.
 template <class F>
-struct Cost;
-template <>
-struct Cost<Fq> {
-  static constexpr uint32_t ADD = 14, MIXED_ADD = 10, AFFINE_ADD = 6;  // affine: the share in an inversion left out
-};
-template <>
-struct Cost<Fq2> {
-  static constexpr uint32_t ADD = 40, MIXED_ADD = 28, AFFINE_ADD = 17;
+struct Cost {
+  static constexpr bool PAIR = sizeof(F) > sizeof(Fq);
+  static constexpr double MUL = PAIR ? 3 : 1, SQUARE = PAIR ? 2 : 100.0 / 128, DIFFERENCE = PAIR ? 5 : 1.5;
+  static constexpr double ADD = 10 * MUL + 2 * SQUARE + DIFFERENCE, MIXED_ADD = ADD - 4 * MUL;
+  static constexpr double AFFINE_ADD = 5 * MUL + SQUARE;  // the share in an inversion left out
 };
 
-// What a plan costs for scalars that are all wide, counted in multiplications in Fq:
+// What a plan costs for scalars that are all wide, counted as Cost:
 //     entries·(mixed addition + SORT) + buckets·2·addition + steps that wait for one another·STEP
 // where SORT is what the memory does for an entry, and STEP what a card could do while one addition waits for another: about 5 µs.
 // Both are estimates for an H100, to be measured; STEP is by the stall counts of nvcc's code.
 template <class F>
 double planCost(const MsmPlan& plan) {
-  constexpr double SORT = 3, STEP = (1 << 18) * (Cost<F>::ADD / 14.0);
+  constexpr double SORT = 3, STEP = (1 << 18) * (Cost<F>::ADD / Cost<Fq>::ADD);
   return static_cast<double>(plan.entries()) * (Cost<F>::MIXED_ADD + SORT) + static_cast<double>(plan.buckets()) * 2 * Cost<F>::ADD +
          STEP * (plan.window + 2.0 * plan.shift);
 }
@@ -165,8 +163,8 @@ class ExtendedSums {
  public:
   ExtendedSums(const MsmPlan& plan, uint32_t multiprocessors, Arena& arena);
   void enqueue(cudaStream_t stream, const Affine<F>* points, const uint32_t* entries, const uint32_t* starts, Point<F>* buckets) const;
-  uint64_t bytes() const;       // moved at most, not counting points and entries
-  uint64_t operations() const;  // at most
+  // Of so many entries; bytes without the points and entries themselves.
+  Work work(uint64_t entries) const;
 
  private:
   static constexpr unsigned ROUNDS = 3;
@@ -187,8 +185,7 @@ class AffineSums {
  public:
   AffineSums(const MsmPlan& plan, uint32_t multiprocessors, Arena& arena);
   void enqueue(cudaStream_t stream, const Affine<F>* points, const uint32_t* entries, const uint32_t* starts, Point<F>* buckets) const;
-  uint64_t bytes() const;
-  uint64_t operations() const;
+  Work work(uint64_t entries) const;
 
  private:
   uint64_t entries_, buckets_;
@@ -204,13 +201,13 @@ class AffineSums {
 
 // One multiplication's working space. The points must outlive it.
 //
-// Phases, with the bytes and the multiplications in Fq that a meter is told: those of scalars that are all wide, n points, e entries,
-// b buckets, s slices, affine points of A bytes and sums of P.
+// Phases, with the bytes and the multiplications in Fq that a meter is told: of n points, b buckets, e entries as the card has counted
+// them, l = min(e, b) buckets at most that have any, s slices, affine points of A bytes and sums of P.
 //     digits    n·36 + e·12 + b·4                    a scalar and its wire; a counter read and written, a rank written
 //     sort      n·36 + e·12 + b·12                   the same again; rank and start read, an entry written; the prefix sum
-//     buckets   e·(A + 4) + (s + b)·2·P + b·(P + 8)  points; partial sums written and read, a sum written
-//               e·mixed addition + s·addition
-//     reduce    b·6·P    b·2·addition
+//     buckets   e·(A + 4) + (s + l)·2·P + b·(P + 8)  points; partial sums written and read, a sum written
+//               (e − s − l)·mixed addition + s·addition     the first point of a sum is not added to anything
+//     reduce    b·6·P    2·b·addition, or e·window·addition if that is less: sums that nothing went into cost none
 template <class F>
 class Msm {
  public:

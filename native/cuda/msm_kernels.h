@@ -252,13 +252,11 @@ ExtendedSums<F>::ExtendedSums(const MsmPlan& plan, uint32_t multiprocessors, Are
 }
 
 template <class F>
-uint64_t ExtendedSums<F>::bytes() const {
-  return (uint64_t{slices_} + buckets_) * 2 * sizeof(Point<F>) + buckets_ * (sizeof(Point<F>) + 2 * sizeof(uint32_t));
-}
-
-template <class F>
-uint64_t ExtendedSums<F>::operations() const {
-  return entries_ * Cost<F>::MIXED_ADD + uint64_t{slices_} * Cost<F>::ADD;
+Work ExtendedSums<F>::work(uint64_t entries) const {
+  const uint64_t length = sliceLength(static_cast<uint32_t>(entries), capacity_), slices = (entries + length - 1) / length;
+  const uint64_t lists = std::min(entries, buckets_), first = std::min(entries, slices + lists);
+  return {static_cast<double>((slices + lists) * 2 * sizeof(Point<F>) + buckets_ * (sizeof(Point<F>) + 2 * sizeof(uint32_t))),
+          static_cast<double>(entries - first) * Cost<F>::MIXED_ADD + static_cast<double>(slices) * Cost<F>::ADD};
 }
 
 template <class F>
@@ -329,12 +327,22 @@ void Msm<F>::enqueue(cudaStream_t stream, const SignedScalar* wireScalars, const
     return;
   }
   sort_.enqueue(stream, wireScalars, quotients, meter);
-  const uint64_t entries = plan.entries(), buckets = plan.buckets();
-  if (meter) meter->begin(stream, "buckets", entries * (sizeof(Affine<F>) + sizeof(uint32_t)) + sums_.bytes(), sums_.operations());
+  if (meter) {
+    meter->begin(stream, "buckets", [this](uint64_t entries) {
+      Work work = sums_.work(entries);
+      work.bytes += static_cast<double>(entries * (sizeof(Affine<F>) + sizeof(uint32_t)));
+      return work;
+    });
+  }
   sums_.enqueue(stream, points_->points(), sort_.entries(), sort_.starts(), buckets_);
   if (meter) meter->end(stream);
 
-  if (meter) meter->begin(stream, "reduce", buckets * 6 * sizeof(Point<F>), buckets * 2 * Cost<F>::ADD);
+  if (meter) {
+    meter->begin(stream, "reduce", [buckets = plan.buckets(), window = plan.window](uint64_t entries) {
+      return Work{static_cast<double>(buckets * 6 * sizeof(Point<F>)),
+                  static_cast<double>(std::min(buckets * 2, entries * window)) * Cost<F>::ADD};
+    });
+  }
   constexpr unsigned THREADS = Shape<F>::THREADS;
   const uint32_t bits = plan.window - 1;
   for (uint32_t step = 0, last; step < bits; step = last) {
@@ -347,7 +355,10 @@ void Msm<F>::enqueue(cudaStream_t stream, const SignedScalar* wireScalars, const
   AP_LAUNCH(collectSums<F>, blocksFor(plan.sums, THREADS), THREADS, 0, stream, (const Point<F>*)buckets_, plan.window,
             plan.sets, plan.shift, plan.sums, sums);
   checkLaunch("collectSums");
-  if (meter) meter->end(stream);
+  if (meter) {
+    meter->end(stream);
+    meter->count(stream, sort_.starts() + plan.buckets());
+  }
 }
 
 // ── Multiples ──

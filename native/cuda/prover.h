@@ -419,6 +419,7 @@ inline void WorkingSpace::enqueueWipe() {
   check(cudaMemsetAsync(memory_.get(), 0, memory_.bytes(), main_), "wiping");
   check(cudaMemcpyAsync(results_.get(), memory_.get(), sizeof(Results), cudaMemcpyDeviceToHost, main_), "wiping");
   upload_.wipeBehind(main_, memory_.get());
+  meter_.wipeBehind(main_, memory_.get());
   wiped_.record(main_);
 }
 

@@ -85,7 +85,9 @@ struct CardControl {
   int32_t timed;         // fill in the phases' times on the card
 };
 
-// Times by device events. Bytes are those that must move through the card's memory, operations the multiplications in Fq and Fr.
+// Times by device events. Bytes are those that must move through the card's memory, operations the multiplications in Fq and Fr: a
+// product of two different factors is one, a square or a difference of two products what it takes of that. Both are of the work that
+// there was: a multiplication of points counts the digits of its scalars that are not zero, and does no less than what is told here.
 struct CardPhase {
   char name[24];
   float ms;
@@ -118,7 +120,7 @@ struct CardProof {
 struct CardLimits {
   double copyBytesPerSecond;      // device to device, bytes read plus bytes written
   double uploadBytesPerSecond;    // from pinned memory
-  double multiplicationsPerSecond;  // in Fq, independent ones in registers
+  double multiplicationsPerSecond;  // in Fq, of two different factors, independent ones in registers
 };
 
 typedef struct CardKey CardKey;

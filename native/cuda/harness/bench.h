@@ -1,4 +1,7 @@
 // `bench`: times on the card, beside the core, with bytes, multiplications and fractions of the card's limits.
+//
+// Bytes and multiplications are of the work that there was (card.h), so the fractions are not flattered by digits that were zero. "ms"
+// is the kernels alone. What is compared with the core is the whole call, "call ms".
 #pragma once
 
 #include "circuit.h"
@@ -41,11 +44,16 @@ class Json {
     open_ += ", " + quoted(name) + ": " + quoted(value);
     return *this;
   }
+  // What there is so far, whole at any time.
   void write(const std::string& path) {
     finish();
-    std::ofstream file(path, std::ios::trunc);
+    const std::string beside = path + ".part";
+    std::ofstream file(beside, std::ios::trunc);
     file << "[\n" << all_ << "\n]\n";
-    if (!file.flush()) throw Failure(Code::Io, path + " cannot be written");
+    file.close();
+    std::error_code error;
+    if (file) std::filesystem::rename(beside, path, error);
+    if (!file || error) throw Failure(Code::Io, path + " cannot be written");
   }
 
  private:
@@ -103,9 +111,9 @@ class Bench {
       failed_++;
       printf("STOPPED %s\n", stop.what());
     }
-    if (!arguments_.json.empty()) json_.write(arguments_.json);
-    printf("\nbench: %zu wrong or failed, %zu left out for time, %.1f s%s\n", failed_, leftOut_, secondsSince(start_),
-           card_.cards->emulated() ? "; emulated: times mean nothing" : "");
+    save();
+    printf("\nbench: %zu wrong or failed, %zu left out for time, %zu left out for memory, %.1f s%s\n", failed_, leftOut_, noRoom_,
+           secondsSince(start_), card_.cards->emulated() ? "; emulated: times mean nothing" : "");
     return failed_ > 0 ? 1 : 0;
   }
 
@@ -116,9 +124,14 @@ class Bench {
   CardLimits limits_ = {};
   Json json_;
   Clock::time_point start_ = Clock::now();
-  size_t failed_ = 0, leftOut_ = 0;
+  size_t failed_ = 0, leftOut_ = 0, noRoom_ = 0;
 
   u64 seedFor(u64 a, u64 b = 0) const { return mixed(mixed(mixed(arguments_.seed) + a) + b); }
+
+  // After every row: who is killed leaves what was measured.
+  void save() {
+    if (!arguments_.json.empty()) json_.write(arguments_.json);
+  }
 
   bool outOfTime(const std::string& what) {
     if (secondsSince(start_) <= arguments_.seconds) return false;
@@ -145,11 +158,15 @@ class Bench {
       if (failure.lost) throw Stop(what + ": " + failure.what());
       failed_++;
       printf("FAILED  %s: %s\n", what.c_str(), failure.what());
+    } catch (const NoRoom& error) {
+      noRoom_++;
+      printf("left out for memory: %s: %s\n", what.c_str(), error.what());
     } catch (const std::exception& error) {
       failed_++;
       printf("FAILED  %s: %s\n", what.c_str(), error.what());
     }
     fflush(stdout);
+    save();
   }
 
   // How far work of so many bytes and multiplications is from the card's limits: the larger fraction, and which it is.
@@ -160,16 +177,19 @@ class Bench {
   }
 
   void header(const char* title) const {
-    printf("%-20s %-32s %10s %9s %9s %8s %8s  %-17s %10s %7s\n", title, "", "ms", "GB", "G mults", "GB/s", "Gmult/s", "of the limit", "core ms",
-           "ratio");
+    printf("%-20s %-32s %10s %9s %9s %8s %8s  %-17s %10s %10s %7s\n", title, "", "ms", "GB", "G mults", "GB/s", "Gmult/s", "of the limit",
+           "call ms", "core ms", "ratio");
   }
 
-  void line(const char* kind, const std::string& what, const std::string& variant, double ms, double bytes, double operations, double coreMs) {
+  void line(const char* kind, const std::string& what, const std::string& variant, double ms, double bytes, double operations,
+            double callMs = 0, double coreMs = 0) {
     double share = 0;
     const std::string limit = fraction(ms, bytes, operations, &share);
     printf("%-20s %-32s %10.3f %9.4f %9.4f %8.1f %8.2f  %s", what.c_str(), variant.c_str(), ms, bytes / 1e9, operations / 1e9,
            bytes / ms / 1e6, operations / ms / 1e6, limit.c_str());
-    if (coreMs > 0) printf("%*s %10.1f %7.1f", (int)(17 - std::min<size_t>(17, limit.size())), "", coreMs, coreMs / ms);
+    if (callMs > 0 && coreMs > 0) {
+      printf("%*s %10.1f %10.1f %7.1f", (int)(17 - std::min<size_t>(17, limit.size())), "", callMs, coreMs, coreMs / callMs);
+    }
     printf("\n");
     json_.begin(kind)
         .add("what", what)
@@ -178,7 +198,19 @@ class Bench {
         .add("bytes", bytes)
         .add("operations", operations)
         .add("fraction", share);
-    if (coreMs > 0) json_.add("coreMs", coreMs);
+    if (callMs > 0 && coreMs > 0) json_.add("callMs", callMs).add("coreMs", coreMs);
+  }
+
+  // Milliseconds, the least of so many runs.
+  template <class Body>
+  static double leastOf(unsigned runs, const Body& body) {
+    std::vector<double> times;
+    for (unsigned run = 0; run < runs; run++) {
+      const auto start = Clock::now();
+      body();
+      times.push_back(secondsSince(start) * 1e3);
+    }
+    return least(times);
   }
 
   static void total(const std::vector<CardTime>& phases, double& ms, double& bytes, double& operations) {
@@ -193,7 +225,7 @@ class Bench {
 
   void phaseLines(const std::vector<CardTime>& phases, const char* kind, const std::string& of) {
     for (const CardTime& phase : phases) {
-      if (phase.ms > 0) line(kind, "  " + phase.name, of, phase.ms, (double)phase.bytes, (double)phase.operations, 0);
+      if (phase.ms > 0) line(kind, "  " + phase.name, of, phase.ms, (double)phase.bytes, (double)phase.operations);
     }
   }
 
@@ -211,6 +243,8 @@ class Bench {
       ScalarKind scalars;
       uint32_t coordinates, multiples;
     };
+    printf("call ms and core ms: the same bytes in, the same bytes out. Both decode every point and look whether it is on the curve; the card's\n"
+           "call besides takes memory and carries points and scalars over. A key's points are there already, with multiples.\n");
     // The first is as the library chooses; its phases are told at the largest size.
     const Variant variants[] = {{"random, chosen", ScalarKind::Random, 0, 0},
                                 {"random, extended, multiples", ScalarKind::Random, 1, 0},
@@ -224,26 +258,33 @@ class Bench {
       const std::string what = text("%s 2^%u", Of::name, log);
       if (outOfTime("msm " + what)) continue;
       std::vector<Fr> random = scalarsOf(ScalarKind::Random, n, seedFor(31, log), card_.control);
+      const Bytes pointBytes{list.data(), n * 2 * sizeof(F)}, scalarBytes{reinterpret_cast<const uint8_t*>(random.data()), n * 32};
+      const unsigned runs = log < 19 ? 3 : 1;
+      Buffer wanted(2 * sizeof(F));
       double coreMs = 0;
       row(what + " by the core", [&] {
-        Buffer out(2 * sizeof(F));
-        std::vector<double> times;
-        for (int run = 0; run < (log < 19 ? 3 : 1); run++) {
-          const auto start = Clock::now();
-          engine().msm(Of::group, {list.data(), n * 2 * sizeof(F)}, {reinterpret_cast<const uint8_t*>(random.data()), n * 32}, n, card_.control,
-                       out.data());
-          times.push_back(secondsSince(start) * 1e3);
-        }
-        coreMs = least(times);
+        coreMs = leastOf(runs, [&] { engine().msm(Of::group, pointBytes, scalarBytes, n, card_.control, wanted.data()); });
       });
       for (const Variant& variant : variants) {
+        if (outOfTime("msm " + what + " " + variant.name)) break;
         const bool isRandom = variant.scalars == ScalarKind::Random;
         const std::vector<Fr> others = isRandom ? std::vector<Fr>{} : scalarsOf(variant.scalars, n, seedFor(32, log), card_.control);
         CardOptions options = {};
         options.coordinates = variant.coordinates;
         options.multiples = variant.multiples;
-        sum("msm", what, variant.name, points, isRandom ? random : others, options, isRandom ? coreMs : 0,
-            variant.coordinates == 0 && isRandom ? &last : nullptr);
+        // Without multiples: a call by itself is not worth them.
+        auto call = [&] {
+          CardSettings settings;
+          settings.device = card_.device;
+          settings.coordinates = variant.coordinates, settings.multiples = 1;
+          Buffer got(2 * sizeof(F));
+          return leastOf(runs, [&] {
+            engine().cardMsm(*card_.cards, settings, Of::group, pointBytes, scalarBytes, n, 1, card_.control, got.data(), nullptr);
+            if (got != wanted) throw Mismatch("another sum than the core's");
+          });
+        };
+        sum("msm", what, variant.name, points, isRandom ? random : others, options, variant.multiples == 1 && coreMs > 0 ? call : std::function<double()>(),
+            coreMs, variant.coordinates == 0 && isRandom ? &last : nullptr);
       }
     }
     phaseLines(last, "msm phase", text("of %s 2^%u, chosen", Of::name, arguments_.to));
@@ -260,14 +301,14 @@ class Bench {
     const std::vector<Fr> random = scalarsOf(ScalarKind::Random, points.size(), seedFor(31, log), card_.control);
     for (uint32_t window = emulated ? 4 : 10; window <= (emulated ? 6u : 20u); window += 2) {
       const std::string what = text("%s 2^%u, %u bits", Of::name, log, window);
-      if (outOfTime("windows " + what)) break;
       for (uint32_t multiples : {1u, 4u, 0u}) {
         for (uint32_t coordinates : {1u, 2u}) {
           CardOptions options = {};
           options.window = window, options.coordinates = coordinates, options.multiples = multiples;
           const std::string name = text("%s, %s", coordinates == 1 ? "extended" : "affine",
                                         multiples == 1 ? "no multiples" : multiples == 0 ? "multiples" : "4 multiples");
-          sum("window", what, name, points, random, options, 0, nullptr);
+          if (outOfTime("windows " + what + " " + name)) return;
+          sum("window", what, name, points, random, options, {}, 0, nullptr);
         }
       }
     }
@@ -275,21 +316,29 @@ class Bench {
 
   template <class F>
   void sum(const char* kind, const std::string& what, const std::string& variant, const Points<F>& points, const std::vector<Fr>& scalars,
-           const CardOptions& options, double coreMs, std::vector<CardTime>* times) {
+           const CardOptions& options, const std::function<double()>& call, double coreMs, std::vector<CardTime>* times) {
     row(what + " " + variant, [&] {
       CardPhases phases = {};
-      const Point<F> got = cardMsm(card_, points.points.data(), scalars.data(), scalars.size(), &options, arguments_.runs, &phases);
+      Point<F> got;
+      double callMs = 0;
+      try {
+        got = cardMsm(card_, points.points.data(), scalars.data(), scalars.size(), &options, arguments_.runs, &phases);
+        if (call) callMs = call();
+      } catch (const Failure& failure) {
+        if (!isTooMuch<F>(card_, scalars.size(), failure)) throw;
+        throw NoRoom(failure.what());
+      }
       const Fr expected = dot(scalars.data(), points.logs.data(), scalars.size(), card_.control);
       if (encoded(got) != encoded(generator<F>().times(expected.l))) throw Mismatch("another sum");
       double ms, bytes, operations;
       const std::vector<CardTime> all = timesOf(phases);
       total(all, ms, bytes, operations);
-      line(kind, what, variant, ms, bytes, operations, coreMs);
+      line(kind, what, variant, ms, bytes, operations, callMs, coreMs);
       if (times) *times = all;
     });
   }
 
-  // -- transforms; the core's times hold its tables and encodings
+  // -- transforms
 
   Buffer elements(u64 seed, size_t n) const {
     Buffer out(n * 32);
@@ -301,41 +350,46 @@ class Bench {
 
   void transforms() {
     header("transforms");
+    printf("call ms and core ms: both make their tables, and encode; the card's call besides takes memory and carries values to and fro.\n");
     for (unsigned log = arguments_.from; log <= arguments_.to; log++) {
       const size_t n = (size_t)1 << log;
       if (outOfTime(text("transforms of 2^%u", log))) continue;
       const Buffer a = elements(seedFor(33, log), n), b = elements(seedFor(34, log), n);
       row(text("ntt 2^%u", log), [&] {
         Buffer wanted = a, got = a;
-        const auto start = Clock::now();
-        engine().ntt(wanted.data(), n, false, false, card_.control);
-        const double coreMs = secondsSince(start) * 1e3;
+        const double coreMs = leastOf(1, [&] { engine().ntt(wanted.data(), n, false, false, card_.control); });
         CardPhases phases = {};
         CardStatus status = {};
         card_.api.ntt(card_.device, got.data(), n, 0, 0, arguments_.runs, &kTimed, &phases, &status);
         card_.expect(status);
         if (got != wanted) throw Mismatch("another transform");
-        tell(text("ntt 2^%u", log), "forward", phases, coreMs);
+        const double callMs = leastOf(1, [&] {
+          card_.api.ntt(card_.device, got.data(), n, 0, 0, 1, nullptr, nullptr, &status);
+          card_.expect(status);
+        });
+        tell(text("ntt 2^%u", log), "forward", phases, callMs, coreMs);
       });
       row(text("quotient 2^%u", log), [&] {
         Buffer wanted = a, got = a;
-        const auto start = Clock::now();
-        engine().quotient(wanted.data(), b.data(), n, card_.control);
-        const double coreMs = secondsSince(start) * 1e3;
+        const double coreMs = leastOf(1, [&] { engine().quotient(wanted.data(), b.data(), n, card_.control); });
         CardPhases phases = {};
         CardStatus status = {};
         card_.api.quotient(card_.device, got.data(), b.data(), n, arguments_.runs, &kTimed, &phases, &status);
         card_.expect(status);
         if (got != wanted) throw Mismatch("another quotient");
-        tell(text("quotient 2^%u", log), "", phases, coreMs);
+        const double callMs = leastOf(1, [&] {
+          card_.api.quotient(card_.device, got.data(), b.data(), n, 1, nullptr, nullptr, &status);
+          card_.expect(status);
+        });
+        tell(text("quotient 2^%u", log), "", phases, callMs, coreMs);
       });
     }
   }
 
-  void tell(const std::string& what, const std::string& variant, const CardPhases& phases, double coreMs) {
+  void tell(const std::string& what, const std::string& variant, const CardPhases& phases, double callMs, double coreMs) {
     double ms, bytes, operations;
     total(timesOf(phases), ms, bytes, operations);
-    line("transform", what, variant, ms, bytes, operations, coreMs);
+    line("transform", what, variant, ms, bytes, operations, callMs, coreMs);
   }
 
   // -- proofs, with the key on the card
@@ -437,6 +491,7 @@ class Bench {
         .add("setupMs", setupMs);
 
     for (size_t flights : {1, 2, 4}) {
+      if (outOfTime(text("%zu proofs of 2^%u rows in flight", flights, log))) break;
       row(text("%zu proofs in flight", flights), [&] {
         const unsigned each = std::max(2u, (arguments_.runs + 1) / 2);
         std::vector<std::exception_ptr> errors(flights);

@@ -64,6 +64,13 @@ struct SumOf<Fq2> {
   static constexpr const char* name = "G2";
 };
 
+// Whether a multiplication failed because the card is small. Narrow windows in affine coordinates take most, some five KiB a point in
+// G2; what fits three times over has no excuse.
+template <class F>
+bool isTooMuch(const Card& card, size_t n, const Failure& failure) {
+  return failure.code == Code::OutOfMemory && n * 128 * sizeof(Affine<F>) >= card.description.memoryBytes;
+}
+
 template <class F>
 Point<F> cardMsm(const Card& card, const Affine<F>* points, const Fr* scalars, size_t n, const CardOptions* options, unsigned repeat,
                  CardPhases* phases) {

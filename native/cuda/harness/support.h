@@ -37,6 +37,11 @@ struct Stop : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// This card has not the memory for it, which is nobody's fault.
+struct NoRoom : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 __attribute__((format(printf, 1, 2))) std::string text(const char* format, ...) {
   char line[512];
   va_list arguments;

@@ -171,7 +171,13 @@ void plans() {
   const AffineSums<Fq> with(plan, 132, affine);
   plan.coordinates = 1;
   const AffineSums<Fq> without(plan, 132, extended);
-  CHECK(with.operations() < without.operations() && with.bytes() > without.bytes() && affine.used() > extended.used());
+  const Work withRounds = with.work(plan.entries()), withoutRounds = without.work(plan.entries());
+  CHECK(withRounds.operations < withoutRounds.operations && withRounds.bytes > withoutRounds.bytes && affine.used() > extended.used());
+  // Not more additions than there are points but one a bucket, and hardly fewer; and where nothing is to do, none.
+  const double additions = static_cast<double>(plan.entries() - plan.buckets());
+  CHECK(withoutRounds.operations <= additions * Cost<Fq>::MIXED_ADD * 1.03 && withoutRounds.operations >= additions * Cost<Fq>::MIXED_ADD);
+  CHECK(withRounds.operations >= additions * Cost<Fq>::AFFINE_ADD && withRounds.operations <= withoutRounds.operations * 0.75);
+  CHECK(with.work(0).operations == 0 && without.work(0).operations == 0 && with.work(plan.buckets() / 2).bytes < withRounds.bytes / 8);
   plan.coordinates = 2;
   plan.count = 1000;
   CHECK(roundsOf<Fq>(plan, 132) == 0);

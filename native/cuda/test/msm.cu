@@ -245,14 +245,18 @@ constexpr uint64_t PLENTY = uint64_t{1} << 40;
 class Names : public Meter {
  public:
   std::string all;
-  void begin(cudaStream_t, const char* name, uint64_t bytes, uint64_t) override {
-    CHECK(!open_ && strlen(name) < 12 && bytes > 0);
+  void begin(cudaStream_t, const char* name, WorkOf work) override {
+    CHECK(!open_ && strlen(name) < 12 && work(0).bytes > 0 && work(1).bytes >= work(0).bytes);
     all += std::string(all.empty() ? "" : " ") + name;
     open_ = true;
   }
   void end(cudaStream_t) override {
     CHECK(open_);
     open_ = false;
+  }
+  void count(cudaStream_t, const uint32_t*) override {
+    CHECK(!open_);
+    all += " counted";
   }
 
  private:
@@ -280,7 +284,7 @@ Point<F> onCard(const Input<F>& input, const MsmPlan& plan, size_t chunk = Resid
     CHECK_CUDA(cudaMemsetAsync(sums.get(), 0x5a, sums.bytes(), stream));
     Names names;
     msm.enqueue(stream, wireScalars.get(), quotients.get(), sums.get(), &names);
-    CHECK(names.all == (plan.count ? "digits sort buckets reduce" : ""), "%s", names.all.c_str());
+    CHECK(names.all == (plan.count ? "digits sort buckets reduce counted" : ""), "%s", names.all.c_str());
     const std::vector<Point<F>> parts = downloaded(sums.get(), plan.sums, stream);
     Point<F> result = Point<F>::infinity();
     for (size_t i = parts.size(); i-- > 0;) {
@@ -620,6 +624,71 @@ void coreG2() {
   core<Fq2>(500);
 }
 
+// ── What is measured ──
+
+// Signed digits that are not zero, of windows of so many bits.
+uint64_t digitsOf(const Fr& scalar, uint32_t window) {
+  const SignedScalar s = toSigned(scalar);
+  uint64_t out = 0, carry = 0;
+  for (uint32_t at = 0; at < 254; at += window) {
+    uint64_t digit = carry;
+    for (uint32_t bit = at; bit < std::min(at + window, 255u); bit++) digit += (uint64_t)(s.w[bit / 32] >> (bit % 32) & 1) << (bit - at);
+    carry = digit >= uint64_t{1} << (window - 1) && at + window < 254;
+    out += (carry ? digit != uint64_t{1} << window : digit != 0);
+  }
+  return out;
+}
+
+// Tables tell the work that there was, not what wide scalars would have made.
+void measured() {
+  constexpr size_t n = 300;
+  constexpr uint32_t window = 7;
+  Random random(17);
+  const MsmPlan plan = planMsm<Fq>(n, options(window, 2), PLENTY);
+  std::vector<Known<Fq>> points;
+  for (size_t i = 0; i < n; i++) points.push_back(anyPoint<Fq>(random));
+  Input<Fq> input = direct<Fq>(points, std::vector<Fr>(n, Fr::zero()));
+  Stream stream;
+  const ResidentPoints<Fq> resident({input.points.data(), nullptr, n, n}, plan, stream, nullptr);
+  Arena counting;
+  (void)Msm<Fq>(resident, counting);
+  DeviceArray<uint8_t> memory(counting.peak()), zeros(64);
+  CHECK_CUDA(cudaMemsetAsync(zeros.get(), 0, zeros.bytes(), stream));
+  Arena arena(memory.get(), memory.size());
+  const Msm<Fq> msm(resident, arena);
+  DeviceArray<Point<Fq>> sums(plan.sums);
+  EventMeter meter;
+  double last = 0;
+  for (int kind = 0; kind < 4; kind++) {
+    uint64_t entries = 0;
+    for (size_t i = 0; i < n; i++) {
+      const uint64_t wide = kind == 3 || (kind == 2 && i % 4 == 0);
+      input.wireScalars[i] = wide ? anyScalar(random) : kind == 0 ? Fr::zero() : integer(i % 2);
+      entries += digitsOf(input.wireScalars[i], window);
+    }
+    CHECK((entries == 0) == (kind == 0) && entries <= plan.entries() && (kind < 3 || entries > plan.entries() * 9 / 10));
+    const DeviceArray<SignedScalar> scalars = uploaded(signedOf(input.wireScalars));
+    meter.reset();
+    // Two in a row, as in a proof: each has its own number.
+    for (int run = 0; run < 2; run++) msm.enqueue(stream, scalars.get(), nullptr, sums.get(), &meter);
+    finish(stream);
+    CardPhases phases;
+    meter.read(phases);
+    CHECK(phases.count == 4);
+    CHECK(phases.at[0].bytes == 2 * (n * 36 + entries * 12 + plan.buckets() * 4) && phases.at[0].operations == 0, "%llu bytes",
+          (unsigned long long)phases.at[0].bytes);
+    CHECK(phases.at[1].bytes == 2 * (n * 36 + entries * 12 + plan.buckets() * 12));
+    const double products = static_cast<double>(phases.at[2].operations) / 2;
+    CHECK(kind == 0 ? products == 0 && phases.at[3].operations == 0 : products > last && products < static_cast<double>(entries) * Cost<Fq>::ADD,
+          "%.0f products for %llu entries", products, (unsigned long long)entries);
+    last = products;
+    meter.wipeBehind(stream, zeros.get());
+    finish(stream);
+    meter.read(phases);
+    CHECK(phases.at[0].bytes == 2 * (n * 36 + plan.buckets() * 4), "the numbers were not wiped");
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -642,5 +711,6 @@ int main(int argc, char** argv) {
                                  {"sources-g2", sources<Fq2>},
                                  {"heavy-bucket", heavyBucket},
                                  {"core-g1", coreG1},
-                                 {"core-g2", coreG2}});
+                                 {"core-g2", coreG2},
+                                 {"measured", measured}});
 }
