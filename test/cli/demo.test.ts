@@ -38,7 +38,7 @@ beforeAll(async () => {
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 describe("the story", () => {
-  it("runs every step, rejects every attempt, and leaves evidence that verifies elsewhere", async () => {
+  it("runs every step and rejects every attempt", async () => {
     const { status, out, err } = await anchorproof("demo", "--out", "demo");
     expect(err).toBe("");
     expect(status).toBe(0);
@@ -74,7 +74,9 @@ describe("the story", () => {
       expect(out).toContain(`    rejected ${step}: `);
     }
     expect(out).not.toContain("ACCEPTED");
+  });
 
+  it("leaves evidence that verifies elsewhere, and for nothing else", async () => {
     const args = ["verify", "demo/bundle.json", "--trust", "demo/trust.json"];
     const verified = await anchorproof(...args, "--query", "demo/query.json");
     expect(verified.status).toBe(0);
@@ -88,6 +90,17 @@ describe("the story", () => {
     const refused = await anchorproof(...args, "--query", "other.json");
     expect(refused.err).toMatch(/^error CLAIM_FAILED: inference\.features/);
 
+    // a verifier who trusts other keys than these
+    const trust = JSON.parse(await readFile(join(directory, "demo", "trust.json"), "utf8"));
+    const keys = trust.keys.map((key: { keyDigest: string }) => ({
+      ...key,
+      keyDigest: `0x${[...key.keyDigest.slice(2)].reverse().join("")}`,
+    }));
+    await writeFile(join(directory, "foreign.json"), JSON.stringify({ ...trust, keys }));
+    expect((await anchorproof("verify", "demo/bundle.json", "--trust", "foreign.json")).err).toMatch(/dataset\.key/);
+  });
+
+  it("leaves evidence of which nothing can be changed", async () => {
     // a sample of the real bundle's values; test/bundle changes every one
     const bundle = JSON.parse(await readFile(join(directory, "demo", "bundle.json"), "utf8"));
     // Of the vendors' collateral, what no check has used may change: test/bundle/attestation knows the rest.
@@ -104,15 +117,6 @@ describe("the story", () => {
       const { status: failed } = await anchorproof("verify", "changed.json", "--trust", "demo/trust.json");
       expect(failed, path.join(".")).toBe(1);
     }
-
-    // a verifier who trusts other keys than these
-    const trust = JSON.parse(await readFile(join(directory, "demo", "trust.json"), "utf8"));
-    const keys = trust.keys.map((key: { keyDigest: string }) => ({
-      ...key,
-      keyDigest: `0x${[...key.keyDigest.slice(2)].reverse().join("")}`,
-    }));
-    await writeFile(join(directory, "foreign.json"), JSON.stringify({ ...trust, keys }));
-    expect((await anchorproof("verify", "demo/bundle.json", "--trust", "foreign.json")).err).toMatch(/dataset\.key/);
   });
 
   it.runIf(existsSync("/proc/self/environ")).each(["as it starts", "as soon as there is a chain"])(
