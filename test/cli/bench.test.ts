@@ -2,9 +2,10 @@
 import { execFile, spawn } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { PACKAGE_ROOT } from "../../src/paths.js";
 import { temporaryFolder } from "../circuit/support.js";
+import { refusal } from "../support/cli.js";
 
 const MAIN = join(PACKAGE_ROOT, "dist", "cli", "main.js");
 
@@ -22,6 +23,10 @@ function bench(args: readonly string[], environment: Record<string, string> = {}
     });
   });
 }
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
 
 describe("bench", () => {
   it.each([
@@ -56,7 +61,16 @@ describe("bench", () => {
     [["prove"], { ANCHORPROOF_BENCH_PROVER: "snarkjs=/bin/true" }],
     [["prove"], { ANCHORPROOF_BENCH_PROVER: "/bin/true;/usr/bin/true" }],
   ] as [string[], Record<string, string>?][])("refuses %j before it begins", async (args, environment) => {
-    const { status, out, err } = await bench(args, environment);
+    for (const [name, value] of Object.entries(environment ?? {})) vi.stubEnv(name, value);
+    expect(await refusal(["bench", ...args])).toEqual({
+      out: "",
+      code: "USAGE",
+      message: expect.stringMatching(/./),
+    });
+  });
+
+  it("ends with status 1 and one line when it refuses", async () => {
+    const { status, out, err } = await bench(["nope"]);
     expect({ status, out }).toEqual({ status: 1, out: "" });
     expect(err).toMatch(/^error USAGE: /m);
   });
