@@ -343,6 +343,7 @@ export async function verifyTranscript(
   const total = beacons.reduce((sum, cost) => sum + cost, CONTRIBUTION_COST * contributions.length);
   let done = CONTRIBUTION_COST * known;
   const progress = (cost: number) => onProgress?.((done += cost) / total);
+  if (known > 0) progress(0);
 
   const steps: Step[] = [];
   let product = fields.Fp12.ONE;
