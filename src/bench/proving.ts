@@ -47,9 +47,11 @@ export class Referee {
     if (String(proven.publicSignals) !== String(of.publicSignals)) refuse("the public signals are not the witness's");
     const request = { key: of.verifyingKeyJson, proven: [proven], batch: false, threads: 1 };
     const isValid = async (by: "javascript" | "snarkjs") => {
-      const answer = await this.#server(by).ask("verify", request).catch((error: AnchorError) => {
-        return isAnchorError(error, "PROOF_MALFORMED") ? refuse(error.message) : Promise.reject(error);
-      });
+      const answer = await this.#server(by)
+        .ask("verify", request)
+        .catch((error: AnchorError) => {
+          return isAnchorError(error, "PROOF_MALFORMED") ? refuse(error.message) : Promise.reject(error);
+        });
       return answer.value === 1;
     };
     if (!(await isValid("javascript"))) refuse("the proof does not verify");
