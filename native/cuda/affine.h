@@ -6,8 +6,8 @@
 // memory: a round adds the points of every bucket in pairs and writes the sums, so that each addition reads its points twice and moves
 // 5 field elements besides, where a slice of ExtendedSums keeps its sum in registers. Which one wins is for a card to say.
 //
-//   round     List b of round r has ⌈L_b / 2^r⌉ points. A thread takes up to EACH neighbouring sums, the block multiplies its
-//             threads' products up to one for each lane of a warp, whose lanes invert together; then the threads walk back.
+//   round     List b of round r has ⌈L_b / 2^r⌉ points. A thread takes up to EACH neighbouring sums and multiplies their
+//             denominators up, the block inverts its threads' products together, and the threads walk back.
 //   rest      After some rounds, when the lists are short or the pairs too few to keep a card busy, ExtendedSums adds what is left: so
 //             a bucket that has most of the entries is no worse than with it alone.
 //
@@ -39,7 +39,7 @@ struct Shape<Fq2> {
 
 // Sums that a thread has in a batch. An inversion costs as much as some ten additions, once a warp of a block.
 constexpr uint32_t MIN_EACH = 8, EACH = 32;
-constexpr unsigned MAX_ROUNDS = 12, INVERTERS = 32;
+constexpr unsigned MAX_ROUNDS = 12;
 
 // Where the lists of a round begin.
 struct Lists {
@@ -129,7 +129,7 @@ AP_DEVICE F denominator(const F& x1, const F& x2, const Source<F>& source, uint3
 template <class F>
 AP_KERNEL(Shape<F>::THREADS, Shape<F>::BLOCKS)
 addPairs(Source<F> source, const uint32_t* starts, uint32_t buckets, uint32_t round, F* prefixes, Affine<F>* out) {
-  AP_SHARED(F, nodes);  // 2·THREADS; node i has the children 2i and 2i + 1
+  AP_SHARED(F, nodes);
   constexpr uint32_t THREADS = Shape<F>::THREADS;
   const Lists before{starts, buckets, round}, after{starts, buckets, round + 1};
   const uint32_t places = after.places(), threads = gridDim.x * THREADS, shared = (places + threads - 1) / threads;
@@ -155,25 +155,7 @@ addPairs(Source<F> source, const uint32_t* starts, uint32_t buckets, uint32_t ro
       mine[uint64_t{place - first} * threads] = product;
       product = product * F::selected(d.isZero(), F::one(), d);
     }
-    nodes[THREADS + threadIdx.x] = product;
-    __syncthreads();
-    for (unsigned width = THREADS / 2; width >= INVERTERS; width /= 2) {
-      const unsigned i = width + threadIdx.x;
-      if (threadIdx.x < width) nodes[i] = nodes[2 * i] * nodes[2 * i + 1];
-      __syncthreads();
-    }
-    if (threadIdx.x < INVERTERS) nodes[INVERTERS + threadIdx.x] = nodes[INVERTERS + threadIdx.x].inverse();
-    __syncthreads();
-    for (unsigned width = INVERTERS; width < THREADS; width *= 2) {
-      const unsigned i = width + threadIdx.x;
-      if (threadIdx.x < width) {
-        const F inverse = nodes[i], left = nodes[2 * i];
-        nodes[2 * i] = inverse * nodes[2 * i + 1];
-        nodes[2 * i + 1] = inverse * left;
-      }
-      __syncthreads();
-    }
-    F inverse = nodes[THREADS + threadIdx.x];
+    F inverse = inverseInBlock<THREADS>(product, nodes);
     for (uint32_t place = last; place-- > first;) {
       uint32_t at;
       const uint32_t points = pointsOf(place, at);

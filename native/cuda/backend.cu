@@ -148,19 +148,24 @@ void field(int32_t device, int32_t kind, int32_t op, const uint8_t* a, const uin
 
 // --- What there is, and what it can do ------------------------------------------------------------------------------
 
+std::string release(int version) { return "CUDA " + std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10); }
+
 int32_t devices(CardStatus* status) {
   int count = 0;
   guarded(status, [&] {
+    // Not by check(): no card can be lost before there is one, and what the driver says where its module is not loaded is Unknown.
     const cudaError_t error = cudaGetDeviceCount(&count);
-    if (error != cudaSuccess) count = 0;
-    if (static_cast<int>(error) == 35) {
-      int version = 0;
-      ignore(cudaGetLastError());
-      ignore(cudaRuntimeGetVersion(&version));
-      throw CardError(CARD_UNAVAILABLE, "there is no NVIDIA driver, or it is older than CUDA " + std::to_string(version / 1000) + "." +
-                                            std::to_string(version % 1000 / 10) + " needs");
+    if (error != cudaSuccess) {
+      cudaGetLastError();
+      count = 0;
+      int runtime = 0, driver = 0;
+      if (static_cast<int>(error) != 35) throw CardError(CARD_UNAVAILABLE, textOf(error, "counting the cards"));
+      ignore(cudaRuntimeGetVersion(&runtime));
+      ignore(cudaDriverGetVersion(&driver));
+      throw CardError(CARD_UNAVAILABLE, driver == 0 ? "there is no NVIDIA driver"
+                                                    : "the NVIDIA driver is for " + release(driver) + ", and the library needs one for " +
+                                                          release(runtime) + ": a newer driver, or a library built by an older toolkit");
     }
-    check(error, "counting the cards");
     if (count == 0) throw CardError(CARD_UNAVAILABLE, "no card is visible");
     count = std::min(count, MAX_DEVICES);
   });

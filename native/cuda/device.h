@@ -94,6 +94,10 @@ inline ErrorKind kindOf(cudaError_t error) {
   }
 }
 
+inline std::string textOf(cudaError_t error, const char* what) {
+  return std::string(what) + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")";
+}
+
 [[noreturn]] inline void fail(cudaError_t error, const char* what) {
   // Errors that are not sticky are kept for the next caller of cudaGetLastError, who would take them for his own.
   cudaGetLastError();
@@ -105,7 +109,7 @@ inline ErrorKind kindOf(cudaError_t error) {
     kind.lost = true;
   }
   if (kind.lost) lostDevices[currentDevice].store(true, std::memory_order_relaxed);
-  std::string message = std::string(what) + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")";
+  std::string message = textOf(error, what);
   cudaDeviceProp properties;
   if (kind.notBuilt && cudaGetDeviceProperties(&properties, currentDevice) == cudaSuccess) {
     message = "the library was not built for this card (compute capability " + std::to_string(properties.major) + "." +
@@ -198,24 +202,39 @@ inline uint32_t multiprocessors() {
   return static_cast<uint32_t>(std::max(1, count));
 }
 
-// Memory of the card that is current, not initialised.
-template <class T>
-class DeviceArray {
+// Memory of the card that is current.
+struct CardMemory {
+  static constexpr const char* NAME = " of the card's memory";
+  static cudaError_t take(void** at, size_t size) { return cudaMalloc(at, size); }
+  static cudaError_t giveBack(void* at) { return cudaFree(at); }
+};
+// Host memory that the card reads and writes by itself.
+struct PinnedMemory {
+  static constexpr const char* NAME = " of pinned memory";
+  static cudaError_t take(void** at, size_t size) { return cudaMallocHost(at, size); }
+  static cudaError_t giveBack(void* at) { return cudaFreeHost(at); }
+};
+
+// Not initialised.
+template <class T, class Memory>
+class Array {
  public:
-  DeviceArray() = default;
-  explicit DeviceArray(size_t n) : n_(n) {
+  Array() = default;
+  explicit Array(size_t n) : n_(n) {
     if (n > SIZE_MAX / sizeof(T)) throw CardError(CARD_OUT_OF_MEMORY, "an array is larger than any memory");
-    const cudaError_t error = n > 0 ? cudaMalloc(&data_, n * sizeof(T)) : cudaSuccess;
-    if (error != cudaSuccess) fail(error, ("taking " + mebibytes(n * sizeof(T)) + " of the card's memory").c_str());
+    void* at = nullptr;
+    const cudaError_t error = n > 0 ? Memory::take(&at, n * sizeof(T)) : cudaSuccess;
+    if (error != cudaSuccess) fail(error, ("taking " + mebibytes(n * sizeof(T)) + Memory::NAME).c_str());
+    data_ = static_cast<T*>(at);
   }
-  DeviceArray(DeviceArray&& other) noexcept : data_(std::exchange(other.data_, nullptr)), n_(std::exchange(other.n_, 0)) {}
-  DeviceArray& operator=(DeviceArray&& other) noexcept {
+  Array(Array&& other) noexcept : data_(std::exchange(other.data_, nullptr)), n_(std::exchange(other.n_, 0)) {}
+  Array& operator=(Array&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(n_, other.n_);
     return *this;
   }
-  ~DeviceArray() {
-    if (data_) ignore(cudaFree(data_));
+  ~Array() {
+    if (data_) ignore(Memory::giveBack(data_));
   }
   T* get() const { return data_; }
   size_t size() const { return n_; }
@@ -225,6 +244,10 @@ class DeviceArray {
   T* data_ = nullptr;
   size_t n_ = 0;
 };
+template <class T>
+using DeviceArray = Array<T, CardMemory>;
+template <class T>
+using PinnedArray = Array<T, PinnedMemory>;
 
 // One that is overwritten before it is given back, when the stream has done what it was told to do with it.
 template <class T>
@@ -240,34 +263,6 @@ class SecretArray : public DeviceArray<T> {
 
  private:
   cudaStream_t stream_;
-};
-
-// Host memory that the card reads and writes by itself.
-template <class T>
-class PinnedArray {
- public:
-  PinnedArray() = default;
-  explicit PinnedArray(size_t n) : n_(n) {
-    if (n > SIZE_MAX / sizeof(T)) throw CardError(CARD_OUT_OF_MEMORY, "an array is larger than any memory");
-    const cudaError_t error = n > 0 ? cudaMallocHost(&data_, n * sizeof(T)) : cudaSuccess;
-    if (error != cudaSuccess) fail(error, ("taking " + mebibytes(n * sizeof(T)) + " of pinned memory").c_str());
-  }
-  PinnedArray(PinnedArray&& other) noexcept : data_(std::exchange(other.data_, nullptr)), n_(std::exchange(other.n_, 0)) {}
-  PinnedArray& operator=(PinnedArray&& other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(n_, other.n_);
-    return *this;
-  }
-  ~PinnedArray() {
-    if (data_) ignore(cudaFreeHost(data_));
-  }
-  T* get() const { return data_; }
-  size_t size() const { return n_; }
-  size_t bytes() const { return n_ * sizeof(T); }
-
- private:
-  T* data_ = nullptr;
-  size_t n_ = 0;
 };
 
 class Stream {

@@ -25,7 +25,7 @@
 //   AP_EMULATOR_MEMORY    of each, in bytes, or with K, M or G behind; 4G
 //   AP_EMULATOR_OVERHEAD  what each kernel takes of a card's memory for good, when it is first launched there; 0
 //   AP_EMULATOR_FAULT     what goes wrong, by commas. Read by cudaGetDeviceCount and cudaMemGetInfo, counted from when it changed
-//       driver, none      there is no driver that is new enough; there is no card
+//       driver, old, none, unknown    there is no driver, one for CUDA 12.4, no card, or a driver that cannot say (its module is not loaded)
 //       alloc:N           the Nth cudaMalloc finds no memory          pinned:N  the Nth cudaMallocHost
 //       call:N            the Nth call of any function that can fail returns cudaErrorUnknown and does nothing
 //       launch:N          the Nth kernel breaks the context when it runs: cudaErrorLaunchFailure from then on
@@ -184,8 +184,9 @@ class Machine {
   // Faults
 
   enum Fault { ALLOC, PINNED, CALL, LAUNCH, COPY, FLIP, FAULTS };
-  bool noDriver() const { return noDriver_; }
-  bool noCard() const { return noCard_; }
+  // Why there is no card at all.
+  cudaError_t absent() const { return absent_; }
+  int driver() const { return driver_; }
   // Counts one; whether this is the one that fails.
   bool strikes(Fault fault) {
     Counter& c = faults_[fault];
@@ -199,15 +200,28 @@ class Machine {
   void setFaults(const std::string& text) {
     static const char* const names[FAULTS] = {"alloc:", "pinned:", "call:", "launch:", "copy:", "flip:"};
     faultText_ = text;
-    noDriver_ = noCard_ = false;
+    absent_ = cudaSuccess;
+    driver_ = 13000;
     for (Counter& c : faults_) c = Counter();
     for (size_t at = 0; at < text.size();) {
       const size_t end = std::min(text.find(',', at), text.size());
       const std::string word = text.substr(at, end - at);
       at = end + 1;
-      bool known = word == "driver" || word == "none" || word.empty();
-      noDriver_ |= word == "driver";
-      noCard_ |= word == "none";
+      bool known = word.empty();
+      static const struct {
+        const char* word;
+        cudaError_t error;
+        int driver;
+      } reasons[] = {{"driver", cudaErrorInsufficientDriver, 0},
+                     {"old", cudaErrorInsufficientDriver, 12040},
+                     {"none", cudaErrorNoDevice, 13000},
+                     {"unknown", cudaErrorUnknown, 13000}};
+      for (const auto& reason : reasons) {
+        if (word != reason.word) continue;
+        known = true;
+        absent_ = reason.error;
+        driver_ = reason.driver;
+      }
       for (int f = 0; f < FAULTS; f++) {
         const size_t length = strlen(names[f]);
         if (word.compare(0, length, names[f]) != 0) continue;
@@ -405,7 +419,7 @@ class Machine {
   }
   // Whether the card can be asked for something by this thread.
   cudaError_t state() {
-    return noDriver_ ? cudaErrorInsufficientDriver : noCard_ ? cudaErrorNoDevice : current().lost;
+    return absent_ != cudaSuccess ? absent_ : current().lost;
   }
   cudaError_t state(const Stream* stream) {
     return isOpen(stream) ? devices_[static_cast<size_t>(stream->device)].lost : cudaErrorInvalidResourceHandle;
@@ -605,7 +619,8 @@ class Machine {
   uint64_t pinnedBytes_ = 0, eagerness_ = 0, overhead_ = 0;
   int openDevice_ = -1, multiprocessors_ = 2;
   std::string faultText_;
-  bool noDriver_ = false, noCard_ = false;
+  cudaError_t absent_ = cudaSuccess;
+  int driver_ = 13000;
   Counter faults_[FAULTS];
   AP_WATCH(uint32_t streamsMade_ = 0; Knowledge known_;)
 };
@@ -892,8 +907,7 @@ inline cudaError_t cudaGetDeviceCount(int* count) {
   Machine& m = turn.machine;
   m.readFaults();
   *count = 0;
-  if (m.noDriver()) return record(cudaErrorInsufficientDriver);
-  if (m.noCard()) return record(cudaErrorNoDevice);
+  if (m.absent() != cudaSuccess) return record(m.absent());
   *count = static_cast<int>(m.devices().size());
   return cudaSuccess;
 }
@@ -901,8 +915,7 @@ inline cudaError_t cudaSetDevice(int device) {
   using namespace anchorproof::emulator;
   Turn turn;
   Machine& m = turn.machine;
-  if (m.noDriver()) return record(cudaErrorInsufficientDriver);
-  if (m.noCard()) return record(cudaErrorNoDevice);
+  if (m.absent() != cudaSuccess) return record(m.absent());
   if (device < 0 || static_cast<size_t>(device) >= m.devices().size()) return record(cudaErrorInvalidDevice);
   Machine::currentDevice() = device;
   return record(m.current().lost);
@@ -940,7 +953,7 @@ inline cudaError_t cudaDeviceGetAttribute(int* out, cudaDeviceAttr attribute, in
   });
 }
 inline cudaError_t cudaDriverGetVersion(int* version) {
-  return *version = anchorproof::emulator::Machine::get().noDriver() ? 0 : 13000, cudaSuccess;
+  return *version = anchorproof::emulator::Machine::get().driver(), cudaSuccess;
 }
 inline cudaError_t cudaRuntimeGetVersion(int* version) { return *version = 13000, cudaSuccess; }
 inline cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {

@@ -146,5 +146,34 @@ class DivisionSteps {
   }
 };
 
+// A block's threads invert together (Montgomery's trick): products in a tree up to one for each lane of a warp, whose lanes each
+// invert one at the same time, and the same way down. To be called by all threads of a block of THREADS, none with zero;
+// nodes: 2·THREADS elements of shared memory, the block's to use again after its next barrier.
+template <unsigned THREADS, class F>
+AP_DEVICE F inverseInBlock(const F& value, F* nodes) {
+  constexpr unsigned LANES = 32;
+  static_assert(THREADS >= LANES && (THREADS & (THREADS - 1)) == 0, "a tree over whole warps");
+  // Node i has the children 2i and 2i + 1.
+  nodes[THREADS + threadIdx.x] = value;
+  __syncthreads();
+  for (unsigned width = THREADS / 2; width >= LANES; width /= 2) {
+    const unsigned i = width + threadIdx.x;
+    if (threadIdx.x < width) nodes[i] = nodes[2 * i] * nodes[2 * i + 1];
+    __syncthreads();
+  }
+  if (threadIdx.x < LANES) nodes[LANES + threadIdx.x] = nodes[LANES + threadIdx.x].inverse();
+  __syncthreads();
+  for (unsigned width = LANES; width < THREADS; width *= 2) {
+    const unsigned i = width + threadIdx.x;
+    if (threadIdx.x < width) {
+      const F inverse = nodes[i], left = nodes[2 * i];
+      nodes[2 * i] = inverse * nodes[2 * i + 1];
+      nodes[2 * i + 1] = inverse * left;
+    }
+    __syncthreads();
+  }
+  return nodes[THREADS + threadIdx.x];
+}
+
 }  // namespace cuda
 }  // namespace anchorproof

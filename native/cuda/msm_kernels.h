@@ -377,12 +377,11 @@ doublePoints(const Affine<F>* points, uint32_t n, uint32_t times, Point<F>* out)
   out[i] = p;
 }
 
-// out[i] = points[i], affine. One inversion a block (Montgomery's trick): a thread multiplies its points' ZZZ, the block the threads'
-// products in a tree; the inverse of all comes back down the same way.
+// out[i] = points[i], affine: a thread multiplies its points' ZZZ, and the block inverts the threads' products together.
 template <class F>
 AP_KERNEL(MULTIPLE_THREADS, Shape<F>::BLOCKS)
 makeAffine(const Point<F>* points, uint32_t n, F* prefixes, Affine<F>* out) {
-  AP_SHARED(F, nodes);  // 2·MULTIPLE_THREADS; node i has the children 2i and 2i + 1
+  AP_SHARED(F, nodes);
   const uint32_t first = blockIdx.x * (MULTIPLE_THREADS * POINTS_PER_THREAD) + threadIdx.x;
   F product = F::one();
   for (uint32_t k = 0; k < POINTS_PER_THREAD; k++) {
@@ -391,25 +390,7 @@ makeAffine(const Point<F>* points, uint32_t n, F* prefixes, Affine<F>* out) {
     prefixes[i] = product;
     product = product * points[i].zzz;
   }
-  nodes[MULTIPLE_THREADS + threadIdx.x] = product;
-  __syncthreads();
-  for (unsigned width = MULTIPLE_THREADS / 2; width > 0; width /= 2) {
-    const unsigned i = width + threadIdx.x;
-    if (threadIdx.x < width) nodes[i] = nodes[2 * i] * nodes[2 * i + 1];
-    __syncthreads();
-  }
-  if (threadIdx.x == 0) nodes[1] = nodes[1].inverse();
-  __syncthreads();
-  for (unsigned width = 1; width < MULTIPLE_THREADS; width *= 2) {
-    const unsigned i = width + threadIdx.x;
-    if (threadIdx.x < width) {
-      const F inverse = nodes[i], left = nodes[2 * i];
-      nodes[2 * i] = inverse * nodes[2 * i + 1];
-      nodes[2 * i + 1] = inverse * left;
-    }
-    __syncthreads();
-  }
-  F inverse = nodes[MULTIPLE_THREADS + threadIdx.x];
+  F inverse = inverseInBlock<MULTIPLE_THREADS>(product, nodes);
   for (uint32_t k = POINTS_PER_THREAD; k-- > 0;) {
     const uint32_t i = first + k * MULTIPLE_THREADS;
     if (i >= n) continue;

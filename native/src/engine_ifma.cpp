@@ -3,6 +3,8 @@
 #define ENGINE_NS ifma
 #define FIELD_ADX
 #define LANES_IFMA
+// Named by functions too that are compiled at this file's end, where the pragmas no longer hold.
+#define AP_TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512ifma")))
 #include "engine_std.h"
 // g++ 12 takes the operands that its own intrinsics leave undefined for a mistake of ours.
 #if defined(__clang__)

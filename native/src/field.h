@@ -14,7 +14,15 @@ namespace ENGINE_NS {
 using u64 = uint64_t;
 using u128 = unsigned __int128;
 
+#ifndef AP_TARGET
+#define AP_TARGET
+#endif
+#ifdef AP_CALLED
+// Under the sanitizers (native/fuzz/run.mjs) a call: what they add to an access is compiled once, not wherever it is used.
+#define AP_INLINE inline AP_TARGET
+#else
 #define AP_INLINE inline __attribute__((always_inline))
+#endif
 // For what is large and called from many places: it keeps the build short and costs a call.
 #define AP_NOINLINE inline __attribute__((noinline))
 #ifdef FIELD_ADX

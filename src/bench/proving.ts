@@ -30,13 +30,13 @@ export interface ProvingCase extends Case, Pick<BenchCase, "rows" | "zkeyPath" |
 
 /** Verifies what others made. */
 export class Referee {
-  readonly #javascript: BenchServer;
-  readonly #snarkjs: BenchServer;
+  readonly #settings: Pick<Settings, "threads" | "signal">;
+  /** Started for the first proof: not every ladder that has a referee comes to one. */
+  readonly #servers = new Map<"javascript" | "snarkjs", BenchServer>();
   readonly #seen = new Set<string>();
 
-  constructor({ threads, signal }: Settings) {
-    this.#javascript = new BenchServer("javascript", threads, signal);
-    this.#snarkjs = new BenchServer("snarkjs", threads, signal);
+  constructor(settings: Settings) {
+    this.#settings = settings;
   }
 
   /** @throws PROOF_INVALID */
@@ -46,22 +46,28 @@ export class Referee {
     };
     if (String(proven.publicSignals) !== String(of.publicSignals)) refuse("the public signals are not the witness's");
     const request = { key: of.verifyingKeyJson, proven: [proven], batch: false, threads: 1 };
-    const isValid = async (server: BenchServer) => {
-      const answer = await server.ask("verify", request).catch((error: AnchorError) => {
+    const isValid = async (by: "javascript" | "snarkjs") => {
+      const answer = await this.#server(by).ask("verify", request).catch((error: AnchorError) => {
         return isAnchorError(error, "PROOF_MALFORMED") ? refuse(error.message) : Promise.reject(error);
       });
       return answer.value === 1;
     };
-    if (!(await isValid(this.#javascript))) refuse("the proof does not verify");
+    if (!(await isValid("javascript"))) refuse("the proof does not verify");
     const first = `${name} ${of.kind} ${of.size}`;
     if (this.#seen.has(first)) return;
     this.#seen.add(first);
-    if (!(await isValid(this.#snarkjs))) refuse("snarkjs does not accept the proof");
+    if (!(await isValid("snarkjs"))) refuse("snarkjs does not accept the proof");
+  }
+
+  #server(of: "javascript" | "snarkjs"): BenchServer {
+    const { threads, signal } = this.#settings;
+    const server = this.#servers.get(of) ?? new BenchServer(of, threads, signal);
+    this.#servers.set(of, server);
+    return server;
   }
 
   close(): void {
-    this.#javascript.close();
-    this.#snarkjs.close();
+    for (const server of this.#servers.values()) server.close();
   }
 }
 

@@ -22,6 +22,9 @@ const POLL_MS = 50;
 /** Between two looks of the core at its abort flag lie milliseconds. */
 const GRACE_MS = 10_000;
 
+/** A thread that has answered and waits for the next task: starting one takes longer than small tasks do. */
+let idle: Worker | undefined;
+
 /** @throws NATIVE_UNAVAILABLE, ABORTED, and what the task throws */
 export async function runNative<T extends keyof NativeTasks>(
   task: T,
@@ -38,8 +41,10 @@ export async function runNative<T extends keyof NativeTasks>(
     throw new AnchorError("INPUT_INVALID", "threads must be an integer from 1 to 256");
   }
   const control = new Int32Array(new SharedArrayBuffer(8));
-  const workerData: NativeRequest = { task, request, threads, control };
-  const worker = start(workerData);
+  const worker = idle ?? start();
+  idle = undefined;
+  worker.ref();
+  let answered = false;
   let last = -1;
   const report = (thousandths: number) => {
     if (thousandths > last) onProgress?.((last = thousandths) / 1000);
@@ -65,7 +70,9 @@ export async function runNative<T extends keyof NativeTasks>(
       worker.on("message", resolve);
       worker.on("error", (error) => reject(toAnchorError(error, "WORKER_CRASHED", "the setup's thread died")));
       worker.on("exit", () => reject(new AnchorError("WORKER_CRASHED", "the setup's thread ended without an answer")));
+      send(worker, { task, request, threads, control });
     });
+    answered = true;
     if ("error" in reply) throw AnchorError.fromJSON(reply.error);
     if (thrown.length > 0) throw thrown[0];
     report(1000);
@@ -78,16 +85,33 @@ export async function runNative<T extends keyof NativeTasks>(
     clearInterval(poll);
     clearTimeout(killer);
     signal?.removeEventListener("abort", stop);
-    await worker.terminate();
+    // By name: Node listens to it as well.
+    for (const event of ["message", "error", "exit"]) worker.removeAllListeners(event);
+    if (answered && idle === undefined) keep(worker);
+    else await worker.terminate();
   }
 }
 
+function start(): Worker {
+  return startWorker("circuit/nativeWorker", {});
+}
+
 /** @throws INPUT_INVALID for a request that cannot cross to a thread: a path that is a function, say */
-function start(workerData: NativeRequest): Worker {
+function send(worker: Worker, request: NativeRequest): void {
   try {
-    return startWorker("circuit/nativeWorker", { workerData });
+    worker.postMessage(request);
   } catch (error) {
     if (!(error instanceof DOMException)) throw error;
     throw new AnchorError("INPUT_INVALID", "a value has the wrong type", { cause: error });
   }
+}
+
+/** It keeps no process alive. */
+function keep(worker: Worker): void {
+  const lost = () => {
+    if (idle === worker) idle = undefined;
+  };
+  worker.on("error", lost).on("exit", lost);
+  worker.unref();
+  idle = worker;
 }

@@ -1,11 +1,12 @@
 /**
- * Worker thread of the setup: one task of the native core, which blocks for as long as it runs, and an answer.
+ * Worker thread of the setup: tasks of the native core one after the other, each of which blocks for as long as it runs,
+ * and an answer to each.
  *
  * A contributor's secret is drawn here, in the core's memory, and never leaves it but as points.
  *
  * @module
  */
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
 import { type AnchorError, toAnchorError } from "../errors.js";
 import { concat } from "../field/bytes.js";
 import { type NativeControl, type NativeCore, nativeCore, type SecretHandle } from "../field/native.js";
@@ -116,8 +117,8 @@ function points(encoded: Uint8Array): G1Affine[] {
   ]);
 }
 
-if (parentPort) {
-  const { task, request, threads, control } = workerData as NativeRequest;
+const port = parentPort;
+port?.on("message", ({ task, request, threads, control }: NativeRequest) => {
   let reply: NativeReply;
   try {
     // Whoever starts this thread has seen that there is a core.
@@ -127,5 +128,5 @@ if (parentPort) {
     // Classes do not survive the thread boundary; codes do.
     reply = { error: toAnchorError(error, "INTERNAL", "the setup failed").toJSON() };
   }
-  parentPort.postMessage(reply);
-}
+  port.postMessage(reply);
+});

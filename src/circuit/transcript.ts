@@ -112,6 +112,13 @@ const HASHES_AT_ONCE = 2 ** 14;
 const CHECKS_AT_ONCE = 8;
 const CONTRIBUTION_COST = 2 * HASHES_AT_ONCE;
 
+/**
+ * Records whose points and pairings held, by the digest of their hash chain, the least recently used first. A ceremony's
+ * record is checked anew with each contribution, and only that one is new.
+ */
+const held = new Set<string>();
+const MAX_HELD = 256;
+
 export function contributionInvalid(
   fault: ContributionFault,
   reason: string,
@@ -289,7 +296,8 @@ export async function beaconKey(
 /**
  * Checks every contribution: hash chain, points, proof of knowledge, and that δ follows, from the generator of G1; then
  * the beacons' secrets. The pairings of all contributions are checked in one random linear combination with fresh
- * coefficients of 128 bits; when it does not hold, one by one, so that the error names the culprit.
+ * coefficients of 128 bits; when it does not hold, one by one, so that the error names the culprit. The first
+ * contributions of a record that were checked in this process before are not checked again, but for their place in the chain.
  *
  * That there is any contribution is not checked here, nor that one of them is more than a beacon: see `key lint`.
  *
@@ -303,39 +311,56 @@ export async function verifyTranscript(
   const { circuitHash, contributions } = readTranscript(transcript);
 
   const chain = blake2b.create({ dkLen: HASH_BYTES }).update(circuitHash);
-  const points: Omit<Step, "g2sp">[] = [];
+  const expected: Buffer[] = [];
+  /** Of the circuit's hash and all contributions up to each. */
+  const digests: string[] = [];
   for (const [i, contribution] of contributions.entries()) {
     if (i % CHECKS_AT_ONCE === 0) await setImmediate();
     throwIfAborted(signal);
     const { g1s, g1sx } = contribution;
-    const own = chain.clone().update(concat(...[...g1s, ...g1sx].map(word)));
-    if (!Buffer.from(own.digest()).equals(contribution.transcript)) {
+    expected.push(
+      Buffer.from(
+        chain
+          .clone()
+          .update(concat(...[...g1s, ...g1sx].map(word)))
+          .digest(),
+      ),
+    );
+    digests.push(Buffer.from(chain.update(publicKeyBytes(contribution)).clone().digest()).toString("latin1"));
+  }
+  const known = digests.findLastIndex((digest) => held.has(digest)) + 1;
+  const points: Omit<Step, "g2sp">[] = [];
+  for (const [i, contribution] of contributions.entries()) {
+    if (i % CHECKS_AT_ONCE === 0) await setImmediate();
+    throwIfAborted(signal);
+    if (!expected[i]!.equals(contribution.transcript)) {
       throw invalid("transcript", contribution, i, "does not follow those before it (changed, moved or foreign)");
     }
-    chain.update(publicKeyBytes(contribution));
-    points.push(checkPoints(contributions, i));
+    if (i >= known) points.push(checkPoints(contributions, i));
   }
 
   const beacons = contributions.flatMap(({ beacon }) => (beacon === undefined ? [] : [2 ** beacon.iterationsExp]));
   const total = beacons.reduce((sum, cost) => sum + cost, CONTRIBUTION_COST * contributions.length);
-  let done = 0;
+  let done = CONTRIBUTION_COST * known;
   const progress = (cost: number) => onProgress?.((done += cost) / total);
+  if (known > 0) progress(0);
 
   const steps: Step[] = [];
   let product = fields.Fp12.ONE;
   for (const [i, own] of points.entries()) {
     await setImmediate();
     throwIfAborted(signal);
-    const step = { ...own, g2sp: g2Point(challengePoint(contributions[i]!.transcript)) };
+    const step = { ...own, g2sp: g2Point(challengePoint(contributions[known + i]!.transcript)) };
     steps.push(step);
     const combined = combine(step, randomCoefficient(), randomCoefficient());
     product = fields.Fp12.mul(product, pairingBatch(combined, false));
     progress(CONTRIBUTION_COST);
   }
-  if (!fields.Fp12.eql(fields.Fp12.finalExponentiate(product), fields.Fp12.ONE)) {
-    for (const [i, step] of steps.entries()) {
+  if (steps.length > 0 && !fields.Fp12.eql(fields.Fp12.finalExponentiate(product), fields.Fp12.ONE)) {
+    for (const [at, step] of steps.entries()) {
       await setImmediate();
       throwIfAborted(signal);
+      const i = known + at;
       if (!pairingIsOne(combine(step, 1n, 0n))) {
         throw invalid("knowledge", contributions[i]!, i, "shows no knowledge of its secret: it is forged");
       }
@@ -345,6 +370,8 @@ export async function verifyTranscript(
     }
     throw new AnchorError("INTERNAL", "contributions fail together but not one by one");
   }
+  // What a beacon says of itself is in no hash of the chain: its secret is computed each time.
+  if (digests.length > 0) remember(digests.at(-1)!);
 
   for (const [i, { kind, beacon, g1s, g1sx }] of contributions.entries()) {
     if (kind !== "beacon") continue;
@@ -362,6 +389,13 @@ export async function verifyTranscript(
     }
   }
   return { delta: contributions.at(-1)?.deltaAfter ?? G1_GENERATOR };
+}
+
+function remember(digest: string): void {
+  held.delete(digest);
+  const [oldest] = held;
+  if (held.size >= MAX_HELD) held.delete(oldest!);
+  held.add(digest);
 }
 
 interface Step {

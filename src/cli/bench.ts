@@ -6,7 +6,7 @@ import { KINDS, type Kind, MAX_SIZE, MIN_SIZE } from "../bench/circuits.js";
 import type { ExternalProver, Results, Settings } from "../bench/contest.js";
 import { datasetLadder } from "../bench/dataset.js";
 import { datasetProofLadder } from "../bench/datasetProofs.js";
-import { aboveBars, compareGas, type GasSnapshot, gasLadder, snapshotOf } from "../bench/gas.js";
+import type { GasSnapshot } from "../bench/gas.js";
 import { inferenceLadder } from "../bench/inference.js";
 import { fieldLadder, msmLadder, nttLadder, poseidonLadder } from "../bench/kernels.js";
 import { BENCH_MODELS } from "../bench/models.js";
@@ -39,7 +39,8 @@ const LADDERS: Record<string, Ladder> = {
   setup: setupLadder,
   inference: inferenceLadder,
   tee: teeLadder,
-  gas: gasLadder,
+  // With a compiler and a chain's library, which take longer to load than all others.
+  gas: async (settings, results) => (await import("../bench/gas.js")).gasLadder(settings, results),
 };
 
 /** The ladders whose sizes are those of circuits. */
@@ -220,6 +221,7 @@ async function holdGas(report: Report, update: boolean, screen: Terminal): Promi
     () => true,
   );
   const before = update && missing ? {} : ((await readJson(GAS_SNAPSHOT)) as GasSnapshot);
+  const { aboveBars, compareGas, snapshotOf } = await import("../bench/gas.js");
   const changes = compareGas(before, snapshotOf(rows));
   const problems = [...(update ? [] : changes), ...aboveBars(rows)];
   if (update) {

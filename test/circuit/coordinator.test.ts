@@ -1,4 +1,5 @@
 /** The coordinator: honest members over HTTP, everybody else, and a process that dies at any moment. */
+import { once } from "node:events";
 import { readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { basename, join } from "node:path";
@@ -429,7 +430,15 @@ describe("over HTTP", () => {
     const closed = new Promise((done) => socket.on("close", done).on("error", () => {}));
     socket.resume().write(text);
     await closed;
-    expect((await fetch(`${url.origin}/v1/status`)).status).toBe(200);
+    // It serves on. On a busy machine the limit may meet an honest request, too.
+    const lives = () =>
+      fetch(`${url.origin}/v1/status`).then(
+        ({ status }) => status === 200,
+        () => false,
+      );
+    let served = false;
+    for (let i = 0; i < 20 && !served; i++) served = await lives();
+    expect(served).toBe(true);
   });
 
   it("listens on this machine alone unless told, and says when it cannot", async () => {
@@ -445,8 +454,9 @@ describe("over HTTP", () => {
     const url = new URL(await serve(state, { signal: stop.signal }));
     const socket = connect(Number(url.port), url.hostname);
     const closed = new Promise((done) => socket.on("close", done).on("error", () => {}));
-    socket.write("POST /v1/turn HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n");
-    await new Promise((done) => setTimeout(done, 100));
+    socket.write("POST /v1/turn HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 100\r\n\r\n");
+    // The request has come when it is told to go on.
+    expect(String((await once(socket, "data"))[0])).toBe("HTTP/1.1 100 Continue\r\n\r\n");
     stop.abort();
     await closed;
     expect(await failure(new CoordinatorClient(url.origin).manifest())).toBe("COORDINATOR_UNAVAILABLE");

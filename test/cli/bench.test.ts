@@ -1,11 +1,11 @@
 /** `anchorproof bench` as a process. */
 import { execFile, spawn } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { PACKAGE_ROOT } from "../../src/paths.js";
 import { temporaryFolder } from "../circuit/support.js";
+import { refusal } from "../support/cli.js";
 
 const MAIN = join(PACKAGE_ROOT, "dist", "cli", "main.js");
 
@@ -23,6 +23,10 @@ function bench(args: readonly string[], environment: Record<string, string> = {}
     });
   });
 }
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
 
 describe("bench", () => {
   it.each([
@@ -57,7 +61,16 @@ describe("bench", () => {
     [["prove"], { ANCHORPROOF_BENCH_PROVER: "snarkjs=/bin/true" }],
     [["prove"], { ANCHORPROOF_BENCH_PROVER: "/bin/true;/usr/bin/true" }],
   ] as [string[], Record<string, string>?][])("refuses %j before it begins", async (args, environment) => {
-    const { status, out, err } = await bench(args, environment);
+    for (const [name, value] of Object.entries(environment ?? {})) vi.stubEnv(name, value);
+    expect(await refusal(["bench", ...args])).toEqual({
+      out: "",
+      code: "USAGE",
+      message: expect.stringMatching(/./),
+    });
+  });
+
+  it("ends with status 1 and one line when it refuses", async () => {
+    const { status, out, err } = await bench(["nope"]);
     expect({ status, out }).toEqual({ status: 1, out: "" });
     expect(err).toMatch(/^error USAGE: /m);
   });
@@ -117,19 +130,21 @@ describe("bench", () => {
   });
 
   it("ends soon when it is stopped, and leaves no files", async () => {
-    const before = (await readdir(tmpdir())).filter((name) => name.startsWith("anchorproof-bench-"));
+    // Its own, where no other run leaves anything.
+    const folder = await temporaryFolder();
     const child = spawn(process.execPath, [MAIN, "bench", "poseidon", "--runs", "1000"], {
+      env: { ...process.env, TMPDIR: folder },
       stdio: ["ignore", "pipe", "pipe"],
     });
     let err = "";
     child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
     // The header comes when the run has begun.
     await new Promise((resolve) => child.stdout.once("data", resolve));
+    expect(await readdir(folder)).toEqual([expect.stringMatching(/^anchorproof-bench-/)]);
     child.kill("SIGINT");
     const status = await new Promise((resolve) => child.on("exit", resolve));
     expect(status).toBe(130);
     expect(err).toMatch(/^error ABORTED: /m);
-    const after = (await readdir(tmpdir())).filter((name) => name.startsWith("anchorproof-bench-"));
-    expect(after.filter((name) => !before.includes(name))).toEqual([]);
+    expect(await readdir(folder)).toEqual([]);
   });
 });

@@ -1,10 +1,11 @@
 /** `anchorproof cache` as its users meet it, on a store with real entries, damage and other people's files. */
 import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { compileCircuit } from "../../src/circuit/compile.js";
 import { ArtefactStore, type StoreItem } from "../../src/circuit/store.js";
 import { PACKAGE_ROOT } from "../../src/paths.js";
@@ -207,16 +208,14 @@ async function killedWorkshop(): Promise<string> {
     await new ArtefactStore(process.argv[1]).build("kind", "key", async (directory) => {
       writeFileSync(join(directory, "data"), "half");
       console.log(directory);
-      await new Promise((resolve) => setTimeout(resolve, 60_000));
+      await new Promise((resolve) => setTimeout(resolve, 1_000_000));
     });`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", program, root], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  let output = "";
-  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
-  await vi.waitUntil(() => output.endsWith("\n"), { timeout: 20_000 });
+  const [output] = (await once(child.stdout, "data")) as [Buffer];
   const ended = new Promise((resolve) => child.once("exit", resolve));
   child.kill("SIGKILL");
   await ended;
-  return output.trim();
+  return output.toString().trim();
 }

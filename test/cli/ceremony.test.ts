@@ -84,8 +84,8 @@ async function fails(run: Promise<Run>, code: string): Promise<string> {
   return err;
 }
 
-async function serve(state: string, port = 0): Promise<{ url: string; kill: () => Promise<void> }> {
-  const child = spawn(process.execPath, [MAIN, "setup", "ceremony", "serve", "--state", state, "--port", `${port}`], {
+async function serve(state: string): Promise<{ url: string; kill: () => Promise<void> }> {
+  const child = spawn(process.execPath, [MAIN, "setup", "ceremony", "serve", "--state", state, "--port", "0"], {
     cwd: folder,
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -113,6 +113,15 @@ async function serve(state: string, port = 0): Promise<{ url: string; kill: () =
 describe("four parties, one dropping out, one cheating", () => {
   const state = "state";
   const basis = () => ["--r1cs", circuit.r1csPath, "--ptau", ptau];
+  const manifest = "final/manifest.json";
+  const vkey = ["--vkey", "final/verification_key.json"];
+  /** Of the powers of tau. */
+  let digest: string;
+  /** What a verifier believes who trusts Alice, or Bob. */
+  let belief: string[];
+  let bob: string[];
+  const generate = (...args: string[]) =>
+    anchorproof("contract", "generate", ...vkey, "--manifest", manifest, ...basis(), ...args);
   let id: string;
   let server: Awaited<ReturnType<typeof serve>>;
 
@@ -221,28 +230,37 @@ describe("four parties, one dropping out, one cheating", () => {
       "CEREMONY_REFUSED",
     );
     await server.kill();
+    digest = JSON.parse(await readFile(path("final/manifest.json"), "utf8")).head.powersOfTau.digest;
+    [belief, bob] = [ALICE, BOB].map(({ account }) => ["--accept-ptau", digest, "--trust", account]) as [
+      string[],
+      string[],
+    ];
     // snarkjs agrees, contributions and beacon included.
     expect(await snarkjs.zKey.verifyFromR1cs(circuit.r1csPath, ptau, path("final/final.zkey"))).toBe(true);
   });
 
   it("verifies offline from circuit and powers of tau, and says whom one has to trust", async () => {
-    const manifest = "final/manifest.json";
     const loose = await succeeds(ceremony("verify", manifest, ...basis(), "--zkey", "final/final.zkey"));
     expect(loose).toContain("this is still a development key");
-    const digest = JSON.parse(await readFile(path(manifest), "utf8")).head.powersOfTau.digest;
-    const belief = ["--accept-ptau", digest, "--trust", ALICE.account];
-    const vkey = ["--vkey", "final/verification_key.json"];
     const strict = await succeeds(ceremony("verify", manifest, ...basis(), ...belief, ...vkey, "--ceremony", id));
     expect(strict).toContain("this is a production key, if one of the contributors who checked was honest");
     expect(strict).toContain(`contribution 1: ${ALICE.account} "Alice" (you trust)`);
     expect(strict).toContain(`contribution 2: ${BOB.account}, unchecked`);
     // Bob signed that he had not looked at what he was given: trusting him alone makes no production key.
-    const bob = ["--accept-ptau", digest, "--trust", BOB.account];
     const doubtful = await succeeds(ceremony("verify", manifest, ...basis(), ...bob));
     expect(doubtful).toContain("no contributor whom you trust signed that they had checked the key");
     await fails(ceremony("verify", manifest, ...basis(), "--trust", CAROL.account), "CEREMONY_INVALID");
-    const generate = (...args: string[]) =>
-      anchorproof("contract", "generate", ...vkey, "--manifest", manifest, ...basis(), ...args);
+    const other = await compileCircuit({ name: "other", source: TINY.source.replace("+ 3;", "+ 4;") });
+    await fails(ceremony("verify", manifest, "--r1cs", other.r1csPath, "--ptau", ptau), "CEREMONY_INVALID");
+    const report = await succeeds(ceremony("report", manifest, ...basis(), ...belief));
+    expect(report).toContain("**Checked when this was written**");
+    expect(report).not.toContain("development");
+    const repeated = (await readFile(path(manifest), "utf8")).replace('"events"', '"format": "x", "events"');
+    await writeFile(path("repeated.json"), repeated);
+    await fails(ceremony("verify", "repeated.json", ...basis()), "JSON_MALFORMED");
+  });
+
+  it("makes a production contract only for whom one trusts", async () => {
     const refused = await fails(generate("--out", "no"), "KEY_DEVELOPMENT");
     expect(refused).toContain(digest); // what --accept-ptau would take
     expect(await readdir(folder)).not.toContain("no");
@@ -250,6 +268,16 @@ describe("four parties, one dropping out, one cheating", () => {
     const rehearsal = await readFile(path("rehearsal/Groth16Verifier.sol"), "utf8");
     expect(rehearsal).toContain("bool public constant DEVELOPMENT = true");
     expect(rehearsal).toContain("//   ceremony        none shown");
+    await succeeds(generate(...belief, "--name", "Tiny", "--out", ".", "--batch"));
+    const check = ["contract", "verify-source", "TinyBatch.sol", ...vkey];
+    const known = await succeeds(anchorproof(...check, "--manifest", manifest, ...basis(), ...belief));
+    expect(known).toContain(`ok   ceremony ${id}: verified`);
+    expect(await succeeds(anchorproof(...check))).toContain(`--   ceremony ${id}: as stated, not verified`);
+    await fails(anchorproof(...check, "--manifest", manifest, ...basis()), "KEY_DEVELOPMENT");
+    await fails(anchorproof(...check, "--ceremony", `0x${"11".repeat(32)}`), "CONTRACT_MISMATCH");
+  });
+
+  it("is a production key to whom one trusts alone", async () => {
     const whole = ["--manifest", manifest, ...basis(), ...belief];
     for (const file of ["final/final.zkey", "final/verification_key.json"]) {
       expect(await succeeds(anchorproof("key", "lint", file, "--production", ...whole))).toContain("production: ");
@@ -260,21 +288,6 @@ describe("four parties, one dropping out, one cheating", () => {
     );
     await fails(anchorproof(...lint, ...bob, "--production"), "KEY_DEVELOPMENT");
     await fails(anchorproof("key", "lint", "final/final.zkey", ...belief), "USAGE");
-    const other = await compileCircuit({ name: "other", source: TINY.source.replace("+ 3;", "+ 4;") });
-    await fails(ceremony("verify", manifest, "--r1cs", other.r1csPath, "--ptau", ptau), "CEREMONY_INVALID");
-    const report = await succeeds(ceremony("report", manifest, ...basis(), ...belief));
-    expect(report).toContain("**Checked when this was written**");
-    expect(report).not.toContain("development");
-    await succeeds(generate(...belief, "--name", "Tiny", "--out", ".", "--batch"));
-    const check = ["contract", "verify-source", "TinyBatch.sol", ...vkey];
-    const known = await succeeds(anchorproof(...check, "--manifest", manifest, ...basis(), ...belief));
-    expect(known).toContain(`ok   ceremony ${id}: verified`);
-    expect(await succeeds(anchorproof(...check))).toContain(`--   ceremony ${id}: as stated, not verified`);
-    await fails(anchorproof(...check, "--manifest", manifest, ...basis()), "KEY_DEVELOPMENT");
-    await fails(anchorproof(...check, "--ceremony", `0x${"11".repeat(32)}`), "CONTRACT_MISMATCH");
-    const repeated = (await readFile(path(manifest), "utf8")).replace('"events"', '"format": "x", "events"');
-    await writeFile(path("repeated.json"), repeated);
-    await fails(ceremony("verify", "repeated.json", ...basis()), "JSON_MALFORMED");
   });
 
   it("the key proves and verifies: here, in snarkjs, and in a contract on a chain that is not for development", async () => {
@@ -317,7 +330,6 @@ it("a coordinator killed at any moment leaves a ceremony that goes on", async ()
   const base = { folder, circuit, r1csPath: circuit.r1csPath, ptauPath: ptau };
   const { directory, id } = await begin(base);
   let server = await serve(directory);
-  const port = Number(new URL(server.url).port);
   for (const [i, who] of [ALICE, BOB].entries()) {
     for (let attempt = 0, done = false; !done; attempt++) {
       expect(attempt).toBeLessThan(10);
@@ -342,7 +354,7 @@ it("a coordinator killed at any moment leaves a ceremony that goes on", async ()
       clearTimeout(timer);
       if (!killed) continue;
       await killed;
-      server = await serve(directory, port);
+      server = await serve(directory);
     }
     const { ceremony: now } = await (await CeremonyState.open(directory)).read();
     expect(now.contributions).toHaveLength(i + 1);

@@ -38,7 +38,7 @@ beforeAll(async () => {
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 describe("the story", () => {
-  it("runs every step, rejects every attempt, and leaves evidence that verifies elsewhere", async () => {
+  it("runs every step and rejects every attempt", async () => {
     const { status, out, err } = await anchorproof("demo", "--out", "demo");
     expect(err).toBe("");
     expect(status).toBe(0);
@@ -74,7 +74,9 @@ describe("the story", () => {
       expect(out).toContain(`    rejected ${step}: `);
     }
     expect(out).not.toContain("ACCEPTED");
+  });
 
+  it("leaves evidence that verifies elsewhere, and for nothing else", async () => {
     const args = ["verify", "demo/bundle.json", "--trust", "demo/trust.json"];
     const verified = await anchorproof(...args, "--query", "demo/query.json");
     expect(verified.status).toBe(0);
@@ -88,6 +90,17 @@ describe("the story", () => {
     const refused = await anchorproof(...args, "--query", "other.json");
     expect(refused.err).toMatch(/^error CLAIM_FAILED: inference\.features/);
 
+    // a verifier who trusts other keys than these
+    const trust = JSON.parse(await readFile(join(directory, "demo", "trust.json"), "utf8"));
+    const keys = trust.keys.map((key: { keyDigest: string }) => ({
+      ...key,
+      keyDigest: `0x${[...key.keyDigest.slice(2)].reverse().join("")}`,
+    }));
+    await writeFile(join(directory, "foreign.json"), JSON.stringify({ ...trust, keys }));
+    expect((await anchorproof("verify", "demo/bundle.json", "--trust", "foreign.json")).err).toMatch(/dataset\.key/);
+  });
+
+  it("leaves evidence of which nothing can be changed", async () => {
     // a sample of the real bundle's values; test/bundle changes every one
     const bundle = JSON.parse(await readFile(join(directory, "demo", "bundle.json"), "utf8"));
     // Of the vendors' collateral, what no check has used may change: test/bundle/attestation knows the rest.
@@ -104,15 +117,6 @@ describe("the story", () => {
       const { status: failed } = await anchorproof("verify", "changed.json", "--trust", "demo/trust.json");
       expect(failed, path.join(".")).toBe(1);
     }
-
-    // a verifier who trusts other keys than these
-    const trust = JSON.parse(await readFile(join(directory, "demo", "trust.json"), "utf8"));
-    const keys = trust.keys.map((key: { keyDigest: string }) => ({
-      ...key,
-      keyDigest: `0x${[...key.keyDigest.slice(2)].reverse().join("")}`,
-    }));
-    await writeFile(join(directory, "foreign.json"), JSON.stringify({ ...trust, keys }));
-    expect((await anchorproof("verify", "demo/bundle.json", "--trust", "foreign.json")).err).toMatch(/dataset\.key/);
   });
 
   it.runIf(existsSync("/proc/self/environ")).each(["as it starts", "as soon as there is a chain"])(
@@ -123,15 +127,18 @@ describe("the story", () => {
       const child = spawn(process.execPath, [MAIN, "demo", "--out", "stopped"], { cwd: directory, env, stdio: "pipe" });
       let err = "";
       child.stderr.on("data", (chunk) => (err += chunk));
+      const closed = new Promise((resolve) => child.once("close", resolve));
+      const pause = () => new Promise((resolve) => setTimeout(resolve, 20));
       // Not after some seconds: with all keys in the store the story may have ended by then.
       if (when === "as it starts") await new Promise((resolve) => setTimeout(resolve, 300));
-      else await expect.poll(() => anvils(marker).length, { timeout: 30_000, interval: 20 }).toBeGreaterThan(0);
+      else while (anvils(marker).length === 0 && child.exitCode === null) await pause();
       child.kill("SIGINT");
-      const status = await new Promise((resolve) => child.once("close", resolve));
+      const status = await closed;
       // Before its handlers are in place Node ends at once, by the signal (status null)
       expect([130, null]).toContain(status);
       if (status === 130) expect(err).toMatch(/^error ABORTED: /);
-      await expect.poll(() => anvils(marker), { timeout: 5000 }).toEqual([]);
+      // A chain that was left behind is there until this test's time is over.
+      while (anvils(marker).length > 0) await pause();
     },
   );
 });

@@ -383,7 +383,9 @@ describe.skipIf(off)("anchorproof-prover", () => {
     // Returns when the program has opened its end; then half a witness follows, and no end.
     const writer = await open(pipe, "w");
     await writer.write(encodeWtns(witness).subarray(0, 500));
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    // It sleeps when it has read what there is. Where there is no telling, it may not have come so far.
+    const state = () => readFile(`/proc/${child.pid}/stat`, "utf8").catch(() => ") S ");
+    while (!(await state()).includes(") S ")) await new Promise(setImmediate);
     child.kill(signal);
     expect(await closed).toEqual([1, null]);
     expect(err).toMatch(/^anchorproof-prover: stopped.*\n$/);

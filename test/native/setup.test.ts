@@ -261,10 +261,13 @@ describe.skipIf(off)("a flag that another thread sets", () => {
     core.closeSecret(secret);
   });
 
-  /** What a call comes to that is told to stop once it says that it has begun, and how long that takes. */
+  /**
+   * What a call comes to that is told to stop once it says that it has begun, and how much the process has computed since,
+   * in milliseconds of its own: what others take of the cores does not count.
+   */
   async function stopped(call: (options: { control: Int32Array; threads: number }) => unknown) {
     const control = new Int32Array(new SharedArrayBuffer(8));
-    // Of the clock, when the flag was set; and whether the thread watches.
+    // What had been computed when the flag was set; and whether the thread watches.
     const told = new Float64Array(new SharedArrayBuffer(8));
     const ready = new Int32Array(new SharedArrayBuffer(4));
     const source = `
@@ -272,7 +275,8 @@ describe.skipIf(off)("a flag that another thread sets", () => {
       Atomics.store(ready, 0, 1);
       Atomics.notify(ready, 0);
       while (Atomics.load(control, 1) <= 0) Atomics.wait(ready, 0, 1, 1);
-      told[0] = Date.now();
+      const { user, system } = process.cpuUsage();
+      told[0] = (user + system) / 1000;
       Atomics.store(control, 0, 1);`;
     const worker = new Worker(source, { eval: true, workerData: { control, told, ready } });
     Atomics.wait(ready, 0, 0, 10_000);
@@ -280,7 +284,8 @@ describe.skipIf(off)("a flag that another thread sets", () => {
       call({ control, threads: 1 });
       return { outcome: "finished", ms: 0 };
     } catch (error) {
-      return { outcome: (error as { code: string }).code, ms: Date.now() - told[0]! };
+      const { user, system } = process.cpuUsage();
+      return { outcome: (error as { code: string }).code, ms: (user + system) / 1000 - told[0]! };
     } finally {
       await worker.terminate();
     }
@@ -300,12 +305,17 @@ describe.skipIf(off)("a flag that another thread sets", () => {
     ],
     ["verifyPhase2", () => (options) => core.verifyPhase2(large, ptau, next, undefined, options)],
     ["verifyPhase2Step", () => (options) => core.verifyPhase2Step(initial, next, options)],
-  ])("ends %s within a second, and nothing is left", async (_, make) => {
-    const out = fresh();
-    const { outcome, ms } = await stopped(make(out));
-    expect(outcome).toBe("ABORTED");
-    expect(ms).toBeLessThan(1000);
-    expect(existsSync(out)).toBe(false);
+  ])("ends %s within a second of work, and nothing is left", async (_, make) => {
+    for (let attempt = 1; ; attempt++) {
+      const out = fresh();
+      const { outcome, ms } = await stopped(make(out));
+      // The thread that tells it may not get a core before it has ended.
+      if (outcome === "finished" && attempt < 20) continue;
+      expect(outcome).toBe("ABORTED");
+      expect(ms).toBeLessThan(1000);
+      expect(existsSync(out)).toBe(false);
+      return;
+    }
   });
 
   it("before the call ends it at once", () => {

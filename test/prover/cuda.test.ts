@@ -401,7 +401,9 @@ describe.skipIf(!hasCore())("the prover pool with emulated cards", () => {
     ["switched off", { ANCHORPROOF_CUDA: "off" }, /^ANCHORPROOF_CUDA is off; the CPU proves$/],
     ["with a file that is none", { ANCHORPROOF_CUDA: process.execPath }, /; the CPU proves$/],
     ["with no card", { AP_EMULATOR_FAULT: "none" }, /; the CPU proves$/],
-    ["with an old driver", { AP_EMULATOR_FAULT: "driver" }, /driver.*; the CPU proves$/],
+    ["with no driver", { AP_EMULATOR_FAULT: "driver" }, /there is no NVIDIA driver; the CPU proves$/],
+    ["with an old driver", { AP_EMULATOR_FAULT: "old" }, /driver is for CUDA 12\.4, and .* 13\.0: .*; the CPU proves$/],
+    ["with a broken driver", { AP_EMULATOR_FAULT: "unknown" }, /counting the cards: .*; the CPU proves$/],
   ])("%s, serves by the CPU: aloud when cards were asked for by name, or are there", async (_, env, reason) => {
     const named = await inChild("tell(pool.backend); await Promise.all([make(1), make(2)]);", env);
     expect([by(named), named.more]).toEqual([["native", "native"], "native"]);

@@ -15,6 +15,8 @@ const played = vi.hoisted(() => {
   }
   class Thread {
     static all: Thread[] = [];
+    /** Who waits for the next job to be posted. */
+    static waiting: (() => void)[] = [];
     /** Whether it never ends. */
     static stuck = false;
     job: unknown;
@@ -40,6 +42,7 @@ const played = vi.hoisted(() => {
     }
     post(job: WorkerJob) {
       this.posted = job;
+      for (const tell of Thread.waiting.splice(0)) tell();
     }
     release() {
       this.job = this.posted = undefined;
@@ -92,21 +95,27 @@ afterEach(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** A job whose witness is there. */
-async function witnessed(key = "small", options: ProveOptions = {}): Promise<Thread> {
+function ask(key = "small", options: ProveOptions = {}): void {
   const spec = { kind: "opening" } as never;
-  const before = new Set(played.Thread.all.filter(({ posted }) => posted));
   pool
     .prove({ dataset: spec }, { zkeyPath: join(folder, key), verifyingKey: {} as never }, {} as never, options)
     .catch(() => {});
-  const thread = await vi.waitFor(
-    () => {
-      const found = played.Thread.all.find((other) => other.posted && !before.has(other));
-      expect(found).toBeDefined();
-      return found!;
-    },
-    { interval: 2 },
-  );
+}
+
+/** A thread with a job that is none of those known, as soon as there is one. */
+async function posted(known: readonly Thread[]): Promise<Thread> {
+  for (;;) {
+    const found = played.Thread.all.find((thread) => thread.posted && !known.includes(thread));
+    if (found) return found;
+    await new Promise<void>((resolve) => played.Thread.waiting.push(resolve));
+  }
+}
+
+/** A job whose witness is there. */
+async function witnessed(key = "small", options: ProveOptions = {}): Promise<Thread> {
+  const known = played.Thread.all.filter((thread) => thread.posted);
+  ask(key, options);
+  const thread = await posted(known);
   thread.say({ type: "witnessed" });
   return thread;
 }
@@ -137,6 +146,25 @@ it("has one proof a core at a time unless told, and two a card whatever is told"
     await pool.close();
     played.Thread.all = [];
   }
+});
+
+it("has one witness made ahead while the cores are taken, and no more", async () => {
+  open({ backend: "native", threads: 1 });
+  for (let i = 0; i < 4; i++) ask();
+  expect([pool.running, pool.queued]).toEqual([1, 3]);
+  const first = await posted([]);
+  expect([pool.running, pool.queued]).toEqual([1, 3]); // one witness at a time
+  first.say({ type: "witnessed" });
+  expect([pool.running, pool.queued]).toEqual([2, 2]);
+  const second = await posted([first]);
+  second.say({ type: "witnessed" });
+  expect([first, second].map(place)).toEqual(["1 CPU", "waits"]);
+  expect([pool.running, pool.queued]).toEqual([2, 2]);
+  first.say({ type: "phase", phase: "verify" });
+  expect(place(second)).toBe("1 CPU");
+  expect([pool.running, pool.queued]).toEqual([2, 2]); // the first one's thread is not free yet
+  first.say({ type: "failed", error: { code: "PROVE_FAILED", message: "", details: {} } });
+  expect([pool.running, pool.queued]).toEqual([2, 1]);
 });
 
 it("is bounded by a concurrency that is told, on the CPU and on cards together", async () => {

@@ -179,7 +179,7 @@ describe("a run that was stopped", () => {
       stdio: ["ignore", "pipe", "inherit"],
     });
     const ended = once(child, "close");
-    // It says when a proof is done.
+    // It says when a proof is done, and goes no further.
     child.stdout.once("data", () => child.kill("SIGKILL"));
     expect((await ended)[1]).toBe("SIGKILL");
     expect(await exists(options.out)).toBe(false);
