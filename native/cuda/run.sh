@@ -87,6 +87,7 @@ outcome() {
 card=$DEVICE
 if [ "$EMULATED" != 1 ]; then
   export CUDA_DEVICE_ORDER=PCI_BUS_ID
+  [ -n "${CUDA_VISIBLE_DEVICES-unset}" ] || { echo "CUDA_VISIBLE_DEVICES hides every card" && exit 2; }
   IFS=, read -ra visible <<<"${CUDA_VISIBLE_DEVICES-}"
   if [ ${#visible[@]} -gt 0 ]; then
     card=${visible[$DEVICE]-}

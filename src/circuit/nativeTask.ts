@@ -24,6 +24,10 @@ const GRACE_MS = 10_000;
 
 /** A thread that has answered and waits for the next task: starting one takes longer than small tasks do. */
 let idle: Worker | undefined;
+/** Of the idle thread, should it end. */
+const forget = () => {
+  idle = undefined;
+};
 
 /** @throws NATIVE_UNAVAILABLE, ABORTED, and what the task throws */
 export async function runNative<T extends keyof NativeTasks>(
@@ -41,10 +45,10 @@ export async function runNative<T extends keyof NativeTasks>(
     throw new AnchorError("INPUT_INVALID", "threads must be an integer from 1 to 256");
   }
   const control = new Int32Array(new SharedArrayBuffer(8));
-  const worker = idle ?? start();
-  idle = undefined;
-  worker.ref();
+  const worker = take();
+  // Whether it can have another task. An answer may have been on its way when the thread was ended.
   let answered = false;
+  let ended = false;
   let last = -1;
   const report = (thousandths: number) => {
     if (thousandths > last) onProgress?.((last = thousandths) / 1000);
@@ -62,14 +66,21 @@ export async function runNative<T extends keyof NativeTasks>(
   let killer: NodeJS.Timeout | undefined;
   const stop = () => {
     Atomics.store(control, 0, 1);
-    killer ??= setTimeout(() => void worker.terminate(), GRACE_MS);
+    killer ??= setTimeout(() => {
+      ended = true;
+      void worker.terminate();
+    }, GRACE_MS);
   };
+  const listeners: (readonly [event: string, listener: (value: unknown) => void])[] = [];
   signal?.addEventListener("abort", stop, { once: true });
   try {
     const reply = await new Promise<NativeReply>((resolve, reject) => {
-      worker.on("message", resolve);
-      worker.on("error", (error) => reject(toAnchorError(error, "WORKER_CRASHED", "the setup's thread died")));
-      worker.on("exit", () => reject(new AnchorError("WORKER_CRASHED", "the setup's thread ended without an answer")));
+      listeners.push(
+        ["message", resolve as (value: unknown) => void],
+        ["error", (error) => reject(toAnchorError(error, "WORKER_CRASHED", "the setup's thread died"))],
+        ["exit", () => reject(new AnchorError("WORKER_CRASHED", "the setup's thread ended without an answer"))],
+      );
+      for (const [event, listener] of listeners) worker.on(event, listener);
       send(worker, { task, request, threads, control });
     });
     answered = true;
@@ -85,15 +96,17 @@ export async function runNative<T extends keyof NativeTasks>(
     clearInterval(poll);
     clearTimeout(killer);
     signal?.removeEventListener("abort", stop);
-    // By name: Node listens to it as well.
-    for (const event of ["message", "error", "exit"]) worker.removeAllListeners(event);
-    if (answered && idle === undefined) keep(worker);
-    else await worker.terminate();
+    if (!answered || ended || idle !== undefined) await worker.terminate();
+    else keep(worker);
+    for (const [event, listener] of listeners) worker.off(event, listener);
   }
 }
 
-function start(): Worker {
-  return startWorker("circuit/nativeWorker", {});
+function take(): Worker {
+  const worker = idle ?? startWorker("circuit/nativeWorker", {});
+  worker.off("error", forget).off("exit", forget).ref();
+  idle = undefined;
+  return worker;
 }
 
 /** @throws INPUT_INVALID for a request that cannot cross to a thread: a path that is a function, say */
@@ -108,10 +121,6 @@ function send(worker: Worker, request: NativeRequest): void {
 
 /** It keeps no process alive. */
 function keep(worker: Worker): void {
-  const lost = () => {
-    if (idle === worker) idle = undefined;
-  };
-  worker.on("error", lost).on("exit", lost);
-  worker.unref();
+  worker.on("error", forget).on("exit", forget).unref();
   idle = worker;
 }
