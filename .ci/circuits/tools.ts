@@ -13,7 +13,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { CircuitSource } from "../../src/circuit/compile.js";
+import { type CircuitSource, wasmProgram } from "../../src/circuit/compile.js";
 import { circuitDigest, type R1cs, readR1cs } from "../../src/circuit/r1cs.js";
 import type { Message, Problem } from "./review.js";
 import {
@@ -276,7 +276,7 @@ async function inStage<T>(files: Files, work: (stage: string) => Promise<T>): Pr
 
 function runNode(script: string, args: string[], cwd: string): Promise<{ status: number; output: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [script, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, wasmProgram(script, args), { cwd, stdio: ["ignore", "pipe", "pipe"] });
     let output = "";
     const collect = (chunk: string) => {
       output += chunk;

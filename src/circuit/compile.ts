@@ -105,12 +105,21 @@ async function collectIncludes(source: string): Promise<Map<string, string>> {
   return found;
 }
 
+/**
+ * Node's arguments to run a command line that is WebAssembly, such as circom's. Most runs are short: V8 would spend more
+ * time on optimising it than it saves, unless it optimises only what runs a hundred times as long as it usually asks for.
+ */
+export function wasmProgram(cli: string, args: readonly string[]): string[] {
+  const flag = 'require("node:v8").setFlagsFromString("--wasm-tiering-budget=180000000")';
+  return ["-e", `${flag}; require(${JSON.stringify(cli)})`, cli, ...args];
+}
+
 /** circom2 opens no include above its working directory: everything it needs has been copied into `stage`. */
 function runCircom(stage: string, name: string, optimisation: number, signal: AbortSignal | undefined): Promise<void> {
   const cli = join(dirname(require.resolve("circom2/package.json")), "cli.js");
-  const args = [cli, "main.circom", "--r1cs", "--wasm", "--sym", `--O${optimisation}`, "-o", "."];
+  const args = ["main.circom", "--r1cs", "--wasm", "--sym", `--O${optimisation}`, "-o", "."];
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { cwd: stage, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, wasmProgram(cli, args), { cwd: stage, stdio: ["ignore", "pipe", "pipe"] });
     let output = "";
     const collect = (chunk: Buffer) => {
       output += chunk.toString();

@@ -1,9 +1,9 @@
 /** The command line as its users meet it: a process, its output, its exit status. */
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { bundleToJson, trustToJson } from "../../src/bundle/index.js";
 import { compileCircuit } from "../../src/circuit/compile.js";
 import { developmentKey } from "../../src/circuit/setup.js";
@@ -13,6 +13,7 @@ import { proofToJson, verifyingKeyToJson } from "../../src/verifier/groth16.js";
 import { leaves, makeBundle, TRUST, withLeaf } from "../bundle/fixture.js";
 import { simulateKey, simulateProof } from "../chain/simulated.js";
 import { snarkjs, stopSnarkjs } from "../circuit/vendor.js";
+import { refusal } from "../support/cli.js";
 
 let directory: string;
 
@@ -109,10 +110,15 @@ describe("help", () => {
       "native status",
     ]);
     for (const name of commands) {
-      const help = await anchorproof(...name.split(" "), "--help");
-      expect(help.status).toBe(0);
+      const help = await refusal([...name.split(" "), "--help"]);
+      expect(help.code).toBe(undefined);
       expect(help.out).toContain(`usage: anchorproof ${name}`);
     }
+    expect(await anchorproof("dataset", "prove", "--help")).toEqual({
+      status: 0,
+      out: (await refusal(["dataset", "prove", "--help"])).out,
+      err: "",
+    });
     expect((await anchorproof("dataset", "--help")).out).toContain("dataset prove");
     expect((await anchorproof()).status).toBe(0);
     expect((await anchorproof("--version")).out).toMatch(/^\d+\.\d+\.\d+\n$/);
@@ -120,6 +126,13 @@ describe("help", () => {
 });
 
 describe("mistakes give one line with a code, and status 1", () => {
+  const before = process.cwd();
+  beforeAll(() => process.chdir(directory));
+  afterAll(() => process.chdir(before));
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
   it.each([
     [["nonsense"], "USAGE"],
     [["dataset"], "USAGE"],
@@ -200,10 +213,20 @@ describe("mistakes give one line with a code, and status 1", () => {
     [["cache", "prune", "--kind", ""], "USAGE"],
     [["cache", "list", "circuit"], "USAGE"],
   ])("%j", async (args, code) => {
-    const { status, out, err } = await anchorproof(...args);
-    expect(err).toMatch(new RegExp(`^error ${code}: [^\n]+\n$`));
-    expect(status).toBe(1);
-    expect(out).toBe("");
+    const written = vi.spyOn(process.stderr, "write");
+    expect(await refusal(args)).toEqual({ out: "", code, message: expect.stringMatching(/./) });
+    expect(written).not.toHaveBeenCalled();
+  });
+
+  it.each([
+    [["verify", "--nonsense"], "USAGE"],
+    [["model", "info", "missing"], "FILE_NOT_FOUND"],
+    [["setup", "ceremony", "status", "--url", "http://127.0.0.1:9"], "COORDINATOR_UNAVAILABLE"],
+  ])("%j, as a process", async (args, code) => {
+    const { message } = await refusal(args);
+    const err = `error ${code}: ${String(message).replaceAll("\n", " ")}\n`;
+    expect(await anchorproof(...args)).toEqual({ status: 1, out: "", err });
+    expect(await readdir(directory)).not.toContain("missing");
   });
 
   it("malformed JSON, and JSON of another format or version", async () => {
