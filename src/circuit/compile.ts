@@ -111,7 +111,8 @@ async function collectIncludes(source: string): Promise<Map<string, string>> {
  */
 export function wasmProgram(cli: string, args: readonly string[]): string[] {
   const flag = 'require("node:v8").setFlagsFromString("--wasm-tiering-budget=180000000")';
-  return ["-e", `${flag}; require(${JSON.stringify(cli)})`, cli, ...args];
+  // Said, for NODE_OPTIONS may say otherwise.
+  return ["--input-type=commonjs", "-e", `${flag}; require(${JSON.stringify(cli)})`, cli, ...args];
 }
 
 /** circom2 opens no include above its working directory: everything it needs has been copied into `stage`. */
