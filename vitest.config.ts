@@ -45,8 +45,6 @@ export default defineConfig({
     // Two files at a time: several of them start provers, a compiler or a chain of their own.
     maxWorkers: 2,
     pool: "forks",
-    // solc compiles small contracts in less time than V8 would take to optimise it.
-    execArgv: ["--wasm-tiering-budget=20000000"],
     sequence: { sequencer: LongestFirst },
     // No test depends on a card, or on a library that was built, unless it says so.
     env: { ANCHORPROOF_CUDA: "off" },
