@@ -398,6 +398,21 @@ void checkSums(const CardProof& proof, const TestKey::Sums& wanted, const char* 
   CHECK(equal(total<Fq>(proof.ch), wanted.ch), "ch, %s", when);
 }
 
+// Begins two threads that prove with a key, each so many times. The arguments must outlive them.
+void proveInTwo(std::vector<std::thread>& threads, CardKey* key, const std::vector<Fr>& witness, const TestKey::Sums& wanted, int times,
+                const char* when) {
+  for (int t = 0; t < 2; t++) {
+    threads.emplace_back([=, &witness, &wanted] {
+      auto proof = std::make_unique<CardProof>();
+      for (int i = 0; i < times; i++) {
+        const CardStatus status = proveInto(*proof, key, witness);
+        CHECK_STATUS(status, CARD_OK);
+        checkSums(*proof, wanted, when);
+      }
+    });
+  }
+}
+
 // --- Sections -------------------------------------------------------------------------------------------------------
 
 void cards() {
@@ -749,16 +764,7 @@ void together() {
       Opened opened(key);
       CHECK_STATUS(opened.status, CARD_OK);
       std::vector<std::thread> threads;
-      for (int t = 0; t < 2; t++) {
-        threads.emplace_back([&] {
-          auto proof = std::make_unique<CardProof>();
-          for (int i = 0; i < 2; i++) {
-            const CardStatus status = proveInto(*proof, opened.key, witness);
-            CHECK_STATUS(status, CARD_OK);
-            checkSums(*proof, wanted, "beside others");
-          }
-        });
-      }
+      proveInTwo(threads, opened.key, witness, wanted, 2, "beside others");
       threads.emplace_back([&] {
         const std::vector<Fr> w = other.witness(2);
         const TestKey::Sums sums = other.sums(w);
@@ -942,14 +948,7 @@ void memory() {
       least = bytes;
       // One working space fits: two proofs at once take it in turns.
       std::vector<std::thread> threads;
-      for (int t = 0; t < 2; t++) {
-        threads.emplace_back([&] {
-          auto proof = std::make_unique<CardProof>();
-          const CardStatus status = proveInto(*proof, opened.key, witness);
-          CHECK_STATUS(status, CARD_OK);
-          checkSums(*proof, wanted, "in turns");
-        });
-      }
+      proveInTwo(threads, opened.key, witness, wanted, 1, "in turns");
       for (std::thread& thread : threads) thread.join();
     });
   }
@@ -978,16 +977,7 @@ void memory() {
       CHECK_STATUS(opened.status, CARD_OK);
       const uint64_t before = freeBytes();
       std::vector<std::thread> threads;
-      for (int t = 0; t < 2; t++) {
-        threads.emplace_back([&] {
-          auto proof = std::make_unique<CardProof>();
-          for (int i = 0; i < 2; i++) {
-            const CardStatus status = proveInto(*proof, opened.key, witness);
-            CHECK_STATUS(status, CARD_OK);
-            checkSums(*proof, wanted, "in little memory");
-          }
-        });
-      }
+      proveInTwo(threads, opened.key, witness, wanted, 2, "in little memory");
       for (std::thread& thread : threads) thread.join();
       if (reserved) CHECK(freeBytes() == before, "a second working space was made of what is CUDA's");
       else CHECK(freeBytes() < before, "no second working space was made");
